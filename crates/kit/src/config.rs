@@ -1,0 +1,102 @@
+//! Reads a service's configuration: flags, then environment, then defaults.
+//!
+//! A mistake is one line on stderr that names the flag and its variable, and exit code 64
+//! (`EX_USAGE` of sysexits.h), so that scripts can tell it from a failure of the service.
+
+use std::ffi::OsString;
+use std::process::exit;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Command, Parser};
+
+/// `EX_USAGE` of sysexits.h: the command was used incorrectly.
+pub const EXIT_USAGE: i32 = 64;
+
+/// Parses the process's arguments, or says in one line what is wrong and exits with [`EXIT_USAGE`].
+/// `--help` and `--version` print and exit 0.
+pub fn parse_or_exit<T: Parser>() -> T {
+    match parse(std::env::args_os()) {
+        Ok(config) => config,
+        Err(Failure::Informative(error)) => error.exit(),
+        Err(Failure::Usage(line)) => exit_usage(&line),
+    }
+}
+
+/// Ends the process because of a configuration that parsed but cannot work.
+pub fn exit_usage(line: &str) -> ! {
+    #[allow(clippy::print_stderr, reason = "telemetry starts only once the configuration is known")]
+    {
+        eprintln!("error: {line}");
+    }
+    exit(EXIT_USAGE)
+}
+
+/// Why there is no configuration.
+#[derive(Debug)]
+pub enum Failure {
+    /// The person asked for help or the version.
+    Informative(clap::Error),
+    /// One line that says what is wrong.
+    Usage(String),
+}
+
+/// Parses `args`, program name first.
+pub fn parse<T: Parser>(args: impl IntoIterator<Item = OsString>) -> Result<T, Failure> {
+    T::try_parse_from(args).map_err(|error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Failure::Informative(error),
+        _ => Failure::Usage(one_line(&T::command(), &error)),
+    })
+}
+
+/// clap's first paragraph in one line, with the variable of the flag that it blames.
+fn one_line(command: &Command, error: &clap::Error) -> String {
+    let text = error.to_string();
+    let paragraph = text.split("\n\n").next().unwrap_or(&text);
+    let line = paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = line.strip_prefix("error: ").unwrap_or(&line);
+    match blamed_variable(command, error) {
+        Some(variable) => format!("{line} (environment variable {variable})"),
+        None => line.to_owned(),
+    }
+}
+
+fn blamed_variable(command: &Command, error: &clap::Error) -> Option<String> {
+    let Some(ContextValue::String(blamed)) = error.get(ContextKind::InvalidArg) else { return None };
+    let flag = blamed.split_whitespace().next()?.trim_start_matches('-');
+    let mut commands = std::iter::once(command).chain(command.get_subcommands());
+    let arg = commands.find_map(|c| c.get_arguments().find(|arg| arg.get_long() == Some(flag)))?;
+    Some(arg.get_env()?.to_string_lossy().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Parser, Debug)]
+    struct Sample {
+        /// A number.
+        #[arg(long, env = "KIT_TEST_WORKERS", default_value_t = 1)]
+        workers: u8,
+    }
+
+    fn usage(args: &[&str]) -> String {
+        match parse::<Sample>(args.iter().map(OsString::from)) {
+            Err(Failure::Usage(line)) => line,
+            other => panic!("expected a usage failure, got {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_bad_value_is_one_line_that_names_flag_and_variable() {
+        let line = usage(&["sample", "--workers", "many"]);
+        assert!(line.contains("'many'") && line.contains("--workers"), "{line}");
+        assert!(line.contains("KIT_TEST_WORKERS"), "{line}");
+        assert!(!line.contains('\n'), "{line}");
+    }
+
+    #[test]
+    fn an_unknown_flag_is_one_line_that_names_it() {
+        let line = usage(&["sample", "--wrokers", "3"]);
+        assert!(line.contains("--wrokers") && !line.contains('\n'), "{line}");
+    }
+}

@@ -1,0 +1,41 @@
+//! Durations, as people write them: `500ms`, `30s`, `10min`, `1h 30m`.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+/// Reads a duration with its unit; for clap's `value_parser`.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let expected = "expected a duration with its unit, such as 500ms, 30s, 10min or 1h";
+    let signed: SignedDuration = text.trim().parse().map_err(|_| expected.to_owned())?;
+    Duration::try_from(signed).map_err(|_| "must not be negative".to_owned())
+}
+
+/// Shows a duration so that [`parse_duration`] reads it again; for clap's defaults.
+pub fn show_duration(duration: Duration) -> String {
+    SignedDuration::try_from(duration).map_or_else(|_| format!("{duration:?}"), |d| format!("{d:#}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_need_a_unit_and_are_never_negative() {
+        assert_eq!(parse_duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(parse_duration("10 min"), Ok(Duration::from_mins(10)));
+        assert_eq!(parse_duration("1h 30m"), Ok(Duration::from_mins(90)));
+        assert_eq!(parse_duration("0s"), Ok(Duration::ZERO));
+        for text in ["", "30", "soon", "-5s"] {
+            assert!(parse_duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_shown_can_be_read_again() {
+        for millis in [0, 1, 500, 30_000, 600_000, 5_400_001] {
+            let duration = Duration::from_millis(millis);
+            assert_eq!(parse_duration(&show_duration(duration)), Ok(duration));
+        }
+    }
+}
