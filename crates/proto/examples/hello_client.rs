@@ -20,7 +20,8 @@ fn request(name: &str) -> HelloRequest {
 
 /// Without time limits a server that hangs would hang its clients with it.
 async fn connect() -> anyhow::Result<GreeterClient<Channel>> {
-    let endpoint = Endpoint::from_static("http://127.0.0.1:50050")
+    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:50050".to_owned());
+    let endpoint = Endpoint::from_shared(format!("http://{address}"))?
         .connect_timeout(Duration::from_secs(5))
         .timeout(Duration::from_secs(10));
     Ok(GreeterClient::new(endpoint.connect().await?))

@@ -75,7 +75,7 @@ impl Greeter for FriendlyGreeter {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let address = "127.0.0.1:50050".parse()?;
+    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:50050".to_owned()).parse()?;
     println!("listening on {address}");
     Server::builder().add_service(GreeterServer::new(FriendlyGreeter)).serve(address).await?;
     Ok(())

@@ -1,0 +1,35 @@
+# The everyday verbs. `just` alone lists them.
+
+[private]
+default:
+    @just --list --unsorted
+
+# Build everything.
+build:
+    cargo build --workspace --all-targets
+
+# Format, then lint as CI does.
+check:
+    cargo fmt --all
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# Every test; `just test --quick` leaves out the slow ones.
+test *args:
+    scripts/test {{ args }}
+
+# The whole system on this machine, with a task to look at.
+demo *args:
+    scripts/demo {{ args }}
+
+# Measure, each figure beside a bare limit of the same run.
+bench *args:
+    cargo build --release --workspace --bins
+    cargo run --quiet --release -p ottoscaler-tests --bin bench -- {{ args }}
+
+# API documentation of the crates.
+doc:
+    cargo doc --workspace --no-deps --open
+
+# Licences, sources, duplicate and banned crates, known vulnerabilities.
+deny:
+    cargo deny check

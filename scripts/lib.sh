@@ -1,0 +1,56 @@
+# Shared by the scripts beside it: where tools live, and how what is missing gets installed.
+# shellcheck shell=bash
+
+# Tools that are built from source stay outside the checkout, so that only the first run on a machine
+# pays for them. The version is part of the path: a new one is built beside the old.
+OTTO_TOOLS="${XDG_CACHE_HOME:-$HOME/.cache}/ottoscaler/tools"
+
+say() { printf '\033[1m== %s\033[0m\n' "$*" >&2; }
+
+die() {
+  printf 'error: %s\n' "$*" >&2
+  exit 1
+}
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# need_packages COMMAND=PACKAGE…: installs the Debian package of each command that is not there.
+need_packages() {
+  local pair missing=()
+  for pair in "$@"; do
+    have "${pair%%=*}" || missing+=("${pair#*=}")
+  done
+  ((${#missing[@]} == 0)) && return
+  local sudo=()
+  if [[ $(id -u) != 0 ]]; then
+    have sudo || die "missing: ${missing[*]}; install these packages, or run as root"
+    sudo=(sudo)
+  fi
+  have apt-get || die "missing: ${missing[*]}; install these packages (no apt-get here)"
+  say "installing ${missing[*]}"
+  "${sudo[@]}" apt-get update -qq
+  # The packages' own services stay off: what needs a server starts its own.
+  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# need_cargo_tool NAME VERSION: makes NAME available on PATH, built once.
+need_cargo_tool() {
+  local root="$OTTO_TOOLS/$1-$2"
+  if [[ ! -x $root/bin/$1 ]]; then
+    say "building $1 $2 (once on this machine)"
+    cargo install --quiet --locked --root "$root" "$1@$2"
+  fi
+  PATH="$root/bin:$PATH"
+}
+
+# need_go_tool NAME VERSION MODULE: makes NAME available on PATH, built once.
+need_go_tool() {
+  local root="$OTTO_TOOLS/$1-$2"
+  if [[ ! -x $root/bin/$1 ]]; then
+    have go || need_packages go=golang-go
+    say "building $1 $2 (once on this machine)"
+    mkdir -p "$root/bin"
+    GOBIN="$root/bin" GOFLAGS=-trimpath go install "$3@v$2"
+  fi
+  PATH="$root/bin:$PATH"
+}

@@ -1,0 +1,75 @@
+//! A command for workers under test: prints a script of lines to stdout and stderr, marks that it ran,
+//! and ends with the exit code asked for.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use clap::Parser;
+use ottoscaler_tests::chatter::{Script, Stream};
+
+#[derive(Parser)]
+struct Args {
+    /// Lines to print, over both streams.
+    #[arg(long, default_value_t = 100)]
+    lines: u64,
+    /// Different seeds print different lines.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Take at least so long, spread evenly over the lines.
+    #[arg(long, default_value_t = 0)]
+    spread_ms: u64,
+    /// Append a line to this file at the start: one line for each run of the command.
+    #[arg(long)]
+    mark: Option<PathBuf>,
+    /// Write the time of the start, in nanoseconds since the Unix epoch, to this file.
+    #[arg(long)]
+    stamp: Option<PathBuf>,
+    /// End with this code.
+    #[arg(long, default_value_t = 0)]
+    exit: u8,
+}
+
+/// Lines between two looks at the clock.
+const CHUNK: u64 = 64;
+
+fn main() -> anyhow::Result<ExitCode> {
+    let args = Args::parse();
+    if let Some(path) = &args.stamp {
+        std::fs::write(path, SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos().to_string())?;
+    }
+    if let Some(path) = &args.mark {
+        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
+        file.write_all(format!("{}\n", std::process::id()).as_bytes())?;
+    }
+    let script = Script { seed: args.seed, lines: args.lines };
+    let start = Instant::now();
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    for number in 0..script.lines {
+        let sink = if script.stream(number) == Stream::Stdout { &mut out } else { &mut err };
+        script.append_line(number, sink);
+        if number % CHUNK == CHUNK - 1 || number + 1 == script.lines {
+            print(&mut out, &mut err)?;
+            pace(start, Duration::from_millis(args.spread_ms), number, script.lines);
+        }
+    }
+    Ok(ExitCode::from(args.exit))
+}
+
+fn print(out: &mut Vec<u8>, err: &mut Vec<u8>) -> std::io::Result<()> {
+    std::io::stdout().write_all(out)?;
+    std::io::stdout().flush()?;
+    std::io::stderr().write_all(err)?;
+    out.clear();
+    err.clear();
+    Ok(())
+}
+
+/// Waits until it is time for what comes after line `number`.
+#[allow(clippy::disallowed_methods, reason = "a command that takes its time is what this program is for")]
+fn pace(start: Instant, spread: Duration, number: u64, lines: u64) {
+    let due_ms = u128::from(number + 1) * spread.as_millis() / u128::from(lines);
+    let due = Duration::from_millis(u64::try_from(due_ms).expect("at most the spread"));
+    std::thread::sleep(due.saturating_sub(start.elapsed()));
+}

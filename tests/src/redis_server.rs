@@ -1,0 +1,80 @@
+//! A real redis-server of a test's own.
+
+use std::net::SocketAddr;
+use std::process::Stdio;
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+
+use crate::{port, wait};
+
+/// Redis that does not answer within this has failed to start; loading an append-only file counts.
+const START_LIMIT: Duration = Duration::from_secs(30);
+
+/// Whether Redis survives its own end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Persistence {
+    /// All is gone with the process.
+    None,
+    /// Append-only file, fsynced before each answer.
+    AppendOnly,
+}
+
+/// A running redis-server. Dropping it kills it.
+#[derive(Debug)]
+pub struct RedisServer {
+    addr: SocketAddr,
+    dir: TempDir,
+    persistence: Persistence,
+    child: Option<Child>,
+}
+
+impl RedisServer {
+    /// Starts one and waits until it answers.
+    pub async fn start(persistence: Persistence) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let mut server = Self { addr: port::free(), dir, persistence, child: None };
+        server.resume().await;
+        server
+    }
+
+    /// Where the scaler finds it.
+    pub fn url(&self) -> String {
+        format!("redis://{}", self.addr)
+    }
+
+    /// Ends it as a crash would.
+    pub async fn kill(&mut self) {
+        let mut child = self.child.take().expect("it runs");
+        child.kill().await.expect("the process is there");
+    }
+
+    /// Starts it again, on the same port and data.
+    pub async fn resume(&mut self) {
+        let mut command = Command::new("redis-server");
+        command.arg("--port").arg(self.addr.port().to_string()).args(["--bind", "127.0.0.1", "--save", ""]);
+        command.arg("--dir").arg(self.dir.path()).args(["--daemonize", "no"]);
+        if self.persistence == Persistence::AppendOnly {
+            command.args(["--appendonly", "yes", "--appendfsync", "always"]);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+        self.child = Some(command.spawn().expect("redis-server is installed"));
+        wait::until("redis answers", START_LIMIT, || async {
+            let mut connection = self.try_connect().await.map_err(|error| error.to_string())?;
+            let ping: redis::RedisResult<String> = redis::cmd("PING").query_async(&mut connection).await;
+            ping.map(drop).map_err(|error| error.to_string())
+        })
+        .await;
+    }
+
+    async fn try_connect(&self) -> redis::RedisResult<MultiplexedConnection> {
+        redis::Client::open(self.url())?.get_multiplexed_async_connection().await
+    }
+
+    /// A connection to it.
+    pub async fn connect(&self) -> MultiplexedConnection {
+        self.try_connect().await.expect("redis answers")
+    }
+}
