@@ -56,8 +56,8 @@ pub(crate) async fn agents(table: &mut Table, dir: &TempDir, workers: u64, lines
         format!(
             "{} durable lines; per CPU-second: ingest {}, agents with their commands {}",
             rate(lines, elapsed),
-            rate(lines, cpu_of(server)? - server_cpu),
-            rate(lines, cpu_of_children()? - agent_cpu),
+            rate(lines, cpu_of(server)?.saturating_sub(server_cpu)),
+            rate(lines, cpu_of_children()?.saturating_sub(agent_cpu)),
         ),
     );
     ingest.terminate().await;
