@@ -1,1 +1,32 @@
-fn main() {}
+//! The program `otto-agent`.
+
+use std::process::exit;
+
+use otto_agent::config::{Command, Config};
+use ottoscaler_kit::config;
+use ottoscaler_kit::telemetry::{self, LevelFilter, LogFormat, TelemetryArgs};
+
+/// The agent itself failed, not the command: `EX_SOFTWARE` of sysexits.h.
+const EXIT_FAILED: i32 = 70;
+
+// One thread: an agent runs beside every command, and should cost next to nothing.
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let config: Config = config::parse_or_exit();
+    let result = match &config.command {
+        Command::Run(run) => {
+            // Its stderr is the command's as well: only what matters.
+            telemetry::init(&run.telemetry, LevelFilter::WARN);
+            otto_agent::run(run).await
+        }
+        Command::Install { directory } => {
+            telemetry::init(&TelemetryArgs { log_format: LogFormat::Auto }, LevelFilter::WARN);
+            otto_agent::install(directory).map(|()| 0)
+        }
+    };
+    // Not a return: a mirror that is stuck in a write must not hold up the exit.
+    exit(result.unwrap_or_else(|error| {
+        tracing::error!("{error:#}");
+        EXIT_FAILED
+    }))
+}

@@ -1,1 +1,209 @@
-//! stub
+//! log-ingest: takes lines in, keeps them, and shows them live.
+//!
+//! The way of a line: [`service`] → [`parse`] → [`queue`] → [`writer`], where [`session::decide`] says
+//! what becomes of it → [`store`] → [`catalog`] → [`tail`] → those who read.
+
+pub mod catalog;
+pub mod config;
+pub mod fence;
+pub mod http;
+pub mod ids;
+pub mod line;
+pub mod metrics;
+pub mod parse;
+pub mod queue;
+pub mod reason;
+pub mod server;
+pub mod service;
+pub mod session;
+pub mod store;
+pub mod summary;
+pub mod tail;
+pub mod worker;
+pub mod writer;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use ottoscaler_kit::admin::{self, Readiness};
+use ottoscaler_kit::net::listen;
+use ottoscaler_kit::supervise::{OnFailure, Tasks};
+use ottoscaler_proto::v1::log_query_service_server::LogQueryServiceServer;
+use ottoscaler_proto::v1::log_streaming_service_server::LogStreamingServiceServer;
+use prometheus_client::registry::Registry;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+use tokio_stream::wrappers::TcpListenerStream;
+use tokio_util::sync::CancellationToken;
+use tonic_health::ServingStatus;
+use tracing::info;
+
+use catalog::Catalog;
+use config::{Config, StoreKind};
+use fence::Fence;
+use metrics::Metrics;
+use parse::Limits;
+use queue::Queued;
+use server::Server;
+use store::Opened;
+use worker::{Change, Record, WorkerState};
+use writer::Writer;
+
+/// A gRPC message is at most so large: a few batches of the agent, or a line of the largest limit that
+/// makes sense.
+const MAX_MESSAGE: usize = 8 << 20;
+
+/// HTTP/2 windows: with 64 KiB, the default, one stream is limited to 64 KiB a round trip.
+const STREAM_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = 4 << 20;
+
+/// A connection that is silent for the first time is asked, and given up after the second.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Serves until a signal, then drains.
+pub async fn run(config: Config) -> Result<()> {
+    let tasks = Tasks::new();
+    tasks.stop_on_signals()?;
+    let mut registry = Registry::default();
+    let metrics = Metrics::register(&mut registry);
+    let readiness = Readiness::default();
+    let ready = readiness.condition("store");
+
+    let grpc = listen(config.grpc_addr, "gRPC", "--grpc-addr (OTTO_GRPC_ADDR)").await?;
+    let http = listen(config.http_addr, "HTTP", "--http-addr (OTTO_HTTP_ADDR)").await?;
+    let admin = listen(config.admin_addr, "admin HTTP", "--admin-addr (OTTO_ADMIN_ADDR)").await?;
+    let addresses = Addresses::of(&grpc, &http, &admin)?;
+    let admin_stop = CancellationToken::new();
+    tasks.spawn(
+        "admin",
+        OnFailure::StopService,
+        admin::serve(admin, readiness, registry, admin_stop.clone()),
+    );
+
+    let catalog = Arc::new(Catalog::default());
+    let opened = open_store(&config, Arc::clone(&catalog), &metrics).await?;
+    let (queue, submissions) = queue::bounded(config.queue_limit.as_usize(), metrics.clone());
+    let server = Server {
+        queue,
+        catalog: Arc::clone(&catalog),
+        reader: Arc::clone(&opened.reader),
+        fence: Fence::new(metrics.clone()),
+        limits: Limits { max_line: config.max_line.as_usize() },
+        draining: tasks.stop_token().clone(),
+        metrics: metrics.clone(),
+    };
+    let writer = Writer { store: opened.store, catalog, max_workers: config.max_workers, metrics };
+    tasks.spawn("writer", OnFailure::StopService, run_writer(writer, submissions));
+    tasks.spawn("grpc", OnFailure::StopService, serve_grpc(grpc, server.clone()));
+    tasks.spawn("http", OnFailure::StopService, serve_http(http, server));
+    ready.met();
+    info!(grpc = %addresses.grpc, http = %addresses.http, admin = %addresses.admin, "log-ingest listening");
+
+    let stop = tasks.stop_token().clone();
+    stop.cancelled().await;
+    ready.missing("stopping");
+    // The others end first; whoever asks for readiness meanwhile is told.
+    admin_stop.cancel();
+    tasks.finish(config.shutdown_timeout).await
+}
+
+struct Addresses {
+    grpc: SocketAddr,
+    http: SocketAddr,
+    admin: SocketAddr,
+}
+
+impl Addresses {
+    /// Those that are really listened on: a port of 0 has become one by now.
+    fn of(grpc: &TcpListener, http: &TcpListener, admin: &TcpListener) -> Result<Self> {
+        let local = |listener: &TcpListener| listener.local_addr().context("a listener has no address");
+        Ok(Self { grpc: local(grpc)?, http: local(http)?, admin: local(admin)? })
+    }
+}
+
+/// Opens the store and rebuilds the catalog from it.
+async fn open_store(config: &Config, catalog: Arc<Catalog>, metrics: &Metrics) -> Result<Opened> {
+    let (kind, data_dir) = (config.store, config.data_dir.clone());
+    let open = move || match kind {
+        StoreKind::Memory => anyhow::Ok(store::memory::open()),
+        StoreKind::Disk => {
+            let mut states = HashMap::new();
+            let opened = store::disk::open(&data_dir, &mut |record| replay(&mut states, &record))?;
+            let mut states: Vec<_> = states.into_values().collect();
+            states.sort_by_key(|state: &WorkerState| state.created_ns);
+            states.into_iter().for_each(|state| catalog.publish(state));
+            Ok(opened)
+        }
+    };
+    let opened = tokio::task::spawn_blocking(open).await.context("opening the store panicked")??;
+    let recovery = opened.recovery;
+    metrics.recovered_torn_bytes.set(i64::try_from(recovery.torn_bytes).unwrap_or(i64::MAX));
+    metrics.recovered_damage.set(i64::try_from(recovery.damaged).unwrap_or(i64::MAX));
+    let (records, torn_bytes, damaged) = (recovery.records, recovery.torn_bytes, recovery.damaged);
+    info!(records, torn_bytes, damaged, bytes = opened.store.size(), "store opened");
+    Ok(opened)
+}
+
+/// The same change as when the record was written.
+fn replay(states: &mut HashMap<ids::WorkerId, WorkerState>, record: &Record) {
+    if let Some(state) = states.get_mut(record.change.worker()) {
+        state.apply(record);
+    } else if let Change::Registered(registration) = &record.change {
+        let state = WorkerState::new(registration.clone(), record.at_ns);
+        states.insert(registration.worker.clone(), state);
+    }
+}
+
+/// The writer blocks on the disk, so it has a thread of its own; this is its owner.
+async fn run_writer(writer: Writer, submissions: mpsc::Receiver<Queued>) -> Result<()> {
+    let (done, ended) = oneshot::channel();
+    let body = move || {
+        let result = writer.run(submissions);
+        // Nobody listens only when the service has given up on it.
+        let _sent = done.send(result);
+    };
+    let thread = std::thread::Builder::new().name("writer".into()).spawn(body);
+    thread.context("cannot start the writer's thread")?;
+    ended.await.context("the writer panicked")?
+}
+
+async fn serve_grpc(listener: TcpListener, server: Server) -> Result<()> {
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_service_status("", ServingStatus::Serving).await;
+    let draining = server.draining.clone();
+    let streaming = LogStreamingServiceServer::new(service::Streaming(server.clone()));
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(ottoscaler_proto::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    tonic::transport::Server::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .tcp_nodelay(true)
+        .add_service(health_service)
+        .add_service(reflection().build_v1().context("reflection")?)
+        .add_service(reflection().build_v1alpha().context("reflection")?)
+        .add_service(streaming.max_decoding_message_size(MAX_MESSAGE))
+        .add_service(LogQueryServiceServer::new(service::Query(server)))
+        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async move {
+            draining.cancelled().await;
+            health.set_service_status("", ServingStatus::NotServing).await;
+        })
+        .await
+        .context("gRPC failed")
+}
+
+async fn serve_http(listener: TcpListener, server: Server) -> Result<()> {
+    let draining = server.draining.clone();
+    axum::serve(listener, http::router(server))
+        .with_graceful_shutdown(draining.cancelled_owned())
+        .await
+        .context("HTTP failed")
+}

@@ -1,0 +1,418 @@
+//! Lines that are not yet acknowledged, in memory and bounded; pure.
+//!
+//! A line gets its sequence when it comes in and keeps it for ever: sending again after a cut sends the
+//! same batches. When the buffer is full, what was not yet sent is dropped from its oldest end, and a
+//! gap says so in its place; what is in flight stays, since the server may have it already.
+
+use std::collections::VecDeque;
+
+use ottoscaler_proto::v1::{Gap, LogBatch};
+
+use crate::batch::{Builder, Sealed, Source};
+use crate::line::Ending;
+
+/// What to do with lines for which there is no memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum WhenFull {
+    /// The oldest that were not yet sent make room; a gap says how many.
+    DropOldest,
+    /// Whoever reads them from the command waits for room; what was read already is kept all the same.
+    Block,
+}
+
+/// What a gap costs in memory.
+const GAP_SIZE: usize = 64;
+
+/// A part of the log, as it is sent.
+#[derive(Clone, Debug)]
+pub enum Piece {
+    /// Lines.
+    Lines(Sealed),
+    /// Lines that are lost.
+    Gap {
+        /// The first of them.
+        first: u64,
+        /// The last of them.
+        last: u64,
+        /// Why.
+        reason: &'static str,
+    },
+}
+
+impl Piece {
+    fn first(&self) -> u64 {
+        match self {
+            Self::Lines(lines) => lines.first,
+            Self::Gap { first, .. } => *first,
+        }
+    }
+
+    fn last(&self) -> u64 {
+        match self {
+            Self::Lines(lines) => lines.last,
+            Self::Gap { last, .. } => *last,
+        }
+    }
+
+    fn size(&self) -> usize {
+        match self {
+            Self::Lines(lines) => lines.size,
+            Self::Gap { .. } => GAP_SIZE,
+        }
+    }
+
+    /// As it goes over the wire.
+    pub fn to_wire(&self, worker_id: &str) -> LogBatch {
+        match self {
+            Self::Lines(lines) => lines.to_wire(worker_id),
+            Self::Gap { first, last, reason } => LogBatch {
+                worker_id: worker_id.to_owned(),
+                first_sequence: first.cast_signed(),
+                gap: Some(Gap { last_sequence: last.cast_signed(), reason: (*reason).to_owned() }),
+                ..LogBatch::default()
+            },
+        }
+    }
+}
+
+/// The lines of one worker that are not yet acknowledged.
+#[derive(Debug)]
+pub struct Buffer {
+    limit: usize,
+    when_full: WhenFull,
+    /// Oldest first, without a hole between them.
+    pieces: VecDeque<Piece>,
+    /// So many of them are in flight.
+    sent: usize,
+    in_flight: usize,
+    /// Memory of all pieces.
+    held: usize,
+    open: Builder,
+    /// The sequence that the next line gets.
+    next: u64,
+    acked: u64,
+    dropped: u64,
+}
+
+impl Buffer {
+    /// Empty, and bounded by `limit` bytes.
+    pub fn new(limit: usize, when_full: WhenFull) -> Self {
+        Self {
+            limit,
+            when_full,
+            pieces: VecDeque::new(),
+            sent: 0,
+            in_flight: 0,
+            held: 0,
+            open: Builder::default(),
+            next: 1,
+            acked: 0,
+            dropped: 0,
+        }
+    }
+
+    /// Takes a line in and numbers it.
+    pub fn push(&mut self, time_ns: i64, source: Source, line: &[u8], ending: Ending) {
+        self.open.push(time_ns, source, line, ending);
+        self.next += 1;
+        if self.open.is_full() {
+            self.seal();
+        }
+        while self.when_full == WhenFull::DropOldest && self.size() > self.limit && self.drop_oldest() {}
+    }
+
+    fn seal(&mut self) {
+        if !self.open.is_empty() {
+            let first = self.next - self.open.lines();
+            let sealed = self.open.seal(first);
+            self.append(Piece::Lines(sealed));
+        }
+    }
+
+    fn append(&mut self, piece: Piece) {
+        self.held += piece.size();
+        self.pieces.push_back(piece);
+    }
+
+    /// Puts the oldest lines that are not in flight into a gap. False where there are none.
+    fn drop_oldest(&mut self) -> bool {
+        let unsent = self.pieces.range(self.sent..);
+        let oldest = unsent.enumerate().find_map(|(at, piece)| match piece {
+            Piece::Lines(lines) => Some((self.sent + at, lines.first, lines.last)),
+            Piece::Gap { .. } => None,
+        });
+        let Some((at, first, last)) = oldest else {
+            let could_seal = !self.open.is_empty();
+            self.seal();
+            return could_seal;
+        };
+        self.dropped += last - first + 1;
+        self.replace(at, Piece::Gap { first, last, reason: "buffer_full" });
+        if at > self.sent {
+            self.merge_with_previous(at);
+        }
+        true
+    }
+
+    fn replace(&mut self, at: usize, piece: Piece) {
+        self.held = self.held - self.pieces[at].size() + piece.size();
+        self.pieces[at] = piece;
+    }
+
+    /// Two gaps side by side are one.
+    fn merge_with_previous(&mut self, at: usize) {
+        let Piece::Gap { first, reason, .. } = self.pieces[at - 1] else { return };
+        let Piece::Gap { last, reason: same, .. } = self.pieces[at] else { return };
+        if reason == same {
+            self.pieces[at] = Piece::Gap { first, last, reason };
+            self.pieces.remove(at - 1);
+            self.held -= GAP_SIZE;
+        }
+    }
+
+    /// The next piece to send, if one is complete.
+    pub fn take(&mut self) -> Option<Piece> {
+        let piece = self.pieces.get(self.sent)?.clone();
+        self.sent += 1;
+        self.in_flight += piece.size();
+        Some(piece)
+    }
+
+    /// The next piece to send, even if it could still grow.
+    pub fn take_all(&mut self) -> Option<Piece> {
+        if self.sent == self.pieces.len() {
+            self.seal();
+        }
+        self.take()
+    }
+
+    /// Everything up to `sequence` is durable.
+    pub fn ack(&mut self, sequence: u64) {
+        self.acked = self.acked.max(sequence.min(self.last()));
+        while self.pieces.front().is_some_and(|piece| piece.last() <= self.acked) {
+            let piece = self.pieces.pop_front().expect("it was looked at");
+            self.held -= piece.size();
+            if self.sent > 0 {
+                self.sent -= 1;
+                self.in_flight -= piece.size();
+            }
+        }
+    }
+
+    /// Everything after the acknowledged part has to be sent again.
+    pub fn rewind(&mut self) {
+        self.sent = 0;
+        self.in_flight = 0;
+    }
+
+    /// The server has only what is up to `sequence`, although it acknowledged more: it lost its disk.
+    /// What was acknowledged is gone here, too; a gap takes its place. Gives the number of lines lost.
+    pub fn forget(&mut self, sequence: u64) -> u64 {
+        self.rewind();
+        let first_held = self.pieces.front().map_or(self.next - self.open.lines(), Piece::first);
+        if sequence + 1 >= first_held {
+            return 0;
+        }
+        let (first, last) = (sequence + 1, first_held - 1);
+        let gap = Piece::Gap { first, last, reason: "server_lost" };
+        self.held += gap.size();
+        self.pieces.push_front(gap);
+        self.acked = sequence;
+        let count = last - first + 1;
+        self.dropped += count;
+        count
+    }
+
+    /// A line that the server refused and put a gap in place of.
+    pub fn count_dropped(&mut self) {
+        self.dropped += 1;
+    }
+
+    /// The server refused the whole batch that begins at `first`: a gap takes its place, or it would be
+    /// refused for ever.
+    pub fn refuse(&mut self, first: u64) {
+        let refused = self.pieces.iter().enumerate().find_map(|(at, piece)| match piece {
+            Piece::Lines(lines) if lines.first == first => Some((at, lines.last)),
+            Piece::Lines(_) | Piece::Gap { .. } => None,
+        });
+        if let Some((at, last)) = refused {
+            self.rewind();
+            self.dropped += last - first + 1;
+            self.replace(at, Piece::Gap { first, last, reason: "refused" });
+        }
+    }
+
+    /// Nothing will ever be sent: lets everything go.
+    pub fn abandon(&mut self) {
+        self.rewind();
+        self.seal();
+        let lines = |piece: &Piece| match piece {
+            Piece::Lines(lines) => lines.last - lines.first + 1,
+            Piece::Gap { .. } => 0,
+        };
+        self.dropped += self.pieces.iter().map(lines).sum::<u64>();
+        self.pieces.clear();
+        self.held = 0;
+    }
+
+    /// Whether more may be read from the command.
+    pub fn has_room(&self) -> bool {
+        self.when_full == WhenFull::DropOldest || self.size() < self.limit
+    }
+
+    /// Memory that it stands for.
+    pub fn size(&self) -> usize {
+        self.held + self.open.size()
+    }
+
+    /// Memory of what is in flight.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// Whether a piece is complete and waits to be sent.
+    pub fn has_complete(&self) -> bool {
+        self.sent < self.pieces.len()
+    }
+
+    /// Whether lines wait that are not yet a complete piece.
+    pub fn has_open(&self) -> bool {
+        !self.open.is_empty()
+    }
+
+    /// Whether everything that came in is acknowledged.
+    pub fn is_drained(&self) -> bool {
+        self.pieces.is_empty() && self.open.is_empty()
+    }
+
+    /// The last sequence that was given to a line; 0 for none.
+    pub fn last(&self) -> u64 {
+        self.next - 1
+    }
+
+    /// Everything up to it is durable.
+    pub fn acked(&self) -> u64 {
+        self.acked
+    }
+
+    /// Lines that no reader will see.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn push(buffer: &mut Buffer, bytes: usize) {
+        buffer.push(0, Source::Stdout, &vec![b'x'; bytes], Ending::Newline);
+    }
+
+    /// First and last sequence of each piece, and whether it is a gap.
+    fn shape(buffer: &mut Buffer) -> Vec<(u64, u64, bool)> {
+        std::iter::from_fn(|| buffer.take_all())
+            .map(|p| (p.first(), p.last(), matches!(p, Piece::Gap { .. })))
+            .collect()
+    }
+
+    #[test]
+    fn what_is_acknowledged_is_let_go_and_the_rest_is_sent_again_unchanged() {
+        let mut buffer = Buffer::new(1 << 20, WhenFull::DropOldest);
+        (0..3).for_each(|_| {
+            push(&mut buffer, 10);
+            buffer.seal();
+        });
+        assert_eq!(shape(&mut buffer), [(1, 1, false), (2, 2, false), (3, 3, false)]);
+        buffer.ack(1);
+        buffer.rewind();
+        assert_eq!(shape(&mut buffer), [(2, 2, false), (3, 3, false)]);
+        buffer.ack(3);
+        assert!(buffer.is_drained() && buffer.size() == 0 && buffer.in_flight() == 0);
+    }
+
+    #[test]
+    fn p6_full_it_drops_the_oldest_that_are_not_in_flight_into_one_gap() {
+        let mut buffer = Buffer::new(350, WhenFull::DropOldest);
+        push(&mut buffer, 70);
+        assert!(buffer.take_all().is_some(), "line 1 is in flight");
+        for _ in 2..=5 {
+            push(&mut buffer, 70);
+            buffer.seal();
+        }
+        assert!(buffer.size() <= 350);
+        buffer.rewind();
+        assert_eq!(shape(&mut buffer), [(1, 1, false), (2, 3, true), (4, 4, false), (5, 5, false)]);
+        assert_eq!(buffer.dropped(), 2);
+    }
+
+    #[test]
+    fn a_server_that_lost_what_it_had_acknowledged_gets_a_gap_for_it() {
+        let mut buffer = Buffer::new(1 << 20, WhenFull::DropOldest);
+        for _ in 1..=4 {
+            push(&mut buffer, 1);
+            buffer.seal();
+        }
+        shape(&mut buffer);
+        buffer.ack(3);
+        assert_eq!(buffer.forget(0), 3);
+        assert_eq!(shape(&mut buffer), [(1, 3, true), (4, 4, false)]);
+        assert_eq!((buffer.acked(), buffer.dropped()), (0, 3));
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Push(usize),
+        Take,
+        TakeAll,
+        Ack(prop::sample::Index),
+        Rewind,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => (0_usize..40_000).prop_map(Step::Push),
+            2 => Just(Step::Take),
+            2 => Just(Step::TakeAll),
+            1 => any::<prop::sample::Index>().prop_map(Step::Ack),
+            1 => Just(Step::Rewind),
+        ]
+    }
+
+    proptest! {
+        /// Whatever happens: after the acknowledged part, every sequence is in exactly one piece, in
+        /// order, and the memory stays within the limit plus what is in flight.
+        #[test]
+        fn p5_p6_each_sequence_is_in_exactly_one_piece(steps in prop::collection::vec(step(), 0..80)) {
+            let limit = 200_000;
+            let mut buffer = Buffer::new(limit, WhenFull::DropOldest);
+            let mut highest_sent = 0;
+            for step in steps {
+                match step {
+                    Step::Push(bytes) => push(&mut buffer, bytes),
+                    Step::Take => highest_sent = buffer.take().map_or(highest_sent, |piece| piece.last()),
+                    Step::TakeAll => highest_sent = buffer.take_all().map_or(highest_sent, |piece| piece.last()),
+                    Step::Ack(at) => {
+                        let sent = usize::try_from(highest_sent).unwrap() + 1;
+                        buffer.ack(at.index(sent) as u64);
+                    }
+                    Step::Rewind => buffer.rewind(),
+                }
+                prop_assert!(buffer.size() <= limit + buffer.in_flight() + GAP_SIZE);
+            }
+            let (last, acked) = (buffer.last(), buffer.acked());
+            buffer.rewind();
+            let mut next = None;
+            for (first, until, _) in shape(&mut buffer) {
+                match next {
+                    None => prop_assert!(first <= acked + 1 && until > acked),
+                    Some(next) => prop_assert_eq!(first, next),
+                }
+                next = Some(until + 1);
+            }
+            prop_assert_eq!(next.unwrap_or(acked + 1), last + 1);
+        }
+    }
+}

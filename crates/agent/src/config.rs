@@ -1,0 +1,137 @@
+//! Flags and environment of otto-agent.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use ottoscaler_kit::ident;
+use ottoscaler_kit::size::ByteSize;
+use ottoscaler_kit::telemetry::TelemetryArgs;
+use ottoscaler_kit::time::parse_duration;
+use rand::Rng;
+
+use crate::buffer::WhenFull;
+
+/// Where Kubernetes reads a container's last words.
+const TERMINATION_LOG: &str = "/dev/termination-log";
+
+/// Runs a command and ships every line that it prints.
+#[derive(Debug, Parser)]
+#[command(name = "otto-agent", version = ottoscaler_kit::VERSION)]
+pub struct Config {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the agent can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Runs a command, ships its lines, exits with its code.
+    Run(Box<Run>),
+    /// Copies this program into a directory, for images that do not have it.
+    Install {
+        /// Where to; it has to exist.
+        directory: PathBuf,
+    },
+}
+
+/// How to run a command.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// The log-ingest that takes the lines.
+    #[arg(long, env = "OTTO_INGEST_URL", default_value = "http://127.0.0.1:50051", value_parser = parse_url)]
+    pub ingest_url: String,
+    /// Names this run; default: the host's name and a random part.
+    #[arg(long, env = "OTTO_WORKER_ID", value_parser = parse_id)]
+    pub worker_id: Option<String>,
+    /// The task that it belongs to; default: the worker's id.
+    #[arg(long, env = "OTTO_TASK_ID", value_parser = parse_id)]
+    pub task_id: Option<String>,
+    /// Which attempt it is; for display.
+    #[arg(long, env = "OTTO_ATTEMPT", default_value_t = 1)]
+    pub attempt: i32,
+
+    /// Stop the command when it has run for so long; default: never.
+    #[arg(long, env = "OTTO_TIMEOUT", value_parser = parse_duration, help_heading = "Command")]
+    pub timeout: Option<Duration>,
+    /// From SIGTERM to SIGKILL, when the command is stopped.
+    #[arg(long, env = "OTTO_GRACE_PERIOD", default_value = "30s", value_parser = parse_duration, help_heading = "Command")]
+    pub grace_period: Duration,
+    /// How long to read on when the command has ended and others keep its output open; then they are killed.
+    #[arg(long, env = "OTTO_PIPE_GRACE", default_value = "2s", value_parser = parse_duration, help_heading = "Command")]
+    pub pipe_grace: Duration,
+    /// Hold this directory's lock while running, and run nothing if its command ran before.
+    #[arg(long, env = "OTTO_RUN_DIR", help_heading = "Command")]
+    pub run_dir: Option<PathBuf>,
+
+    /// Memory for lines that are not yet acknowledged.
+    #[arg(long, env = "OTTO_BUFFER_LIMIT", default_value_t = ByteSize::mib(16), value_parser = parse_buffer_limit, help_heading = "Lines")]
+    pub buffer_limit: ByteSize,
+    /// What to do when it is full.
+    #[arg(long, env = "OTTO_WHEN_FULL", value_enum, default_value_t = WhenFull::DropOldest, help_heading = "Lines")]
+    pub when_full: WhenFull,
+    /// A longer line is cut into pieces that say so.
+    #[arg(long, env = "OTTO_MAX_LINE", default_value_t = ByteSize::kib(64), value_parser = parse_max_line, help_heading = "Lines")]
+    pub max_line: ByteSize,
+    /// Copy the lines to the agent's own stdout and stderr.
+    #[arg(long, env = "OTTO_MIRROR", default_value_t = true, action = clap::ArgAction::Set, help_heading = "Lines")]
+    pub mirror: bool,
+
+    /// How long to go on shipping when the command has ended.
+    #[arg(long, env = "OTTO_FLUSH_TIMEOUT", default_value = "30s", value_parser = parse_duration, help_heading = "End")]
+    pub flush_timeout: Duration,
+    /// Where to write how it ended, as JSON; default: /dev/termination-log where it exists.
+    #[arg(long, env = "OTTO_SUMMARY", help_heading = "End")]
+    pub summary: Option<PathBuf>,
+
+    /// Of the agent's own log.
+    #[command(flatten)]
+    pub telemetry: TelemetryArgs,
+
+    /// The command and its arguments.
+    #[arg(required = true, last = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+}
+
+impl Run {
+    /// The worker's id; made up where none is given, so that a second run is a second worker.
+    pub fn worker_id(&self) -> String {
+        self.worker_id.clone().unwrap_or_else(|| {
+            let host = nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned());
+            format!("{}-{:08x}", host.as_deref().unwrap_or("worker"), rand::rng().random::<u32>())
+        })
+    }
+
+    /// Where the summary goes, if anywhere.
+    pub fn summary_path(&self) -> Option<PathBuf> {
+        let usual = || Path::new(TERMINATION_LOG).exists().then(|| PathBuf::from(TERMINATION_LOG));
+        self.summary.clone().or_else(usual)
+    }
+}
+
+fn parse_id(text: &str) -> Result<String, String> {
+    ident::check(text).map(|()| text.to_owned()).map_err(|why| why.to_string())
+}
+
+fn parse_url(text: &str) -> Result<String, String> {
+    match tonic::transport::Uri::try_from(text) {
+        Ok(uri) if uri.scheme_str() == Some("http") && uri.authority().is_some() => Ok(text.to_owned()),
+        _ => Err("expected a URL such as http://127.0.0.1:50051".to_owned()),
+    }
+}
+
+/// One read of each pipe has to fit, whatever its lines look like.
+fn parse_buffer_limit(text: &str) -> Result<ByteSize, String> {
+    at_least(text, ByteSize::kib(256))
+}
+
+fn parse_max_line(text: &str) -> Result<ByteSize, String> {
+    at_least(text, ByteSize::bytes(16))
+}
+
+fn at_least(text: &str, least: ByteSize) -> Result<ByteSize, String> {
+    let size: ByteSize = text.parse().map_err(|why: ottoscaler_kit::size::InvalidSize| why.to_string())?;
+    if size < least { Err(format!("must be at least {least}")) } else { Ok(size) }
+}

@@ -1,0 +1,165 @@
+//! Ships the log: connects, registers, streams, and starts over after every cut, until all is durable.
+//!
+//! What an answer means is decided in [`session`], which is pure; this module only acts on it.
+
+mod link;
+pub mod session;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use ottoscaler_proto::v1::WorkerCompletion;
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use crate::log::Log;
+use link::{Link, LinkError};
+
+/// Waits between attempts: from 100 ms, doubling, to 2 s, jittered, for ever.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+/// At the deadline a log that is not whole is closed, if that is quick.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Who ships, and where to.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The server.
+    pub ingest_url: String,
+    /// The worker.
+    pub worker_id: String,
+    /// Its task.
+    pub task_id: String,
+    /// Which attempt it is.
+    pub attempt: i32,
+    /// Made once by each agent process.
+    pub incarnation: [u8; 16],
+}
+
+/// How the command ended, once it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Finish {
+    /// Of the command.
+    pub exit_code: i32,
+    /// 0 for none.
+    pub signal: i32,
+    /// Lines that it printed.
+    pub lines: u64,
+    /// Bytes of these.
+    pub bytes: u64,
+}
+
+/// What became of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shipped {
+    /// log-ingest says that it is whole.
+    Complete,
+    /// It is not, and why.
+    Incomplete(String),
+}
+
+/// Ships one worker's log.
+pub struct Shipper {
+    identity: Identity,
+    log: Arc<Log>,
+    finish: watch::Receiver<Option<Finish>>,
+    reconnects: u64,
+}
+
+impl Shipper {
+    /// Of `log`; it is complete once `finish` holds the command's end.
+    pub fn new(identity: Identity, log: Arc<Log>, finish: watch::Receiver<Option<Finish>>) -> Self {
+        Self { identity, log, finish, reconnects: 0 }
+    }
+
+    /// Ships until the log is complete, or until the server says that it never will be. Cancel safe:
+    /// what is not acknowledged stays in the log.
+    pub async fn run(&mut self) -> Shipped {
+        let mut waits = waits();
+        loop {
+            let error = match Link::open(&self.identity, &self.log).await {
+                Ok(mut link) => {
+                    if self.reconnects > 0 {
+                        info!(
+                            worker_id = self.identity.worker_id,
+                            attempts = self.reconnects,
+                            "connected again"
+                        );
+                        self.reconnects = 0;
+                    }
+                    let ended = link.run(&mut self.finish).await;
+                    if link.made_progress() {
+                        waits = self::waits();
+                    }
+                    match ended {
+                        Ok(shipped) => return shipped,
+                        Err(error) => error,
+                    }
+                }
+                Err(error) => error,
+            };
+            self.log.buffer().rewind();
+            if let LinkError::Permanent(reason) = error {
+                return self.give_up(reason);
+            }
+            self.say_once(&error);
+            // The builder has no end; the fallback only satisfies the type.
+            tokio::time::sleep(waits.next().unwrap_or(LONGEST_WAIT)).await;
+        }
+    }
+
+    /// One line for an outage, not one for each attempt.
+    fn say_once(&mut self, error: &LinkError) {
+        if self.reconnects == 0 {
+            let url = &self.identity.ingest_url;
+            warn!(worker_id = self.identity.worker_id, url, %error, "not connected; the lines wait");
+        }
+        self.reconnects += 1;
+    }
+
+    /// The lines have nowhere to go, and must not hold the command back for it.
+    fn give_up(&self, reason: String) -> Shipped {
+        warn!(worker_id = self.identity.worker_id, reason, "the server refuses this log");
+        self.log.buffer().abandon();
+        self.log.freed.notify_one();
+        Shipped::Incomplete(reason)
+    }
+
+    /// The deadline has passed: closes the log as it is, so that its readers need not wait for more.
+    pub async fn close(&self, finish: Finish) {
+        let completion =
+            completion(&self.identity.worker_id, finish, self.log.buffer().last(), "flush_timeout");
+        let close = async {
+            let mut client = link::connect(&self.identity).await?;
+            client.complete_worker(completion).await.map_err(LinkError::from)
+        };
+        match tokio::time::timeout(CLOSE_TIMEOUT, close).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => warn!(%error, "the log could not be closed"),
+            Err(_) => warn!("the log could not be closed in time"),
+        }
+    }
+}
+
+fn completion(worker_id: &str, finish: Finish, last: u64, reason: &str) -> WorkerCompletion {
+    WorkerCompletion {
+        worker_id: worker_id.to_owned(),
+        exit_code: finish.exit_code,
+        signal: finish.signal,
+        last_sequence: last.cast_signed(),
+        lines: finish.lines.cast_signed(),
+        bytes: finish.bytes.cast_signed(),
+        reason: reason.to_owned(),
+    }
+}
+
+fn waits() -> ExponentialBackoff {
+    ExponentialBuilder::default()
+        .with_min_delay(FIRST_WAIT)
+        .with_max_delay(LONGEST_WAIT)
+        .without_max_times()
+        .with_jitter()
+        .build()
+}

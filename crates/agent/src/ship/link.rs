@@ -1,0 +1,284 @@
+//! One connection: from connecting to its end, whichever way that comes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use ottoscaler_proto::v1::log_streaming_service_client::LogStreamingServiceClient;
+use ottoscaler_proto::v1::registration_response::Status as RegistrationStatus;
+use ottoscaler_proto::v1::{LogBatch, LogResponse, WorkerRegistration};
+use thiserror::Error;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status, Streaming};
+use tracing::warn;
+
+use super::session::{self, Next};
+use super::{Finish, Identity, Shipped, completion};
+use crate::log::Log;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Of a call that is no stream.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A silent connection is asked after the first and given up after the second.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A server that takes batches and answers none for so long is stuck.
+const STALL: Duration = Duration::from_secs(30);
+
+/// Bytes that may be in flight; at 100 MB/s that covers 40 ms from sending to ACK.
+const WINDOW: usize = 4 << 20;
+
+/// A batch that is not full goes at the latest so long after the one before.
+const LINGER: Duration = Duration::from_millis(5);
+
+/// Batches that wait for HTTP/2 to take them. They are part of the window.
+const QUEUE: usize = 4;
+
+/// Why a connection has ended.
+#[derive(Debug, Error)]
+pub(super) enum LinkError {
+    #[error("cannot connect: {0}")]
+    Connect(#[from] tonic::transport::Error),
+    #[error("{} ({:?})", .0.message(), .0.code())]
+    Call(#[from] Status),
+    #[error("the server has ended the stream")]
+    Ended,
+    #[error("the server has answered nothing for {STALL:?}")]
+    Stalled,
+    #[error("{0}")]
+    NotNow(String),
+    /// Trying again cannot help.
+    #[error("{0}")]
+    Permanent(String),
+}
+
+/// A client that gives up on servers that do not answer.
+pub(super) async fn connect(identity: &Identity) -> Result<LogStreamingServiceClient<Channel>, LinkError> {
+    let channel = Endpoint::from_shared(identity.ingest_url.clone())?
+        .connect_timeout(CONNECT_TIMEOUT)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
+        .keep_alive_timeout(KEEPALIVE_TIMEOUT)
+        .keep_alive_while_idle(true)
+        .connect()
+        .await?;
+    Ok(LogStreamingServiceClient::new(channel))
+}
+
+/// A stream of batches, and the answers to it.
+pub(super) struct Link {
+    worker_id: String,
+    log: Arc<Log>,
+    client: LogStreamingServiceClient<Channel>,
+    batches: mpsc::Sender<LogBatch>,
+    responses: Streaming<LogResponse>,
+    last_sent: Instant,
+    last_answer: Instant,
+    paused_until: Instant,
+    acked_at_start: u64,
+    /// Lines dropped that the log speaks of already.
+    told: u64,
+}
+
+/// When the next batch may go.
+enum Due {
+    Now,
+    At(Instant),
+    WhenSomethingHappens,
+}
+
+impl Link {
+    /// Connects, registers, and learns what the server has.
+    pub(super) async fn open(identity: &Identity, log: &Arc<Log>) -> Result<Self, LinkError> {
+        let mut client = connect(identity).await?;
+        register(identity, log, &mut client).await?;
+        let (batches, outgoing) = mpsc::channel(QUEUE);
+        let opening = client.stream_log_batches(ReceiverStream::new(outgoing));
+        let timeout = || LinkError::NotNow(format!("no stream within {CALL_TIMEOUT:?}"));
+        let opened = tokio::time::timeout(CALL_TIMEOUT, opening).await.map_err(|_| timeout())?;
+        let responses = opened?.into_inner();
+        let now = Instant::now();
+        Ok(Self {
+            worker_id: identity.worker_id.clone(),
+            log: Arc::clone(log),
+            client,
+            batches,
+            responses,
+            last_sent: now,
+            last_answer: now,
+            paused_until: now,
+            acked_at_start: log.buffer().acked(),
+            told: 0,
+        })
+    }
+
+    /// Whether it was of any use.
+    pub(super) fn made_progress(&self) -> bool {
+        self.log.buffer().acked() > self.acked_at_start
+    }
+
+    /// Sends and takes answers until the log is complete or the connection ends. Cancel safe: what was
+    /// not acknowledged stays in the buffer.
+    pub(super) async fn run(
+        &mut self,
+        finish: &mut watch::Receiver<Option<Finish>>,
+    ) -> Result<Shipped, LinkError> {
+        let batches = self.batches.clone();
+        loop {
+            let end = *finish.borrow_and_update();
+            if let Some(end) = end.filter(|_| self.is_drained()) {
+                return self.complete(end).await;
+            }
+            let due = self.due();
+            let stalled = self.last_answer.max(self.last_sent) + STALL;
+            let waits_for_answer = self.log.buffer().in_flight() > 0;
+            let (now, at) = match due {
+                Due::Now => (true, None),
+                Due::At(at) => (false, Some(at)),
+                Due::WhenSomethingHappens => (false, None),
+            };
+            // Cancel safe: a permit that is not used is given back, `message` keeps a part that has
+            // come, `notified` is asked again by the loop, whose conditions look at the state itself.
+            tokio::select! {
+                permit = batches.reserve(), if now => {
+                    let permit = permit.map_err(|_| LinkError::Ended)?;
+                    if let Some(piece) = self.log.buffer().take_all() {
+                        permit.send(piece.to_wire(&self.worker_id));
+                    }
+                    self.last_sent = Instant::now();
+                }
+                response = self.responses.message() => {
+                    let response = response?.ok_or(LinkError::Ended)?;
+                    self.answered(&response)?;
+                }
+                () = sleep_until(at.unwrap_or(stalled)), if at.is_some() => {}
+                () = sleep_until(stalled), if waits_for_answer => return Err(LinkError::Stalled),
+                () = self.log.arrived.notified(), if !now => {}
+                // The sender lives as long as the agent.
+                _ = finish.changed() => {}
+            }
+        }
+    }
+
+    fn due(&self) -> Due {
+        let buffer = self.log.buffer();
+        let now = Instant::now();
+        if now < self.paused_until {
+            return Due::At(self.paused_until);
+        }
+        if buffer.in_flight() >= WINDOW || !(buffer.has_complete() || buffer.has_open()) {
+            return Due::WhenSomethingHappens;
+        }
+        // The first line of a burst goes at once; those behind it wait for company.
+        let lingered = self.last_sent + LINGER;
+        if buffer.has_complete() || buffer.in_flight() == 0 || lingered <= now {
+            Due::Now
+        } else {
+            Due::At(lingered)
+        }
+    }
+
+    fn answered(&mut self, response: &LogResponse) -> Result<(), LinkError> {
+        self.last_answer = Instant::now();
+        let next = session::step(&mut self.log.buffer(), response);
+        self.log.freed.notify_one();
+        match next {
+            Next::Continue => Ok(()),
+            Next::Pause(delay) => {
+                self.paused_until = Instant::now() + delay;
+                Ok(())
+            }
+            Next::Reconnect => Err(LinkError::NotNow(response.message.clone())),
+            Next::Stop(reason) => Err(LinkError::Permanent(reason)),
+        }
+    }
+
+    /// Whether all is durable, what has to be said of losses included.
+    fn is_drained(&mut self) -> bool {
+        let (drained, dropped) = {
+            let buffer = self.log.buffer();
+            (buffer.is_drained(), buffer.dropped())
+        };
+        if drained && dropped > self.told {
+            self.told = dropped;
+            self.log.say(&format!("otto-agent: {dropped} lines are missing from this log; gaps say where"));
+            return false;
+        }
+        drained
+    }
+
+    async fn complete(&mut self, finish: Finish) -> Result<Shipped, LinkError> {
+        let completion = completion(&self.worker_id, finish, self.log.buffer().last(), "");
+        let mut request = tonic::Request::new(completion);
+        request.set_timeout(CALL_TIMEOUT);
+        let call = self.client.complete_worker(request);
+        let timeout = || LinkError::NotNow(format!("no answer to CompleteWorker within {CALL_TIMEOUT:?}"));
+        let answer = tokio::time::timeout(CALL_TIMEOUT, call).await.map_err(|_| timeout())??.into_inner();
+        if answer.complete {
+            return Ok(Shipped::Complete);
+        }
+        if answer.missing.is_empty() {
+            return Ok(Shipped::Incomplete("the log was closed before its end".to_owned()));
+        }
+        Err(LinkError::NotNow(answer.message))
+    }
+}
+
+async fn register(
+    identity: &Identity,
+    log: &Log,
+    client: &mut LogStreamingServiceClient<Channel>,
+) -> Result<(), LinkError> {
+    let registration = WorkerRegistration {
+        worker_id: identity.worker_id.clone(),
+        task_id: identity.task_id.clone(),
+        attempt: identity.attempt,
+        incarnation: Bytes::copy_from_slice(&identity.incarnation),
+        server_endpoint: identity.ingest_url.clone(),
+        metadata: None,
+    };
+    let call = client.register_worker(registration);
+    let timeout = || LinkError::NotNow(format!("no answer to RegisterWorker within {CALL_TIMEOUT:?}"));
+    let called = tokio::time::timeout(CALL_TIMEOUT, call).await.map_err(|_| timeout())?;
+    let answer = called.map_err(permanent_or_not)?.into_inner();
+    match answer.status() {
+        RegistrationStatus::Success | RegistrationStatus::AlreadyRegistered => {}
+        RegistrationStatus::ServerFull => return Err(LinkError::NotNow(answer.message)),
+        RegistrationStatus::InvalidRequest => return Err(LinkError::Permanent(answer.message)),
+    }
+    let max_line = answer.config.map_or(0, |config| config.max_message_size);
+    if let Ok(max_line @ 1..) = usize::try_from(max_line) {
+        log.lower_line_limit(max_line);
+    }
+    resume(identity, log, answer.last_sequence.max(0).cast_unsigned());
+    Ok(())
+}
+
+/// Goes on after what the server has.
+fn resume(identity: &Identity, log: &Log, last_sequence: u64) {
+    let lost = {
+        let mut buffer = log.buffer();
+        let lost = buffer.forget(last_sequence);
+        buffer.ack(last_sequence);
+        lost
+    };
+    log.freed.notify_one();
+    if lost > 0 {
+        warn!(worker_id = identity.worker_id, lost, "the server has lost lines that it had acknowledged");
+    }
+}
+
+fn permanent_or_not(status: Status) -> LinkError {
+    match status.code() {
+        Code::Unimplemented | Code::PermissionDenied | Code::Unauthenticated => {
+            LinkError::Permanent(format!("{} ({:?})", status.message(), status.code()))
+        }
+        _ => LinkError::Call(status),
+    }
+}

@@ -1,0 +1,99 @@
+//! All workers that the server knows, as of what is durable. The writer changes it, everyone reads it,
+//! and whoever waits for more of a log waits here.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use tokio::sync::watch;
+
+use crate::ids::{TaskId, WorkerId};
+use crate::worker::WorkerState;
+
+/// Shared by the writer and the readers.
+#[derive(Debug)]
+pub struct Catalog {
+    inner: RwLock<Inner>,
+    /// Counts workers, so that those who wait for one to come can.
+    arrivals: watch::Sender<usize>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    workers: BTreeMap<WorkerId, watch::Sender<Arc<WorkerState>>>,
+    /// Workers of each task in the order of their registration.
+    tasks: BTreeMap<TaskId, Vec<WorkerId>>,
+}
+
+impl Default for Catalog {
+    fn default() -> Self {
+        Self { inner: RwLock::default(), arrivals: watch::Sender::new(0) }
+    }
+}
+
+impl Catalog {
+    /// Plain data: no panic can leave it half changed.
+    fn read(&self) -> RwLockReadGuard<'_, Inner> {
+        self.inner.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Inner> {
+        self.inner.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Publishes the state of a worker, new or known.
+    pub fn publish(&self, state: WorkerState) {
+        let worker = state.registration.worker.clone();
+        if let Some(known) = self.read().workers.get(&worker) {
+            known.send_replace(Arc::new(state));
+            return;
+        }
+        let mut inner = self.write();
+        let task = state.registration.task.clone();
+        inner.tasks.entry(task).or_default().push(worker.clone());
+        inner.workers.insert(worker, watch::Sender::new(Arc::new(state)));
+        self.arrivals.send_replace(inner.workers.len());
+    }
+
+    /// How many workers there are.
+    pub fn len(&self) -> usize {
+        self.read().workers.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A worker, where it is known.
+    pub fn worker(&self, worker: &WorkerId) -> Option<Arc<WorkerState>> {
+        Some(Arc::clone(&self.read().workers.get(worker)?.borrow()))
+    }
+
+    /// A worker and all its changes from now on.
+    pub fn watch(&self, worker: &WorkerId) -> Option<watch::Receiver<Arc<WorkerState>>> {
+        Some(self.read().workers.get(worker)?.subscribe())
+    }
+
+    /// Changes with each new worker.
+    pub fn arrivals(&self) -> watch::Receiver<usize> {
+        self.arrivals.subscribe()
+    }
+
+    /// A task's workers in the order of their registration; none where it is unknown.
+    pub fn task(&self, task: &TaskId) -> Option<Vec<Arc<WorkerState>>> {
+        let inner = self.read();
+        Some(inner.states(inner.tasks.get(task)?))
+    }
+
+    /// All tasks with their workers.
+    pub fn tasks(&self) -> Vec<(TaskId, Vec<Arc<WorkerState>>)> {
+        let inner = self.read();
+        inner.tasks.iter().map(|(task, workers)| (task.clone(), inner.states(workers))).collect()
+    }
+}
+
+impl Inner {
+    fn states(&self, workers: &[WorkerId]) -> Vec<Arc<WorkerState>> {
+        workers.iter().filter_map(|worker| Some(Arc::clone(&self.workers.get(worker)?.borrow()))).collect()
+    }
+}

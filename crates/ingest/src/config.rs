@@ -1,0 +1,84 @@
+//! Flags and environment of log-ingest.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use ottoscaler_kit::size::ByteSize;
+use ottoscaler_kit::telemetry::TelemetryArgs;
+use ottoscaler_kit::time::parse_duration;
+
+/// Takes log lines from workers, keeps them on disk, and shows them live.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "log-ingest", version = ottoscaler_kit::VERSION)]
+pub struct Config {
+    /// Where gRPC listens.
+    #[arg(long, env = "OTTO_GRPC_ADDR", default_value = "127.0.0.1:50051", help_heading = "Listeners")]
+    pub grpc_addr: SocketAddr,
+    /// Where the page and the HTTP API listen.
+    #[arg(long, env = "OTTO_HTTP_ADDR", default_value = "127.0.0.1:8080", help_heading = "Listeners")]
+    pub http_addr: SocketAddr,
+    /// Where `/livez`, `/readyz` and `/metrics` listen.
+    #[arg(
+        long,
+        env = "OTTO_ADMIN_ADDR",
+        default_value = "127.0.0.1:9092",
+        help_heading = "Listeners",
+        global = true
+    )]
+    pub admin_addr: SocketAddr,
+    /// Where logs are kept. One process at a time.
+    #[arg(long, env = "OTTO_DATA_DIR", default_value = "./otto-data", help_heading = "Store")]
+    pub data_dir: PathBuf,
+    /// How logs are kept: `disk`, or `memory`, which forgets them at the end.
+    #[arg(long, env = "OTTO_STORE", default_value = "disk", help_heading = "Store")]
+    pub store: StoreKind,
+    /// Bytes of one line; a longer one is refused and leaves a gap.
+    #[arg(long, env = "OTTO_MAX_LINE", default_value_t = ByteSize::mib(1), help_heading = "Limits")]
+    pub max_line: ByteSize,
+    /// Lines that wait for the disk, in bytes; beyond it clients are asked to come back.
+    #[arg(long, env = "OTTO_QUEUE_LIMIT", default_value_t = ByteSize::mib(64), help_heading = "Limits")]
+    pub queue_limit: ByteSize,
+    /// Workers that the store may know; beyond it new ones are refused.
+    #[arg(long, env = "OTTO_MAX_WORKERS", default_value_t = 100_000, help_heading = "Limits")]
+    pub max_workers: usize,
+    /// How long SIGTERM waits for streams to end.
+    #[arg(long, env = "OTTO_SHUTDOWN_TIMEOUT", default_value = "10s", value_parser = parse_duration)]
+    pub shutdown_timeout: Duration,
+    /// Of the service's own log.
+    #[command(flatten)]
+    pub telemetry: TelemetryArgs,
+    /// Something else than serving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Something else than serving.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum Command {
+    /// Asks the log-ingest at --admin-addr whether it is ready; exits 0 or 1.
+    Healthcheck,
+}
+
+/// How logs are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreKind {
+    /// In the data directory.
+    Disk,
+    /// Only while the process lives.
+    Memory,
+}
+
+impl FromStr for StoreKind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "disk" => Ok(Self::Disk),
+            "memory" => Ok(Self::Memory),
+            _ => Err("expected disk or memory".to_owned()),
+        }
+    }
+}

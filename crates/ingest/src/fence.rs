@@ -1,0 +1,57 @@
+//! At most one stream for each worker: a newer one ends the older, which is a half-open connection that
+//! its client has given up.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::ids::WorkerId;
+use crate::metrics::Metrics;
+
+/// The streams that are open.
+#[derive(Clone, Debug)]
+pub struct Fence {
+    streams: Arc<Mutex<HashMap<WorkerId, CancellationToken>>>,
+    metrics: Metrics,
+}
+
+/// A stream's place. Dropping it gives the place up.
+#[derive(Debug)]
+pub struct Place {
+    fence: Fence,
+    worker: WorkerId,
+    superseded: CancellationToken,
+}
+
+impl Fence {
+    /// No streams yet.
+    pub fn new(metrics: Metrics) -> Self {
+        Self { streams: Arc::default(), metrics }
+    }
+
+    /// Takes the worker's place, from the stream that had it before. `superseded` is cancelled once a
+    /// newer stream takes it in turn.
+    pub fn take(&self, worker: &WorkerId, superseded: CancellationToken) -> Place {
+        if let Some(older) = self.lock().insert(worker.clone(), superseded.clone()) {
+            self.metrics.superseded.inc();
+            older.cancel();
+        }
+        Place { fence: self.clone(), worker: worker.clone(), superseded }
+    }
+
+    /// Plain data: no panic can leave it half changed.
+    fn lock(&self) -> MutexGuard<'_, HashMap<WorkerId, CancellationToken>> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // Cancelled: the place is another stream's by now.
+        let mut streams = self.fence.lock();
+        if !self.superseded.is_cancelled() {
+            streams.remove(&self.worker);
+        }
+    }
+}

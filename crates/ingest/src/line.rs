@@ -1,0 +1,374 @@
+//! Lines in columns: how they are received, stored and read, so that a batch is never taken apart into
+//! one allocation a line.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+
+/// The place of a line in its worker's log, from 1. 0 is the place before the first line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Sequence(u64);
+
+impl Sequence {
+    /// Before the first line.
+    pub const ZERO: Self = Self(0);
+
+    /// The place with this number.
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// Its number.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// As the wire carries it.
+    pub fn to_wire(self) -> i64 {
+        i64::try_from(self.0).unwrap_or(i64::MAX)
+    }
+
+    /// From the wire; none where it is negative.
+    pub fn from_wire(number: i64) -> Option<Self> {
+        u64::try_from(number).ok().map(Self)
+    }
+
+    /// The place so many lines later.
+    #[must_use]
+    pub const fn plus(self, lines: u64) -> Self {
+        Self(self.0.saturating_add(lines))
+    }
+
+    /// The place of the next line.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        self.plus(1)
+    }
+
+    /// Lines after `earlier` up to here; 0 where `earlier` is not earlier.
+    pub const fn since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+impl fmt::Display for Sequence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The usual sources of lines. Any other is kept as text beside the line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Source {
+    /// The command's standard output.
+    #[default]
+    Stdout,
+    /// The command's standard error.
+    Stderr,
+    /// The system itself.
+    System,
+}
+
+impl Source {
+    /// As `LogEntry.source` says it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+            Self::System => "system",
+        }
+    }
+}
+
+/// Source and flags of a line in one byte: bits 0–1 the source, bits 2–3 the flags.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mark(u8);
+
+impl Mark {
+    const SOURCE: u8 = 0b0011;
+    const FLAGS: u8 = 0b1100;
+    const FLAG_SHIFT: u32 = 2;
+
+    /// `flags` holds bits of `EntryFlag`; unknown ones are left out.
+    pub fn new(source: Source, flags: u32) -> Self {
+        let flags = u8::try_from(flags & 0b11).expect("two bits fit") << Self::FLAG_SHIFT;
+        Self(source as u8 | flags)
+    }
+
+    /// From its stored byte.
+    pub const fn from_byte(byte: u8) -> Self {
+        Self(byte & (Self::SOURCE | Self::FLAGS))
+    }
+
+    /// As it is stored.
+    pub const fn byte(self) -> u8 {
+        self.0
+    }
+
+    /// Where the line came from.
+    pub const fn source(self) -> Source {
+        match self.0 & Self::SOURCE {
+            0 => Source::Stdout,
+            1 => Source::Stderr,
+            _ => Source::System,
+        }
+    }
+
+    /// Bits of `EntryFlag`.
+    pub fn flags(self) -> u32 {
+        u32::from(self.0 >> Self::FLAG_SHIFT)
+    }
+}
+
+/// What few lines carry: kept beside the columns for those that do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Extra {
+    /// `LogEntry.level`.
+    pub level: String,
+    /// `LogEntry.source` where it is none of [`Source`].
+    pub source: String,
+    /// `LogEntry.metadata`.
+    pub metadata: BTreeMap<String, String>,
+}
+
+impl Extra {
+    /// Whether there is nothing to keep.
+    pub fn is_empty(&self) -> bool {
+        self.level.is_empty() && self.source.is_empty() && self.metadata.is_empty()
+    }
+}
+
+/// Consecutive lines of one worker, in columns of equal length.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Lines {
+    /// Unix time of each line in nanoseconds.
+    pub(crate) times_ns: Vec<i64>,
+    /// Bytes of each line; they add up to the length of `data`.
+    pub(crate) lengths: Vec<u32>,
+    pub(crate) marks: Vec<Mark>,
+    pub(crate) data: Bytes,
+    /// By the line's index.
+    pub(crate) extras: BTreeMap<u32, Extra>,
+}
+
+/// One line, borrowed from its columns.
+#[derive(Clone, Copy, Debug)]
+pub struct Line<'a> {
+    /// Unix time in nanoseconds.
+    pub time_ns: i64,
+    /// Source and flags.
+    pub mark: Mark,
+    /// Without its newline; UTF-8 or not.
+    pub bytes: &'a [u8],
+    /// Where there is any.
+    pub extra: Option<&'a Extra>,
+}
+
+impl Line<'_> {
+    /// Where it came from, as text.
+    pub fn source(&self) -> &str {
+        match self.extra {
+            Some(extra) if !extra.source.is_empty() => &extra.source,
+            _ => self.mark.source().as_str(),
+        }
+    }
+}
+
+impl Lines {
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.lengths.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.lengths.is_empty()
+    }
+
+    /// Bytes of all lines, newlines not counted.
+    pub fn bytes(&self) -> usize {
+        self.data.len()
+    }
+
+    /// One after another.
+    pub fn iter(&self) -> impl Iterator<Item = Line<'_>> {
+        let mut at = 0;
+        self.lengths.iter().enumerate().map(move |(index, length)| {
+            let start = at;
+            at += *length as usize;
+            let extra = u32::try_from(index).ok().and_then(|index| self.extras.get(&index));
+            Line {
+                time_ns: self.times_ns[index],
+                mark: self.marks[index],
+                bytes: &self.data[start..at],
+                extra,
+            }
+        })
+    }
+
+    /// The lines without the first `count`; their bytes are shared, not copied.
+    #[must_use]
+    pub fn skip(mut self, count: usize) -> Self {
+        if count == 0 {
+            return self;
+        }
+        let bytes: usize = self.lengths[..count].iter().map(|length| *length as usize).sum();
+        let shift = u32::try_from(count).unwrap_or(u32::MAX);
+        self.times_ns.drain(..count);
+        self.lengths.drain(..count);
+        self.marks.drain(..count);
+        self.extras =
+            self.extras.split_off(&shift).into_iter().map(|(at, extra)| (at - shift, extra)).collect();
+        self.data = self.data.slice(bytes..);
+        self
+    }
+}
+
+impl Lines {
+    /// The first `count` lines; their bytes are shared, not copied.
+    #[must_use]
+    pub fn truncate(mut self, count: usize) -> Self {
+        let bytes: usize = self.lengths[..count].iter().map(|length| *length as usize).sum();
+        self.times_ns.truncate(count);
+        self.lengths.truncate(count);
+        self.marks.truncate(count);
+        self.extras.split_off(&u32::try_from(count).unwrap_or(u32::MAX));
+        self.data.truncate(bytes);
+        self
+    }
+}
+
+/// Puts single lines together.
+#[derive(Debug, Default)]
+pub struct LinesBuilder {
+    lines: Lines,
+    data: BytesMut,
+}
+
+impl LinesBuilder {
+    /// Appends a line.
+    pub fn push(&mut self, time_ns: i64, mark: Mark, bytes: &[u8], extra: Extra) {
+        let index = u32::try_from(self.lines.len()).expect("a submission is far smaller");
+        self.lines.times_ns.push(time_ns);
+        self.lines.lengths.push(u32::try_from(bytes.len()).expect("a line is at most a message"));
+        self.lines.marks.push(mark);
+        self.data.extend_from_slice(bytes);
+        if !extra.is_empty() {
+            self.lines.extras.insert(index, extra);
+        }
+    }
+
+    /// How many so far.
+    pub fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// Whether there are none yet.
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// All of them.
+    pub fn finish(self) -> Lines {
+        Lines { data: self.data.freeze(), ..self.lines }
+    }
+}
+
+/// A piece of a worker's log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Block {
+    /// The place of its first line.
+    pub first: Sequence,
+    /// What stands there.
+    pub content: Content,
+}
+
+/// What a block holds.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Content {
+    /// At least one line.
+    Lines(Lines),
+    /// The lines from the block's first to `last` are gone.
+    Gap {
+        /// The last lost line.
+        last: Sequence,
+        /// Why, in a word.
+        reason: Arc<str>,
+    },
+}
+
+impl Block {
+    /// The place of its last line.
+    pub fn last(&self) -> Sequence {
+        match &self.content {
+            Content::Lines(lines) => Sequence::new(self.first.get() + lines.len() as u64 - 1),
+            Content::Gap { last, .. } => *last,
+        }
+    }
+
+    /// The part that begins at `from`; all of it where it begins later.
+    #[must_use]
+    pub fn starting_at(self, from: Sequence) -> Self {
+        if from <= self.first {
+            return self;
+        }
+        let skipped = usize::try_from(from.since(self.first)).unwrap_or(usize::MAX);
+        let content = match self.content {
+            Content::Lines(lines) => Content::Lines(lines.skip(skipped)),
+            gap @ Content::Gap { .. } => gap,
+        };
+        Self { first: from, content }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(texts: &[&str]) -> Lines {
+        let mut builder = LinesBuilder::default();
+        for (at, text) in (0..).zip(texts) {
+            let extra =
+                Extra { level: if at == 2 { "warn".into() } else { String::new() }, ..Extra::default() };
+            builder.push(at, Mark::default(), text.as_bytes(), extra);
+        }
+        builder.finish()
+    }
+
+    fn texts(lines: &Lines) -> Vec<String> {
+        lines.iter().map(|line| String::from_utf8_lossy(line.bytes).into_owned()).collect()
+    }
+
+    #[test]
+    fn skipping_keeps_bytes_times_and_extras_with_their_lines() {
+        let rest = lines(&["a", "", "ccc", "dd"]).skip(2);
+        assert_eq!(texts(&rest), ["ccc", "dd"]);
+        assert_eq!(rest.iter().map(|line| line.time_ns).collect::<Vec<_>>(), [2, 3]);
+        assert_eq!(
+            rest.iter().next().and_then(|line| line.extra).map(|extra| extra.level.as_str()),
+            Some("warn")
+        );
+    }
+
+    #[test]
+    fn a_block_is_cut_where_a_reader_wants_to_begin() {
+        let block = Block { first: Sequence::new(10), content: Content::Lines(lines(&["a", "b", "c"])) };
+        assert_eq!(block.last(), Sequence::new(12));
+        let cut = block.clone().starting_at(Sequence::new(12));
+        assert_eq!((cut.first, cut.last()), (Sequence::new(12), Sequence::new(12)));
+        assert_eq!(block.clone().starting_at(Sequence::new(3)), block);
+    }
+
+    #[test]
+    fn a_mark_keeps_source_and_flags() {
+        for source in [Source::Stdout, Source::Stderr, Source::System] {
+            for flags in 0..4 {
+                let mark = Mark::from_byte(Mark::new(source, flags).byte());
+                assert_eq!((mark.source(), mark.flags()), (source, flags));
+            }
+        }
+        assert_eq!(Mark::new(Source::Stderr, u32::MAX).flags(), 3);
+    }
+}

@@ -1,0 +1,176 @@
+//! Every metric of log-ingest, in one place. Names start with `otto_ingest_`; units are base units;
+//! label values come from enums.
+
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+
+use crate::line::Content;
+use crate::reason::{DropReason, Retry};
+use crate::session::{Decision, Refusal};
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reason {
+    reason: &'static str,
+}
+
+/// Handles to all metrics; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    lines: Counter<u64, AtomicU64>,
+    bytes: Counter<u64, AtomicU64>,
+    duplicates: Counter<u64, AtomicU64>,
+    gap_lines: Counter<u64, AtomicU64>,
+    retries: Family<Reason, Counter>,
+    drops: Family<Reason, Counter>,
+    /// Bytes that wait for the writer.
+    pub queue_bytes: Gauge,
+    /// One commit: write and sync.
+    pub commit_seconds: Histogram,
+    /// From a submission to its answer.
+    pub ack_seconds: Histogram,
+    /// Workers known.
+    pub workers: Gauge,
+    /// Bytes that the store takes up.
+    pub store_bytes: Gauge,
+    /// Bytes cut from the store's end when it was opened.
+    pub recovered_torn_bytes: Gauge,
+    /// Damaged places found when the store was opened.
+    pub recovered_damage: Gauge,
+    /// Streams of lines that are open.
+    pub streams: Gauge,
+    /// Tails that are open.
+    pub readers: Gauge,
+    /// Streams that a newer one of the same worker ended.
+    pub superseded: Counter,
+}
+
+/// 0.1 ms to 3.3 s.
+fn seconds() -> Histogram {
+    Histogram::new(exponential_buckets(0.0001, 2.0, 16))
+}
+
+impl Metrics {
+    /// Makes and registers all of them.
+    pub fn register(registry: &mut Registry) -> Self {
+        let metrics = Self {
+            lines: Counter::default(),
+            bytes: Counter::default(),
+            duplicates: Counter::default(),
+            gap_lines: Counter::default(),
+            retries: Family::default(),
+            drops: Family::default(),
+            queue_bytes: Gauge::default(),
+            commit_seconds: seconds(),
+            ack_seconds: seconds(),
+            workers: Gauge::default(),
+            store_bytes: Gauge::default(),
+            recovered_torn_bytes: Gauge::default(),
+            recovered_damage: Gauge::default(),
+            streams: Gauge::default(),
+            readers: Gauge::default(),
+            superseded: Counter::default(),
+        };
+        metrics.show_all_reasons();
+        metrics.clone().add_to(registry.sub_registry_with_prefix("otto_ingest"));
+        metrics
+    }
+
+    /// A counter that is missing until it first counts cannot be alerted on.
+    fn show_all_reasons(&self) {
+        for retry in Retry::ALL {
+            let _at_zero = self.retries.get_or_create(&Reason { reason: retry.reason() });
+        }
+        for drop in DropReason::ALL {
+            let _at_zero = self.drops.get_or_create(&Reason { reason: drop.reason() });
+        }
+    }
+
+    fn add_to(self, registry: &mut Registry) {
+        registry.register("lines", "Lines stored", self.lines);
+        registry.register("line_bytes", "Bytes of the lines stored", self.bytes);
+        registry.register("duplicates", "Lines that were there already", self.duplicates);
+        registry.register("gap_lines", "Lines lost before they came here, as gaps say", self.gap_lines);
+        registry.register("retries", "Answers that asked to send again", self.retries);
+        registry.register("drops", "Entries refused for good", self.drops);
+        registry.register("queue_bytes", "Bytes that wait for the writer", self.queue_bytes);
+        registry.register("commit_seconds", "Write and sync of one group", self.commit_seconds);
+        registry.register("ack_seconds", "From a submission to its answer", self.ack_seconds);
+        registry.register("workers", "Workers known", self.workers);
+        registry.register("store_bytes", "Bytes that the store takes up", self.store_bytes);
+        registry.register(
+            "recovered_torn_bytes",
+            "Bytes cut off at the last start",
+            self.recovered_torn_bytes,
+        );
+        registry.register("recovered_damage", "Damaged places at the last start", self.recovered_damage);
+        registry.register("streams_open", "Streams of lines that are open", self.streams);
+        registry.register("readers_open", "Tails that are open", self.readers);
+        registry.register(
+            "streams_superseded",
+            "Streams ended by a newer one of their worker",
+            self.superseded,
+        );
+    }
+
+    /// Counts an answer that asks to send again.
+    pub fn retry(&self, retry: Retry) {
+        self.retries.get_or_create(&Reason { reason: retry.reason() }).inc();
+    }
+
+    /// Counts an entry that is refused for good.
+    pub fn drop(&self, reason: &'static str) {
+        self.drops.get_or_create(&Reason { reason }).inc();
+    }
+
+    /// Counts what a decision does.
+    pub(crate) fn count(&self, decision: &Decision) {
+        match &decision.store {
+            Some(block) => match &block.content {
+                Content::Lines(lines) => {
+                    self.lines.inc_by(lines.len() as u64);
+                    self.bytes.inc_by(lines.bytes() as u64);
+                }
+                Content::Gap { last, .. } => {
+                    self.gap_lines.inc_by(last.get().saturating_sub(block.first.get()).saturating_add(1));
+                }
+            },
+            None => self.count_repeats(decision),
+        }
+        match &decision.answer.refusal {
+            Some(Refusal::Retry(retry, _)) => self.retry(*retry),
+            Some(Refusal::Drop(drop)) => self.drop(drop.reason()),
+            None => {}
+        }
+    }
+
+    fn count_repeats(&self, decision: &Decision) {
+        let answer = &decision.answer;
+        if answer.refusal.is_none() {
+            self.duplicates.inc_by(answer.acked.get().saturating_sub(answer.first.get()).saturating_add(1));
+        }
+    }
+}
+
+/// Something that is open: counted up while it lives, so that no path out of a stream can forget.
+#[derive(Debug)]
+pub struct Open(Gauge);
+
+impl Open {
+    /// Counts one more in `gauge` until it is dropped.
+    pub fn new(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}

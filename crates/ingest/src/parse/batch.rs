@@ -1,0 +1,214 @@
+//! `LogBatch` → [`Item`]s. The lines stay in the buffer that they were received in.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ottoscaler_proto::v1::{Gap, LineSource, LogBatch};
+
+use super::Limits;
+use crate::ids::WorkerId;
+use crate::line::{Lines, Mark, Sequence, Source};
+use crate::reason::{DropReason, Dropped};
+use crate::session::{Item, Offer};
+
+/// A batch that is well formed.
+#[derive(Debug)]
+pub struct Batch {
+    /// Whose lines.
+    pub worker: WorkerId,
+    /// One item, or more where lines among them cannot be stored.
+    pub items: Vec<Item>,
+    /// Of the lines.
+    pub bytes: usize,
+}
+
+/// Reads a batch, or says what is wrong with it.
+pub fn parse(batch: LogBatch, limits: Limits, now_ns: i64) -> Result<Batch, Dropped> {
+    let worker = WorkerId::try_from(&*batch.worker_id)
+        .map_err(|why| Dropped::new(DropReason::InvalidWorkerId, format!("worker_id: {why}")))?;
+    let first = Sequence::from_wire(batch.first_sequence).filter(|first| *first > Sequence::ZERO);
+    let first = first.ok_or_else(|| {
+        let detail = format!("first_sequence: must be at least 1, and is {}", batch.first_sequence);
+        Dropped::new(DropReason::InvalidSequence, detail)
+    })?;
+    let bytes = batch.data.len();
+    let items = match &batch.gap {
+        Some(gap) => vec![parse_gap(&batch, gap, first)?],
+        None => split(parse_lines(batch, now_ns)?, first, limits),
+    };
+    Ok(Batch { worker, items, bytes })
+}
+
+fn invalid(detail: impl Into<String>) -> Dropped {
+    Dropped::new(DropReason::InvalidBatch, detail)
+}
+
+fn parse_gap(batch: &LogBatch, gap: &Gap, first: Sequence) -> Result<Item, Dropped> {
+    if !batch.lengths.is_empty() || !batch.data.is_empty() {
+        return Err(invalid("gap: a batch holds either lines or a gap"));
+    }
+    let last = Sequence::from_wire(gap.last_sequence).filter(|last| *last >= first).ok_or_else(|| {
+        Dropped::new(DropReason::InvalidGap, "gap.last_sequence: must not be below first_sequence")
+    })?;
+    Ok(Item { first: Some(first), offer: Offer::Gap { last, reason: Arc::from(&*gap.reason) } })
+}
+
+fn parse_lines(batch: LogBatch, now_ns: i64) -> Result<Lines, Dropped> {
+    let count = batch.lengths.len();
+    if count == 0 {
+        return Err(invalid("lengths: is empty, and there is no gap"));
+    }
+    let sum: u64 = batch.lengths.iter().map(|length| u64::from(*length)).sum();
+    if sum != batch.data.len() as u64 {
+        return Err(invalid(format!("lengths: add up to {sum}, and data has {} bytes", batch.data.len())));
+    }
+    Ok(Lines {
+        times_ns: times(&batch, count, now_ns)?,
+        marks: marks(&batch, count)?,
+        lengths: batch.lengths,
+        data: batch.data,
+        extras: BTreeMap::new(),
+    })
+}
+
+fn times(batch: &LogBatch, count: usize, now_ns: i64) -> Result<Vec<i64>, Dropped> {
+    if batch.base_time_ns == 0 {
+        return Ok(vec![now_ns; count]);
+    }
+    match batch.time_deltas_ns.len() {
+        0 => Ok(vec![batch.base_time_ns; count]),
+        length if length == count => {
+            let sum = |time: &mut i64, delta: &i64| {
+                *time = time.wrapping_add(*delta);
+                Some(*time)
+            };
+            Ok(batch.time_deltas_ns.iter().scan(batch.base_time_ns, sum).collect())
+        }
+        length => Err(column("time_deltas_ns", length, count)),
+    }
+}
+
+fn column(name: &str, length: usize, count: usize) -> Dropped {
+    invalid(format!("{name}: has {length} values for {count} lines"))
+}
+
+fn marks(batch: &LogBatch, count: usize) -> Result<Vec<Mark>, Dropped> {
+    for (name, length) in [("sources", batch.sources.len()), ("flags", batch.flags.len())] {
+        if length > 1 && length != count {
+            return Err(column(name, length, count));
+        }
+    }
+    if batch.sources.len() <= 1 && batch.flags.len() <= 1 {
+        let source = source(batch.sources.first().copied().unwrap_or_default());
+        return Ok(vec![Mark::new(source, batch.flags.first().copied().unwrap_or_default()); count]);
+    }
+    let mark = |index| Mark::new(source(at(&batch.sources, index)), at(&batch.flags, index));
+    Ok((0..count).map(mark).collect())
+}
+
+/// The value for a line in a column of one value, of one for each, or of none.
+fn at<T: Copy + Default>(column: &[T], index: usize) -> T {
+    column.get(if column.len() == 1 { 0 } else { index }).copied().unwrap_or_default()
+}
+
+fn source(number: i32) -> Source {
+    match LineSource::try_from(number).unwrap_or_default() {
+        LineSource::Unspecified | LineSource::Stdout => Source::Stdout,
+        LineSource::Stderr => Source::Stderr,
+        LineSource::System => Source::System,
+    }
+}
+
+/// One item as a rule. A line over the limit becomes one of its own, and those around it stay.
+fn split(mut lines: Lines, mut first: Sequence, limits: Limits) -> Vec<Item> {
+    let mut items = Vec::with_capacity(1);
+    while let Some(at) = lines.lengths.iter().position(|length| *length as usize > limits.max_line) {
+        let why = limits.check_line(lines.lengths[at] as usize).expect_err("the position was found by it");
+        let rest = lines.clone().skip(at + 1);
+        if at > 0 {
+            items.push(Item { first: Some(first), offer: Offer::Lines(lines.truncate(at)) });
+        }
+        items.push(Item { first: Some(first.plus(at as u64)), offer: Offer::Unstorable(why) });
+        first = first.plus(at as u64 + 1);
+        lines = rest;
+    }
+    if !lines.is_empty() {
+        items.push(Item { first: Some(first), offer: Offer::Lines(lines) });
+    }
+    items
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    const LIMITS: Limits = Limits { max_line: 4 };
+
+    fn batch() -> LogBatch {
+        LogBatch {
+            worker_id: "w".into(),
+            first_sequence: 5,
+            base_time_ns: 100,
+            time_deltas_ns: vec![0, 10, -5],
+            lengths: vec![2, 0, 3],
+            sources: vec![2],
+            flags: vec![0, 1, 2],
+            data: Bytes::from_static(b"abcde"),
+            gap: None,
+        }
+    }
+
+    fn reason(batch: LogBatch) -> String {
+        parse(batch, LIMITS, 7).unwrap_err().message()
+    }
+
+    #[test]
+    fn columns_become_lines() {
+        let items = parse(batch(), LIMITS, 7).unwrap().items;
+        let [Item { first: Some(first), offer: Offer::Lines(lines) }] = &items[..] else {
+            panic!("{items:?}")
+        };
+        assert_eq!(first.get(), 5);
+        let read: Vec<_> =
+            lines.iter().map(|l| (l.time_ns, l.bytes, l.mark.source(), l.mark.flags())).collect();
+        let expected: [(i64, &[u8], Source, u32); 3] = [
+            (100, b"ab", Source::Stderr, 0),
+            (110, b"", Source::Stderr, 1),
+            (105, b"cde", Source::Stderr, 2),
+        ];
+        assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn p10_each_mistake_names_its_field() {
+        let table = [
+            (LogBatch { worker_id: String::new(), ..batch() }, "worker_id"),
+            (LogBatch { first_sequence: 0, ..batch() }, "first_sequence"),
+            (LogBatch { lengths: vec![2, 0, 2], ..batch() }, "lengths"),
+            (LogBatch { lengths: vec![], data: Bytes::new(), ..batch() }, "lengths"),
+            (LogBatch { time_deltas_ns: vec![1], ..batch() }, "time_deltas_ns"),
+            (LogBatch { sources: vec![1, 1], ..batch() }, "sources"),
+            (LogBatch { flags: vec![1, 1], ..batch() }, "flags"),
+            (LogBatch { gap: Some(Gap { last_sequence: 9, reason: "x".into() }), ..batch() }, "gap"),
+        ];
+        for (batch, field) in table {
+            let reason = reason(batch);
+            assert!(reason.contains(&format!("detail={field}")), "{field}: {reason}");
+        }
+    }
+
+    #[test]
+    fn a_line_over_the_limit_is_refused_alone() {
+        let data = Bytes::from_static(b"abtoo longcd");
+        let lengths = vec![2, 8, 2];
+        let batch = LogBatch { lengths, data, time_deltas_ns: vec![], flags: vec![], ..batch() };
+        let items = parse(batch, LIMITS, 7).unwrap().items;
+        let shown: Vec<_> = items
+            .iter()
+            .map(|item| (item.first.unwrap().get(), matches!(item.offer, Offer::Unstorable(_))))
+            .collect();
+        assert_eq!(shown, [(5, false), (6, true), (7, false)]);
+    }
+}

@@ -1,0 +1,174 @@
+//! StreamLogs: entries in, exactly one response for each, in order.
+//!
+//! What has arrived is submitted as one piece, and several pieces may wait for their commit at the same
+//! time: a lock-step client has pieces of one line, a pipelining one of hundreds.
+
+use futures::future::Either;
+use futures::stream::{BoxStream, StreamExt};
+use ottoscaler_proto::v1::{LogEntry, LogResponse};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+
+use super::wire;
+use crate::fence;
+use crate::ids::{TaskId, WorkerId};
+use crate::line::Sequence;
+use crate::metrics::Open;
+use crate::parse::entry::{self, Items, Place};
+use crate::queue::{Append, Refused, Submission};
+use crate::reason::{DropReason, Retry};
+use crate::server::Server;
+use crate::session::{Answer, Refusal};
+use crate::writer::now_ns;
+
+/// Entries that one piece may hold.
+const PIECE: usize = 1024;
+
+/// Pieces of one stream that may wait for their commit.
+const IN_FLIGHT: usize = 16;
+
+/// One client's stream.
+struct EntryStream {
+    server: Server,
+    superseded: CancellationToken,
+    /// Once its first valid entry has named it.
+    owner: Option<Owner>,
+    _open: Open,
+}
+
+struct Owner {
+    worker: WorkerId,
+    task: TaskId,
+    _place: fence::Place,
+}
+
+/// The answers to `entries`. Ends with ABORTED where a newer stream of the worker takes over, and
+/// without an error where the server is about to stop, after what was accepted has been answered.
+pub(super) fn responses(
+    server: &Server,
+    entries: tonic::Streaming<LogEntry>,
+) -> BoxStream<'static, Result<LogResponse, Status>> {
+    let superseded = CancellationToken::new();
+    let mut stream = EntryStream {
+        server: server.clone(),
+        superseded: superseded.clone(),
+        owner: None,
+        _open: Open::new(&server.metrics.streams),
+    };
+    entries
+        .take_until(server.draining.clone().cancelled_owned())
+        .ready_chunks(PIECE)
+        .map(move |piece| stream.submit(piece))
+        .buffered(IN_FLIGHT)
+        .flat_map(futures::stream::iter)
+        .take_until(superseded.clone().cancelled_owned())
+        .chain(super::streaming::aborted_if(superseded))
+        .boxed()
+}
+
+type Responses = Vec<Result<LogResponse, Status>>;
+
+impl EntryStream {
+    /// Submits a piece now, and gives its answers once they are known.
+    fn submit(&mut self, piece: Vec<Result<LogEntry, Status>>) -> impl Future<Output = Responses> + use<> {
+        let (mut items, mut failure, mut bytes) = (Items::default(), None, 0);
+        let now_ns = now_ns();
+        for entry in piece {
+            match entry {
+                Ok(entry) => {
+                    bytes += entry.message.len() + entry.raw.len() + size_of::<LogEntry>();
+                    self.push(&mut items, entry, now_ns);
+                }
+                Err(status) => failure = Some(status),
+            }
+        }
+        let (items, places) = items.finish();
+        let metrics = self.server.metrics.clone();
+        let refused: Vec<_> = places.iter().filter_map(refused_reason).collect();
+        refused.into_iter().for_each(|reason| metrics.drop(reason));
+        let firsts: Vec<_> = items.iter().map(|item| item.first.unwrap_or_default()).collect();
+        let high = self.high();
+        let answers = match self.append(bytes, items) {
+            Ok(answers) => Either::Left(async move { answers.await.map_err(|_| Retry::Draining) }),
+            Err(retry) => Either::Right(std::future::ready(Err(retry))),
+        };
+        async move {
+            let answers = answers.await.unwrap_or_else(|retry| {
+                let again = |first: Sequence| not_queued(first, retry, high);
+                firsts.into_iter().map(again).inspect(|_| metrics.retry(retry)).collect()
+            });
+            places.iter().map(|place| Ok(response(place, &answers))).chain(failure.map(Err)).collect()
+        }
+    }
+
+    /// Adds an entry, or says why it cannot be this stream's.
+    fn push(&mut self, items: &mut Items, entry: LogEntry, now_ns: i64) {
+        let (worker, task) = match entry::identity(&entry) {
+            Ok(identity) => identity,
+            Err(why) => return items.refuse(why, entry.sequence),
+        };
+        let owner = self.owner.get_or_insert_with(|| {
+            let place = self.server.fence.take(&worker, self.superseded.clone());
+            Owner { worker: worker.clone(), task, _place: place }
+        });
+        if owner.worker == worker {
+            items.push(entry, self.server.limits, now_ns);
+        } else {
+            items.refuse(DropReason::WrongWorker.into(), entry.sequence);
+        }
+    }
+
+    /// What is durable of the worker's log. Pieces that wait may have moved it on by the time that it is
+    /// told; going back too far only repeats what is acknowledged again.
+    fn high(&self) -> Sequence {
+        let state = self.owner.as_ref().and_then(|owner| self.server.catalog.worker(&owner.worker));
+        state.map_or(Sequence::ZERO, |state| state.high)
+    }
+
+    fn append(
+        &self,
+        bytes: usize,
+        items: Vec<crate::session::Item>,
+    ) -> Result<oneshot::Receiver<Vec<Answer>>, Retry> {
+        let (reply, answers) = oneshot::channel();
+        let Some(owner) = self.owner.as_ref().filter(|_| !items.is_empty()) else {
+            // Nobody listens to an empty answer that nobody waits for.
+            let _sent = reply.send(Vec::new());
+            return Ok(answers);
+        };
+        let append = Append { worker: owner.worker.clone(), register_as: Some(owner.task.clone()), items };
+        match self.server.queue.try_submit(bytes, Submission::Append(append, reply)) {
+            Ok(()) => Ok(answers),
+            Err(Refused::Full) => Err(Retry::QueueFull),
+            Err(Refused::Stopped) => Err(Retry::Draining),
+        }
+    }
+}
+
+fn refused_reason(place: &Place) -> Option<&'static str> {
+    match place {
+        Place::Refused(why, _) => Some(why.reason()),
+        Place::Item(..) => None,
+    }
+}
+
+/// The answer to an item that did not reach the writer.
+fn not_queued(first: Sequence, retry: Retry, high: Sequence) -> Answer {
+    Answer { first, acked: Sequence::ZERO, refusal: Some(Refusal::Retry(retry, high)) }
+}
+
+fn response(place: &Place, answers: &[Answer]) -> LogResponse {
+    let (item, offset) = match place {
+        Place::Refused(why, sequence) => return wire::dropped(why, *sequence),
+        Place::Item(item, offset) => (*item, *offset),
+    };
+    let Some(answer) = answers.get(item) else { return wire::retry(Retry::Draining, Sequence::ZERO) };
+    let sequence = answer.first.plus(offset);
+    match &answer.refusal {
+        _ if sequence <= answer.acked => wire::ack(sequence),
+        Some(Refusal::Retry(retry, high)) => wire::retry(*retry, *high),
+        Some(Refusal::Drop(why)) => wire::dropped(why, sequence.to_wire()),
+        None => wire::ack(sequence),
+    }
+}

@@ -1,0 +1,232 @@
+//! LogQueryService.
+
+use std::collections::HashSet;
+use std::io;
+use std::sync::Arc;
+
+use futures::stream::{self, BoxStream, SelectAll, StreamExt};
+use ottoscaler_proto::v1::log_query_service_server::LogQueryService;
+use ottoscaler_proto::v1::tail_request::Of;
+use ottoscaler_proto::v1::{
+    GetTaskRequest, ListTasksRequest, ListTasksResponse, TailRequest, TailResponse, Task,
+};
+use tokio::sync::watch;
+use tonic::{Request, Response, Status};
+
+use super::wire;
+use crate::ids::{TaskId, WorkerId};
+use crate::line::Sequence;
+use crate::server::Server;
+use crate::summary::Summary;
+use crate::tail::{self, Follow, Piece};
+use crate::worker::WorkerState;
+
+/// Lines of one message. With lines of 100 bytes that is about 100 KiB.
+const MESSAGE_LINES: usize = 512;
+
+/// A page of tasks, where the client does not say.
+const PAGE: usize = 100;
+
+/// The largest page of tasks.
+const MAX_PAGE: usize = 1000;
+
+/// Lines out.
+#[derive(Clone)]
+pub struct Query(pub Server);
+
+type Responses = BoxStream<'static, Result<TailResponse, Status>>;
+
+/// What to read of each log.
+#[derive(Clone, Copy)]
+struct Range {
+    from: Sequence,
+    follow: Follow,
+}
+
+impl Query {
+    /// The log of one worker as messages.
+    fn worker(&self, states: watch::Receiver<Arc<WorkerState>>, range: Range) -> Responses {
+        let registration = states.borrow().registration.clone();
+        let tail = tail::tail(Arc::clone(&self.0.reader), states, range.from, range.follow, &self.0.metrics);
+        tail.flat_map(move |piece| stream::iter(messages(piece, &registration.worker, &registration.task)))
+            .boxed()
+    }
+
+    /// Waits until the worker comes, if it is to be followed.
+    async fn states(
+        &self,
+        worker: &WorkerId,
+        follow: Follow,
+    ) -> Result<watch::Receiver<Arc<WorkerState>>, Status> {
+        let mut arrivals = self.0.catalog.arrivals();
+        loop {
+            if let Some(states) = self.0.catalog.watch(worker) {
+                return Ok(states);
+            }
+            if follow == Follow::No {
+                return Err(Status::not_found(format!("worker {worker} is not known")));
+            }
+            tokio::select! {
+                changed = arrivals.changed() => changed.map_err(|_| stopping())?,
+                () = self.0.draining.cancelled() => return Err(stopping()),
+            }
+        }
+    }
+
+    /// The logs of a task's workers, those included that come while it is read.
+    fn task(&self, task: TaskId, range: Range, expected: usize) -> Responses {
+        let tails = TaskTail {
+            query: self.clone(),
+            task,
+            range,
+            expected,
+            tails: SelectAll::new(),
+            seen: HashSet::new(),
+            ended: 0,
+            arrivals: self.0.catalog.arrivals(),
+        };
+        stream::unfold(tails, |mut tails| async move { Some((tails.next().await?, tails)) }).boxed()
+    }
+}
+
+/// All tails of one task.
+struct TaskTail {
+    query: Query,
+    task: TaskId,
+    range: Range,
+    /// End only once so many workers have ended.
+    expected: usize,
+    tails: SelectAll<Responses>,
+    seen: HashSet<WorkerId>,
+    ended: usize,
+    arrivals: watch::Receiver<usize>,
+}
+
+impl TaskTail {
+    async fn next(&mut self) -> Option<Result<TailResponse, Status>> {
+        loop {
+            self.arrivals.borrow_and_update();
+            self.join_new();
+            if self.tails.is_empty() && self.is_over() {
+                return None;
+            }
+            // Cancel safe: `SelectAll` keeps what a tail has not given, and `changed` loses no change.
+            tokio::select! {
+                Some(response) = self.tails.next() => {
+                    self.ended += usize::from(response.as_ref().is_ok_and(|response| response.end.is_some()));
+                    return Some(response);
+                }
+                changed = self.arrivals.changed() => if changed.is_err() { return None },
+            }
+        }
+    }
+
+    fn join_new(&mut self) {
+        for state in self.query.0.catalog.task(&self.task).unwrap_or_default() {
+            let worker = &state.registration.worker;
+            if !self.seen.insert(worker.clone()) {
+                continue;
+            }
+            if let Some(states) = self.query.0.catalog.watch(worker) {
+                self.tails.push(self.query.worker(states, self.range));
+            }
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        let waits_for_first = self.seen.is_empty() || self.ended < self.expected;
+        self.range.follow == Follow::No || !waits_for_first
+    }
+}
+
+fn stopping() -> Status {
+    Status::unavailable("the server is stopping")
+}
+
+fn messages(piece: io::Result<Piece>, worker: &WorkerId, task: &TaskId) -> Vec<Result<TailResponse, Status>> {
+    match piece {
+        Ok(Piece::Blocks(blocks)) => {
+            let entries: Vec<_> =
+                blocks.iter().flat_map(|block| wire::entries(worker, task, block)).collect();
+            let message =
+                |entries: &[_]| Ok(TailResponse { entries: entries.to_vec(), ..TailResponse::default() });
+            entries.chunks(MESSAGE_LINES).map(message).collect()
+        }
+        Ok(Piece::End(state)) => {
+            vec![Ok(TailResponse { end: Some(wire::end(&state)), ..TailResponse::default() })]
+        }
+        Err(error) => vec![Err(Status::data_loss(error.to_string()))],
+    }
+}
+
+#[tonic::async_trait]
+impl LogQueryService for Query {
+    type TailLogsStream = Responses;
+
+    async fn tail_logs(&self, request: Request<TailRequest>) -> Result<Response<Responses>, Status> {
+        let request = request.into_inner();
+        let from = Sequence::from_wire(request.from_sequence)
+            .ok_or_else(|| Status::invalid_argument("from_sequence: must not be negative"))?;
+        let follow = if request.follow { Follow::UntilClosed } else { Follow::No };
+        let range = Range { from, follow };
+        let responses = match request.of {
+            Some(Of::WorkerId(worker)) => {
+                let worker = WorkerId::try_from(&*worker)
+                    .map_err(|why| Status::invalid_argument(format!("worker_id: {why}")))?;
+                self.worker(self.states(&worker, follow).await?, range)
+            }
+            Some(Of::TaskId(task)) => {
+                let task = TaskId::try_from(&*task)
+                    .map_err(|why| Status::invalid_argument(format!("task_id: {why}")))?;
+                if follow == Follow::No && self.0.catalog.task(&task).is_none() {
+                    return Err(Status::not_found(format!("task {task} is not known")));
+                }
+                self.task(task, range, usize::try_from(request.expected_workers).unwrap_or(0))
+            }
+            None => return Err(Status::invalid_argument("of: worker_id or task_id is required")),
+        };
+        let draining = self.0.draining.clone();
+        let stopped = stream::iter(std::iter::once_with({
+            let draining = draining.clone();
+            move || draining.is_cancelled().then(|| Err(stopping()))
+        }));
+        let responses = responses.take_until(draining.cancelled_owned());
+        Ok(Response::new(responses.chain(stopped.filter_map(std::future::ready)).boxed()))
+    }
+
+    async fn list_tasks(
+        &self,
+        request: Request<ListTasksRequest>,
+    ) -> Result<Response<ListTasksResponse>, Status> {
+        let request = request.into_inner();
+        let size = match usize::try_from(request.page_size) {
+            Ok(0) => PAGE,
+            Ok(size) => size.min(MAX_PAGE),
+            Err(_) => return Err(Status::invalid_argument("page_size: must not be negative")),
+        };
+        let start = match &*request.page_token {
+            "" => 0,
+            token => token
+                .parse()
+                .map_err(|_| Status::invalid_argument("page_token: is not one that this server gave"))?,
+        };
+        let all = Summary::all(&self.0.catalog);
+        let end = all.len().min(start + size);
+        let next_page_token = if end < all.len() { end.to_string() } else { String::new() };
+        let tasks = all.get(start..end).unwrap_or_default().iter().map(wire::task).collect();
+        Ok(Response::new(ListTasksResponse { tasks, next_page_token }))
+    }
+
+    async fn get_task(&self, request: Request<GetTaskRequest>) -> Result<Response<Task>, Status> {
+        let task = TaskId::try_from(&*request.into_inner().task_id)
+            .map_err(|why| Status::invalid_argument(format!("task_id: {why}")))?;
+        let workers = self
+            .0
+            .catalog
+            .task(&task)
+            .ok_or_else(|| Status::not_found(format!("task {task} is not known")))?;
+        let summary = wire::task(&Summary::new(task, &workers));
+        let workers = workers.iter().map(|state| wire::worker(state)).collect();
+        Ok(Response::new(Task { summary: Some(summary), workers }))
+    }
+}

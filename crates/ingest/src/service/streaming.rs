@@ -1,0 +1,246 @@
+//! LogStreamingService.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::stream::{self, BoxStream, Stream};
+use ottoscaler_proto::v1::log_streaming_service_server::LogStreamingService;
+use ottoscaler_proto::v1::registration_response::Status as RegistrationStatus;
+use ottoscaler_proto::v1::{
+    CompletionResponse, LogBatch, LogEntry, LogResponse, LoggingConfig, RegistrationResponse, SequenceRange,
+    UploadSummary, WorkerCompletion, WorkerRegistration,
+};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+
+use super::{batches, entries};
+use crate::ids::{TaskId, WorkerId};
+use crate::line::Sequence;
+use crate::parse::batch;
+use crate::queue::{Append, Completed, Completion, Introduction, Refused, Registered, Submission};
+use crate::reason::Retry;
+use crate::server::Server;
+use crate::session::{Answer, Offer, Refusal};
+use crate::worker::{Closing, WorkerState};
+use crate::writer::now_ns;
+
+/// Room that a request without lines takes in the queue.
+const SMALL: usize = 1024;
+
+/// How long an upload waits before it offers again what a full disk refused.
+const UPLOAD_PAUSE: Duration = Duration::from_secs(1);
+
+/// Lines in.
+#[derive(Clone)]
+pub struct Streaming(pub Server);
+
+/// ABORTED once a newer stream of the same worker has taken over; nothing otherwise.
+pub(super) fn aborted_if(
+    superseded: CancellationToken,
+) -> impl Stream<Item = Result<LogResponse, Status>> + Send {
+    stream::iter(std::iter::once_with(move || {
+        let aborted = || Err(Status::aborted("a newer stream of the same worker took over"));
+        superseded.is_cancelled().then(aborted)
+    }))
+    .filter_map(std::future::ready)
+}
+
+use futures::StreamExt;
+
+impl Streaming {
+    /// Asks the writer, and waits for what it says.
+    async fn ask<T>(&self, make: impl FnOnce(oneshot::Sender<T>) -> Submission) -> Result<T, Status> {
+        if self.0.draining.is_cancelled() {
+            return Err(Status::unavailable(Retry::Draining.message()));
+        }
+        let (reply, answer) = oneshot::channel();
+        self.0.queue.try_submit(SMALL, make(reply)).map_err(|refused| match refused {
+            Refused::Full => Status::resource_exhausted(Retry::QueueFull.message()),
+            Refused::Stopped => Status::unavailable(Retry::Draining.message()),
+        })?;
+        answer.await.map_err(|_| Status::unavailable(Retry::Draining.message()))
+    }
+
+    fn config(&self) -> LoggingConfig {
+        LoggingConfig {
+            rate_limit: 0,
+            buffer_size: 0,
+            max_message_size: i32::try_from(self.0.limits.max_line).unwrap_or(i32::MAX),
+            include_metadata: true,
+        }
+    }
+
+    fn registered(&self, status: RegistrationStatus, state: &WorkerState) -> RegistrationResponse {
+        RegistrationResponse {
+            status: status.into(),
+            message: String::new(),
+            session_id: state.registration.session_id.to_string(),
+            config: Some(self.config()),
+            last_sequence: state.high.to_wire(),
+        }
+    }
+}
+
+fn not_registered(status: RegistrationStatus, message: impl Into<String>) -> RegistrationResponse {
+    RegistrationResponse { status: status.into(), message: message.into(), ..RegistrationResponse::default() }
+}
+
+fn introduction(request: WorkerRegistration) -> Result<Introduction, String> {
+    let worker = WorkerId::try_from(&*request.worker_id).map_err(|why| format!("worker_id: {why}"))?;
+    let task = match &*request.task_id {
+        "" => TaskId::from(&worker),
+        task => TaskId::try_from(task).map_err(|why| format!("task_id: {why}"))?,
+    };
+    Ok(Introduction {
+        worker,
+        task,
+        attempt: request.attempt,
+        incarnation: request.incarnation,
+        metadata: request.metadata.unwrap_or_default(),
+    })
+}
+
+fn completion(request: &WorkerCompletion) -> Result<Completion, Status> {
+    let invalid = |message: String| Status::invalid_argument(message);
+    let worker =
+        WorkerId::try_from(&*request.worker_id).map_err(|why| invalid(format!("worker_id: {why}")))?;
+    let last = Sequence::from_wire(request.last_sequence).ok_or_else(|| {
+        invalid(format!("last_sequence: must not be negative, and is {}", request.last_sequence))
+    })?;
+    let closing =
+        Closing { exit_code: request.exit_code, signal: request.signal, reason: Arc::from(&*request.reason) };
+    Ok(Completion { worker, last, closing })
+}
+
+#[tonic::async_trait]
+impl LogStreamingService for Streaming {
+    async fn register_worker(
+        &self,
+        request: Request<WorkerRegistration>,
+    ) -> Result<Response<RegistrationResponse>, Status> {
+        let introduction = match introduction(request.into_inner()) {
+            Ok(introduction) => introduction,
+            Err(why) => return Ok(Response::new(not_registered(RegistrationStatus::InvalidRequest, why))),
+        };
+        let answer = self.ask(|reply| Submission::Register(introduction, reply)).await?;
+        Ok(Response::new(match answer {
+            Registered::New(state) => self.registered(RegistrationStatus::Success, &state),
+            Registered::Known(state) => self.registered(RegistrationStatus::AlreadyRegistered, &state),
+            Registered::OtherIncarnation => not_registered(
+                RegistrationStatus::InvalidRequest,
+                "incarnation: another run has this worker_id; give each run a worker_id of its own",
+            ),
+            Registered::Full => not_registered(
+                RegistrationStatus::ServerFull,
+                "this server takes no more workers; raise --max-workers",
+            ),
+            Registered::NotStored => return Err(Status::unavailable(Retry::DiskFull.message())),
+        }))
+    }
+
+    type StreamLogsStream = BoxStream<'static, Result<LogResponse, Status>>;
+
+    async fn stream_logs(
+        &self,
+        request: Request<tonic::Streaming<LogEntry>>,
+    ) -> Result<Response<Self::StreamLogsStream>, Status> {
+        Ok(Response::new(entries::responses(&self.0, request.into_inner())))
+    }
+
+    type StreamLogBatchesStream = BoxStream<'static, Result<LogResponse, Status>>;
+
+    async fn stream_log_batches(
+        &self,
+        request: Request<tonic::Streaming<LogBatch>>,
+    ) -> Result<Response<Self::StreamLogBatchesStream>, Status> {
+        Ok(Response::new(batches::responses(&self.0, request.into_inner())))
+    }
+
+    async fn upload_logs(
+        &self,
+        request: Request<tonic::Streaming<LogBatch>>,
+    ) -> Result<Response<UploadSummary>, Status> {
+        let mut batches = request.into_inner();
+        let mut summary = UploadSummary::default();
+        while let Some(batch) = batches.message().await? {
+            self.upload(batch, &mut summary).await?;
+        }
+        Ok(Response::new(summary))
+    }
+
+    async fn complete_worker(
+        &self,
+        request: Request<WorkerCompletion>,
+    ) -> Result<Response<CompletionResponse>, Status> {
+        let completion = completion(&request.into_inner())?;
+        let worker = completion.worker.clone();
+        let answer = self.ask(|reply| Submission::Complete(completion, reply)).await?;
+        Ok(Response::new(match answer {
+            Completed::Complete => CompletionResponse { complete: true, ..CompletionResponse::default() },
+            Completed::Closed => CompletionResponse::default(),
+            Completed::Missing(first, last) => CompletionResponse {
+                complete: false,
+                missing: vec![SequenceRange { first: first.to_wire(), last: last.to_wire() }],
+                message: "lines are missing, so the log stays open".to_owned(),
+            },
+            Completed::Unknown => return Err(Status::not_found(format!("worker {worker} is not known"))),
+            Completed::NotStored => return Err(Status::unavailable(Retry::DiskFull.message())),
+        }))
+    }
+}
+
+impl Streaming {
+    /// Stores one batch of an upload, however long that takes: the client is held back meanwhile.
+    async fn upload(&self, batch: LogBatch, summary: &mut UploadSummary) -> Result<(), Status> {
+        let batch = batch::parse(batch, self.0.limits, now_ns())
+            .map_err(|why| Status::invalid_argument(why.message()))?;
+        let Some(before) = self.0.catalog.worker(&batch.worker) else {
+            let message = format!("worker {} is not registered: call RegisterWorker first", batch.worker);
+            return Err(Status::failed_precondition(message));
+        };
+        let mut high = before.high;
+        for item in batch.items {
+            let lines = match &item.offer {
+                Offer::Lines(lines) => lines.len() as u64,
+                Offer::Gap { .. } | Offer::Unstorable(_) => 0,
+            };
+            let answer = loop {
+                let (reply, answers) = oneshot::channel();
+                let append =
+                    Append { worker: batch.worker.clone(), register_as: None, items: vec![item.clone()] };
+                let queued = self.0.queue.submit(batch.bytes, Submission::Append(append, reply)).await;
+                let stopping = |_| Status::unavailable(Retry::Draining.message());
+                queued.map_err(stopping)?;
+                let stopped = || Status::unavailable(Retry::Draining.message());
+                let mut answers: Vec<Answer> = answers.await.map_err(|_| stopped())?;
+                let answer = answers.pop().ok_or_else(stopped)?;
+                match answer.refusal {
+                    Some(Refusal::Retry(Retry::DiskFull, _)) => tokio::time::sleep(UPLOAD_PAUSE).await,
+                    _ => break answer,
+                }
+            };
+            tally(summary, &answer, lines, high)?;
+            high = high.max(answer.acked);
+        }
+        Ok(())
+    }
+}
+
+/// Adds the answer to an item of `lines` lines to the summary; `high` was the mark before it.
+fn tally(summary: &mut UploadSummary, answer: &Answer, lines: u64, high: Sequence) -> Result<(), Status> {
+    match &answer.refusal {
+        Some(Refusal::Retry(retry, mark)) => {
+            let message = format!("{}; the next sequence has to be {}", retry.message(), mark.next());
+            return Err(Status::failed_precondition(message));
+        }
+        Some(Refusal::Drop(_)) => summary.dropped += 1,
+        None => {
+            let new = answer.acked.since(high).min(lines);
+            summary.lines += i64::try_from(new).unwrap_or(i64::MAX);
+            summary.duplicates += i64::try_from(lines - new).unwrap_or(i64::MAX);
+        }
+    }
+    summary.last_sequence = summary.last_sequence.max(answer.acked.to_wire());
+    Ok(())
+}

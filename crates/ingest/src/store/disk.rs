@@ -1,0 +1,427 @@
+//! Append-only segments in one directory: all workers' records one after another, one fdatasync a group.
+//!
+//! A crash leaves at most a torn record at the end of the last segment; opening cuts it off. What
+//! opening finds is synced before anyone relies on it, because a record that was read back from the page
+//! cache may never have reached the disk. An index in memory, rebuilt at each start, says where the
+//! blocks of each worker are: 24 bytes a block.
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use anyhow::{Context, Result, bail};
+use bytes::Bytes;
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use tracing::{error, warn};
+
+use super::segment::{self, FRAME_HEAD, HEADER};
+use super::{CommitError, LogReader, LogStore, Opened, Recovery, record};
+use crate::ids::WorkerId;
+use crate::line::{Block, Sequence};
+use crate::worker::{Change, Record};
+
+/// A segment that has grown to this is closed and the next one begun.
+const SEGMENT_BYTES: u64 = 64 << 20;
+
+/// The writing side.
+struct DiskStore {
+    directory: Directory,
+    segment: Arc<Segment>,
+    index: Arc<Index>,
+    buffer: Vec<u8>,
+    /// Bytes of the segments before the current one.
+    sealed_bytes: u64,
+    _lock: Flock<File>,
+}
+
+/// The directory that the segments are in.
+struct Directory {
+    path: PathBuf,
+    handle: File,
+}
+
+/// One file. Its committed length is the writer's to know.
+struct Segment {
+    number: u32,
+    file: File,
+    committed: std::sync::atomic::AtomicU64,
+}
+
+impl Segment {
+    fn committed(&self) -> u64 {
+        self.committed.load(std::sync::atomic::Ordering::Acquire)
+    }
+
+    fn set_committed(&self, length: u64) {
+        self.committed.store(length, std::sync::atomic::Ordering::Release);
+    }
+}
+
+/// Where a block is.
+#[derive(Clone, Copy, Debug)]
+struct Position {
+    first: Sequence,
+    segment: u32,
+    /// Of the payload. Segments are far smaller than 4 GiB.
+    offset: u32,
+    length: u32,
+}
+
+/// What readers share with the writer.
+#[derive(Default)]
+struct Index {
+    inner: RwLock<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    segments: Vec<Arc<Segment>>,
+    blocks: HashMap<WorkerId, Vec<Position>>,
+}
+
+impl Index {
+    /// Plain data: no panic can leave it half changed.
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, Inner> {
+        self.inner.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, Inner> {
+        self.inner.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn add(&mut self, record: &Record, segment: u32, payload: &Range<usize>) {
+        let Change::Appended { worker, block, .. } = &record.change else { return };
+        let position = Position {
+            first: block.first,
+            segment,
+            offset: u32::try_from(payload.start).expect("segments are smaller than 4 GiB"),
+            length: u32::try_from(payload.len()).expect("a payload is at most MAX_PAYLOAD"),
+        };
+        self.blocks.entry(worker.clone()).or_default().push(position);
+    }
+}
+
+/// Opens the store in `path`, makes it where there is none, and gives every whole record to `visit`.
+pub fn open(path: &Path, visit: &mut dyn FnMut(Record)) -> Result<Opened> {
+    std::fs::create_dir_all(path).with_context(|| {
+        format!("cannot make the data directory {}; choose another with --data-dir", path.display())
+    })?;
+    let lock = lock(path)?;
+    let handle = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+    let directory = Directory { path: path.to_owned(), handle };
+    let index = Arc::new(Index::default());
+    let mut recovery = Recovery::default();
+    let numbers = directory.segments()?;
+    for number in &numbers {
+        let is_last = Some(number) == numbers.last();
+        recover(&directory, *number, is_last, &index, &mut recovery, visit)?;
+    }
+    let newest = index.read().segments.last().cloned();
+    let segment = match newest {
+        Some(segment) => segment,
+        None => directory.create_segment(1, &index).context("cannot make the first segment of the store")?,
+    };
+    let sealed_bytes = sealed_bytes(&index, segment.number);
+    let reader = Arc::new(DiskReader(Arc::clone(&index)));
+    let store = DiskStore { directory, segment, index, buffer: Vec::new(), sealed_bytes, _lock: lock };
+    Ok(Opened { store: Box::new(store), reader, recovery })
+}
+
+fn sealed_bytes(index: &Index, current: u32) -> u64 {
+    index.read().segments.iter().filter(|s| s.number != current).map(|s| s.committed()).sum()
+}
+
+/// Two processes on one store would destroy it.
+fn lock(directory: &Path) -> Result<Flock<File>> {
+    let path = directory.join("lock");
+    let file =
+        OpenOptions::new().create(true).truncate(false).write(true).open(&path).with_context(|| {
+            format!(
+                "cannot write to the data directory {}; choose another with --data-dir",
+                directory.display()
+            )
+        })?;
+    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(lock) => Ok(lock),
+        Err((_, Errno::EWOULDBLOCK)) => {
+            bail!("the data directory {} is in use by another log-ingest", directory.display())
+        }
+        Err((_, errno)) => Err(errno).with_context(|| format!("cannot lock {}", path.display())),
+    }
+}
+
+impl Directory {
+    fn segment_path(&self, number: u32) -> PathBuf {
+        self.path.join(format!("{number:010}.log"))
+    }
+
+    /// Numbers of the segments that are there, in order.
+    fn segments(&self) -> Result<Vec<u32>> {
+        let mut numbers = Vec::new();
+        for entry in
+            std::fs::read_dir(&self.path).with_context(|| format!("cannot list {}", self.path.display()))?
+        {
+            let name = entry.context("cannot list the data directory")?.file_name();
+            let number: Option<u32> =
+                name.to_str().and_then(|name| name.strip_suffix(".log")).and_then(|n| n.parse().ok());
+            numbers.extend(number);
+        }
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    /// Makes a segment, its name durable before anything is written to it.
+    fn create_segment(&self, number: u32, index: &Index) -> io::Result<Arc<Segment>> {
+        let path = self.segment_path(number);
+        let file = OpenOptions::new().create(true).truncate(true).read(true).write(true).open(path)?;
+        file.write_all_at(&HEADER, 0)?;
+        file.sync_all()?;
+        self.handle.sync_all()?;
+        let segment = Arc::new(Segment { number, file, committed: (HEADER.len() as u64).into() });
+        index.write().segments.push(Arc::clone(&segment));
+        Ok(segment)
+    }
+}
+
+/// Reads a segment back: whole records to `visit` and the index, the torn end of the last one cut off.
+fn recover(
+    directory: &Directory,
+    number: u32,
+    is_last: bool,
+    index: &Index,
+    recovery: &mut Recovery,
+    visit: &mut dyn FnMut(Record),
+) -> Result<()> {
+    let path = directory.segment_path(number);
+    let context = || format!("cannot recover {}", path.display());
+    let bytes = Bytes::from(std::fs::read(&path).with_context(context)?);
+    let file = OpenOptions::new().read(true).write(true).open(&path).with_context(context)?;
+    if bytes.len() < HEADER.len() && is_last {
+        // The crash came before the header did: nothing was ever in it.
+        file.write_all_at(&HEADER, 0).with_context(context)?;
+    } else if bytes.get(..HEADER.len()) != Some(&HEADER) {
+        bail!("{} is no segment of this version of log-ingest", path.display());
+    }
+    let scan = segment::scan(&bytes, HEADER.len().min(bytes.len()));
+    let end = scan.end.max(HEADER.len()) as u64;
+    let torn = (bytes.len() as u64).saturating_sub(end);
+    if torn > 0 && is_last {
+        warn!(segment = number, bytes = torn, "cut off a torn record at the end of the store");
+        recovery.torn_bytes += torn;
+        file.set_len(end).with_context(context)?;
+    }
+    let damaged = scan.damaged.len() as u64 + u64::from(torn > 0 && !is_last);
+    if damaged > 0 {
+        error!(
+            segment = number,
+            places = damaged,
+            "found damage in the store; its lines are shown as missing"
+        );
+    }
+    recovery.damaged += damaged;
+    file.sync_all().with_context(context)?;
+    index.write().segments.push(Arc::new(Segment { number, file, committed: end.into() }));
+    for payload in scan.payloads {
+        match record::decode(bytes.slice(payload.clone())) {
+            Ok(record) => {
+                recovery.records += 1;
+                index.write().add(&record, number, &payload);
+                visit(record);
+            }
+            Err(error) => {
+                recovery.damaged += 1;
+                error!(segment = number, offset = payload.start, %error, "found a record that cannot be read");
+            }
+        }
+    }
+    Ok(())
+}
+
+impl LogStore for DiskStore {
+    fn commit(&mut self, records: &[Record]) -> Result<(), CommitError> {
+        if self.segment.committed() >= SEGMENT_BYTES {
+            self.begin_segment().map_err(CommitError::Full)?;
+        }
+        let start = self.segment.committed();
+        let base = usize::try_from(start).expect("segments are smaller than 4 GiB");
+        self.buffer.clear();
+        let mut payloads = Vec::with_capacity(records.len());
+        for record in records {
+            let payload = segment::append_frame(&mut self.buffer, |out| record::encode(record, out));
+            payloads.push(base + payload.start..base + payload.end);
+        }
+        if let Err(error) = self.segment.file.write_all_at(&self.buffer, start) {
+            return Err(self.undo(start, error));
+        }
+        // After a failed sync the kernel may have dropped the pages and forgotten the error: trying
+        // again could report success for data that is gone.
+        self.segment.file.sync_data().map_err(CommitError::Broken)?;
+        self.segment.set_committed(start + self.buffer.len() as u64);
+        let mut index = self.index.write();
+        for (record, payload) in records.iter().zip(&payloads) {
+            index.add(record, self.segment.number, payload);
+        }
+        Ok(())
+    }
+
+    fn size(&self) -> u64 {
+        self.sealed_bytes + self.segment.committed()
+    }
+}
+
+impl DiskStore {
+    fn begin_segment(&mut self) -> io::Result<()> {
+        let next = self.directory.create_segment(self.segment.number + 1, &self.index)?;
+        self.sealed_bytes += self.segment.committed();
+        self.segment = next;
+        Ok(())
+    }
+
+    /// Takes a half-written group back.
+    fn undo(&self, length: u64, error: io::Error) -> CommitError {
+        match self.segment.file.set_len(length) {
+            Ok(()) => CommitError::Full(error),
+            Err(undoing) => CommitError::Broken(undoing),
+        }
+    }
+}
+
+/// The reading side.
+struct DiskReader(Arc<Index>);
+
+impl DiskReader {
+    /// Where to read: positions from the block that holds `from` on, and the files that they are in.
+    fn positions(
+        &self,
+        worker: &WorkerId,
+        from: Sequence,
+        max_bytes: usize,
+    ) -> Vec<(Position, Arc<Segment>)> {
+        let index = self.0.read();
+        let Some(blocks) = index.blocks.get(worker) else { return Vec::new() };
+        let start = blocks.partition_point(|block| block.first <= from).saturating_sub(1);
+        let mut bytes = 0;
+        let wanted = blocks[start..].iter().take_while(|block| {
+            let more = bytes < max_bytes;
+            bytes += block.length as usize;
+            more
+        });
+        let segment = |number| {
+            let at = index.segments.partition_point(|segment| segment.number < number);
+            Arc::clone(&index.segments[at])
+        };
+        wanted.map(|position| (*position, segment(position.segment))).collect()
+    }
+}
+
+impl LogReader for DiskReader {
+    fn read(&self, worker: &WorkerId, from: Sequence, max_bytes: usize) -> io::Result<Vec<Block>> {
+        let mut blocks = Vec::new();
+        for (position, segment) in self.positions(worker, from, max_bytes) {
+            let block = read_block(&position, &segment)?;
+            if block.last() >= from {
+                blocks.push(block);
+            }
+        }
+        Ok(blocks)
+    }
+}
+
+fn read_block(position: &Position, segment: &Segment) -> io::Result<Block> {
+    let mut frame = vec![0; FRAME_HEAD + position.length as usize];
+    segment.file.read_exact_at(&mut frame, u64::from(position.offset) - FRAME_HEAD as u64)?;
+    let damaged = |what: String| {
+        let place = format!("segment {} at {}", segment.number, position.offset);
+        io::Error::new(io::ErrorKind::InvalidData, format!("the store is damaged: {what} in {place}"))
+    };
+    let payload = segment::frame_at(&frame, 0).ok_or_else(|| damaged("checksum".to_owned()))?;
+    match record::decode(Bytes::from(frame).slice(payload)) {
+        Ok(Record { change: Change::Appended { block, .. }, .. }) => Ok(block),
+        Ok(_) => Err(damaged("another record".to_owned())),
+        Err(error) => Err(damaged(error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::record::tests::appended_lines;
+    use super::*;
+
+    fn open_and_collect(path: &Path) -> (Opened, Vec<Record>) {
+        let mut records = Vec::new();
+        let opened = open(path, &mut |record| records.push(record)).unwrap();
+        (opened, records)
+    }
+
+    fn group(from: u64, to: u64) -> Vec<Record> {
+        (from..=to).map(|n| appended_lines("w", n, &[&format!("line {n}")])).collect()
+    }
+
+    #[test]
+    fn p4_what_was_committed_is_there_after_opening_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut opened, _) = open_and_collect(dir.path());
+        opened.store.commit(&group(1, 3)).unwrap();
+        opened.store.commit(&group(4, 5)).unwrap();
+        drop(opened);
+        let (opened, records) = open_and_collect(dir.path());
+        assert_eq!(records, group(1, 5));
+        let worker = WorkerId::try_from("w").unwrap();
+        let blocks = opened.reader.read(&worker, Sequence::new(3), usize::MAX).unwrap();
+        assert_eq!(blocks.iter().map(|block| block.first.get()).collect::<Vec<_>>(), [3, 4, 5]);
+    }
+
+    #[test]
+    fn p4_a_tail_torn_at_any_byte_opens_with_all_that_was_committed_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut opened, _) = open_and_collect(dir.path());
+        opened.store.commit(&group(1, 2)).unwrap();
+        let committed = opened.store.size();
+        opened.store.commit(&group(3, 3)).unwrap();
+        let whole = opened.store.size();
+        drop(opened);
+        let segment = dir.path().join("0000000001.log");
+        let bytes = std::fs::read(&segment).unwrap();
+        for length in committed..whole {
+            std::fs::write(&segment, &bytes[..usize::try_from(length).unwrap()]).unwrap();
+            let (mut opened, records) = open_and_collect(dir.path());
+            assert_eq!(records, group(1, 2), "torn at {length}");
+            assert_eq!(opened.recovery.torn_bytes, length - committed);
+            opened.store.commit(&group(3, 3)).unwrap();
+            drop(opened);
+            assert_eq!(open_and_collect(dir.path()).1, group(1, 3), "written again after {length}");
+        }
+    }
+
+    #[test]
+    fn damage_before_the_end_is_reported_and_costs_no_other_record() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut opened, _) = open_and_collect(dir.path());
+        opened.store.commit(&group(1, 1)).unwrap();
+        let first = usize::try_from(opened.store.size()).unwrap();
+        opened.store.commit(&group(2, 3)).unwrap();
+        drop(opened);
+        let segment = dir.path().join("0000000001.log");
+        let mut bytes = std::fs::read(&segment).unwrap();
+        bytes[first + FRAME_HEAD + 3] ^= 0x40;
+        std::fs::write(&segment, bytes).unwrap();
+        let (opened, records) = open_and_collect(dir.path());
+        assert_eq!((opened.recovery.damaged, opened.recovery.torn_bytes), (1, 0));
+        assert_eq!(records, [group(1, 1), group(3, 3)].concat());
+    }
+
+    #[test]
+    fn a_second_process_is_refused_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let _first = open_and_collect(dir.path());
+        let error = open(dir.path(), &mut |_| ()).err().unwrap();
+        assert!(format!("{error:#}").contains("in use by another log-ingest"), "{error:#}");
+    }
+}

@@ -1,0 +1,306 @@
+//! Records as bytes: protobuf messages of the store's own, so that fields can be added later and a
+//! store of the version before stays readable. Field numbers are the format; they never change.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ottoscaler_proto::v1::WorkerMetadata;
+use prost::{Message, Oneof};
+use thiserror::Error;
+
+use crate::ids::{TaskId, WorkerId};
+use crate::line::{Block, Content, Extra, Lines, Mark, Sequence};
+use crate::worker::{Change, Closing, Numbering, Record, Registration};
+
+/// The bytes are no record of ours.
+#[derive(Debug, Error)]
+pub(super) enum InvalidRecord {
+    #[error("not a record: {0}")]
+    Decode(#[from] prost::DecodeError),
+    #[error("not a record: {0}")]
+    Field(&'static str),
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct StoredRecord {
+    #[prost(int64, tag = "1")]
+    at_ns: i64,
+    #[prost(string, tag = "2")]
+    worker: String,
+    #[prost(oneof = "StoredChange", tags = "3, 4, 5, 6")]
+    change: Option<StoredChange>,
+}
+
+#[derive(Clone, PartialEq, Oneof)]
+enum StoredChange {
+    #[prost(message, tag = "3")]
+    Registered(StoredRegistration),
+    #[prost(message, tag = "4")]
+    Lines(StoredLines),
+    #[prost(message, tag = "5")]
+    Gap(StoredGap),
+    #[prost(message, tag = "6")]
+    Closed(StoredClosing),
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct StoredRegistration {
+    #[prost(string, tag = "1")]
+    task: String,
+    #[prost(int32, tag = "2")]
+    attempt: i32,
+    #[prost(bytes = "bytes", tag = "3")]
+    incarnation: Bytes,
+    #[prost(string, tag = "4")]
+    session_id: String,
+    #[prost(message, optional, tag = "5")]
+    metadata: Option<WorkerMetadata>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct StoredLines {
+    #[prost(uint64, tag = "1")]
+    first: u64,
+    #[prost(bool, tag = "2")]
+    server_numbered: bool,
+    #[prost(sint64, repeated, tag = "3")]
+    time_deltas_ns: Vec<i64>,
+    #[prost(uint32, repeated, tag = "4")]
+    lengths: Vec<u32>,
+    #[prost(bytes = "vec", tag = "5")]
+    marks: Vec<u8>,
+    #[prost(bytes = "bytes", tag = "6")]
+    data: Bytes,
+    #[prost(map = "uint32, message", tag = "7")]
+    extras: HashMap<u32, StoredExtra>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct StoredExtra {
+    #[prost(string, tag = "1")]
+    level: String,
+    #[prost(string, tag = "2")]
+    source: String,
+    #[prost(btree_map = "string, string", tag = "3")]
+    metadata: BTreeMap<String, String>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct StoredGap {
+    #[prost(uint64, tag = "1")]
+    first: u64,
+    #[prost(bool, tag = "2")]
+    server_numbered: bool,
+    #[prost(uint64, tag = "3")]
+    last: u64,
+    #[prost(string, tag = "4")]
+    reason: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct StoredClosing {
+    #[prost(int32, tag = "1")]
+    exit_code: i32,
+    #[prost(int32, tag = "2")]
+    signal: i32,
+    #[prost(string, tag = "3")]
+    reason: String,
+}
+
+/// Appends `record` to `out`.
+pub(super) fn encode(record: &Record, out: &mut Vec<u8>) {
+    let stored = StoredRecord {
+        at_ns: record.at_ns,
+        worker: record.change.worker().as_str().to_owned(),
+        change: Some(stored_change(&record.change)),
+    };
+    stored.encode(out).expect("a Vec takes everything");
+}
+
+fn stored_change(change: &Change) -> StoredChange {
+    match change {
+        Change::Registered(registration) => StoredChange::Registered(StoredRegistration {
+            task: registration.task.as_str().to_owned(),
+            attempt: registration.attempt,
+            incarnation: registration.incarnation.clone(),
+            session_id: registration.session_id.as_ref().to_owned(),
+            metadata: Some(registration.metadata.as_ref().clone()),
+        }),
+        Change::Appended { numbering, block, .. } => stored_block(block, *numbering == Numbering::Server),
+        Change::Closed { closing, .. } => StoredChange::Closed(StoredClosing {
+            exit_code: closing.exit_code,
+            signal: closing.signal,
+            reason: closing.reason.as_ref().to_owned(),
+        }),
+    }
+}
+
+fn stored_block(block: &Block, server_numbered: bool) -> StoredChange {
+    let first = block.first.get();
+    match &block.content {
+        Content::Gap { last, reason } => {
+            let reason = reason.as_ref().to_owned();
+            StoredChange::Gap(StoredGap { first, server_numbered, last: last.get(), reason })
+        }
+        Content::Lines(lines) => StoredChange::Lines(StoredLines {
+            first,
+            server_numbered,
+            time_deltas_ns: deltas(&lines.times_ns),
+            lengths: lines.lengths.clone(),
+            marks: lines.marks.iter().map(|mark| mark.byte()).collect(),
+            data: lines.data.clone(),
+            extras: lines.extras.iter().map(|(at, extra)| (*at, stored_extra(extra))).collect(),
+        }),
+    }
+}
+
+fn stored_extra(extra: &Extra) -> StoredExtra {
+    StoredExtra { level: extra.level.clone(), source: extra.source.clone(), metadata: extra.metadata.clone() }
+}
+
+/// Lines come close after one another: what lies between fits two or three bytes, a time takes nine.
+fn deltas(times: &[i64]) -> Vec<i64> {
+    let mut before = 0_i64;
+    let delta = |time: &i64| {
+        let delta = time.wrapping_sub(before);
+        before = *time;
+        delta
+    };
+    times.iter().map(delta).collect()
+}
+
+fn times(deltas: &[i64]) -> Vec<i64> {
+    let sum = |time: &mut i64, delta: &i64| {
+        *time = time.wrapping_add(*delta);
+        Some(*time)
+    };
+    deltas.iter().scan(0, sum).collect()
+}
+
+/// Reads a record; its line data shares `bytes`.
+pub(super) fn decode(bytes: Bytes) -> Result<Record, InvalidRecord> {
+    let stored = StoredRecord::decode(bytes)?;
+    let worker = WorkerId::try_from(&*stored.worker).map_err(|_| InvalidRecord::Field("worker"))?;
+    let change = match stored.change.ok_or(InvalidRecord::Field("change"))? {
+        StoredChange::Registered(stored) => Change::Registered(registration(worker, stored)?),
+        StoredChange::Closed(StoredClosing { exit_code, signal, reason }) => {
+            Change::Closed { worker, closing: Closing { exit_code, signal, reason: reason.into() } }
+        }
+        StoredChange::Gap(gap) => {
+            let content = Content::Gap { last: Sequence::new(gap.last), reason: gap.reason.into() };
+            appended(worker, gap.server_numbered, gap.first, content)
+        }
+        StoredChange::Lines(stored) => {
+            let (server_numbered, first) = (stored.server_numbered, stored.first);
+            appended(worker, server_numbered, first, Content::Lines(lines(stored)?))
+        }
+    };
+    Ok(Record { at_ns: stored.at_ns, change })
+}
+
+fn registration(worker: WorkerId, stored: StoredRegistration) -> Result<Registration, InvalidRecord> {
+    Ok(Registration {
+        worker,
+        task: TaskId::try_from(&*stored.task).map_err(|_| InvalidRecord::Field("task"))?,
+        attempt: stored.attempt,
+        incarnation: stored.incarnation,
+        session_id: stored.session_id.into(),
+        metadata: Arc::new(stored.metadata.unwrap_or_default()),
+    })
+}
+
+fn appended(worker: WorkerId, server_numbered: bool, first: u64, content: Content) -> Change {
+    let numbering = if server_numbered { Numbering::Server } else { Numbering::Client };
+    Change::Appended { worker, numbering, block: Block { first: Sequence::new(first), content } }
+}
+
+fn lines(stored: StoredLines) -> Result<Lines, InvalidRecord> {
+    let count = stored.lengths.len();
+    let bytes: usize = stored.lengths.iter().map(|length| *length as usize).sum();
+    if count == 0 || stored.marks.len() != count || stored.time_deltas_ns.len() != count {
+        return Err(InvalidRecord::Field("columns of different lengths"));
+    }
+    if bytes != stored.data.len() {
+        return Err(InvalidRecord::Field("lengths that do not add up"));
+    }
+    let extra =
+        |stored: StoredExtra| Extra { level: stored.level, source: stored.source, metadata: stored.metadata };
+    Ok(Lines {
+        times_ns: times(&stored.time_deltas_ns),
+        lengths: stored.lengths,
+        marks: stored.marks.into_iter().map(Mark::from_byte).collect(),
+        data: stored.data,
+        extras: stored.extras.into_iter().map(|(at, stored)| (at, extra(stored))).collect(),
+    })
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::line::{LinesBuilder, Source};
+
+    pub(in crate::store) fn appended_lines(worker: &str, first: u64, texts: &[&str]) -> Record {
+        let mut builder = LinesBuilder::default();
+        for text in texts {
+            builder.push(1_700_000_000, Mark::new(Source::Stderr, 1), text.as_bytes(), Extra::default());
+        }
+        let worker = WorkerId::try_from(worker).unwrap();
+        let change = appended(worker, false, first, Content::Lines(builder.finish()));
+        Record { at_ns: 5, change }
+    }
+
+    fn round_trip(record: &Record) -> Record {
+        let mut bytes = Vec::new();
+        encode(record, &mut bytes);
+        decode(bytes.into()).unwrap()
+    }
+
+    #[test]
+    fn every_kind_of_record_is_read_as_it_was_written() {
+        let worker = WorkerId::try_from("w").unwrap();
+        let registration = Registration {
+            worker: worker.clone(),
+            task: TaskId::try_from("t").unwrap(),
+            attempt: 2,
+            incarnation: Bytes::from_static(b"\x00\x01"),
+            session_id: "s".into(),
+            metadata: Arc::new(WorkerMetadata { pod_name: "p".into(), ..WorkerMetadata::default() }),
+        };
+        let closing = Closing { exit_code: 137, signal: 9, reason: "agent_gone".into() };
+        let gap = Content::Gap { last: Sequence::new(9), reason: "buffer_full".into() };
+        for change in [
+            Change::Registered(registration),
+            Change::Closed { worker: worker.clone(), closing },
+            appended(worker, true, 3, gap),
+        ] {
+            let record = Record { at_ns: -7, change };
+            assert_eq!(round_trip(&record), record);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn lines_are_read_as_they_were_written(
+            lines in prop::collection::vec((any::<i64>(), 0_u8..3, 0_u32..4, any::<Vec<u8>>(), ".{0,5}"), 1..20),
+        ) {
+            let mut builder = LinesBuilder::default();
+            for (time, source, flags, bytes, level) in &lines {
+                let source = [Source::Stdout, Source::Stderr, Source::System][usize::from(*source)];
+                let extra = Extra { level: level.clone(), ..Extra::default() };
+                builder.push(*time, Mark::new(source, *flags), bytes, extra);
+            }
+            let worker = WorkerId::try_from("w").unwrap();
+            let change = appended(worker, false, 1, Content::Lines(builder.finish()));
+            let record = Record { at_ns: 0, change };
+            prop_assert_eq!(round_trip(&record), record);
+        }
+
+        #[test]
+        fn arbitrary_bytes_are_refused_or_read_but_never_panic(bytes: Vec<u8>) {
+            let _read = decode(bytes.into());
+        }
+    }
+}

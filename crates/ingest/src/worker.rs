@@ -1,0 +1,159 @@
+//! What is known of one worker and its log. Changes only by [`WorkerState::apply`] of a record that is
+//! durable, so that recovery and normal running cannot disagree.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::ids::{TaskId, WorkerId};
+use crate::line::{Block, Content, Sequence};
+
+/// Who numbers the lines of a worker. Its first entry decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Numbering {
+    /// The client: exactly once.
+    Client,
+    /// The server, because the client does not: at least once.
+    Server,
+}
+
+/// How a worker introduced itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Registration {
+    /// The worker.
+    pub worker: WorkerId,
+    /// Its task.
+    pub task: TaskId,
+    /// Which attempt it is; 0 where it did not say.
+    pub attempt: i32,
+    /// Tells two runs under one name apart; empty where the client does not.
+    pub incarnation: Bytes,
+    /// Made by the server for this incarnation.
+    pub session_id: Arc<str>,
+    /// Where it runs.
+    pub metadata: Arc<ottoscaler_proto::v1::WorkerMetadata>,
+}
+
+/// How a log ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closing {
+    /// Of the command; 128+n where signal n ended it.
+    pub exit_code: i32,
+    /// 0 for none.
+    pub signal: i32,
+    /// Empty where the log was closed because it was complete.
+    pub reason: Arc<str>,
+}
+
+/// A change of a worker, as the store keeps it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// Server time of the change, Unix nanoseconds.
+    pub at_ns: i64,
+    /// What changed.
+    pub change: Change,
+}
+
+/// What can happen to a worker.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// It introduced itself, for the first time or with an incarnation at last.
+    Registered(Registration),
+    /// More of its log.
+    Appended {
+        /// The worker.
+        worker: WorkerId,
+        /// Who numbered it.
+        numbering: Numbering,
+        /// The piece, directly behind the mark.
+        block: Block,
+    },
+    /// The end of its log.
+    Closed {
+        /// The worker.
+        worker: WorkerId,
+        /// How it ended.
+        closing: Closing,
+    },
+}
+
+impl Change {
+    /// Whom it concerns.
+    pub fn worker(&self) -> &WorkerId {
+        match self {
+            Self::Registered(registration) => &registration.worker,
+            Self::Appended { worker, .. } | Self::Closed { worker, .. } => worker,
+        }
+    }
+}
+
+/// A worker and the state of its log; cheap to clone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WorkerState {
+    /// How it introduced itself.
+    pub registration: Registration,
+    /// None before its first entry.
+    pub numbering: Option<Numbering>,
+    /// The high-water mark: the last sequence that is durable.
+    pub high: Sequence,
+    /// Lines stored.
+    pub lines: u64,
+    /// Bytes of these, newlines not counted.
+    pub bytes: u64,
+    /// Lines that gaps stand for.
+    pub lost: u64,
+    /// How it ended, once it has.
+    pub closing: Option<Closing>,
+    /// Server time of its registration, Unix nanoseconds.
+    pub created_ns: i64,
+    /// Server time of its last change.
+    pub updated_ns: i64,
+}
+
+impl WorkerState {
+    /// A worker that has just introduced itself.
+    pub fn new(registration: Registration, at_ns: i64) -> Self {
+        Self {
+            registration,
+            numbering: None,
+            high: Sequence::ZERO,
+            lines: 0,
+            bytes: 0,
+            lost: 0,
+            closing: None,
+            created_ns: at_ns,
+            updated_ns: at_ns,
+        }
+    }
+
+    /// The state after `record`, which is of this worker and directly follows.
+    pub fn apply(&mut self, record: &Record) {
+        self.updated_ns = self.updated_ns.max(record.at_ns);
+        match &record.change {
+            Change::Registered(registration) => self.registration = registration.clone(),
+            Change::Appended { numbering, block, .. } => {
+                self.numbering = Some(*numbering);
+                self.append(block);
+            }
+            Change::Closed { closing, .. } => self.closing = Some(closing.clone()),
+        }
+    }
+
+    fn append(&mut self, block: &Block) {
+        // A hole that a damaged record left counts as lost, as readers will be told.
+        self.lost += block.first.get().saturating_sub(self.high.next().get());
+        match &block.content {
+            Content::Lines(lines) => {
+                self.lines += lines.len() as u64;
+                self.bytes += lines.bytes() as u64;
+            }
+            Content::Gap { last, .. } => self.lost += last.get() - block.first.get() + 1,
+        }
+        self.high = self.high.max(block.last());
+    }
+
+    /// Whether every line up to its end is there. Lines that a gap stands for are not.
+    pub fn is_complete(&self) -> bool {
+        self.closing.as_ref().is_some_and(|closing| closing.reason.is_empty())
+    }
+}

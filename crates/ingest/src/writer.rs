@@ -1,0 +1,302 @@
+//! The one thread that decides and stores. All sequence state is its own, so that there is no
+//! difference between what was accepted and what is durable: it takes what waits as one group, decides
+//! each submission ([`session::decide`]), commits the group with one sync, and only then publishes and
+//! answers. While a sync runs, the next group gathers by itself.
+//!
+//! A full disk fails the group as if it had never come: every line of it is asked for again. If the disk
+//! is in a state that nobody knows, the writer stops, and the service with it: recovery reads what is
+//! really there.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use jiff::Timestamp;
+use ottoscaler_proto::v1::WorkerMetadata;
+use rand::Rng;
+use tokio::sync::{mpsc, oneshot};
+use tracing::warn;
+
+use crate::catalog::Catalog;
+use crate::ids::WorkerId;
+use crate::line::{Block, Content, Sequence};
+use crate::metrics::Metrics;
+use crate::queue::{Append, Completed, Completion, Introduction, Queued, Registered, Submission};
+use crate::reason::{DropReason, Dropped, Retry};
+use crate::session::{self, Answer, Item, Refusal};
+use crate::store::{CommitError, LogStore};
+use crate::worker::{Change, Closing, Numbering, Record, Registration, WorkerState};
+
+/// Submissions that one sync may cover. A group is also bounded by the queue's bytes.
+const GROUP: usize = 1024;
+
+/// What the writer works with.
+pub struct Writer {
+    /// Where records go.
+    pub store: Box<dyn LogStore>,
+    /// Where their effect is published.
+    pub catalog: Arc<Catalog>,
+    /// More workers than this are refused.
+    pub max_workers: usize,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+/// A group that is being put together: its records, and the states as if they were durable.
+#[derive(Default)]
+struct Group {
+    records: Vec<Record>,
+    states: HashMap<WorkerId, WorkerState>,
+    replies: Vec<Reply>,
+    /// Workers that are new with this group.
+    introduced: usize,
+}
+
+/// An answer that waits for the commit.
+enum Reply {
+    Register(Registered, WorkerId, oneshot::Sender<Registered>),
+    Append(WorkerId, Vec<Answer>, oneshot::Sender<Vec<Answer>>),
+    Complete(Completed, oneshot::Sender<Completed>),
+}
+
+impl Writer {
+    /// Works until the queue is closed and empty.
+    pub fn run(mut self, mut queue: mpsc::Receiver<Queued>) -> Result<()> {
+        let mut waiting = Vec::with_capacity(GROUP);
+        loop {
+            if queue.blocking_recv_many(&mut waiting, GROUP) == 0 {
+                return Ok(());
+            }
+            let since: Vec<_> = waiting.iter().map(|queued| queued.since).collect();
+            let mut group = Group::default();
+            // Room in the queue is given back here: what was in it is now the group's.
+            for queued in waiting.drain(..) {
+                self.decide(&mut group, queued.submission);
+            }
+            self.commit(group)
+                .context("the log store failed; restart log-ingest to recover what is on the disk")?;
+            for since in since {
+                self.metrics.ack_seconds.observe(since.elapsed().as_secs_f64());
+            }
+        }
+    }
+
+    fn decide(&self, group: &mut Group, submission: Submission) {
+        match submission {
+            Submission::Register(introduction, reply) => {
+                let worker = introduction.worker.clone();
+                let registered = self.register(group, introduction);
+                group.replies.push(Reply::Register(registered, worker, reply));
+            }
+            Submission::Append(append, reply) => {
+                let worker = append.worker.clone();
+                let answers = self.append(group, append);
+                group.replies.push(Reply::Append(worker, answers, reply));
+            }
+            Submission::Complete(completion, reply) => {
+                let completed = self.complete(group, completion);
+                group.replies.push(Reply::Complete(completed, reply));
+            }
+        }
+    }
+
+    /// The worker's state as this group leaves it so far.
+    fn state<'a>(&self, group: &'a mut Group, worker: &WorkerId) -> Option<&'a mut WorkerState> {
+        if !group.states.contains_key(worker) {
+            let state = WorkerState::clone(&*self.catalog.worker(worker)?);
+            group.states.insert(worker.clone(), state);
+        }
+        group.states.get_mut(worker)
+    }
+
+    fn register(&self, group: &mut Group, introduction: Introduction) -> Registered {
+        let Some(known) = self.state(group, &introduction.worker) else {
+            return match self.introduce(group, introduction) {
+                Some(state) => Registered::New(state),
+                None => Registered::Full,
+            };
+        };
+        let before = known.registration.incarnation.clone();
+        if before == introduction.incarnation {
+            return Registered::Known(Arc::new(known.clone()));
+        }
+        if !before.is_empty() {
+            return Registered::OtherIncarnation;
+        }
+        // It was registered by its first entry, or by a client that tells no runs apart.
+        let (task, session_id) =
+            (known.registration.task.clone(), Arc::clone(&known.registration.session_id));
+        let registration = Registration { task, session_id, ..registration(introduction) };
+        let record = Record { at_ns: now_ns(), change: Change::Registered(registration) };
+        known.apply(&record);
+        let state = Arc::new(known.clone());
+        group.records.push(record);
+        Registered::Known(state)
+    }
+
+    /// Adds a worker to the group; none where there is no room for it.
+    fn introduce(&self, group: &mut Group, introduction: Introduction) -> Option<Arc<WorkerState>> {
+        if self.catalog.len() + group.introduced >= self.max_workers {
+            return None;
+        }
+        group.introduced += 1;
+        let registration = registration(introduction);
+        let state = WorkerState::new(registration.clone(), now_ns());
+        group.states.insert(registration.worker.clone(), state.clone());
+        group.records.push(Record { at_ns: state.created_ns, change: Change::Registered(registration) });
+        Some(Arc::new(state))
+    }
+
+    fn append(&self, group: &mut Group, append: Append) -> Vec<Answer> {
+        let Append { worker, register_as, items } = append;
+        if self.state(group, &worker).is_none() {
+            let introduction = register_as.map(|task| Introduction {
+                worker: worker.clone(),
+                task,
+                attempt: 0,
+                incarnation: bytes::Bytes::new(),
+                metadata: WorkerMetadata::default(),
+            });
+            if introduction.and_then(|introduction| self.introduce(group, introduction)).is_none() {
+                return items.iter().map(server_full).collect();
+            }
+        }
+        items.into_iter().map(|item| self.append_item(group, &worker, item)).collect()
+    }
+
+    fn append_item(&self, group: &mut Group, worker: &WorkerId, item: Item) -> Answer {
+        let state = self.state(group, worker).expect("it was looked up or introduced before");
+        let numbering = if item.first.is_some() { Numbering::Client } else { Numbering::Server };
+        let decision = session::decide(state, item);
+        self.metrics.count(&decision);
+        if let Some(block) = decision.store {
+            let change = Change::Appended { worker: worker.clone(), numbering, block };
+            let record = Record { at_ns: now_ns(), change };
+            state.apply(&record);
+            group.records.push(record);
+        }
+        decision.answer
+    }
+
+    fn complete(&self, group: &mut Group, completion: Completion) -> Completed {
+        let Completion { worker, last, closing } = completion;
+        let Some(state) = self.state(group, &worker) else { return Completed::Unknown };
+        let (high, complete) = (state.high, state.is_complete());
+        if state.closing.is_some() {
+            return if complete { Completed::Complete } else { Completed::Closed };
+        }
+        if last <= high && closing.reason.is_empty() {
+            close(group, &worker, closing);
+            return Completed::Complete;
+        }
+        if closing.reason.is_empty() {
+            return Completed::Missing(high.next(), last);
+        }
+        if last > high {
+            lose(group, &worker, last, &closing.reason);
+        }
+        close(group, &worker, closing);
+        Completed::Closed
+    }
+
+    fn commit(&mut self, group: Group) -> Result<(), CommitError> {
+        let Group { records, states, replies, .. } = group;
+        let started = Instant::now();
+        let stored = if records.is_empty() { Ok(()) } else { self.store.commit(&records) };
+        match stored {
+            Ok(()) => {
+                if !records.is_empty() {
+                    self.metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
+                }
+                states.into_values().for_each(|state| self.catalog.publish(state));
+                self.metrics.workers.set(i64::try_from(self.catalog.len()).unwrap_or(i64::MAX));
+                self.metrics.store_bytes.set(i64::try_from(self.store.size()).unwrap_or(i64::MAX));
+                replies.into_iter().for_each(Reply::send);
+                Ok(())
+            }
+            Err(CommitError::Full(error)) => {
+                warn!(%error, "the disk is full: nothing is stored until there is room");
+                replies.into_iter().for_each(|reply| self.refuse(reply));
+                Ok(())
+            }
+            Err(broken) => Err(broken),
+        }
+    }
+
+    /// Answers for a group of which nothing was stored.
+    fn refuse(&self, reply: Reply) {
+        match reply {
+            Reply::Register(_, worker, sender) => {
+                // What was known before is as true as it was.
+                let known = self.catalog.worker(&worker).map_or(Registered::NotStored, Registered::Known);
+                Reply::Register(known, worker, sender).send();
+            }
+            Reply::Complete(_, sender) => Reply::Complete(Completed::NotStored, sender).send(),
+            Reply::Append(worker, mut answers, sender) => {
+                let high = self.catalog.worker(&worker).map_or(Sequence::ZERO, |state| state.high);
+                for answer in &mut answers {
+                    self.metrics.retry(Retry::DiskFull);
+                    answer.acked = Sequence::ZERO;
+                    answer.refusal = Some(Refusal::Retry(Retry::DiskFull, high));
+                }
+                Reply::Append(worker, answers, sender).send();
+            }
+        }
+    }
+}
+
+impl Reply {
+    /// A client that went away takes no answer; it will ask again.
+    fn send(self) {
+        match self {
+            Self::Register(registered, _, reply) => drop(reply.send(registered)),
+            Self::Append(_, answers, reply) => drop(reply.send(answers)),
+            Self::Complete(completed, reply) => drop(reply.send(completed)),
+        }
+    }
+}
+
+fn registration(introduction: Introduction) -> Registration {
+    let session: [u8; 16] = rand::rng().random();
+    Registration {
+        worker: introduction.worker,
+        task: introduction.task,
+        attempt: introduction.attempt,
+        incarnation: introduction.incarnation,
+        session_id: hex::encode(session).into(),
+        metadata: Arc::new(introduction.metadata),
+    }
+}
+
+fn server_full(item: &Item) -> Answer {
+    let drop = Dropped::new(DropReason::ServerFull, "this server takes no more workers");
+    Answer {
+        first: item.first.unwrap_or_default(),
+        acked: Sequence::ZERO,
+        refusal: Some(Refusal::Drop(drop)),
+    }
+}
+
+fn push(group: &mut Group, worker: &WorkerId, change: Change) {
+    let record = Record { at_ns: now_ns(), change };
+    group.states.get_mut(worker).expect("its state was looked up before").apply(&record);
+    group.records.push(record);
+}
+
+fn close(group: &mut Group, worker: &WorkerId, closing: Closing) {
+    push(group, worker, Change::Closed { worker: worker.clone(), closing });
+}
+
+/// Puts a gap where lines are missing at the end of a log that is closed all the same.
+fn lose(group: &mut Group, worker: &WorkerId, last: Sequence, reason: &Arc<str>) {
+    let state = &group.states[worker];
+    let (first, numbering) = (state.high.next(), state.numbering.unwrap_or(Numbering::Client));
+    let block = Block { first, content: Content::Gap { last, reason: Arc::clone(reason) } };
+    push(group, worker, Change::Appended { worker: worker.clone(), numbering, block });
+}
+
+/// Server time in Unix nanoseconds.
+pub(crate) fn now_ns() -> i64 {
+    i64::try_from(Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX)
+}
