@@ -13,20 +13,21 @@ const EXIT_FAILED: i32 = 70;
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let config: Config = config::parse_or_exit();
-    let result = match &config.command {
-        Command::Run(run) => {
-            // Its stderr is the command's as well: only what matters.
-            telemetry::init(&run.telemetry, LevelFilter::WARN);
-            otto_agent::run(run).await
-        }
-        Command::Install { directory } => {
-            telemetry::init(&TelemetryArgs { log_format: LogFormat::Auto }, LevelFilter::WARN);
-            otto_agent::install(directory).map(|()| 0)
-        }
+    let telemetry = match &config.command {
+        Command::Run(run) => run.telemetry.clone(),
+        Command::Install { .. } => TelemetryArgs { log_format: LogFormat::Auto },
     };
-    // Not a return: a mirror that is stuck in a write must not hold up the exit.
-    exit(result.unwrap_or_else(|error| {
+    // Its stderr is the command's as well: only what matters.
+    let guard = telemetry::init(&telemetry, LevelFilter::WARN);
+    let result = match &config.command {
+        Command::Run(run) => otto_agent::run(run).await,
+        Command::Install { directory } => otto_agent::install(directory).map(|()| 0),
+    };
+    let code = result.unwrap_or_else(|error| {
         tracing::error!("{error:#}");
         EXIT_FAILED
-    }))
+    });
+    drop(guard);
+    // Not a return: a mirror that is stuck in a write must not hold up the exit.
+    exit(code)
 }

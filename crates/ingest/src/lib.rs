@@ -135,7 +135,9 @@ async fn open_store(config: &Config, catalog: Arc<Catalog>, metrics: &Metrics) -
             let opened = store::disk::open(&data_dir, &mut |record| replay(&mut states, &record))?;
             let mut states: Vec<_> = states.into_values().collect();
             states.sort_by_key(|state: &WorkerState| state.created_ns);
-            states.into_iter().for_each(|state| catalog.publish(state));
+            for state in states {
+                catalog.publish(state);
+            }
             Ok(opened)
         }
     };

@@ -9,7 +9,7 @@ use ottoscaler_kit::{admin, config, telemetry};
 #[tokio::main]
 async fn main() -> ExitCode {
     let config: Config = config::parse_or_exit();
-    telemetry::init(&config.telemetry, LevelFilter::INFO);
+    let _guard = telemetry::init(&config.telemetry, LevelFilter::INFO);
     let result = match config.command {
         Some(Command::Healthcheck) => admin::healthcheck(config.admin_addr).await,
         None => log_ingest::run(config).await,

@@ -209,7 +209,9 @@ impl Writer {
                 if !records.is_empty() {
                     self.metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
                 }
-                states.into_values().for_each(|state| self.catalog.publish(state));
+                for state in states.into_values() {
+                    self.catalog.publish(state);
+                }
                 self.metrics.workers.set(i64::try_from(self.catalog.len()).unwrap_or(i64::MAX));
                 self.metrics.store_bytes.set(i64::try_from(self.store.size()).unwrap_or(i64::MAX));
                 replies.into_iter().for_each(Reply::send);
@@ -217,7 +219,9 @@ impl Writer {
             }
             Err(CommitError::Full(error)) => {
                 warn!(%error, "the disk is full: nothing is stored until there is room");
-                replies.into_iter().for_each(|reply| self.refuse(reply));
+                for reply in replies {
+                    self.refuse(reply);
+                }
                 Ok(())
             }
             Err(broken) => Err(broken),

@@ -43,7 +43,7 @@ const QUEUE: usize = 4;
 /// Why a connection has ended.
 #[derive(Debug, Error)]
 pub(super) enum LinkError {
-    #[error("cannot connect: {0}")]
+    #[error("cannot connect: {}", chain(.0))]
     Connect(#[from] tonic::transport::Error),
     #[error("{} ({:?})", .0.message(), .0.code())]
     Call(#[from] Status),
@@ -56,6 +56,12 @@ pub(super) enum LinkError {
     /// Trying again cannot help.
     #[error("{0}")]
     Permanent(String),
+}
+
+/// tonic's own message says only that there was an error; what it was comes after.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.last().unwrap_or(error).to_string()
 }
 
 /// A client that gives up on servers that do not answer.

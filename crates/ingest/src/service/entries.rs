@@ -86,7 +86,9 @@ impl EntryStream {
         let (items, places) = items.finish();
         let metrics = self.server.metrics.clone();
         let refused: Vec<_> = places.iter().filter_map(refused_reason).collect();
-        refused.into_iter().for_each(|reason| metrics.drop(reason));
+        for reason in refused {
+            metrics.drop(reason);
+        }
         let firsts: Vec<_> = items.iter().map(|item| item.first.unwrap_or_default()).collect();
         let high = self.high();
         let answers = match self.append(bytes, items) {

@@ -112,7 +112,9 @@ impl TaskTail {
             }
             // Cancel safe: `SelectAll` keeps what a tail has not given, and `changed` loses no change.
             tokio::select! {
-                Some(response) = self.tails.next() => {
+                response = self.tails.next(), if !self.tails.is_empty() => {
+                    // None: the last tail has ended, and the loop asks whether that was all.
+                    let Some(response) = response else { continue };
                     self.ended += usize::from(response.as_ref().is_ok_and(|response| response.end.is_some()));
                     return Some(response);
                 }
