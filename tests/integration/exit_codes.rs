@@ -15,7 +15,7 @@ const ENDINGS: [(&str, &[&str], i32); 6] = [
     ("success", &["sh", "-c", "echo fine"], 0),
     ("code 7", &["sh", "-c", "echo broken >&2; exit 7"], 7),
     ("not found", &["/no/such/command"], 127),
-    ("not executable", &["/etc/hostname"], 126),
+    ("not executable", &["/etc"], 126),
     ("killed by 9", &["sh", "-c", "kill -9 $$"], 137),
     ("killed by 15", &["sh", "-c", "kill -15 $$"], 143),
 ];
