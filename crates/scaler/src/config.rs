@@ -1,0 +1,235 @@
+//! The scaler's flags and variables.
+
+use std::net::SocketAddr;
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use ottoscaler_kit::telemetry::TelemetryArgs;
+use ottoscaler_kit::time::parse_duration;
+
+use crate::controller::ControllerConfig;
+use crate::event::{CommandLine, EventPolicy, RunDefaults};
+use crate::intake::IntakeConfig;
+use crate::record::StoreConfig;
+use crate::runtime::process::AgentConfig;
+use crate::secret::Secret;
+
+/// Turns events on a Redis Stream into one-shot workers.
+#[derive(Debug, Parser)]
+#[command(name = "ottoscaler", version = ottoscaler_kit::VERSION, about, max_term_width = 100)]
+pub struct Config {
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Where events come from.
+    #[command(flatten)]
+    pub redis: RedisArgs,
+    /// What workers are and how many.
+    #[command(flatten)]
+    pub workers: WorkerArgs,
+    /// The process runtime.
+    #[command(flatten)]
+    pub process: ProcessArgs,
+    /// Where to listen.
+    #[command(flatten)]
+    pub listen: ListenArgs,
+    /// How to log.
+    #[command(flatten)]
+    pub telemetry: TelemetryArgs,
+}
+
+/// What to do instead of serving.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Ask the scaler at --admin-addr whether it is ready; exit 0 if so.
+    Healthcheck,
+}
+
+/// Where workers run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RuntimeKind {
+    /// Processes on this machine.
+    Process,
+}
+
+/// Where events come from.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Redis")]
+pub struct RedisArgs {
+    /// Redis; the URL may hold a password and is never shown.
+    #[arg(long, env = "REDIS_URL", default_value = "redis://127.0.0.1:6379", hide_env_values = true)]
+    pub redis_url: Secret,
+    /// Stream that events are read from.
+    #[arg(long, env = "OTTO_EVENTS_STREAM", default_value = "otto:scale:events")]
+    pub events_stream: String,
+    /// Consumer group on that stream.
+    #[arg(long, env = "OTTO_GROUP", default_value = "ottoscaler")]
+    pub group: String,
+    /// Stream for events that cannot work.
+    #[arg(long, env = "OTTO_DLQ_STREAM", default_value = "otto:scale:events:dlq")]
+    pub dlq_stream: String,
+    /// Stream for notifications of workers' states.
+    #[arg(long, env = "OTTO_STATUS_STREAM", default_value = "otto:scale:status")]
+    pub status_stream: String,
+    /// What keys of records start with. On Redis Cluster give all names one hash tag.
+    #[arg(long, env = "OTTO_RECORD_PREFIX", default_value = "otto:scale:task:")]
+    pub record_prefix: String,
+    /// About so many dead letters are kept; the oldest go first.
+    #[arg(long, env = "OTTO_DLQ_LIMIT", default_value = "100000")]
+    pub dlq_limit: NonZeroU64,
+    /// About so many notifications are kept; the oldest go first.
+    #[arg(long, env = "OTTO_STATUS_LIMIT", default_value = "100000")]
+    pub status_limit: NonZeroU64,
+    /// An event that comes again is known for so long after its task ended.
+    #[arg(long, env = "OTTO_DEDUPE_PERIOD", default_value = "24h", value_parser = parse_duration)]
+    pub dedupe_period: Duration,
+    /// An event whose handling failed so many times becomes a dead letter.
+    #[arg(long, env = "OTTO_MAX_DELIVERIES", default_value = "5")]
+    pub max_deliveries: NonZeroU64,
+}
+
+/// What workers are and how many.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Workers")]
+pub struct WorkerArgs {
+    /// Where workers run. Processes on this machine are the only runtime that there is.
+    #[arg(long, env = "OTTO_RUNTIME", value_enum, default_value_t = RuntimeKind::Process)]
+    pub runtime: RuntimeKind,
+    /// Where workers send their lines.
+    #[arg(long, env = "OTTO_INGEST_URL", default_value = "http://127.0.0.1:50051")]
+    pub ingest_url: String,
+    /// So many workers run at once; more wait.
+    #[arg(long, env = "OTTO_MAX_WORKERS", default_value = "100")]
+    pub max_workers: NonZeroUsize,
+    /// One event may ask for so many workers.
+    #[arg(long, env = "OTTO_MAX_WORKERS_PER_EVENT", default_value = "1000")]
+    pub max_workers_per_event: NonZeroU32,
+    /// Image where an event names none; for runtimes that have images.
+    #[arg(long, env = "OTTO_WORKER_IMAGE")]
+    pub worker_image: Option<String>,
+    /// Command where an event names none: a JSON array, or a plain string for `sh -c`.
+    #[arg(long, env = "OTTO_WORKER_COMMAND")]
+    pub worker_command: Option<CommandLine>,
+    /// How long a command may run where its event does not say.
+    #[arg(long, env = "OTTO_DEFAULT_TIMEOUT", default_value = "1h", value_parser = parse_duration)]
+    pub default_timeout: Duration,
+    /// Between SIGTERM and SIGKILL for a command.
+    #[arg(long, env = "OTTO_GRACE_PERIOD", default_value = "30s", value_parser = parse_duration)]
+    pub grace_period: Duration,
+    /// How long a worker may take to deliver its lines once its command has ended.
+    #[arg(long, env = "OTTO_DRAIN_TIMEOUT", default_value = "10min", value_parser = parse_duration)]
+    pub drain_timeout: Duration,
+    /// What is left of an ended worker is kept for so long.
+    #[arg(long, env = "OTTO_KEEP_ENDED", default_value = "1h", value_parser = parse_duration)]
+    pub keep_ended: Duration,
+}
+
+/// The process runtime.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Process runtime")]
+pub struct ProcessArgs {
+    /// Directory of the workers; one scaler at a time uses it.
+    #[arg(long, env = "OTTO_STATE_DIR", default_value = "./otto-state")]
+    pub state_dir: PathBuf,
+    /// The agent; without this the otto-agent beside this program.
+    #[arg(long, env = "OTTO_AGENT_BINARY")]
+    pub agent_binary: Option<PathBuf>,
+}
+
+/// Where to listen.
+#[derive(Clone, Copy, Debug, Args)]
+#[command(next_help_heading = "Listeners")]
+pub struct ListenArgs {
+    /// gRPC: health and reflection.
+    #[arg(long, env = "OTTO_GRPC_ADDR", default_value = "127.0.0.1:9090")]
+    pub grpc_addr: SocketAddr,
+    /// Admin HTTP: /livez, /readyz, /metrics.
+    #[arg(long, env = "OTTO_ADMIN_ADDR", default_value = "127.0.0.1:9091")]
+    pub admin_addr: SocketAddr,
+    /// How long a shutdown may take. Workers are left running.
+    #[arg(long, env = "OTTO_SHUTDOWN_TIMEOUT", default_value = "10s", value_parser = parse_duration)]
+    pub shutdown_timeout: Duration,
+}
+
+impl RedisArgs {
+    /// Names and limits of the store.
+    pub fn store(&self) -> StoreConfig {
+        StoreConfig {
+            events: self.events_stream.clone(),
+            group: self.group.clone(),
+            dead_letters: self.dlq_stream.clone(),
+            dead_letter_limit: self.dlq_limit.get(),
+            status: self.status_stream.clone(),
+            status_limit: self.status_limit.get(),
+            record_prefix: self.record_prefix.clone(),
+            dedupe_period: self.dedupe_period,
+        }
+    }
+}
+
+impl WorkerArgs {
+    /// What decides where an event says nothing.
+    pub fn policy(&self) -> EventPolicy {
+        EventPolicy {
+            run: RunDefaults { image: self.worker_image.clone(), command: self.worker_command.clone() },
+            timeout: self.default_timeout,
+            max_workers: self.max_workers_per_event,
+        }
+    }
+
+    /// What the controller needs.
+    pub fn controller(&self) -> ControllerConfig {
+        ControllerConfig { max_workers: self.max_workers, keep_ended: self.keep_ended }
+    }
+
+    /// How agents are started.
+    pub fn agent(&self, binary: PathBuf) -> AgentConfig {
+        AgentConfig {
+            binary,
+            ingest_url: self.ingest_url.clone(),
+            grace_period: self.grace_period,
+            drain_timeout: self.drain_timeout,
+        }
+    }
+}
+
+impl Config {
+    /// What intake needs. The consumer is named after host and process, so that an operator finds it.
+    pub fn intake(&self) -> IntakeConfig {
+        let host = nix::unistd::gethostname()
+            .map_or_else(|_| "unknown-host".to_owned(), |name| name.to_string_lossy().into_owned());
+        IntakeConfig {
+            consumer: format!("{host}-{}", std::process::id()),
+            max_deliveries: self.redis.max_deliveries.get(),
+            policy: self.workers.policy(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_flags_are_consistent() {
+        Config::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_has_a_variable() {
+        for arg in Config::command().get_arguments().filter(|arg| arg.get_long().is_some()) {
+            let builtin = ["help", "version"].contains(&arg.get_id().as_str());
+            assert!(builtin || arg.get_env().is_some(), "{:?}", arg.get_id());
+        }
+    }
+
+    #[test]
+    fn the_redis_url_is_shown_nowhere() {
+        let config = Config::parse_from(["ottoscaler", "--redis-url", "redis://:sesame@host"]);
+        assert!(!format!("{config:?}").contains("sesame"));
+    }
+}

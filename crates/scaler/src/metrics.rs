@@ -1,0 +1,159 @@
+//! Every metric of the scaler, in one place. Labels come from enums, never from ids.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+/// Seconds from an event to its worker: the target is 0.05, and waiting for capacity can take hours.
+const EVENT_TO_CREATE_SECONDS: [f64; 13] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 10.0, 60.0, 600.0, 3600.0];
+
+/// One label, whose values are few and known.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Kind {
+    kind: &'static str,
+}
+
+/// The label of one kind.
+pub fn kind(kind: &'static str) -> Kind {
+    Kind { kind }
+}
+
+/// Counters that the tasks share; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    /// Entries read from the stream.
+    pub events_read: Counter,
+    /// Entries claimed from consumers that had not acknowledged them.
+    pub events_claimed: Counter,
+    /// Entries put on record, by whether they were new.
+    pub events_recorded: Family<Kind, Counter>,
+    /// Entries that became dead letters, by cause.
+    pub dead_letters: Family<Kind, Counter>,
+    /// Entries whose handling failed and is tried again.
+    pub handling_failures: Counter,
+    /// Connections for reading that failed or were lost.
+    pub redis_disconnects: Counter,
+    /// Commands of the controller that Redis did not carry out.
+    pub redis_failures: Counter,
+    /// Times that the consumer group was gone and made again.
+    pub groups_made_again: Counter,
+    /// Records that cannot be read.
+    pub unreadable_records: Gauge,
+    /// Writes to records that Redis no longer had.
+    pub lost_records: Counter,
+    /// Workers made, by whether they were there before.
+    pub creates: Family<Kind, Counter>,
+    /// What the runtime could not do, by kind.
+    pub runtime_failures: Family<Kind, Counter>,
+    /// Stops asked for.
+    pub stops: Counter,
+    /// Workers removed.
+    pub removes: Counter,
+    /// Outcomes put on record, by state.
+    pub outcomes: Family<Kind, Counter>,
+    /// Workers on record, by state; set in each pass.
+    pub workers: Family<Kind, Gauge>,
+    /// Workers that run and are not on record.
+    pub workers_without_record: Gauge,
+    /// From the event's entry in the stream to its worker being made.
+    pub event_to_create: Histogram,
+}
+
+impl Metrics {
+    /// Makes and registers them.
+    pub fn register(registry: &mut Registry) -> Self {
+        let metrics = Self {
+            events_read: Counter::default(),
+            events_claimed: Counter::default(),
+            events_recorded: Family::default(),
+            dead_letters: Family::default(),
+            handling_failures: Counter::default(),
+            redis_disconnects: Counter::default(),
+            redis_failures: Counter::default(),
+            groups_made_again: Counter::default(),
+            unreadable_records: Gauge::default(),
+            lost_records: Counter::default(),
+            creates: Family::default(),
+            runtime_failures: Family::default(),
+            stops: Counter::default(),
+            removes: Counter::default(),
+            outcomes: Family::default(),
+            workers: Family::default(),
+            workers_without_record: Gauge::default(),
+            event_to_create: Histogram::new(EVENT_TO_CREATE_SECONDS),
+        };
+        metrics.register_intake(registry);
+        metrics.register_workers(registry);
+        metrics
+    }
+
+    fn register_intake(&self, registry: &mut Registry) {
+        let r = registry;
+        r.register("otto_scaler_events_read", "Entries read from the stream", self.events_read.clone());
+        r.register(
+            "otto_scaler_events_claimed",
+            "Entries claimed from consumers that had not acknowledged them",
+            self.events_claimed.clone(),
+        );
+        r.register("otto_scaler_events_recorded", "Entries put on record", self.events_recorded.clone());
+        r.register("otto_scaler_dead_letters", "Entries that became dead letters", self.dead_letters.clone());
+        r.register(
+            "otto_scaler_handling_failures",
+            "Entries whose handling failed and is tried again",
+            self.handling_failures.clone(),
+        );
+        r.register(
+            "otto_scaler_redis_disconnects",
+            "Connections for reading that failed or were lost",
+            self.redis_disconnects.clone(),
+        );
+        r.register(
+            "otto_scaler_redis_failures",
+            "Commands on records that Redis did not carry out",
+            self.redis_failures.clone(),
+        );
+        r.register(
+            "otto_scaler_groups_made_again",
+            "Times that the consumer group was gone",
+            self.groups_made_again.clone(),
+        );
+        r.register(
+            "otto_scaler_unreadable_records",
+            "Records that cannot be read",
+            self.unreadable_records.clone(),
+        );
+        r.register(
+            "otto_scaler_lost_records",
+            "Writes to records that Redis no longer had",
+            self.lost_records.clone(),
+        );
+    }
+
+    fn register_workers(&self, registry: &mut Registry) {
+        let r = registry;
+        r.register("otto_scaler_creates", "Workers made", self.creates.clone());
+        r.register(
+            "otto_scaler_runtime_failures",
+            "What the runtime could not do",
+            self.runtime_failures.clone(),
+        );
+        r.register("otto_scaler_stops", "Stops asked for", self.stops.clone());
+        r.register("otto_scaler_removes", "Ended workers removed", self.removes.clone());
+        r.register("otto_scaler_outcomes", "Outcomes put on record", self.outcomes.clone());
+        r.register("otto_scaler_workers", "Workers of unfinished tasks by state", self.workers.clone());
+        r.register(
+            "otto_scaler_workers_without_record",
+            "Workers that run and are not on record",
+            self.workers_without_record.clone(),
+        );
+        r.register(
+            "otto_scaler_event_to_create_seconds",
+            "From an event's entry in the stream to its worker being made",
+            self.event_to_create.clone(),
+        );
+    }
+}

@@ -1,0 +1,64 @@
+//! Ready-made requests, records and observations for tests.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::event::{Clocks, Context, Run, ScaleUp};
+use crate::ids::{Attempt, WorkerIndex};
+use crate::record::{Identity, TaskRecord, WorkerSpec};
+use crate::runtime::Exit;
+
+pub(crate) fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+/// A request for `count` workers by the entry `entry`-0.
+pub(crate) fn scale_up(task: &str, request: &str, entry: u64, count: u32) -> ScaleUp {
+    ScaleUp {
+        entry_id: format!("{entry}-0").parse().unwrap(),
+        task_id: task.parse().unwrap(),
+        request_id: request.parse().unwrap(),
+        group: None,
+        count: NonZeroU32::new(count).unwrap(),
+        run: Run {
+            image: None,
+            command: "true".parse().unwrap(),
+            env: BTreeMap::new(),
+            secret_env: BTreeMap::new(),
+            resource_class: None,
+        },
+        clocks: Clocks { queue: None, pending: None, run: Duration::from_hours(1) },
+        max_attempts: NonZeroU32::MIN,
+        priority: 0,
+        tenant: None,
+        context: Context::default(),
+        metadata: BTreeMap::new(),
+    }
+}
+
+pub(crate) fn worker_spec(task: &str, request: &str) -> WorkerSpec {
+    let record = TaskRecord::new(scale_up(task, request, 1, 1));
+    record.worker_spec(index(0), Attempt::FIRST)
+}
+
+pub(crate) fn identity() -> Identity {
+    worker_spec("t", "r").identity
+}
+
+pub(crate) fn index(index: u32) -> WorkerIndex {
+    index.to_string().parse().unwrap()
+}
+
+pub(crate) fn exit(code: i32) -> Exit {
+    Exit {
+        code,
+        signal: None,
+        timed_out: false,
+        started_at: Some(at(1)),
+        ended_at: at(2),
+        log_complete: true,
+    }
+}

@@ -1,0 +1,290 @@
+//! Workers as processes of this machine: each is an agent that runs the command, in a directory.
+//!
+//! The directory is the truth ([`dir`]); the map here is what was last read from it, so that
+//! observing costs nothing. [`watch`] keeps it up to date. Agents outlive the scaler: the next one
+//! finds them by their directories and adopts them. Two scalers on one state directory would each
+//! adopt the other's, so the directory is locked.
+
+mod dir;
+mod spawn;
+mod stop;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use anyhow::{Context, Result, bail};
+use nix::fcntl::{Flock, FlockArg};
+use tokio::process::Child;
+use tokio::sync::{Notify, mpsc};
+
+use self::dir::{Made, WorkerDir};
+pub use self::spawn::AgentConfig;
+use self::stop::Stop;
+pub use self::watch::Watch;
+use super::{Created, ErrorKind, NotSynced, Observation, Observed, Phase, Runtime, RuntimeError};
+use crate::ids::WorkerId;
+use crate::record::{Identity, WorkerSpec};
+
+/// Children started and not yet waited for by the watch; it takes them in at once, so this is room
+/// for one pass's creates (16) and more.
+const CHILDREN: usize = 64;
+
+/// An agent that ends so many times before it starts its command will not do better another time.
+const SPAWNS: u8 = 3;
+
+/// Makes workers as processes; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct ProcessRuntime(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    workers_dir: PathBuf,
+    trash_dir: PathBuf,
+    agent: AgentConfig,
+    workers: Mutex<BTreeMap<WorkerId, Worker>>,
+    changed: Notify,
+    children: mpsc::Sender<(WorkerId, Child)>,
+    _lock: Flock<File>,
+}
+
+/// What is known of one worker.
+#[derive(Clone, Debug)]
+struct Worker {
+    identity: Identity,
+    phase: Phase,
+    agent: Agent,
+    spawns: u8,
+    stop: Option<Stop>,
+}
+
+/// Whose child the agent is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Agent {
+    /// Ours, and it lives.
+    Child,
+    /// That of an earlier scaler, or none: its lock says whether it lives.
+    Adopted,
+}
+
+impl ProcessRuntime {
+    /// Takes over the state directory and reads what is in it. The error says what to change.
+    pub fn open(state_dir: &Path, agent: AgentConfig) -> Result<(Self, Watch)> {
+        let shown = state_dir.display();
+        let hint = "choose another with --state-dir (OTTO_STATE_DIR)";
+        let workers_dir = state_dir.join("workers");
+        let trash_dir = state_dir.join("trash");
+        for dir in [&workers_dir, &trash_dir] {
+            fs::create_dir_all(dir)
+                .with_context(|| format!("cannot write to the state directory {shown}; {hint}"))?;
+        }
+        // Agents run elsewhere, so every path has to be absolute.
+        let workers_dir = workers_dir.canonicalize()?;
+        let trash_dir = trash_dir.canonicalize()?;
+        let lock = lock_state(state_dir)
+            .with_context(|| format!("cannot take over the state directory {shown}; {hint}"))?;
+        empty(&trash_dir).with_context(|| format!("cannot empty {}", trash_dir.display()))?;
+        let workers =
+            read_workers(&workers_dir).with_context(|| format!("cannot read the workers in {shown}"))?;
+        let (children, receiver) = mpsc::channel(CHILDREN);
+        let inner = Inner {
+            workers_dir,
+            trash_dir,
+            agent,
+            workers: Mutex::new(workers),
+            changed: Notify::new(),
+            children,
+            _lock: lock,
+        };
+        let runtime = Self(Arc::new(inner));
+        Ok((runtime.clone(), Watch::new(runtime, receiver)))
+    }
+
+    fn dir(&self, worker: &WorkerId) -> WorkerDir {
+        WorkerDir::new(self.0.workers_dir.join(worker.as_str()))
+    }
+
+    /// Plain data that no panic can leave half changed; never held across an await.
+    fn workers(&self) -> MutexGuard<'_, BTreeMap<WorkerId, Worker>> {
+        self.0.workers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn worker(&self, id: &WorkerId) -> Option<Worker> {
+        self.workers().get(id).cloned()
+    }
+
+    async fn try_create(&self, spec: &WorkerSpec) -> Result<Created, Refusal> {
+        if self.worker(&spec.worker_id).is_some_and(|known| known.agent == Agent::Child) {
+            return Ok(Created::AlreadyThere);
+        }
+        let dir = self.dir(&spec.worker_id);
+        let phase = make(dir.clone(), spec.clone()).await?;
+        let mut worker = self.worker(&spec.worker_id).unwrap_or_else(|| Worker::new(spec, phase.clone()));
+        worker.phase = phase;
+        let child = match worker.phase {
+            Phase::Unstarted => Some(self.0.agent.spawn(&dir, spec).map_err(Refusal::spawn)?),
+            Phase::Pending | Phase::Running { .. } | Phase::Ended(_) | Phase::Vanished { .. } => None,
+        };
+        if child.is_some() {
+            worker.phase = Phase::Pending;
+            worker.agent = Agent::Child;
+            worker.spawns = worker.spawns.saturating_add(1);
+        }
+        self.workers().insert(spec.worker_id.clone(), worker);
+        self.0.changed.notify_one();
+        let Some(child) = child else { return Ok(Created::AlreadyThere) };
+        // Without a watch the service is stopping, and the agent will be adopted by the next one.
+        let _no_watch = self.0.children.send((spec.worker_id.clone(), child)).await;
+        Ok(Created::New)
+    }
+
+    async fn try_remove(&self, id: &WorkerId) -> io::Result<()> {
+        let dir = self.dir(id);
+        let trash = self.0.trash_dir.join(id.as_str());
+        blocking(move || {
+            if dir.is_locked()? {
+                return Err(io::Error::new(io::ErrorKind::ResourceBusy, "its agent still lives"));
+            }
+            // Renamed first: a crash leaves either the whole worker or none.
+            match fs::rename(dir.path(), &trash) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                Ok(()) | Err(_) if !trash.exists() => Ok(()),
+                Ok(()) | Err(_) => fs::remove_dir_all(&trash),
+            }
+        })
+        .await?;
+        self.workers().remove(id);
+        Ok(())
+    }
+}
+
+impl Runtime for ProcessRuntime {
+    async fn create(&self, spec: &WorkerSpec) -> Result<Created, RuntimeError> {
+        let error =
+            |refusal: Refusal| RuntimeError::new(refusal.kind, "create", &spec.worker_id, refusal.reason);
+        self.try_create(spec).await.map_err(error)
+    }
+
+    async fn stop(&self, worker: &WorkerId) -> Result<(), RuntimeError> {
+        let error =
+            |error: io::Error| RuntimeError::new(ErrorKind::Unavailable, "stop", worker, error.to_string());
+        self.try_stop(worker).await.map_err(error)
+    }
+
+    async fn remove(&self, worker: &WorkerId) -> Result<(), RuntimeError> {
+        let error =
+            |error: io::Error| RuntimeError::new(ErrorKind::Unavailable, "remove", worker, error.to_string());
+        self.try_remove(worker).await.map_err(error)
+    }
+
+    fn observe(&self) -> Result<Observation, NotSynced> {
+        let observed = |(id, worker): (&WorkerId, &Worker)| (id.clone(), worker.observed());
+        Ok(self.workers().iter().map(observed).collect())
+    }
+
+    async fn changed(&self) {
+        self.0.changed.notified().await;
+    }
+}
+
+impl Worker {
+    fn new(spec: &WorkerSpec, phase: Phase) -> Self {
+        Self { identity: spec.identity.clone(), phase, agent: Agent::Adopted, spawns: 0, stop: None }
+    }
+
+    fn observed(&self) -> Observed {
+        Observed { identity: self.identity.clone(), phase: self.phase.clone(), stopping: self.stop.is_some() }
+    }
+}
+
+/// Why a worker was not made.
+#[derive(Debug)]
+struct Refusal {
+    kind: ErrorKind,
+    reason: String,
+}
+
+impl Refusal {
+    fn io(error: &io::Error) -> Self {
+        let kind = if error.kind() == io::ErrorKind::InvalidFilename {
+            ErrorKind::Refused
+        } else {
+            ErrorKind::Unavailable
+        };
+        Self { kind, reason: error.to_string() }
+    }
+
+    /// A command too long for the system will never be short enough; no room for a process may pass.
+    #[allow(clippy::needless_pass_by_value, reason = "it is the end of a result")]
+    fn spawn(error: io::Error) -> Self {
+        let kind = match error.kind() {
+            io::ErrorKind::ArgumentListTooLong => ErrorKind::Refused,
+            io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory => ErrorKind::Quota,
+            _ => ErrorKind::Unavailable,
+        };
+        Self { kind, reason: format!("cannot start its agent: {error}") }
+    }
+}
+
+async fn make(dir: WorkerDir, spec: WorkerSpec) -> Result<Phase, Refusal> {
+    let made = blocking(move || Ok((dir.make(&spec)?, dir.phase(false)?))).await;
+    match made {
+        Ok((Made::Ready, phase)) => Ok(phase),
+        Ok((Made::Other(found), _)) => Err(Refusal {
+            kind: ErrorKind::Refused,
+            reason: format!(
+                "its name is taken by worker {} of task {}, request {}",
+                found.identity.index, found.identity.task_id, found.identity.request_id
+            ),
+        }),
+        Err(error) => Err(Refusal::io(&error)),
+    }
+}
+
+/// The file system may keep us waiting; the runtime's threads must not.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+}
+
+fn lock_state(state_dir: &Path) -> Result<Flock<File>> {
+    let file = File::create(state_dir.join("lock"))?;
+    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(lock) => Ok(lock),
+        Err((_, nix::errno::Errno::EWOULDBLOCK)) => bail!("another ottoscaler uses it"),
+        Err((_, errno)) => Err(errno.into()),
+    }
+}
+
+fn empty(dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        fs::remove_dir_all(entry?.path())?;
+    }
+    Ok(())
+}
+
+/// All workers that are there. One without a spec was never started: making it again completes it.
+fn read_workers(dir: &Path) -> Result<BTreeMap<WorkerId, Worker>> {
+    let mut workers = BTreeMap::new();
+    for entry in fs::read_dir(dir)? {
+        let dir = WorkerDir::new(entry?.path());
+        let spec = match dir.spec() {
+            Ok(Some(spec)) => spec,
+            Ok(None) => continue,
+            Err(error) => {
+                let path = dir.path().display();
+                tracing::error!(%path, %error, "worker directory cannot be read; it is left alone");
+                continue;
+            }
+        };
+        let mut worker = Worker::new(&spec, dir.phase(false)?);
+        worker.stop = dir.is_stopping().then(Stop::adopted);
+        workers.insert(spec.worker_id, worker);
+    }
+    Ok(workers)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,388 @@
+//! Intake and records on a real redis-server.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, TcpListener};
+use std::num::NonZeroU32;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use ottoscaler::controller::Intake as Message;
+use ottoscaler::event::{Event, EventPolicy, RawEntry, RunDefaults};
+use ottoscaler::ids::Attempt;
+use ottoscaler::intake::{Intake, IntakeConfig};
+use ottoscaler::metrics::Metrics;
+use ottoscaler::record::{
+    DeadLetter, Outcome, Progress, Record, Recorded, Slot, Store, StoreConfig, TaskRecord, Update, Verdict,
+    Written,
+};
+use ottoscaler::redis_link::RedisLink;
+use ottoscaler::status::Notification;
+use ottoscaler_kit::admin::Readiness;
+use prometheus_client::registry::Registry;
+use redis::aio::MultiplexedConnection;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// A redis-server of a test's own; dropping it ends it.
+struct Server {
+    dir: tempfile::TempDir,
+    port: u16,
+    child: Child,
+}
+
+impl Server {
+    async fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let server = Self { child: Self::spawn(&dir, port), dir, port };
+        server.redis().await;
+        server
+    }
+
+    fn spawn(dir: &tempfile::TempDir, port: u16) -> Child {
+        let mut command = Command::new("redis-server");
+        command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
+        command.args(["--appendonly", "yes", "--appendfsync", "always"]).arg("--dir").arg(dir.path());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
+    fn end(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    fn resume(&mut self) {
+        self.child = Self::spawn(&self.dir, self.port);
+    }
+
+    fn link(&self) -> RedisLink {
+        RedisLink::new(&format!("redis://127.0.0.1:{}", self.port).parse().unwrap()).unwrap()
+    }
+
+    async fn redis(&self) -> MultiplexedConnection {
+        until("redis answers", async || {
+            let mut redis = self.link().reader(Duration::ZERO).await.ok()?;
+            redis::cmd("PING").query_async::<String>(&mut redis).await.ok().map(|_| redis)
+        })
+        .await
+    }
+
+    fn store(&self) -> Store {
+        self.store_that_keeps(Duration::from_hours(1))
+    }
+
+    fn store_that_keeps(&self, dedupe_period: Duration) -> Store {
+        let config = StoreConfig {
+            events: "events".into(),
+            group: "group".into(),
+            dead_letters: "dead".into(),
+            dead_letter_limit: 1000,
+            status: "status".into(),
+            status_limit: 1000,
+            record_prefix: "task:".into(),
+            dedupe_period,
+        };
+        Store::new(self.link().commands().unwrap(), config)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ended_before = self.child.kill();
+        let _reaped_before = self.child.wait();
+    }
+}
+
+/// Asks again until there is an answer.
+async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let wait = async {
+        loop {
+            if let Some(answer) = ask().await {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, wait).await.unwrap_or_else(|_| panic!("not in time: {what}"))
+}
+
+/// An intake that runs until it is dropped, and what it told.
+struct Running {
+    told: mpsc::Receiver<Message>,
+    readiness: Readiness,
+    _tasks: JoinSet<anyhow::Result<()>>,
+}
+
+impl Running {
+    fn start(server: &Server, max_deliveries: u64) -> Self {
+        let (sender, told) = mpsc::channel(100);
+        let config = IntakeConfig { consumer: "this".into(), max_deliveries, policy: policy() };
+        let metrics = Metrics::register(&mut Registry::default());
+        let readiness = Readiness::default();
+        let intake =
+            Intake::new(server.link(), server.store(), config, sender, metrics, readiness.condition("redis"));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(intake.run(CancellationToken::new()));
+        Self { told, readiness, _tasks: tasks }
+    }
+
+    /// The task of the next record.
+    async fn recorded(&mut self) -> String {
+        loop {
+            match tokio::time::timeout(LIMIT, self.told.recv()).await.expect("in time").expect("it runs") {
+                Message::Recorded(Record::Task(task)) => return task.spec().task_id.to_string(),
+                Message::Recorded(Record::ScaleDown(_)) | Message::Reconnected => {}
+            }
+        }
+    }
+}
+
+fn policy() -> EventPolicy {
+    EventPolicy {
+        run: RunDefaults::default(),
+        timeout: Duration::from_hours(1),
+        max_workers: NonZeroU32::new(10).unwrap(),
+    }
+}
+
+async fn add(redis: &mut MultiplexedConnection, fields: &[(&str, &str)]) -> String {
+    redis::cmd("XADD").arg("events").arg("*").arg(fields).query_async(redis).await.unwrap()
+}
+
+async fn add_task(redis: &mut MultiplexedConnection, task: &str) -> String {
+    let fields = [("type", "scale_up"), ("pod_count", "2"), ("task_id", task), ("command", "true")];
+    add(redis, &fields).await
+}
+
+fn task(name: &str, entry: &str) -> (RawEntry, TaskRecord) {
+    let fields = [("type", "scale_up"), ("pod_count", "2"), ("task_id", name), ("command", "true")];
+    let fields = fields.iter().chain(&[("request_id", "r")]);
+    let fields = fields.map(|(n, v)| (n.as_bytes().to_vec(), v.as_bytes().to_vec())).collect();
+    let raw = RawEntry { id: entry.parse().unwrap(), fields };
+    let Ok(Event::ScaleUp(spec)) = Event::parse(&raw, &policy()) else { panic!("it is an event") };
+    (raw, TaskRecord::new(*spec))
+}
+
+async fn count(redis: &mut MultiplexedConnection, command: &str, key: &str) -> u64 {
+    redis::cmd(command).arg(key).query_async(redis).await.unwrap()
+}
+
+async fn entries(redis: &mut MultiplexedConnection, stream: &str) -> Vec<BTreeMap<String, String>> {
+    let answer: Vec<(String, BTreeMap<String, String>)> =
+        redis::cmd("XRANGE").arg(stream).arg("-").arg("+").query_async(redis).await.unwrap();
+    answer.into_iter().map(|(_, fields)| fields).collect()
+}
+
+fn ended(record: &TaskRecord, index: u32) -> Update {
+    let index = index.to_string().parse().unwrap();
+    let outcome = Outcome {
+        verdict: Verdict::Succeeded,
+        exit_code: Some(0),
+        reason: String::new(),
+        started_at: None,
+        ended_at: Timestamp::now(),
+        log_complete: true,
+    };
+    let progress = Progress::Ended(outcome);
+    let notification = Notification {
+        task_id: record.spec().task_id.clone(),
+        worker_id: record.worker_id(index, Attempt::FIRST),
+        state: progress.state(),
+        class: None,
+        exit_code: Some(0),
+        reason: String::new(),
+        at: Timestamp::now(),
+    };
+    let slot = Slot { attempt: Attempt::FIRST, progress, cancel: false };
+    Update { record: record.id().clone(), index, slot, notification }
+}
+
+#[tokio::test]
+async fn p1_p2_an_event_is_recorded_once_and_its_entry_leaves_the_stream_in_the_same_step() {
+    let server = Server::start().await;
+    let mut redis = server.redis().await;
+    let mut intake = Running::start(&server, 5);
+    add_task(&mut redis, "one").await;
+    assert_eq!(intake.recorded().await, "one");
+    until("it is ready", async || intake.readiness.missing().is_empty().then_some(())).await;
+    assert_eq!(count(&mut redis, "XLEN", "events").await, 0);
+    let pending: (u64, Option<String>, Option<String>, Option<Vec<(String, String)>>) =
+        redis::cmd("XPENDING").arg("events").arg("group").query_async(&mut redis).await.unwrap();
+    assert_eq!(pending.0, 0);
+    let told = entries(&mut redis, "status").await;
+    assert_eq!(told.len(), 2);
+    assert!(told.iter().all(|entry| entry["state"] == "queued" && entry["event_id"].ends_with(":queued")));
+
+    let store = server.store();
+    let (entry, record) = task("two", "5-0");
+    let record = Record::Task(Box::new(record));
+    let now = Timestamp::now();
+    assert_eq!(store.record_and_ack(entry.id, &record, now).await.unwrap(), Recorded::New);
+    let again = "9-0".parse().unwrap();
+    assert_eq!(store.record_and_ack(again, &record, now).await.unwrap(), Recorded::Duplicate);
+    let loaded = store.load().await.unwrap();
+    assert!(loaded.records.contains(&record), "as it was recorded first");
+    assert_eq!(loaded.records.len(), 2);
+    assert_eq!(count(&mut redis, "XLEN", "status").await, 4, "a repeat tells nothing");
+}
+
+#[tokio::test]
+async fn p1_what_another_consumer_read_and_did_not_acknowledge_is_taken_over_first() {
+    let server = Server::start().await;
+    let mut redis = server.redis().await;
+    redis::cmd("XGROUP")
+        .arg(&["CREATE", "events", "group", "0", "MKSTREAM"])
+        .query_async::<()>(&mut redis)
+        .await
+        .unwrap();
+    for number in 0..150 {
+        add_task(&mut redis, &format!("left-{number}")).await;
+    }
+    let read = ["GROUP", "group", "dead", "COUNT", "1000", "STREAMS", "events", ">"];
+    redis::cmd("XREADGROUP").arg(&read).query_async::<redis::Value>(&mut redis).await.unwrap();
+    add_task(&mut redis, "new").await;
+    let mut intake = Running::start(&server, 5);
+    for number in 0..150 {
+        assert_eq!(intake.recorded().await, format!("left-{number}"));
+    }
+    assert_eq!(intake.recorded().await, "new");
+}
+
+#[tokio::test]
+async fn p1_a_group_that_is_gone_is_made_again_and_reads_from_the_beginning() {
+    let server = Server::start().await;
+    let mut redis = server.redis().await;
+    let mut intake = Running::start(&server, 5);
+    add_task(&mut redis, "before").await;
+    assert_eq!(intake.recorded().await, "before");
+    redis::cmd("FLUSHALL").query_async::<()>(&mut redis).await.unwrap();
+    add_task(&mut redis, "after").await;
+    assert_eq!(intake.recorded().await, "after");
+}
+
+#[tokio::test]
+async fn p1_redis_that_is_away_is_waited_for_and_readiness_says_so() {
+    let mut server = Server::start().await;
+    let mut intake = Running::start(&server, 5);
+    until("it is ready", async || intake.readiness.missing().is_empty().then_some(())).await;
+    server.end();
+    let (name, _) = until("it is not ready", async || intake.readiness.missing().pop()).await;
+    assert_eq!(name, "redis");
+    server.resume();
+    let mut redis = server.redis().await;
+    add_task(&mut redis, "later").await;
+    assert_eq!(intake.recorded().await, "later");
+    until("it is ready again", async || intake.readiness.missing().is_empty().then_some(())).await;
+}
+
+#[tokio::test]
+async fn p10_a_bad_entry_is_a_dead_letter_with_everything_that_was_in_it_and_delays_nobody() {
+    let server = Server::start().await;
+    let mut redis = server.redis().await;
+    let mut intake = Running::start(&server, 5);
+    let bytes: [(&[u8], &[u8]); 3] = [(b"type", b"scale_up"), (&[0xff, b'n'], b"x"), (b"pod_count", b"1")];
+    redis::cmd("XADD").arg("events").arg("*").arg(&bytes).query_async::<String>(&mut redis).await.unwrap();
+    let many: Vec<_> = (0..3000).map(|n| (format!("f{n}"), "v".to_owned())).collect();
+    redis::cmd("XADD").arg("events").arg("*").arg(&many).query_async::<String>(&mut redis).await.unwrap();
+    let id = add(&mut redis, &[("type", "scale_up"), ("pod_count", "0"), ("command", "true")]).await;
+    add_task(&mut redis, "good").await;
+    assert_eq!(intake.recorded().await, "good");
+
+    let letters = redis::cmd("XLEN").arg("dead").query_async::<u64>(&mut redis).await.unwrap();
+    assert_eq!(letters, 3);
+    let last: Vec<(String, BTreeMap<String, String>)> =
+        redis::cmd("XREVRANGE").arg(&["dead", "+", "-", "COUNT", "1"]).query_async(&mut redis).await.unwrap();
+    let letter = &last[0].1;
+    assert_eq!((&*letter["cause"], &*letter["field"], &letter["entry_id"]), ("rejected", "pod_count", &id));
+    assert_eq!(letter["original.pod_count"], "0");
+    assert_eq!(count(&mut redis, "XLEN", "events").await, 0);
+}
+
+#[tokio::test]
+async fn an_entry_delivered_too_often_is_a_dead_letter() {
+    let server = Server::start().await;
+    let mut redis = server.redis().await;
+    // Its handling fails each time: where its status would be told there is no stream.
+    redis::cmd("SET").arg("status").arg("in the way").query_async::<()>(&mut redis).await.unwrap();
+    let _intake = Running::start(&server, 2);
+    add_task(&mut redis, "poison").await;
+    let letter = until("it is a dead letter", async || entries(&mut redis.clone(), "dead").await.pop()).await;
+    assert_eq!((&*letter["cause"], &*letter["deliveries"]), ("undeliverable", "3"));
+    assert_eq!(letter["original.task_id"], "poison");
+}
+
+#[tokio::test]
+async fn a_letter_whose_answer_was_lost_is_not_written_twice() {
+    let server = Server::start().await;
+    let mut redis = server.redis().await;
+    let id = add(&mut redis, &[("type", "nonsense")]).await;
+    let entry = RawEntry { id: id.parse().unwrap(), fields: vec![(b"type".to_vec(), b"nonsense".to_vec())] };
+    let letter = DeadLetter::Undeliverable { deliveries: 9 };
+    assert_eq!(server.store().dead_letter(&entry, &letter).await.unwrap(), Written::Done);
+    assert_eq!(server.store().dead_letter(&entry, &letter).await.unwrap(), Written::Nothing);
+    assert_eq!(count(&mut redis, "XLEN", "dead").await, 1);
+}
+
+#[tokio::test]
+async fn p2_a_finished_record_leaves_the_index_and_is_known_for_the_dedupe_period_only() {
+    let server = Server::start().await;
+    let store = server.store_that_keeps(Duration::from_millis(300));
+    let (entry, task) = task("short", "5-0");
+    let record = Record::Task(Box::new(task.clone()));
+    store.record_and_ack(entry.id, &record, Timestamp::now()).await.unwrap();
+    assert_eq!(store.update_worker(&ended(&task, 0), false).await.unwrap(), Written::Done);
+    let loaded = store.load().await.unwrap().records;
+    let [Record::Task(half)] = loaded.as_slice() else { panic!("{loaded:?}") };
+    assert!(half.slot("0".parse().unwrap()).is_ended() && !half.is_finished());
+    store.update_worker(&ended(&task, 1), true).await.unwrap();
+    assert!(store.load().await.unwrap().records.is_empty());
+    let again = store.record_and_ack("6-0".parse().unwrap(), &record, Timestamp::now()).await.unwrap();
+    assert_eq!(again, Recorded::Duplicate);
+    let mut redis = server.redis().await;
+    until("the record is gone", async || {
+        (redis::cmd("EXISTS")
+            .arg(format!("task:{}", task.id()))
+            .query_async::<u64>(&mut redis)
+            .await
+            .unwrap()
+            == 0)
+            .then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_record_that_redis_lost_is_not_written_by_halves() {
+    let server = Server::start().await;
+    let mut redis = server.redis().await;
+    let (_, task) = task("lost", "5-0");
+    assert_eq!(server.store().update_worker(&ended(&task, 0), false).await.unwrap(), Written::Nothing);
+    assert_eq!(count(&mut redis, "EXISTS", &format!("task:{}", task.id())).await, 0);
+    assert_eq!(count(&mut redis, "XLEN", "status").await, 1, "the end is told all the same");
+}
+
+#[tokio::test]
+async fn a_scale_down_is_applied_once_with_the_workers_that_it_chose() {
+    let server = Server::start().await;
+    let store = server.store();
+    let (entry, task) = task("down", "5-0");
+    store.record_and_ack(entry.id, &Record::Task(Box::new(task.clone())), Timestamp::now()).await.unwrap();
+    let fields = [("type", "scale_down"), ("task_id", "down")];
+    let fields = fields.map(|(n, v)| (n.as_bytes().to_vec(), v.as_bytes().to_vec())).to_vec();
+    let raw = RawEntry { id: "6-0".parse().unwrap(), fields };
+    let down: Record = Event::parse(&raw, &policy()).unwrap().into();
+    store.record_and_ack(raw.id, &down, Timestamp::now()).await.unwrap();
+    assert_eq!(store.load().await.unwrap().records.len(), 2);
+
+    let index = "1".parse().unwrap();
+    let cancelled = [(task.id().clone(), index, Slot { cancel: true, ..Slot::default() })];
+    assert_eq!(store.apply_scale_down(down.id(), &cancelled).await.unwrap(), Written::Done);
+    assert_eq!(store.apply_scale_down(down.id(), &[]).await.unwrap(), Written::Nothing);
+    let loaded = store.load().await.unwrap().records;
+    let [Record::Task(task)] = loaded.as_slice() else { panic!("{loaded:?}") };
+    assert!(task.slot(index).cancel && !task.slot("0".parse().unwrap()).cancel);
+}
