@@ -8,7 +8,7 @@ use ottoscaler_kit::telemetry::{self, LevelFilter};
 #[tokio::main]
 async fn main() -> ExitCode {
     let config: Config = ottoscaler_kit::config::parse_or_exit();
-    telemetry::init(&config.telemetry, LevelFilter::INFO);
+    let _guard = telemetry::init(&config.telemetry, LevelFilter::INFO);
     match ottoscaler::run(config).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
