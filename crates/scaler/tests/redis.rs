@@ -1,5 +1,7 @@
 //! Intake and records on a real redis-server.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
+
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpListener};
 use std::num::NonZeroU32;
@@ -210,9 +212,12 @@ async fn p1_p2_an_event_is_recorded_once_and_its_entry_leaves_the_stream_in_the_
     assert_eq!(intake.recorded().await, "one");
     until("it is ready", async || intake.readiness.missing().is_empty().then_some(())).await;
     assert_eq!(count(&mut redis, "XLEN", "events").await, 0);
-    let pending: (u64, Option<String>, Option<String>, Option<Vec<(String, String)>>) =
-        redis::cmd("XPENDING").arg("events").arg("group").query_async(&mut redis).await.unwrap();
-    assert_eq!(pending.0, 0);
+    let pending: Vec<redis::Value> = redis::cmd("XPENDING")
+        .arg(&["events", "group", "-", "+", "9"])
+        .query_async(&mut redis)
+        .await
+        .unwrap();
+    assert!(pending.is_empty());
     let told = entries(&mut redis, "status").await;
     assert_eq!(told.len(), 2);
     assert!(told.iter().all(|entry| entry["state"] == "queued" && entry["event_id"].ends_with(":queued")));
@@ -320,6 +325,11 @@ async fn a_letter_whose_answer_was_lost_is_not_written_twice() {
     let server = Server::start().await;
     let mut redis = server.redis().await;
     let id = add(&mut redis, &[("type", "nonsense")]).await;
+    redis::cmd("XGROUP")
+        .arg(&["CREATE", "events", "group", "0"])
+        .query_async::<()>(&mut redis)
+        .await
+        .unwrap();
     let entry = RawEntry { id: id.parse().unwrap(), fields: vec![(b"type".to_vec(), b"nonsense".to_vec())] };
     let letter = DeadLetter::Undeliverable { deliveries: 9 };
     assert_eq!(server.store().dead_letter(&entry, &letter).await.unwrap(), Written::Done);
@@ -385,4 +395,31 @@ async fn a_scale_down_is_applied_once_with_the_workers_that_it_chose() {
     let loaded = store.load().await.unwrap().records;
     let [Record::Task(task)] = loaded.as_slice() else { panic!("{loaded:?}") };
     assert!(task.slot(index).cancel && !task.slot("0".parse().unwrap()).cancel);
+}
+
+/// Redis rolls no script back: whatever command of it fails, the event must still be there.
+#[tokio::test]
+async fn p1_a_script_that_fails_midway_loses_neither_an_event_nor_a_letter() {
+    let server = Server::start().await;
+    let mut redis = server.redis().await;
+    for in_the_way in ["status", "dead"] {
+        redis::cmd("SET").arg(in_the_way).arg("x").query_async::<()>(&mut redis).await.unwrap();
+    }
+    let mut intake = Running::start(&server, 1_000);
+    add_task(&mut redis, "held up").await;
+    add(&mut redis, &[("type", "nonsense")]).await;
+    let tried = async |redis: &mut MultiplexedConnection| {
+        let pending: Vec<(String, String, u64, u64)> =
+            redis::cmd("XPENDING").arg(&["events", "group", "-", "+", "9"]).query_async(redis).await.ok()?;
+        (pending.len() == 2 && pending.iter().all(|(_, _, _, times)| *times >= 2)).then_some(())
+    };
+    until("both were tried again", async || tried(&mut redis.clone()).await).await;
+    redis::cmd("DEL").arg(&["status", "dead"]).query_async::<()>(&mut redis).await.unwrap();
+    assert_eq!(intake.recorded().await, "held up");
+    until("the letter is there", async || entries(&mut redis.clone(), "dead").await.pop()).await;
+    assert_eq!(entries(&mut redis, "status").await.len(), 2);
+    until("the stream is empty", async || {
+        (count(&mut redis.clone(), "XLEN", "events").await == 0).then_some(())
+    })
+    .await;
 }

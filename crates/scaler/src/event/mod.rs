@@ -246,7 +246,11 @@ fn clock(fields: &mut fields::Fields, name: &str) -> Result<Option<Duration>, Re
     between(&given, 1, CLOCK_LIMIT.as_secs()).map(Duration::from_secs).map(Some)
 }
 
-fn between<T: FromStr + PartialOrd + Display>(given: &fields::Given, min: T, max: T) -> Result<T, Rejection> {
+fn between<T: FromStr + PartialOrd + Display + Copy>(
+    given: &fields::Given,
+    min: T,
+    max: T,
+) -> Result<T, Rejection> {
     match given.value.parse::<T>() {
         Ok(number) if min <= number && number <= max => Ok(number),
         _ => Err(given.reject(format!("expected a whole number from {min} to {max}"))),

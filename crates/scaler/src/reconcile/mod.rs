@@ -70,7 +70,7 @@ pub fn reconcile(
             match worker::step(&slot, observation.get(&worker_id), now) {
                 Step::Wait => {}
                 Step::Admit => waiting.push(Waiting::new(task, index, slot.attempt)),
-                Step::Record(progress) => actions.push(record(task, index, slot, progress, now)),
+                Step::Record(progress) => actions.push(record(task, index, &slot, progress, now)),
                 Step::Stop => actions.push(Action::Stop(worker_id)),
             }
         }
@@ -95,7 +95,7 @@ pub fn refused(spec: &WorkerSpec, records: &Records, reason: String, now: Timest
         log_complete: false,
     };
     let slot = task.slot(spec.identity.index);
-    Some(update(task, spec.identity.index, slot, Progress::Ended(outcome), now))
+    Some(update(task, spec.identity.index, &slot, Progress::Ended(outcome), now))
 }
 
 /// A worker that waits for capacity, and its place in the queue.
@@ -121,11 +121,11 @@ fn admit(mut waiting: Vec<Waiting<'_>>, observation: &Observation, max: NonZeroU
     waiting.into_iter().take(max.get().saturating_sub(in_use)).map(create).collect()
 }
 
-fn record(task: &TaskRecord, index: WorkerIndex, slot: Slot, progress: Progress, now: Timestamp) -> Action {
+fn record(task: &TaskRecord, index: WorkerIndex, slot: &Slot, progress: Progress, now: Timestamp) -> Action {
     Action::Record(Box::new(update(task, index, slot, progress, now)))
 }
 
-fn update(task: &TaskRecord, index: WorkerIndex, slot: Slot, progress: Progress, now: Timestamp) -> Update {
+fn update(task: &TaskRecord, index: WorkerIndex, slot: &Slot, progress: Progress, now: Timestamp) -> Update {
     let outcome = match &progress {
         Progress::Ended(outcome) => Some(outcome),
         Progress::Queued | Progress::Pending | Progress::Running => None,
@@ -139,7 +139,12 @@ fn update(task: &TaskRecord, index: WorkerIndex, slot: Slot, progress: Progress,
         reason: outcome.map(|outcome| outcome.reason.clone()).unwrap_or_default(),
         at: now,
     };
-    Update { record: task.id().clone(), index, slot: Slot { progress, ..slot }, notification }
+    Update {
+        record: task.id().clone(),
+        index,
+        slot: Slot { attempt: slot.attempt, progress, cancel: slot.cancel },
+        notification,
+    }
 }
 
 /// What is left of workers whose end is on record, or whose record is finished and gone.

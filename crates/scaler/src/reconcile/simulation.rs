@@ -14,7 +14,7 @@ use crate::record::{Record, ScaleDownRecord};
 const MAX_WORKERS: usize = 3;
 
 /// What happens next.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Happening {
     /// The event of a request arrives, for the first time or again.
     Request(u8),
@@ -77,7 +77,7 @@ impl World {
         let limits = Limits {
             max_workers: NonZeroUsize::new(MAX_WORKERS).unwrap(),
             may_create: true,
-            keep_ended: Duration::from_secs(3600),
+            keep_ended: Duration::from_hours(1),
         };
         let actions = reconcile(&self.redis, &self.machine, limits, at(100));
         for action in actions.into_iter().take(killed_after.unwrap_or(usize::MAX)) {
@@ -181,7 +181,9 @@ proptest! {
     #[test]
     fn p1_p2_p3_hold_on_any_schedule(schedule in prop::collection::vec(happening(), 0..60)) {
         let mut world = World::default();
-        schedule.into_iter().for_each(|happening| world.happen(happening));
+        for happening in schedule {
+            world.happen(happening);
+        }
         world.settle();
     }
 }

@@ -34,7 +34,7 @@ pub(super) enum Made {
 
 /// Who made `started`.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Started {
+pub(super) struct StartMark {
     /// The agent; 0 where the command is not to start.
     pub(super) pid: i32,
     /// When.
@@ -122,7 +122,7 @@ impl WorkerDir {
         let started = self.started()?;
         if alive {
             return Ok(match started {
-                Some(Started { barred: None, started_at, .. }) => Phase::Running { started_at },
+                Some(StartMark { barred: None, started_at, .. }) => Phase::Running { started_at },
                 Some(_) | None => Phase::Pending,
             });
         }
@@ -132,7 +132,7 @@ impl WorkerDir {
         Ok(match started {
             None if self.has_started() => vanished("the agent ended as it was about to start the command"),
             None => Phase::Unstarted,
-            Some(Started { barred: Some(reason), .. }) => vanished(&reason),
+            Some(StartMark { barred: Some(reason), .. }) => vanished(&reason),
             Some(_) => vanished("the agent ended without a word of how its command did"),
         })
     }
@@ -152,7 +152,7 @@ impl WorkerDir {
     }
 
     /// Who made `started`; nothing while it is not there, or not yet written to its end.
-    pub(super) fn started(&self) -> io::Result<Option<Started>> {
+    pub(super) fn started(&self) -> io::Result<Option<StartMark>> {
         let bytes = read(&self.0.join("started"))?;
         Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
@@ -169,7 +169,8 @@ impl WorkerDir {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(false),
             Err(error) => return Err(error),
         };
-        let started = Started { pid: 0, started_at: Some(Timestamp::now()), barred: Some(reason.to_owned()) };
+        let started =
+            StartMark { pid: 0, started_at: Some(Timestamp::now()), barred: Some(reason.to_owned()) };
         serde_json::to_writer(&file, &started)?;
         file.flush()?;
         file.sync_all()?;

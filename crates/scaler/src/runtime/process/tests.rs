@@ -99,10 +99,8 @@ impl Scaler {
                 self.runtime.changed().await;
             }
         };
-        match tokio::time::timeout(Duration::from_secs(20), wait).await {
-            Ok(phase) => phase,
-            Err(_) => panic!("not {what}: {:?}", self.runtime.observe()),
-        }
+        let waited = tokio::time::timeout(Duration::from_secs(20), wait).await;
+        waited.unwrap_or_else(|_| panic!("not {what}: {:?}", self.runtime.observe()))
     }
 
     async fn running(&self, worker: &WorkerId) {
