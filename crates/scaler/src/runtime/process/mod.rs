@@ -1,7 +1,7 @@
 //! Workers as processes of this machine: each is an agent that runs the command, in a directory.
 //!
-//! The directory is the truth ([`dir`]); the map here is what was last read from it, so that
-//! observing costs nothing. [`watch`] keeps it up to date. Agents outlive the scaler: the next one
+//! The directory is the truth (`dir`); the map here is what was last read from it, so that
+//! observing costs nothing. [`Watch`] keeps it up to date. Agents outlive the scaler: the next one
 //! finds them by their directories and adopts them. Two scalers on one state directory would each
 //! adopt the other's, so the directory is locked.
 
