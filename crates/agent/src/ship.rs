@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use ottoscaler_proto::v1::WorkerCompletion;
+use rand::Rng;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
@@ -65,13 +66,21 @@ pub struct Shipper {
     identity: Identity,
     log: Arc<Log>,
     finish: watch::Receiver<Option<Finish>>,
-    reconnects: u64,
+    /// Since the last time that it was connected.
+    failed_attempts: u64,
+    /// In all.
+    disconnects: u64,
 }
 
 impl Shipper {
     /// Of `log`; it is complete once `finish` holds the command's end.
     pub fn new(identity: Identity, log: Arc<Log>, finish: watch::Receiver<Option<Finish>>) -> Self {
-        Self { identity, log, finish, reconnects: 0 }
+        Self { identity, log, finish, failed_attempts: 0, disconnects: 0 }
+    }
+
+    /// Connections that ended before the log did, or never came to be.
+    pub const fn disconnects(&self) -> u64 {
+        self.disconnects
     }
 
     /// Ships until the log is complete, or until the server says that it never will be. Cancel safe:
@@ -81,13 +90,13 @@ impl Shipper {
         loop {
             let error = match Link::open(&self.identity, &self.log).await {
                 Ok(mut link) => {
-                    if self.reconnects > 0 {
+                    if self.failed_attempts > 0 {
                         info!(
                             worker_id = self.identity.worker_id,
-                            attempts = self.reconnects,
+                            attempts = self.failed_attempts,
                             "connected again"
                         );
-                        self.reconnects = 0;
+                        self.failed_attempts = 0;
                     }
                     let ended = link.run(&mut self.finish).await;
                     if link.made_progress() {
@@ -112,11 +121,12 @@ impl Shipper {
 
     /// One line for an outage, not one for each attempt.
     fn say_once(&mut self, error: &LinkError) {
-        if self.reconnects == 0 {
+        self.disconnects += 1;
+        if self.failed_attempts == 0 {
             let url = &self.identity.ingest_url;
             warn!(worker_id = self.identity.worker_id, url, %error, "not connected; the lines wait");
         }
-        self.reconnects += 1;
+        self.failed_attempts += 1;
     }
 
     /// The lines have nowhere to go, and must not hold the command back for it.
@@ -161,5 +171,7 @@ fn waits() -> ExponentialBackoff {
         .with_max_delay(LONGEST_WAIT)
         .without_max_times()
         .with_jitter()
+        // Without a seed of its own every agent would wait as long as all the others.
+        .with_jitter_seed(rand::rng().random())
         .build()
 }

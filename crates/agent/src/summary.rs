@@ -48,6 +48,10 @@ pub struct Summary {
     pub acked_sequence: u64,
     /// Lines that no reader will see.
     pub dropped: u64,
+    /// Connections to log-ingest that ended before the log did, or never came to be.
+    pub disconnects: u64,
+    /// Bytes that the readers of the agent's own output did not take in time.
+    pub unmirrored_bytes: u64,
     /// Whether log-ingest said that the log is whole.
     pub complete: bool,
     /// What went wrong, where something did.
