@@ -2,8 +2,7 @@
 //!
 //! The way of a line: [`capture`] reads and splits it ([`mod@line`]), [`buffer`] numbers and keeps it,
 //! [`ship`] sends it and lets it go once it is durable. [`command`] sees to the command
-//! meanwhile.
-//! Everything runs on one thread, and the exit code is the command's, whatever became of the lines.
+//! meanwhile. Everything runs on one thread, and the exit code is the command's, whatever became of the lines.
 
 pub mod batch;
 pub mod buffer;

@@ -2,6 +2,8 @@
 //!
 //! What an honest log-ingest makes of it is tested in the package `ottoscaler-tests`.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
+
 mod command;
 mod hostage;
 mod process;
