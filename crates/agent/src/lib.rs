@@ -10,6 +10,7 @@ pub mod capture;
 pub mod child;
 pub mod command;
 pub mod config;
+pub mod ids;
 pub mod install;
 pub mod line;
 pub mod log;
@@ -24,12 +25,12 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use rand::Rng;
 use tokio::sync::watch;
 use tracing::{error, warn};
 
 use command::Record;
 use config::Run;
+use ids::{Incarnation, WorkerId};
 use log::Log;
 use rundir::RunDir;
 use ship::{Identity, Shipped, Shipper};
@@ -68,7 +69,7 @@ pub async fn run(run: &Run) -> Result<i32> {
     let (record, end) = run_both(command, &mut shipper, run).await;
     write_summary(run, &final_summary(summary(run, &identity, &record, &log), &shipper, &end));
     if let Shipped::Incomplete(reason) = &end {
-        warn!(worker_id = identity.worker_id, reason, "the log is not complete");
+        warn!(worker_id = %identity.worker_id, reason, "the log is not complete");
     }
     mirror::finish(record.mirrors);
     Ok(record.outcome.ended.exit_code())
@@ -114,13 +115,13 @@ async fn run_both(
 }
 
 fn identity(run: &Run) -> Identity {
-    let worker_id = run.worker_id();
+    let worker_id = run.worker_id.clone().unwrap_or_else(WorkerId::made_up);
     Identity {
         ingest_url: run.ingest_url.clone(),
-        task_id: run.task_id.clone().unwrap_or_else(|| worker_id.clone()),
+        task_id: run.task_id.clone().unwrap_or_else(|| worker_id.clone().into()),
         worker_id,
         attempt: run.attempt,
-        incarnation: rand::rng().random(),
+        incarnation: Incarnation::random(),
     }
 }
 

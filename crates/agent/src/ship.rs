@@ -14,6 +14,7 @@ use rand::Rng;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
+use crate::ids::{Incarnation, TaskId, WorkerId};
 use crate::log::Log;
 use link::{Link, LinkError};
 
@@ -30,13 +31,13 @@ pub struct Identity {
     /// The server.
     pub ingest_url: String,
     /// The worker.
-    pub worker_id: String,
+    pub worker_id: WorkerId,
     /// Its task.
-    pub task_id: String,
+    pub task_id: TaskId,
     /// Which attempt it is.
     pub attempt: i32,
     /// Made once by each agent process.
-    pub incarnation: [u8; 16],
+    pub incarnation: Incarnation,
 }
 
 /// How the command ended, once it has.
@@ -92,7 +93,7 @@ impl Shipper {
                 Ok(mut link) => {
                     if self.failed_attempts > 0 {
                         info!(
-                            worker_id = self.identity.worker_id,
+                            worker_id = %self.identity.worker_id,
                             attempts = self.failed_attempts,
                             "connected again"
                         );
@@ -124,14 +125,14 @@ impl Shipper {
         self.disconnects += 1;
         if self.failed_attempts == 0 {
             let url = &self.identity.ingest_url;
-            warn!(worker_id = self.identity.worker_id, url, %error, "not connected; the lines wait");
+            warn!(worker_id = %self.identity.worker_id, url, %error, "not connected; the lines wait");
         }
         self.failed_attempts += 1;
     }
 
     /// The lines have nowhere to go, and must not hold the command back for it.
     fn give_up(&self, reason: String) -> Shipped {
-        warn!(worker_id = self.identity.worker_id, reason, "the server refuses this log");
+        warn!(worker_id = %self.identity.worker_id, reason, "the server refuses this log");
         self.log.buffer().abandon();
         self.log.freed.notify_one();
         Shipped::Incomplete(reason)
@@ -153,9 +154,9 @@ impl Shipper {
     }
 }
 
-fn completion(worker_id: &str, finish: Finish, last: u64, reason: &str) -> WorkerCompletion {
+fn completion(worker_id: &WorkerId, finish: Finish, last: u64, reason: &str) -> WorkerCompletion {
     WorkerCompletion {
-        worker_id: worker_id.to_owned(),
+        worker_id: worker_id.to_string(),
         exit_code: finish.exit_code,
         signal: finish.signal,
         last_sequence: last.cast_signed(),

@@ -7,6 +7,8 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::ids::{TaskId, WorkerId};
+
 /// How far the run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -23,9 +25,9 @@ pub struct Summary {
     /// How far the run is.
     pub phase: Phase,
     /// The worker.
-    pub worker_id: String,
+    pub worker_id: WorkerId,
     /// Its task.
-    pub task_id: String,
+    pub task_id: TaskId,
     /// Which attempt it is.
     pub attempt: i32,
     /// What the agent exits with.

@@ -17,6 +17,7 @@ use tracing::warn;
 
 use super::session::{self, Next};
 use super::{Finish, Identity, Shipped, completion};
+use crate::ids::WorkerId;
 use crate::log::Log;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -76,7 +77,7 @@ pub(super) async fn connect(identity: &Identity) -> Result<LogStreamingServiceCl
 
 /// A stream of batches, and the answers to it.
 pub(super) struct Link {
-    worker_id: String,
+    worker_id: WorkerId,
     log: Arc<Log>,
     client: LogStreamingServiceClient<Channel>,
     batches: mpsc::Sender<LogBatch>,
@@ -155,7 +156,7 @@ impl Link {
                         self.waiting_since = self.last_sent;
                     }
                     if let Some(piece) = self.log.buffer().take_all() {
-                        permit.send(piece.to_wire(&self.worker_id));
+                        permit.send(piece.to_wire(self.worker_id.as_str()));
                     }
                 }
                 response = self.responses.message() => {
@@ -233,10 +234,10 @@ async fn register(
     client: &mut LogStreamingServiceClient<Channel>,
 ) -> Result<(), LinkError> {
     let registration = WorkerRegistration {
-        worker_id: identity.worker_id.clone(),
-        task_id: identity.task_id.clone(),
+        worker_id: identity.worker_id.to_string(),
+        task_id: identity.task_id.to_string(),
         attempt: identity.attempt,
-        incarnation: Bytes::copy_from_slice(&identity.incarnation),
+        incarnation: Bytes::copy_from_slice(identity.incarnation.as_bytes()),
         server_endpoint: identity.ingest_url.clone(),
         metadata: None,
     };
@@ -267,7 +268,7 @@ fn resume(identity: &Identity, log: &Log, last_sequence: u64) {
     };
     log.freed.notify_one();
     if lost > 0 {
-        warn!(worker_id = identity.worker_id, lost, "the server has lost lines that it had acknowledged");
+        warn!(worker_id = %identity.worker_id, lost, "the server has lost lines that it had acknowledged");
     }
 }
 
