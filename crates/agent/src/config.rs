@@ -12,7 +12,6 @@ use ottoscaler_kit::telemetry::TelemetryArgs;
 use ottoscaler_kit::time::parse_duration;
 
 use crate::buffer::WhenFull;
-
 use crate::ids::{TaskId, WorkerId};
 
 /// Where Kubernetes reads a container's last words.
