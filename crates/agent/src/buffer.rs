@@ -1,8 +1,8 @@
 //! Lines that are not yet acknowledged, in memory and bounded; pure.
 //!
 //! A line gets its sequence when it comes in and keeps it for ever: sending again after a cut sends the
-//! same batches. When the buffer is full, what was not yet sent is dropped from its oldest end, and a
-//! gap says so in its place; what is in flight stays, since the server may have it already.
+//! same batches. When the buffer is full, what was never sent is dropped from its oldest end, and a gap
+//! says so in its place; what was sent once stays, since the server may have it, its ACK cut off.
 
 use std::collections::VecDeque;
 
@@ -19,6 +19,9 @@ pub enum WhenFull {
     /// Whoever reads them from the command waits for room; what was read already is kept all the same.
     Block,
 }
+
+/// Bytes that may be in flight; at 100 MB/s that covers 40 ms from sending to ACK.
+const WINDOW: usize = 4 << 20;
 
 /// What a gap costs in memory.
 const GAP_SIZE: usize = 64;
@@ -84,6 +87,8 @@ pub struct Buffer {
     pieces: VecDeque<Piece>,
     /// So many of them are in flight.
     sent: usize,
+    /// So many of them were ever sent. The server may have them, even after a cut: they are never dropped.
+    offered: usize,
     in_flight: usize,
     /// Memory of all pieces.
     held: usize,
@@ -92,6 +97,10 @@ pub struct Buffer {
     next: u64,
     acked: u64,
     dropped: u64,
+    /// The last line that the server refused by itself.
+    last_refused: u64,
+    /// Lines are counted and let go.
+    is_abandoned: bool,
 }
 
 impl Buffer {
@@ -102,19 +111,26 @@ impl Buffer {
             when_full,
             pieces: VecDeque::new(),
             sent: 0,
+            offered: 0,
             in_flight: 0,
             held: 0,
             open: Builder::default(),
             next: 1,
             acked: 0,
             dropped: 0,
+            last_refused: 0,
+            is_abandoned: false,
         }
     }
 
     /// Takes a line in and numbers it.
     pub fn push(&mut self, time_ns: i64, source: Source, line: &[u8], ending: Ending) {
-        self.open.push(time_ns, source, line, ending);
         self.next += 1;
+        if self.is_abandoned {
+            self.dropped += 1;
+            return;
+        }
+        self.open.push(time_ns, source, line, ending);
         if self.open.is_full() {
             self.seal();
         }
@@ -134,11 +150,11 @@ impl Buffer {
         self.pieces.push_back(piece);
     }
 
-    /// Puts the oldest lines that are not in flight into a gap. False where there are none.
+    /// Puts the oldest lines that were never sent into a gap. False where there are none.
     fn drop_oldest(&mut self) -> bool {
-        let unsent = self.pieces.range(self.sent..);
+        let unsent = self.pieces.range(self.offered..);
         let oldest = unsent.enumerate().find_map(|(at, piece)| match piece {
-            Piece::Lines(lines) => Some((self.sent + at, lines.first, lines.last)),
+            Piece::Lines(lines) => Some((self.offered + at, lines.first, lines.last)),
             Piece::Gap { .. } => None,
         });
         let Some((at, first, last)) = oldest else {
@@ -148,7 +164,7 @@ impl Buffer {
         };
         self.dropped += last - first + 1;
         self.replace(at, Piece::Gap { first, last, reason: "buffer_full" });
-        if at > self.sent {
+        if at > self.offered {
             self.merge_with_previous(at);
         }
         true
@@ -174,6 +190,7 @@ impl Buffer {
     pub fn take(&mut self) -> Option<Piece> {
         let piece = self.pieces.get(self.sent)?.clone();
         self.sent += 1;
+        self.offered = self.offered.max(self.sent);
         self.in_flight += piece.size();
         Some(piece)
     }
@@ -192,6 +209,7 @@ impl Buffer {
         while self.pieces.front().is_some_and(|piece| piece.last() <= self.acked) {
             let piece = self.pieces.pop_front().expect("it was looked at");
             self.held -= piece.size();
+            self.offered = self.offered.saturating_sub(1);
             if self.sent > 0 {
                 self.sent -= 1;
                 self.in_flight -= piece.size();
@@ -217,15 +235,20 @@ impl Buffer {
         let gap = Piece::Gap { first, last, reason: "server_lost" };
         self.held += gap.size();
         self.pieces.push_front(gap);
+        self.offered += 1;
         self.acked = sequence;
         let count = last - first + 1;
         self.dropped += count;
         count
     }
 
-    /// A line that the server refused and put a gap in place of.
-    pub fn count_dropped(&mut self) {
-        self.dropped += 1;
+    /// The server refused this line and put a gap in its place. Sent again after a cut, it may be refused
+    /// again; it counts once.
+    pub fn refuse_line(&mut self, sequence: u64) {
+        if sequence > self.last_refused {
+            self.last_refused = sequence;
+            self.dropped += 1;
+        }
     }
 
     /// The server refused the whole batch that begins at `first`: a gap takes its place, or it would be
@@ -242,9 +265,11 @@ impl Buffer {
         }
     }
 
-    /// Nothing will ever be sent: lets everything go.
+    /// Nothing will ever be sent: lets everything go, what is still to come included.
     pub fn abandon(&mut self) {
+        self.is_abandoned = true;
         self.rewind();
+        self.offered = 0;
         self.seal();
         let lines = |piece: &Piece| match piece {
             Piece::Lines(lines) => lines.last - lines.first + 1,
@@ -255,7 +280,19 @@ impl Buffer {
         self.held = 0;
     }
 
-    /// Whether more may be read from the command.
+    /// There is nobody left to hold back: from here on the oldest lines make room.
+    pub fn stop_blocking(&mut self) {
+        self.when_full = WhenFull::DropOldest;
+    }
+
+    /// Whether more may be sent before something is acknowledged. Half of the memory stays for lines
+    /// that come in meanwhile.
+    pub fn has_window(&self) -> bool {
+        self.in_flight < WINDOW.min(self.limit / 2)
+    }
+
+    /// Whether more may be read from the command. With `block` one read may go beyond the limit, by its
+    /// bytes and what its lines cost: 64 KiB of nothing but newlines are 1.5 MiB.
     pub fn has_room(&self) -> bool {
         self.when_full == WhenFull::DropOldest || self.size() < self.limit
     }
@@ -348,6 +385,40 @@ mod tests {
         assert_eq!(buffer.dropped(), 2);
     }
 
+    /// The ACK may have been cut off: dropping the line would call one lost that a reader can see.
+    #[test]
+    fn p5_what_was_sent_once_is_not_dropped_after_a_cut() {
+        let mut buffer = Buffer::new(350, WhenFull::DropOldest);
+        push(&mut buffer, 70);
+        buffer.take_all();
+        buffer.rewind();
+        for _ in 2..=9 {
+            push(&mut buffer, 70);
+            buffer.seal();
+        }
+        assert_eq!(shape(&mut buffer).first(), Some(&(1, 1, false)));
+    }
+
+    #[test]
+    fn p7_an_abandoned_buffer_takes_and_counts_everything_and_keeps_nothing() {
+        let mut buffer = Buffer::new(100, WhenFull::Block);
+        push(&mut buffer, 200);
+        assert!(!buffer.has_room());
+        buffer.abandon();
+        push(&mut buffer, 200);
+        assert!(buffer.has_room() && buffer.is_drained());
+        assert_eq!((buffer.last(), buffer.dropped(), buffer.size()), (2, 2, 0));
+    }
+
+    #[test]
+    fn a_line_that_is_refused_again_counts_once() {
+        let mut buffer = Buffer::new(1 << 20, WhenFull::DropOldest);
+        for sequence in [3, 5, 3, 5] {
+            buffer.refuse_line(sequence);
+        }
+        assert_eq!(buffer.dropped(), 2);
+    }
+
     #[test]
     fn a_server_that_lost_what_it_had_acknowledged_gets_a_gap_for_it() {
         let mut buffer = Buffer::new(1 << 20, WhenFull::DropOldest);
@@ -400,7 +471,9 @@ mod tests {
                     }
                     Step::Rewind => buffer.rewind(),
                 }
-                prop_assert!(buffer.size() <= limit + buffer.in_flight() + GAP_SIZE);
+                let offered: usize = buffer.pieces.range(..buffer.offered).map(Piece::size).sum();
+                prop_assert!(buffer.in_flight() <= offered);
+                prop_assert!(buffer.size() <= limit + offered + GAP_SIZE);
             }
             let (last, acked) = (buffer.last(), buffer.acked());
             buffer.rewind();

@@ -50,7 +50,8 @@ impl Capture {
         })
     }
 
-    /// Reads until both streams have ended; after `stop` only what is there already.
+    /// Reads until both streams have ended; after `stop` only what is there already. Waits for room in the
+    /// log until [`Log::stop_blocking`].
     pub async fn run(&mut self, log: &Log, stop: &CancellationToken) {
         let mut after_stop = 0;
         while self.stdout.is_open || self.stderr.is_open {
@@ -73,15 +74,21 @@ impl Capture {
         self.stderr.finish(log);
     }
 
-    /// Ends the mirrors. Gives what was read in all.
-    pub fn end(self) -> Captured {
-        let mut all = Captured::default();
+    /// Whether somebody still holds a stream open.
+    pub fn is_open(&self) -> bool {
+        self.stdout.is_open || self.stderr.is_open
+    }
+
+    /// Gives what was read in all, and the mirrors, which may have something left to write.
+    pub fn end(self) -> (Captured, Vec<Mirror>) {
+        let (mut all, mut mirrors) = (Captured::default(), Vec::new());
         for stream in [self.stdout, self.stderr] {
             all.lines += stream.lines;
             all.bytes += stream.bytes;
-            all.unmirrored += stream.mirror.map_or(0, Mirror::finish);
+            all.unmirrored += stream.mirror.as_ref().map_or(0, Mirror::dropped_bytes);
+            mirrors.extend(stream.mirror);
         }
-        all
+        (all, mirrors)
     }
 }
 

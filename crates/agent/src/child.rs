@@ -102,6 +102,20 @@ impl Child {
         }
     }
 
+    /// Whether the command hears the terminal's Ctrl-C itself, because it shares the agent's group.
+    pub const fn hears_the_keyboard(&self) -> bool {
+        !self.has_own_group
+    }
+
+    /// Kills what is left of the command's process group once the command has ended. On a terminal that
+    /// group is the agent's own, so nothing is killed there. Processes that made a session of their own
+    /// are out of reach; in a container they end with it.
+    pub fn kill_leftovers(&self) {
+        if self.has_own_group {
+            self.signal(Signal::SIGKILL);
+        }
+    }
+
     /// Reaps every child that has ended. Gives the command's end if it is among them.
     pub fn reap(&self) -> Option<Ended> {
         let mut ended = None;

@@ -2,16 +2,17 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use ottoscaler_kit::ident;
+use ottoscaler_kit::ident::InvalidIdent;
 use ottoscaler_kit::size::ByteSize;
 use ottoscaler_kit::telemetry::TelemetryArgs;
 use ottoscaler_kit::time::parse_duration;
-use rand::Rng;
 
 use crate::buffer::WhenFull;
+use crate::ids::{TaskId, WorkerId};
 
 /// Where Kubernetes reads a container's last words.
 const TERMINATION_LOG: &str = "/dev/termination-log";
@@ -44,11 +45,11 @@ pub struct Run {
     #[arg(long, env = "OTTO_INGEST_URL", default_value = "http://127.0.0.1:50051", value_parser = parse_url)]
     pub ingest_url: String,
     /// Names this run; default: the host's name and a random part.
-    #[arg(long, env = "OTTO_WORKER_ID", value_parser = parse_id)]
-    pub worker_id: Option<String>,
+    #[arg(long, env = "OTTO_WORKER_ID", value_parser = parse_id::<WorkerId>)]
+    pub worker_id: Option<WorkerId>,
     /// The task that it belongs to; default: the worker's id.
-    #[arg(long, env = "OTTO_TASK_ID", value_parser = parse_id)]
-    pub task_id: Option<String>,
+    #[arg(long, env = "OTTO_TASK_ID", value_parser = parse_id::<TaskId>)]
+    pub task_id: Option<TaskId>,
     /// Which attempt it is; for display.
     #[arg(long, env = "OTTO_ATTEMPT", default_value_t = 1)]
     pub attempt: i32,
@@ -96,14 +97,6 @@ pub struct Run {
 }
 
 impl Run {
-    /// The worker's id; made up where none is given, so that a second run is a second worker.
-    pub fn worker_id(&self) -> String {
-        self.worker_id.clone().unwrap_or_else(|| {
-            let host = nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned());
-            format!("{}-{:08x}", host.as_deref().unwrap_or("worker"), rand::rng().random::<u32>())
-        })
-    }
-
     /// Where the summary goes, if anywhere.
     pub fn summary_path(&self) -> Option<PathBuf> {
         let usual = || Path::new(TERMINATION_LOG).exists().then(|| PathBuf::from(TERMINATION_LOG));
@@ -111,8 +104,8 @@ impl Run {
     }
 }
 
-fn parse_id(text: &str) -> Result<String, String> {
-    ident::check(text).map(|()| text.to_owned()).map_err(|why| why.to_string())
+fn parse_id<T: FromStr<Err = InvalidIdent>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|why: InvalidIdent| why.to_string())
 }
 
 fn parse_url(text: &str) -> Result<String, String> {

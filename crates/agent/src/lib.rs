@@ -1,14 +1,16 @@
 //! otto-agent: runs one command and ships every line that it prints.
 //!
-//! The way of a line: [`capture`] reads and splits it ([`line`]), [`buffer`] numbers and keeps it,
-//! [`ship`] sends it and lets it go once it is durable. [`supervisor`] sees to the command meanwhile.
-//! Everything runs on one thread, and the exit code is the command's, whatever became of the lines.
+//! The way of a line: [`capture`] reads and splits it ([`mod@line`]), [`buffer`] numbers and keeps it,
+//! [`ship`] sends it and lets it go once it is durable. [`command`] sees to the command
+//! meanwhile. Everything runs on one thread, and the exit code is the command's, whatever became of the lines.
 
 pub mod batch;
 pub mod buffer;
 pub mod capture;
 pub mod child;
+pub mod command;
 pub mod config;
+pub mod ids;
 pub mod install;
 pub mod line;
 pub mod log;
@@ -23,20 +25,17 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use jiff::Timestamp;
-use rand::Rng;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use capture::{Capture, Captured};
-use child::{Child, Ended};
+use command::Record;
 use config::Run;
+use ids::{Incarnation, WorkerId};
 use log::Log;
 use rundir::RunDir;
-use ship::{Finish, Identity, Shipped, Shipper};
+use ship::{Identity, Shipped, Shipper};
 use summary::{Phase, Summary};
-use supervisor::{Outcome, Supervisor};
+use supervisor::Supervisor;
 
 /// `EX_TEMPFAIL` of sysexits.h: nothing was run, because it runs or ran elsewhere.
 const EXIT_NOT_RUN: i32 = 75;
@@ -61,17 +60,18 @@ pub async fn run(run: &Run) -> Result<i32> {
     let (finished, finish) = watch::channel(None);
     let mut shipper = Shipper::new(identity.clone(), Arc::clone(&log), finish);
     let command = async {
-        let record = execute(run, &mut supervisor, &log).await;
-        write_summary(run, &summary(run, &identity, &record, &log, Phase::Ended, None));
+        let record = command::execute(run, &mut supervisor, &log).await;
+        write_summary(run, &summary(run, &identity, &record, &log));
         // The shipper listens for as long as it ships.
         finished.send_replace(Some(record.finish()));
         record
     };
     let (record, end) = run_both(command, &mut shipper, run).await;
-    write_summary(run, &summary(run, &identity, &record, &log, Phase::Flushed, Some(&end)));
+    write_summary(run, &final_summary(summary(run, &identity, &record, &log), &shipper, &end));
     if let Shipped::Incomplete(reason) = &end {
-        warn!(worker_id = identity.worker_id, reason, "the log is not complete");
+        warn!(worker_id = %identity.worker_id, reason, "the log is not complete");
     }
+    mirror::finish(record.mirrors);
     Ok(record.outcome.ended.exit_code())
 }
 
@@ -93,10 +93,13 @@ async fn run_both(
                 end = &mut shipping, if early.is_none() => early = Some(end),
             }
         };
-        match early {
-            Some(end) => (record, Some(end)),
-            None => (record, tokio::time::timeout(run.flush_timeout, &mut shipping).await.ok()),
-        }
+        let end = if early.is_some() {
+            early
+        } else {
+            let deadline = record.ended + run.flush_timeout;
+            tokio::time::timeout_at(deadline, &mut shipping).await.ok()
+        };
+        (record, end)
     };
     if let Some(end) = end {
         return (record, end);
@@ -111,105 +114,14 @@ async fn run_both(
     )
 }
 
-/// What is known of a command that has ended.
-struct Record {
-    outcome: Outcome,
-    captured: Captured,
-    started_at: Timestamp,
-    ended_at: Timestamp,
-    /// Why it did not start, where it did not.
-    error: Option<String>,
-}
-
-impl Record {
-    fn finish(&self) -> Finish {
-        Finish {
-            exit_code: self.outcome.ended.exit_code(),
-            signal: self.outcome.ended.signal(),
-            lines: self.captured.lines,
-            bytes: self.captured.bytes,
-        }
-    }
-}
-
-/// Runs the command to its end, and its output to the end of that.
-async fn execute(run: &Run, supervisor: &mut Supervisor, log: &Log) -> Record {
-    let started_at = Timestamp::now();
-    let started =
-        child::start(&run.command).map_err(|not_started| (not_started.exit_code, not_started.message));
-    let capturing = started.and_then(|(child, pipes)| {
-        let capture = Capture::new(pipes, run.mirror).map_err(|error| {
-            child.signal(nix::sys::signal::Signal::SIGKILL);
-            (126, format!("cannot read the command's output: {error}"))
-        });
-        Ok((child, capture?))
-    });
-    let (child, mut capture) = match capturing {
-        Ok(started) => started,
-        Err((exit_code, message)) => {
-            log.say(&format!("otto-agent: {message}"));
-            let outcome = Outcome { ended: Ended::Exited(exit_code), timed_out: false };
-            let ended_at = Timestamp::now();
-            return Record {
-                outcome,
-                captured: Captured::default(),
-                started_at,
-                ended_at,
-                error: Some(message),
-            };
-        }
-    };
-    let outcome = supervise(run, supervisor, &child, &mut capture, log).await;
-    let ended_at = Timestamp::now();
-    Record { outcome, captured: capture.end(), started_at, ended_at, error: None }
-}
-
-/// Waits for the command's end, reading its output, and then for the end of the output: those whom the
-/// command left behind may hold it open for a while, and are killed after that.
-async fn supervise(
-    run: &Run,
-    supervisor: &mut Supervisor,
-    child: &Child,
-    capture: &mut Capture,
-    log: &Log,
-) -> Outcome {
-    let stop = CancellationToken::new();
-    let mut reading = pin!(capture.run(log, &stop));
-    let mut read_all = false;
-    let outcome = {
-        let mut ending = pin!(supervisor.supervise(child, run.timeout, run.grace_period));
-        loop {
-            // Cancel safe: both futures go on where they were.
-            tokio::select! {
-                outcome = &mut ending => break outcome,
-                () = &mut reading, if !read_all => read_all = true,
-            }
-        }
-    };
-    if outcome.timed_out {
-        log.say(&format!(
-            "otto-agent: the command was stopped: it ran longer than {:?}",
-            run.timeout.unwrap_or_default()
-        ));
-    }
-    if read_all || tokio::time::timeout(run.pipe_grace, &mut reading).await.is_ok() {
-        return outcome;
-    }
-    child.signal(nix::sys::signal::Signal::SIGKILL);
-    stop.cancel();
-    reading.await;
-    log.say("otto-agent: processes that the command had left behind kept its output open; they were killed");
-    outcome
-}
-
 fn identity(run: &Run) -> Identity {
-    let worker_id = run.worker_id();
+    let worker_id = run.worker_id.clone().unwrap_or_else(WorkerId::made_up);
     Identity {
         ingest_url: run.ingest_url.clone(),
-        task_id: run.task_id.clone().unwrap_or_else(|| worker_id.clone()),
+        task_id: run.task_id.clone().unwrap_or_else(|| worker_id.clone().into()),
         worker_id,
         attempt: run.attempt,
-        incarnation: rand::rng().random(),
+        incarnation: Incarnation::random(),
     }
 }
 
@@ -220,21 +132,11 @@ fn adopt_orphans() {
     }
 }
 
-fn summary(
-    run: &Run,
-    identity: &Identity,
-    record: &Record,
-    log: &Log,
-    phase: Phase,
-    shipped: Option<&Shipped>,
-) -> Summary {
+/// As far as it is known when the command has ended.
+fn summary(run: &Run, identity: &Identity, record: &Record, log: &Log) -> Summary {
     let buffer = log.buffer();
-    let not_shipped = shipped.and_then(|shipped| match shipped {
-        Shipped::Complete => None,
-        Shipped::Incomplete(reason) => Some(reason.clone()),
-    });
     Summary {
-        phase,
+        phase: Phase::Ended,
         worker_id: identity.worker_id.clone(),
         task_id: identity.task_id.clone(),
         attempt: run.attempt,
@@ -248,8 +150,25 @@ fn summary(
         last_sequence: buffer.last(),
         acked_sequence: buffer.acked(),
         dropped: buffer.dropped(),
-        complete: shipped == Some(&Shipped::Complete),
-        error: record.error.clone().or(not_shipped),
+        disconnects: 0,
+        unmirrored_bytes: record.captured.unmirrored,
+        complete: false,
+        error: record.error.clone(),
+    }
+}
+
+/// With what became of the log. Why the command did not start matters more than that.
+fn final_summary(summary: Summary, shipper: &Shipper, end: &Shipped) -> Summary {
+    let (complete, not_shipped) = match end {
+        Shipped::Complete => (true, None),
+        Shipped::Incomplete(reason) => (false, Some(reason.clone())),
+    };
+    Summary {
+        phase: Phase::Flushed,
+        disconnects: shipper.disconnects(),
+        complete,
+        error: summary.error.or(not_shipped),
+        ..summary
     }
 }
 

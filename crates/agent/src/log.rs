@@ -1,6 +1,6 @@
 //! The worker's log inside the agent: the buffer, shared by those who fill it and those who empty it.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -19,6 +19,8 @@ pub struct Log {
     /// Rung when lines were let go.
     pub freed: Notify,
     line_limit: AtomicUsize,
+    /// Lines dropped that the log itself speaks of.
+    told: AtomicU64,
 }
 
 impl Log {
@@ -29,6 +31,7 @@ impl Log {
             arrived: Notify::new(),
             freed: Notify::new(),
             line_limit: AtomicUsize::new(line_limit),
+            told: AtomicU64::new(0),
         }
     }
 
@@ -45,6 +48,23 @@ impl Log {
     /// The server takes no longer lines than this.
     pub fn lower_line_limit(&self, limit: usize) {
         self.line_limit.fetch_min(limit.max(1), Ordering::Relaxed);
+    }
+
+    /// Says in the log how many lines are missing from it, unless it says so already. Gives whether it
+    /// did.
+    pub fn say_what_is_missing(&self) -> bool {
+        let dropped = self.buffer().dropped();
+        let news = self.told.swap(dropped, Ordering::Relaxed) < dropped;
+        if news {
+            self.say(&format!("otto-agent: {dropped} lines are missing from this log; gaps say where"));
+        }
+        news
+    }
+
+    /// There is nobody left to hold back: whoever waits for room goes on.
+    pub fn stop_blocking(&self) {
+        self.buffer().stop_blocking();
+        self.freed.notify_one();
     }
 
     /// Adds a line of the agent's own.

@@ -8,13 +8,16 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Chunks of at most 64 KiB that may wait: 2 MiB for each stream.
 const CHUNKS: usize = 32;
 
 /// At the end a reader may take so long for the next chunk.
-const PATIENCE: Duration = Duration::from_millis(500);
+const PATIENCE: Duration = Duration::from_millis(300);
+
+/// Readers that go on reading get so long for all of it.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
 
 /// Copies one stream, on a thread of its own because a write to a pipe blocks.
 #[derive(Debug)]
@@ -60,19 +63,39 @@ impl Mirror {
         }
     }
 
-    /// Waits until all is written, for as long as the reader goes on reading. Gives the bytes that it
-    /// did not get.
-    pub fn finish(mut self) -> u64 {
+    /// Bytes that its reader did not take in time.
+    pub const fn dropped_bytes(&self) -> u64 {
+        self.dropped_bytes
+    }
+
+    /// No more will come.
+    fn close(&mut self) {
         self.chunks = None;
+    }
+
+    /// Blocks until all is written, for as long as the reader goes on reading, until `deadline`.
+    fn drain(&self, deadline: Instant) {
         let mut before = self.written.load(Ordering::Relaxed);
-        while self.ended.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+        loop {
+            let patience = PATIENCE.min(deadline.saturating_duration_since(Instant::now()));
+            if self.ended.recv_timeout(patience) != Err(RecvTimeoutError::Timeout) || patience.is_zero() {
+                return;
+            }
             let now = self.written.load(Ordering::Relaxed);
             if now == before {
-                break;
+                return;
             }
             before = now;
         }
-        self.dropped_bytes
+    }
+}
+
+/// Gives the readers of the agent's own output a last moment. Blocks, so it comes last of all.
+pub fn finish(mut mirrors: Vec<Mirror>) {
+    let deadline = Instant::now() + LAST_MOMENT;
+    mirrors.iter_mut().for_each(Mirror::close);
+    for mirror in &mirrors {
+        mirror.drain(deadline);
     }
 }
 

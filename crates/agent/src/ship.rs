@@ -10,9 +10,11 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use ottoscaler_proto::v1::WorkerCompletion;
+use rand::Rng;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
+use crate::ids::{Incarnation, TaskId, WorkerId};
 use crate::log::Log;
 use link::{Link, LinkError};
 
@@ -29,13 +31,13 @@ pub struct Identity {
     /// The server.
     pub ingest_url: String,
     /// The worker.
-    pub worker_id: String,
+    pub worker_id: WorkerId,
     /// Its task.
-    pub task_id: String,
+    pub task_id: TaskId,
     /// Which attempt it is.
     pub attempt: i32,
     /// Made once by each agent process.
-    pub incarnation: [u8; 16],
+    pub incarnation: Incarnation,
 }
 
 /// How the command ended, once it has.
@@ -65,13 +67,21 @@ pub struct Shipper {
     identity: Identity,
     log: Arc<Log>,
     finish: watch::Receiver<Option<Finish>>,
-    reconnects: u64,
+    /// Since the last time that it was connected.
+    failed_attempts: u64,
+    /// In all.
+    disconnects: u64,
 }
 
 impl Shipper {
     /// Of `log`; it is complete once `finish` holds the command's end.
     pub fn new(identity: Identity, log: Arc<Log>, finish: watch::Receiver<Option<Finish>>) -> Self {
-        Self { identity, log, finish, reconnects: 0 }
+        Self { identity, log, finish, failed_attempts: 0, disconnects: 0 }
+    }
+
+    /// Connections that ended before the log did, or never came to be.
+    pub const fn disconnects(&self) -> u64 {
+        self.disconnects
     }
 
     /// Ships until the log is complete, or until the server says that it never will be. Cancel safe:
@@ -81,13 +91,13 @@ impl Shipper {
         loop {
             let error = match Link::open(&self.identity, &self.log).await {
                 Ok(mut link) => {
-                    if self.reconnects > 0 {
+                    if self.failed_attempts > 0 {
                         info!(
-                            worker_id = self.identity.worker_id,
-                            attempts = self.reconnects,
+                            worker_id = %self.identity.worker_id,
+                            attempts = self.failed_attempts,
                             "connected again"
                         );
-                        self.reconnects = 0;
+                        self.failed_attempts = 0;
                     }
                     let ended = link.run(&mut self.finish).await;
                     if link.made_progress() {
@@ -112,16 +122,17 @@ impl Shipper {
 
     /// One line for an outage, not one for each attempt.
     fn say_once(&mut self, error: &LinkError) {
-        if self.reconnects == 0 {
+        self.disconnects += 1;
+        if self.failed_attempts == 0 {
             let url = &self.identity.ingest_url;
-            warn!(worker_id = self.identity.worker_id, url, %error, "not connected; the lines wait");
+            warn!(worker_id = %self.identity.worker_id, url, %error, "not connected; the lines wait");
         }
-        self.reconnects += 1;
+        self.failed_attempts += 1;
     }
 
     /// The lines have nowhere to go, and must not hold the command back for it.
     fn give_up(&self, reason: String) -> Shipped {
-        warn!(worker_id = self.identity.worker_id, reason, "the server refuses this log");
+        warn!(worker_id = %self.identity.worker_id, reason, "the server refuses this log");
         self.log.buffer().abandon();
         self.log.freed.notify_one();
         Shipped::Incomplete(reason)
@@ -143,9 +154,9 @@ impl Shipper {
     }
 }
 
-fn completion(worker_id: &str, finish: Finish, last: u64, reason: &str) -> WorkerCompletion {
+fn completion(worker_id: &WorkerId, finish: Finish, last: u64, reason: &str) -> WorkerCompletion {
     WorkerCompletion {
-        worker_id: worker_id.to_owned(),
+        worker_id: worker_id.to_string(),
         exit_code: finish.exit_code,
         signal: finish.signal,
         last_sequence: last.cast_signed(),
@@ -161,5 +172,7 @@ fn waits() -> ExponentialBackoff {
         .with_max_delay(LONGEST_WAIT)
         .without_max_times()
         .with_jitter()
+        // Without a seed of its own every agent would wait as long as all the others.
+        .with_jitter_seed(rand::rng().random())
         .build()
 }

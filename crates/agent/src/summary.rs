@@ -7,6 +7,8 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::ids::{TaskId, WorkerId};
+
 /// How far the run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -23,9 +25,9 @@ pub struct Summary {
     /// How far the run is.
     pub phase: Phase,
     /// The worker.
-    pub worker_id: String,
+    pub worker_id: WorkerId,
     /// Its task.
-    pub task_id: String,
+    pub task_id: TaskId,
     /// Which attempt it is.
     pub attempt: i32,
     /// What the agent exits with.
@@ -48,6 +50,10 @@ pub struct Summary {
     pub acked_sequence: u64,
     /// Lines that no reader will see.
     pub dropped: u64,
+    /// Connections to log-ingest that ended before the log did, or never came to be.
+    pub disconnects: u64,
+    /// Bytes that the readers of the agent's own output did not take in time.
+    pub unmirrored_bytes: u64,
     /// Whether log-ingest said that the log is whole.
     pub complete: bool,
     /// What went wrong, where something did.

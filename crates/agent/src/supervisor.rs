@@ -63,6 +63,9 @@ impl Supervisor {
             tokio::select! {
                 _ = self.children.recv() => {}
                 (signal, stops) = next_signal(&mut self.forwarded) => {
+                    if child.hears_the_keyboard() && matches!(signal, Signal::SIGINT | Signal::SIGQUIT) {
+                        continue;
+                    }
                     child.signal(signal);
                     if stops && !stopping {
                         stopping = true;

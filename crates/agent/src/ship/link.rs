@@ -17,6 +17,7 @@ use tracing::warn;
 
 use super::session::{self, Next};
 use super::{Finish, Identity, Shipped, completion};
+use crate::ids::WorkerId;
 use crate::log::Log;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -30,9 +31,6 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A server that takes batches and answers none for so long is stuck.
 const STALL: Duration = Duration::from_secs(30);
-
-/// Bytes that may be in flight; at 100 MB/s that covers 40 ms from sending to ACK.
-const WINDOW: usize = 4 << 20;
 
 /// A batch that is not full goes at the latest so long after the one before.
 const LINGER: Duration = Duration::from_millis(5);
@@ -79,17 +77,16 @@ pub(super) async fn connect(identity: &Identity) -> Result<LogStreamingServiceCl
 
 /// A stream of batches, and the answers to it.
 pub(super) struct Link {
-    worker_id: String,
+    worker_id: WorkerId,
     log: Arc<Log>,
     client: LogStreamingServiceClient<Channel>,
     batches: mpsc::Sender<LogBatch>,
     responses: Streaming<LogResponse>,
     last_sent: Instant,
-    last_answer: Instant,
+    /// The last answer, or the first batch after it.
+    waiting_since: Instant,
     paused_until: Instant,
     acked_at_start: u64,
-    /// Lines dropped that the log speaks of already.
-    told: u64,
 }
 
 /// When the next batch may go.
@@ -117,10 +114,9 @@ impl Link {
             batches,
             responses,
             last_sent: now,
-            last_answer: now,
+            waiting_since: now,
             paused_until: now,
             acked_at_start: log.buffer().acked(),
-            told: 0,
         })
     }
 
@@ -142,7 +138,7 @@ impl Link {
                 return self.complete(end).await;
             }
             let due = self.due();
-            let stalled = self.last_answer.max(self.last_sent) + STALL;
+            let stalled = self.waiting_since + STALL;
             let waits_for_answer = self.log.buffer().in_flight() > 0;
             let (now, at) = match due {
                 Due::Now => (true, None),
@@ -154,10 +150,14 @@ impl Link {
             tokio::select! {
                 permit = batches.reserve(), if now => {
                     let permit = permit.map_err(|_| LinkError::Ended)?;
-                    if let Some(piece) = self.log.buffer().take_all() {
-                        permit.send(piece.to_wire(&self.worker_id));
-                    }
                     self.last_sent = Instant::now();
+                    // What is sent behind an unanswered batch does not make that one younger.
+                    if !waits_for_answer {
+                        self.waiting_since = self.last_sent;
+                    }
+                    if let Some(piece) = self.log.buffer().take_all() {
+                        permit.send(piece.to_wire(self.worker_id.as_str()));
+                    }
                 }
                 response = self.responses.message() => {
                     let response = response?.ok_or(LinkError::Ended)?;
@@ -178,7 +178,7 @@ impl Link {
         if now < self.paused_until {
             return Due::At(self.paused_until);
         }
-        if buffer.in_flight() >= WINDOW || !(buffer.has_complete() || buffer.has_open()) {
+        if !buffer.has_window() || !(buffer.has_complete() || buffer.has_open()) {
             return Due::WhenSomethingHappens;
         }
         // The first line of a burst goes at once; those behind it wait for company.
@@ -191,7 +191,7 @@ impl Link {
     }
 
     fn answered(&mut self, response: &LogResponse) -> Result<(), LinkError> {
-        self.last_answer = Instant::now();
+        self.waiting_since = Instant::now();
         let next = session::step(&mut self.log.buffer(), response);
         self.log.freed.notify_one();
         match next {
@@ -206,17 +206,9 @@ impl Link {
     }
 
     /// Whether all is durable, what has to be said of losses included.
-    fn is_drained(&mut self) -> bool {
-        let (drained, dropped) = {
-            let buffer = self.log.buffer();
-            (buffer.is_drained(), buffer.dropped())
-        };
-        if drained && dropped > self.told {
-            self.told = dropped;
-            self.log.say(&format!("otto-agent: {dropped} lines are missing from this log; gaps say where"));
-            return false;
-        }
-        drained
+    fn is_drained(&self) -> bool {
+        let drained = self.log.buffer().is_drained();
+        drained && !self.log.say_what_is_missing()
     }
 
     async fn complete(&mut self, finish: Finish) -> Result<Shipped, LinkError> {
@@ -242,10 +234,10 @@ async fn register(
     client: &mut LogStreamingServiceClient<Channel>,
 ) -> Result<(), LinkError> {
     let registration = WorkerRegistration {
-        worker_id: identity.worker_id.clone(),
-        task_id: identity.task_id.clone(),
+        worker_id: identity.worker_id.to_string(),
+        task_id: identity.task_id.to_string(),
         attempt: identity.attempt,
-        incarnation: Bytes::copy_from_slice(&identity.incarnation),
+        incarnation: Bytes::copy_from_slice(identity.incarnation.as_bytes()),
         server_endpoint: identity.ingest_url.clone(),
         metadata: None,
     };
@@ -276,7 +268,7 @@ fn resume(identity: &Identity, log: &Log, last_sequence: u64) {
     };
     log.freed.notify_one();
     if lost > 0 {
-        warn!(worker_id = identity.worker_id, lost, "the server has lost lines that it had acknowledged");
+        warn!(worker_id = %identity.worker_id, lost, "the server has lost lines that it had acknowledged");
     }
 }
 

@@ -53,7 +53,7 @@ fn refused(buffer: &mut Buffer, response: &LogResponse) -> Next {
         Some("log_closed") => Next::Stop("the log was closed".to_owned()),
         // One line among others: the server has put a gap in its place.
         Some("message_too_large") => {
-            buffer.count_dropped();
+            buffer.refuse_line(response.sequence.max(0).cast_unsigned());
             Next::Continue
         }
         _ => {

@@ -1,0 +1,83 @@
+//! The names of a run, as every request carries them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use ottoscaler_kit::ident::{self, InvalidIdent};
+use rand::Rng;
+use serde::Serialize;
+
+/// Names one run of one command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct WorkerId(String);
+
+/// Names the task that a run belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct TaskId(String);
+
+impl WorkerId {
+    /// The host's name and a random part, so that a second run is a second worker.
+    pub fn made_up() -> Self {
+        let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+        let host = host.filter(|name| ident::check(name).is_ok()).unwrap_or_else(|| "worker".to_owned());
+        Self(format!("{host}-{:08x}", rand::rng().random::<u32>()))
+    }
+
+    /// As it goes over the wire.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for WorkerId {
+    type Err = InvalidIdent;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        ident::check(text).map(|()| Self(text.to_owned()))
+    }
+}
+
+impl FromStr for TaskId {
+    type Err = InvalidIdent;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        ident::check(text).map(|()| Self(text.to_owned()))
+    }
+}
+
+impl From<WorkerId> for TaskId {
+    /// A worker without a task is a task of its own.
+    fn from(worker: WorkerId) -> Self {
+        Self(worker.0)
+    }
+}
+
+impl fmt::Display for WorkerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Tells this process apart from any other that uses the same worker id.
+#[derive(Clone, Copy, Debug)]
+pub struct Incarnation([u8; 16]);
+
+impl Incarnation {
+    /// Of this process; made once.
+    pub fn random() -> Self {
+        Self(rand::rng().random())
+    }
+
+    /// As it goes over the wire.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}

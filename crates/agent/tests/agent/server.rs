@@ -1,0 +1,239 @@
+//! A log-ingest in memory that misbehaves as it is told.
+
+use std::collections::VecDeque;
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use ottoscaler_proto::v1::log_response::Status as Answer;
+use ottoscaler_proto::v1::log_streaming_service_server::{LogStreamingService, LogStreamingServiceServer};
+use ottoscaler_proto::v1::registration_response::Status as Registered;
+use ottoscaler_proto::v1::{
+    CompletionResponse, LogBatch, LogEntry, LogResponse, LoggingConfig, RegistrationResponse, SequenceRange,
+    UploadSummary, WorkerCompletion, WorkerRegistration,
+};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tonic::{Request, Response, Status, Streaming, async_trait};
+
+/// What it does with a batch, in place of storing it and acknowledging it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mischief {
+    /// RETRY, `queue_full`.
+    Retry,
+    /// Stores it, and ends the stream with ABORTED before the ACK.
+    StoreAndCut,
+    /// Acknowledges it, forgets everything, and ends the stream.
+    LoseAll,
+    /// DROP for the batch's second line, as too large; the rest is stored.
+    DropSecondLine,
+    /// Says that nobody registered.
+    NotRegistered,
+    /// Never answers it, nor anything after it on this stream.
+    Freeze,
+    /// DROP, `log_closed`.
+    Closed,
+}
+
+/// What it has seen and stored.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    /// What happens to the next batches; afterwards it behaves.
+    pub(crate) mischief: VecDeque<Mischief>,
+    /// Whether it refuses registrations for good.
+    pub(crate) refuses: bool,
+    /// The longest line that it takes; 0: any.
+    pub(crate) max_line: i32,
+    /// The stored lines, a gap as `Err` of its reason, in order of sequence from 1.
+    pub(crate) lines: Vec<Result<Vec<u8>, String>>,
+    /// Lines of each batch, as it came.
+    pub(crate) batches: Vec<usize>,
+    pub(crate) registrations: Vec<WorkerRegistration>,
+    pub(crate) completions: Vec<WorkerCompletion>,
+}
+
+impl Seen {
+    fn high(&self) -> i64 {
+        i64::try_from(self.lines.len()).unwrap()
+    }
+
+    /// Stores what is new of a batch.
+    fn store(&mut self, batch: &LogBatch) {
+        let skip = usize::try_from(self.high() + 1 - batch.first_sequence).unwrap();
+        if let Some(gap) = &batch.gap {
+            let count = usize::try_from(gap.last_sequence - batch.first_sequence + 1).unwrap();
+            let new = count.saturating_sub(skip);
+            self.lines.extend(std::iter::repeat_n(Err(gap.reason.clone()), new));
+            return;
+        }
+        let mut at = 0;
+        let lines = batch.lengths.iter().map(|length| {
+            let end = at + *length as usize;
+            let line = batch.data[at..end].to_vec();
+            at = end;
+            Ok(line)
+        });
+        self.lines.extend(lines.skip(skip));
+    }
+
+    /// Stored lines as text, gaps in angle brackets.
+    pub(crate) fn text(&self) -> Vec<String> {
+        let show = |line: &Result<Vec<u8>, String>| match line {
+            Ok(line) => String::from_utf8_lossy(line).into_owned(),
+            Err(reason) => format!("<{reason}>"),
+        };
+        self.lines.iter().map(show).collect()
+    }
+}
+
+/// The server; it ends with this.
+pub(crate) struct Server {
+    pub(crate) url: String,
+    seen: Arc<Mutex<Seen>>,
+    serving: JoinHandle<()>,
+}
+
+impl Server {
+    /// Listens on a free port.
+    pub(crate) async fn start(mischief: impl IntoIterator<Item = Mischief>) -> Self {
+        let seen = Arc::new(Mutex::new(Seen { mischief: mischief.into_iter().collect(), ..Seen::default() }));
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let service = LogStreamingServiceServer::new(Service(Arc::clone(&seen)));
+        let router = tonic::transport::Server::builder().add_service(service);
+        #[allow(clippy::disallowed_methods, reason = "Drop ends it")]
+        let serving = tokio::spawn(async move {
+            router.serve_with_incoming(TcpListenerStream::new(listener)).await.unwrap();
+        });
+        Self { url, seen, serving }
+    }
+
+    pub(crate) fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+struct Service(Arc<Mutex<Seen>>);
+
+fn answer(status: Answer, message: &str, sequence: i64) -> LogResponse {
+    LogResponse { status: status.into(), message: message.to_owned(), sequence }
+}
+
+/// The answers to a batch, and whether the stream goes on.
+fn respond(seen: &mut Seen, batch: &LogBatch) -> Result<Vec<LogResponse>, Status> {
+    seen.batches.push(batch.lengths.len());
+    let high = seen.high();
+    if batch.first_sequence > high + 1 {
+        return Ok(vec![answer(Answer::Retry, "reason=gap;retry_after_ms=0", high)]);
+    }
+    match seen.mischief.pop_front() {
+        None => seen.store(batch),
+        Some(Mischief::Retry) => {
+            return Ok(vec![answer(Answer::Retry, "reason=queue_full;retry_after_ms=20", high)]);
+        }
+        Some(Mischief::StoreAndCut) => {
+            seen.store(batch);
+            return Err(Status::aborted("cut"));
+        }
+        Some(Mischief::LoseAll) => {
+            seen.store(batch);
+            let acked = answer(Answer::Ack, "", seen.high());
+            seen.lines.clear();
+            return Ok(vec![acked]);
+        }
+        Some(Mischief::DropSecondLine) => {
+            seen.store(batch);
+            let second = usize::try_from(batch.first_sequence).unwrap();
+            seen.lines[second] = Err("message_too_large".to_owned());
+            let dropped = answer(Answer::Drop, "reason=message_too_large", batch.first_sequence + 1);
+            return Ok(vec![dropped, answer(Answer::Ack, "", seen.high())]);
+        }
+        Some(Mischief::NotRegistered) => return Err(Status::failed_precondition("register first")),
+        Some(Mischief::Freeze) => {
+            seen.mischief.push_front(Mischief::Freeze);
+            return Ok(Vec::new());
+        }
+        Some(Mischief::Closed) => {
+            return Ok(vec![answer(Answer::Drop, "reason=log_closed", batch.first_sequence)]);
+        }
+    }
+    Ok(vec![answer(Answer::Ack, "", seen.high())])
+}
+
+#[async_trait]
+impl LogStreamingService for Service {
+    type StreamLogsStream = ReceiverStream<Result<LogResponse, Status>>;
+    type StreamLogBatchesStream = ReceiverStream<Result<LogResponse, Status>>;
+
+    async fn register_worker(
+        &self,
+        request: Request<WorkerRegistration>,
+    ) -> Result<Response<RegistrationResponse>, Status> {
+        let mut seen = self.0.lock().unwrap();
+        seen.registrations.push(request.into_inner());
+        let status = if seen.refuses { Registered::InvalidRequest } else { Registered::Success };
+        Ok(Response::new(RegistrationResponse {
+            status: status.into(),
+            message: if seen.refuses { "another incarnation".to_owned() } else { String::new() },
+            last_sequence: seen.high(),
+            config: Some(LoggingConfig { max_message_size: seen.max_line, ..LoggingConfig::default() }),
+            ..RegistrationResponse::default()
+        }))
+    }
+
+    async fn stream_log_batches(
+        &self,
+        request: Request<Streaming<LogBatch>>,
+    ) -> Result<Response<Self::StreamLogBatchesStream>, Status> {
+        let (answers, outgoing) = tokio::sync::mpsc::channel(64);
+        let (seen, mut batches) = (Arc::clone(&self.0), request.into_inner());
+        #[allow(clippy::disallowed_methods, reason = "ends with its stream")]
+        tokio::spawn(async move {
+            while let Ok(Some(batch)) = batches.message().await {
+                let responses = respond(&mut seen.lock().unwrap(), &batch);
+                match responses {
+                    Ok(responses) => {
+                        for response in responses {
+                            let _gone = answers.send(Ok(response)).await;
+                        }
+                    }
+                    Err(status) => {
+                        let _gone = answers.send(Err(status)).await;
+                        return;
+                    }
+                }
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(outgoing)))
+    }
+
+    async fn complete_worker(
+        &self,
+        request: Request<WorkerCompletion>,
+    ) -> Result<Response<CompletionResponse>, Status> {
+        let (mut seen, completion) = (self.0.lock().unwrap(), request.into_inner());
+        let high = seen.high();
+        let (last, closes) = (completion.last_sequence, !completion.reason.is_empty());
+        seen.completions.push(completion);
+        let complete = high >= last;
+        let missing = if complete || closes { vec![] } else { vec![SequenceRange { first: high + 1, last }] };
+        Ok(Response::new(CompletionResponse { complete, missing, message: String::new() }))
+    }
+
+    async fn stream_logs(
+        &self,
+        _: Request<Streaming<LogEntry>>,
+    ) -> Result<Response<Self::StreamLogsStream>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn upload_logs(&self, _: Request<Streaming<LogBatch>>) -> Result<Response<UploadSummary>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+}

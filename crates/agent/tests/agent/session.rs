@@ -1,0 +1,141 @@
+//! P5 from the agent's side: whatever the server does, each line arrives once, in order, or is in a gap.
+
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::process::{agent, output, summary, until, wait};
+use crate::server::{Mischief, Server};
+
+fn numbers(last: u32) -> Vec<String> {
+    (1..=last).map(|number| number.to_string()).collect()
+}
+
+/// Prints three bursts, so that there is more than one batch.
+const BURSTS: &str = "seq 1 100; sleep 0.1; seq 101 200; sleep 0.1; seq 201 300";
+
+/// Runs `script` against the server and gives the summary.
+async fn ship(server: &Server, flags: &[&str], script: &str) -> Value {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("summary.json");
+    let mut all = vec!["--mirror", "false", "--summary", path.to_str().unwrap()];
+    all.extend(flags);
+    let output = output(agent(&server.url, &all, script)).await;
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    summary(&path)
+}
+
+#[tokio::test]
+async fn p5_an_honest_server_has_every_line_once_and_the_log_is_complete() {
+    let server = Server::start([]).await;
+    let said = ship(&server, &["--attempt", "2", "--task-id", "t"], BURSTS).await;
+    let seen = server.seen();
+    assert_eq!(seen.text(), numbers(300));
+    assert_eq!((&said["complete"], &said["acked_sequence"]), (&true.into(), &300.into()), "{said}");
+    assert_eq!((&said["dropped"], &said["error"]), (&0.into(), &Value::Null), "{said}");
+    let registered = &seen.registrations[0];
+    assert_eq!((&*registered.worker_id, &*registered.task_id, registered.attempt), ("w", "t", 2));
+    assert_eq!(registered.incarnation.len(), 16);
+    let completed = &seen.completions[0];
+    assert_eq!((completed.exit_code, completed.last_sequence, completed.lines), (0, 300, 300));
+    assert_eq!((completed.bytes, &*completed.reason), (1092, ""));
+}
+
+#[tokio::test]
+async fn p5_retry_cut_and_lost_registration_neither_lose_nor_repeat_a_line() {
+    for mischief in [
+        vec![Mischief::Retry; 5],
+        vec![Mischief::StoreAndCut; 3],
+        vec![Mischief::NotRegistered; 2],
+        vec![Mischief::Retry, Mischief::StoreAndCut, Mischief::NotRegistered, Mischief::Retry],
+    ] {
+        let server = Server::start(mischief.clone()).await;
+        let said = ship(&server, &[], BURSTS).await;
+        assert_eq!(server.seen().text(), numbers(300), "{mischief:?}");
+        assert_eq!((&said["complete"], &said["dropped"]), (&true.into(), &0.into()), "{mischief:?}: {said}");
+        let registrations = &server.seen().registrations;
+        assert!(registrations.iter().all(|again| again.incarnation == registrations[0].incarnation));
+    }
+}
+
+/// What it had acknowledged is gone here as well: a gap says so, and the rest arrives.
+#[tokio::test]
+async fn a_server_that_lost_its_disk_is_told_what_it_lost() {
+    let server = Server::start([Mischief::LoseAll]).await;
+    let said = ship(&server, &[], "echo lost; sleep 0.3; echo kept").await;
+    let text = server.seen().text();
+    assert_eq!(text[..2], ["<server_lost>", "kept"], "{text:?}");
+    assert_eq!(said["dropped"], 1, "{said}");
+}
+
+#[tokio::test]
+async fn a_line_that_the_server_refuses_is_counted_once_and_the_rest_goes_on() {
+    let server = Server::start([Mischief::DropSecondLine]).await;
+    let said = ship(&server, &[], "printf '1\\n2\\n3\\n'; sleep 0.1; echo 4").await;
+    let text = server.seen().text();
+    assert_eq!(text[..4], ["1", "<message_too_large>", "3", "4"], "{text:?}");
+    assert_eq!(said["dropped"], 1, "{said}");
+}
+
+#[tokio::test]
+async fn lines_are_cut_to_what_the_server_takes() {
+    let server = Server::start([]).await;
+    server.seen().max_line = 10;
+    ship(&server, &[], "sleep 0.5; echo 0123456789abcdef").await;
+    assert_eq!(server.seen().text(), ["0123456789", "abcdef"]);
+}
+
+/// Not even a command that waits for its log is held back by one that can never take it.
+#[tokio::test]
+async fn p7_a_refused_or_closed_log_lets_the_command_go_on_even_where_it_blocks() {
+    for refuses in [true, false] {
+        let server = Server::start([Mischief::Closed]).await;
+        server.seen().refuses = refuses;
+        let flags = ["--when-full", "block", "--buffer-limit", "256KiB"];
+        let said = ship(&server, &flags, "seq 1000000").await;
+        assert_eq!((&said["complete"], &said["lines"]), (&false.into(), &1_000_000.into()), "{said}");
+        assert!(said["error"].is_string(), "{said}");
+        assert_eq!(said["dropped"].as_u64().unwrap() + said["acked_sequence"].as_u64().unwrap(), 1_000_000);
+    }
+}
+
+/// At the deadline the log is closed as it is, so that its readers need not wait.
+#[tokio::test]
+async fn a_server_that_stops_answering_is_told_that_the_log_ended_early() {
+    let server = Server::start([Mischief::Freeze]).await;
+    let said = ship(&server, &["--flush-timeout", "300ms"], "echo one").await;
+    assert_eq!((&said["complete"], &said["acked_sequence"]), (&false.into(), &0.into()), "{said}");
+    let seen = server.seen();
+    assert_eq!((seen.completions.len(), &*seen.completions[0].reason), (1, "flush_timeout"));
+}
+
+/// Lines reach the server while the agent's own stdout stalls, and so does the end of the log.
+#[tokio::test]
+async fn p7_a_stalled_reader_does_not_delay_the_log() {
+    let server = Server::start([]).await;
+    let mut command = agent(&server.url, &[], "seq 200000");
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    until("the log is complete", || !server.seen().completions.is_empty()).await;
+    assert!(child.try_wait().unwrap().is_none(), "the agent waited for its own reader first");
+    assert_eq!(wait(&mut child).await.code(), Some(0));
+}
+
+/// The first line of a burst goes at once; a burst is not one batch for each line.
+#[tokio::test]
+async fn lines_travel_together_when_they_come_together() {
+    let server = Server::start([]).await;
+    ship(&server, &[], "seq 100000").await;
+    let batches = server.seen().batches.len();
+    assert!(batches < 200, "{batches} batches for 600 KB");
+}
+
+/// A full buffer becomes a gap, and what had reached the server unanswered is not called lost.
+#[tokio::test]
+async fn p6_what_the_server_has_already_is_never_counted_as_dropped() {
+    let server = Server::start([Mischief::StoreAndCut]).await;
+    let said = ship(&server, &["--buffer-limit", "256KiB"], "echo first; sleep 0.05; seq 1000000").await;
+    let text = server.seen().text();
+    assert_eq!(text[0], "first");
+    let gaps = text.iter().filter(|line| *line == "<buffer_full>").count();
+    assert_eq!(said["dropped"].as_u64().unwrap(), gaps as u64, "{said}");
+}
