@@ -94,7 +94,8 @@ pub enum Completed {
     NotStored,
 }
 
-/// A submission in the queue. Its room is given back when it is dropped, after the answer.
+/// A submission in the queue. Its room is given back once the writer has taken it into a group, so that
+/// the next group can gather while this one is synced: memory holds two limits at the most.
 pub struct Queued {
     /// What is asked.
     pub submission: Submission,
