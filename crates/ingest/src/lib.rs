@@ -19,6 +19,8 @@ pub mod session;
 pub mod store;
 pub mod summary;
 pub mod tail;
+#[cfg(test)]
+mod testing;
 pub mod worker;
 pub mod writer;
 

@@ -118,3 +118,6 @@ fn store(state: &WorkerState, item: Item, first: Sequence, last: Sequence) -> De
     let acked = if refusal.is_some() { Sequence::ZERO } else { last };
     Decision { store: Some(block), answer: Answer { first, acked, refusal } }
 }
+
+#[cfg(test)]
+mod tests;

@@ -339,3 +339,6 @@ fn lose(group: &mut Group, worker: &WorkerId, last: Sequence, reason: &Arc<str>)
 pub(crate) fn now_ns() -> i64 {
     i64::try_from(Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests;
