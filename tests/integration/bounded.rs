@@ -95,3 +95,15 @@ async fn a_line_of_any_length_arrives_whole_in_pieces() {
     expected.extend_from_slice(b"\nno end");
     assert!(text == expected, "{} bytes instead of {}", text.len(), expected.len());
 }
+
+/// With default settings: a live server is waited for before anything is dropped.
+#[tokio::test]
+async fn p6_a_command_faster_than_a_live_server_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let ingest = Ingest::start(dir.path(), &[]).await;
+    let mut command = agent::command(&ingest.url(), "fast");
+    command.args(["--mirror", "false", "--flush-timeout", "120s", "--", "seq", "1000000"]);
+    assert!(agent::output(command).await.status.success());
+    let shown = ingest.completed("fast", "fast").await;
+    assert_eq!((&shown["lines"], &shown["lost"]), (&1_000_000.into(), &0.into()), "{shown}");
+}

@@ -23,6 +23,9 @@ pub enum WhenFull {
 /// Bytes that may be in flight; at 100 MB/s that covers 40 ms from sending to ACK.
 const WINDOW: usize = 4 << 20;
 
+/// What one read from a pipe can become: 64 KiB of newlines, each a line with its 24 bytes.
+const ONE_READ: usize = 1600 << 10;
+
 /// What a gap costs in memory.
 const GAP_SIZE: usize = 64;
 
@@ -294,7 +297,12 @@ impl Buffer {
     /// Whether more may be read from the command. With `block` one read may go beyond the limit, by its
     /// bytes and what its lines cost: 64 KiB of nothing but newlines are 1.5 MiB.
     pub fn has_room(&self) -> bool {
-        self.when_full == WhenFull::DropOldest || self.size() < self.limit
+        self.size() + ONE_READ.min(self.limit / 2) <= self.limit
+    }
+
+    /// What becomes of lines for which there is no room.
+    pub fn when_full(&self) -> WhenFull {
+        self.when_full
     }
 
     /// Memory that it stands for.

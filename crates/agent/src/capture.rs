@@ -55,7 +55,7 @@ impl Capture {
     pub async fn run(&mut self, log: &Log, stop: &CancellationToken) {
         let mut after_stop = 0;
         while self.stdout.is_open || self.stderr.is_open {
-            wait_for_room(log).await;
+            log.room().await;
             // Cancel safe: a read that does not win has taken nothing from its pipe.
             let read = tokio::select! {
                 biased;
@@ -89,12 +89,6 @@ impl Capture {
             mirrors.extend(stream.mirror);
         }
         (all, mirrors)
-    }
-}
-
-async fn wait_for_room(log: &Log) {
-    while !log.buffer().has_room() {
-        log.freed.notified().await;
     }
 }
 

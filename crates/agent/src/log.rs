@@ -1,7 +1,8 @@
 //! The worker's log inside the agent: the buffer, shared by those who fill it and those who empty it.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::Notify;
@@ -10,14 +11,20 @@ use crate::batch::Source;
 use crate::buffer::{Buffer, WhenFull};
 use crate::line::Ending;
 
+/// So long a full buffer waits for a server that takes lines before it drops any: a few syncs of a slow
+/// disk. A command that prints faster than the server takes goes at the server's pace; one whose server
+/// is gone loses this once, and is not held up again until the server is back (P7).
+const PATIENCE: Duration = Duration::from_millis(200);
+
 /// The buffer and its bells.
 #[derive(Debug)]
 pub struct Log {
     buffer: Mutex<Buffer>,
     /// Rung when lines have come in.
     pub arrived: Notify,
-    /// Rung when lines were let go.
-    pub freed: Notify,
+    freed: Notify,
+    /// Nothing was let go for [`PATIENCE`].
+    is_stuck: AtomicBool,
     line_limit: AtomicUsize,
     /// Lines dropped that the log itself speaks of.
     told: AtomicU64,
@@ -30,6 +37,7 @@ impl Log {
             buffer: Mutex::new(Buffer::new(limit, when_full)),
             arrived: Notify::new(),
             freed: Notify::new(),
+            is_stuck: AtomicBool::new(false),
             line_limit: AtomicUsize::new(line_limit),
             told: AtomicU64::new(0),
         }
@@ -61,9 +69,37 @@ impl Log {
         news
     }
 
+    /// Waits until more may be read from the command. Cancel safe.
+    pub async fn room(&self) {
+        loop {
+            let when_full = {
+                let buffer = self.buffer();
+                if buffer.has_room() {
+                    return;
+                }
+                buffer.when_full()
+            };
+            match when_full {
+                WhenFull::Block => self.freed.notified().await,
+                WhenFull::DropOldest if self.is_stuck.load(Ordering::Relaxed) => return,
+                WhenFull::DropOldest => {
+                    let freed = tokio::time::timeout(PATIENCE, self.freed.notified()).await;
+                    self.is_stuck.store(freed.is_err(), Ordering::Relaxed);
+                }
+            }
+        }
+    }
+
+    /// Lines were let go: there may be room again.
+    pub fn freed(&self) {
+        self.is_stuck.store(false, Ordering::Relaxed);
+        self.freed.notify_one();
+    }
+
     /// There is nobody left to hold back: whoever waits for room goes on.
     pub fn stop_blocking(&self) {
         self.buffer().stop_blocking();
+        self.is_stuck.store(true, Ordering::Relaxed);
         self.freed.notify_one();
     }
 

@@ -134,7 +134,7 @@ impl Shipper {
     fn give_up(&self, reason: String) -> Shipped {
         warn!(worker_id = %self.identity.worker_id, reason, "the server refuses this log");
         self.log.buffer().abandon();
-        self.log.freed.notify_one();
+        self.log.freed();
         Shipped::Incomplete(reason)
     }
 

@@ -19,6 +19,8 @@ pub mod session;
 pub mod store;
 pub mod summary;
 pub mod tail;
+#[cfg(test)]
+mod testing;
 pub mod worker;
 pub mod writer;
 
@@ -49,7 +51,7 @@ use parse::Limits;
 use queue::Queued;
 use server::Server;
 use store::Opened;
-use worker::{Change, Record, WorkerState};
+use worker::{Change, Record, Registration, WorkerState};
 use writer::Writer;
 
 /// A gRPC message is at most so large: a few batches of the agent, or a line of the largest limit that
@@ -154,10 +156,19 @@ async fn open_store(config: &Config, catalog: Arc<Catalog>, metrics: &Metrics) -
 fn replay(states: &mut HashMap<ids::WorkerId, WorkerState>, record: &Record) {
     if let Some(state) = states.get_mut(record.change.worker()) {
         state.apply(record);
-    } else if let Change::Registered(registration) = &record.change {
-        let state = WorkerState::new(registration.clone(), record.at_ns);
-        states.insert(registration.worker.clone(), state);
+        return;
     }
+    let worker = record.change.worker();
+    let state = match &record.change {
+        Change::Registered(registration) => WorkerState::new(registration.clone(), record.at_ns),
+        // Its registration was damaged: its lines are shown all the same, as a task of its own.
+        Change::Appended { .. } | Change::Closed { .. } => {
+            let mut state = WorkerState::new(Registration::recovered(worker.clone()), record.at_ns);
+            state.apply(record);
+            state
+        }
+    };
+    states.insert(worker.clone(), state);
 }
 
 /// The writer blocks on the disk, so it has a thread of its own; this is its owner.

@@ -12,7 +12,8 @@ use prometheus_client::registry::Registry;
 
 use crate::line::Content;
 use crate::reason::{DropReason, Retry};
-use crate::session::{Decision, Refusal};
+use crate::session::Refusal;
+use crate::worker::Change;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Reason {
@@ -128,32 +129,31 @@ impl Metrics {
         self.drops.get_or_create(&Reason { reason }).inc();
     }
 
-    /// Counts what a decision does.
-    pub(crate) fn count(&self, decision: &Decision) {
-        match &decision.store {
-            Some(block) => match &block.content {
-                Content::Lines(lines) => {
-                    self.lines.inc_by(lines.len() as u64);
-                    self.bytes.inc_by(lines.bytes() as u64);
-                }
-                Content::Gap { last, .. } => {
-                    self.gap_lines.inc_by(last.get().saturating_sub(block.first.get()).saturating_add(1));
-                }
-            },
-            None => self.count_repeats(decision),
-        }
-        match &decision.answer.refusal {
-            Some(Refusal::Retry(retry, _)) => self.retry(*retry),
-            Some(Refusal::Drop(drop)) => self.drop(drop.reason()),
-            None => {}
+    /// Counts a refusal.
+    pub(crate) fn refused(&self, refusal: &Refusal) {
+        match refusal {
+            Refusal::Retry(retry, _) => self.retry(*retry),
+            Refusal::Replaced(why) | Refusal::Drop(why) => self.drop(why.reason()),
         }
     }
 
-    fn count_repeats(&self, decision: &Decision) {
-        let answer = &decision.answer;
-        if answer.refusal.is_none() {
-            self.duplicates.inc_by(answer.acked.get().saturating_sub(answer.first.get()).saturating_add(1));
+    /// Counts a change that is durable.
+    pub(crate) fn stored(&self, change: &Change) {
+        let Change::Appended { block, .. } = change else { return };
+        match &block.content {
+            Content::Lines(lines) => {
+                self.lines.inc_by(lines.len() as u64);
+                self.bytes.inc_by(lines.bytes() as u64);
+            }
+            Content::Gap { last, .. } => {
+                self.gap_lines.inc_by(last.next().since(block.first));
+            }
         }
+    }
+
+    /// Counts lines that were there already.
+    pub(crate) fn repeated(&self, lines: u64) {
+        self.duplicates.inc_by(lines);
     }
 }
 

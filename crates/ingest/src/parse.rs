@@ -4,7 +4,24 @@
 pub mod batch;
 pub mod entry;
 
+use std::sync::Arc;
+
+use ottoscaler_kit::ident;
+
 use crate::reason::{DropReason, Dropped};
+
+/// Stands for a reason that a client left empty.
+const NO_REASON: &str = "unspecified";
+
+/// The reason of a gap: a word, as short as a name, that goes into every reader's log.
+fn gap_reason(reason: &str) -> Result<Arc<str>, Dropped> {
+    if reason.is_empty() {
+        return Ok(NO_REASON.into());
+    }
+    let invalid = |why| Dropped::new(DropReason::InvalidGap, format!("gap.reason: {why}"));
+    ident::check(reason).map_err(invalid)?;
+    Ok(reason.into())
+}
 
 /// Limits that an item has to keep.
 #[derive(Clone, Copy, Debug)]

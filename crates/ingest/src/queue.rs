@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use ottoscaler_proto::v1::WorkerMetadata;
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::ids::{TaskId, WorkerId};
@@ -94,13 +95,38 @@ pub enum Completed {
     NotStored,
 }
 
-/// A submission in the queue. Its room is given back when it is dropped, after the answer.
+/// A submission in the queue. Its room is given back once the writer has taken it into a group, so that
+/// the next group can gather while this one is synced: memory holds two limits at the most.
 pub struct Queued {
     /// What is asked.
     pub submission: Submission,
     /// When it came.
     pub since: Instant,
-    _room: OwnedSemaphorePermit,
+    _room: Room,
+}
+
+/// Room in the queue, counted while it is taken.
+struct Room {
+    permit: OwnedSemaphorePermit,
+    queue_bytes: Gauge,
+}
+
+impl Room {
+    fn new(permit: OwnedSemaphorePermit, metrics: &Metrics) -> Self {
+        let room = Self { permit, queue_bytes: metrics.queue_bytes.clone() };
+        room.queue_bytes.inc_by(room.bytes());
+        room
+    }
+
+    fn bytes(&self) -> i64 {
+        i64::try_from(self.permit.num_permits() * PERMIT_BYTES).unwrap_or(i64::MAX)
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.queue_bytes.dec_by(self.bytes());
+    }
 }
 
 /// There is no room now.
@@ -131,32 +157,25 @@ pub fn bounded(bytes: usize, metrics: Metrics) -> (Queue, mpsc::Receiver<Queued>
 impl Queue {
     /// Queues `submission` of about `bytes`, if there is room now.
     pub fn try_submit(&self, bytes: usize, submission: Submission) -> Result<(), Refused> {
-        let room = Arc::clone(&self.room).try_acquire_many_owned(self.permits_for(bytes));
-        let queued = Queued { submission, since: Instant::now(), _room: room.map_err(|_| Refused::Full)? };
+        let permit = Arc::clone(&self.room).try_acquire_many_owned(self.permits_for(bytes));
+        let room = Room::new(permit.map_err(|_| Refused::Full)?, &self.metrics);
+        let queued = Queued { submission, since: Instant::now(), _room: room };
         self.sender.try_send(queued).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => Refused::Full,
             mpsc::error::TrySendError::Closed(_) => Refused::Stopped,
-        })?;
-        self.measure();
-        Ok(())
+        })
     }
 
     /// Queues `submission` as soon as there is room. Cancel safe: it is queued or it is not.
     pub async fn submit(&self, bytes: usize, submission: Submission) -> Result<(), Refused> {
-        let room = Arc::clone(&self.room).acquire_many_owned(self.permits_for(bytes)).await;
-        let queued = Queued { submission, since: Instant::now(), _room: room.map_err(|_| Refused::Stopped)? };
-        self.sender.send(queued).await.map_err(|_| Refused::Stopped)?;
-        self.measure();
-        Ok(())
+        let permit = Arc::clone(&self.room).acquire_many_owned(self.permits_for(bytes)).await;
+        let room = Room::new(permit.map_err(|_| Refused::Stopped)?, &self.metrics);
+        let queued = Queued { submission, since: Instant::now(), _room: room };
+        self.sender.send(queued).await.map_err(|_| Refused::Stopped)
     }
 
     /// One that is larger than all the room there is gets all of it, rather than none for ever.
     fn permits_for(&self, bytes: usize) -> u32 {
         u32::try_from((bytes / PERMIT_BYTES + 1).min(self.permits)).unwrap_or(u32::MAX)
-    }
-
-    fn measure(&self) {
-        let taken = self.permits.saturating_sub(self.room.available_permits()) * PERMIT_BYTES;
-        self.metrics.queue_bytes.set(i64::try_from(taken).unwrap_or(i64::MAX));
     }
 }

@@ -4,6 +4,8 @@ mod batches;
 mod entries;
 mod query;
 mod streaming;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 pub use query::Query;

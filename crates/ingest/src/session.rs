@@ -75,7 +75,9 @@ pub struct Answer {
 pub enum Refusal {
     /// Send them again, from after this mark.
     Retry(Retry, Sequence),
-    /// Never.
+    /// Never, and a durable gap of one line stands in its place: what follows can be acknowledged.
+    Replaced(Dropped),
+    /// Never, and nothing was stored: the mark stays where it is.
     Drop(Dropped),
 }
 
@@ -109,10 +111,13 @@ fn store(state: &WorkerState, item: Item, first: Sequence, last: Sequence) -> De
         Offer::Gap { last, reason } => (Content::Gap { last, reason }, None),
         // The mark advances over what can never be stored; readers see why.
         Offer::Unstorable(drop) => {
-            (Content::Gap { last, reason: drop.reason().into() }, Some(Refusal::Drop(drop)))
+            (Content::Gap { last, reason: drop.reason().into() }, Some(Refusal::Replaced(drop)))
         }
     };
     let block = Block { first, content }.starting_at(state.high.next());
     let acked = if refusal.is_some() { Sequence::ZERO } else { last };
     Decision { store: Some(block), answer: Answer { first, acked, refusal } }
 }
+
+#[cfg(test)]
+mod tests;

@@ -34,6 +34,20 @@ pub struct Registration {
     pub metadata: Arc<ottoscaler_proto::v1::WorkerMetadata>,
 }
 
+impl Registration {
+    /// Of a worker whose own registration cannot be read any more.
+    pub fn recovered(worker: WorkerId) -> Self {
+        Self {
+            task: TaskId::from(&worker),
+            worker,
+            attempt: 0,
+            incarnation: Bytes::new(),
+            session_id: "recovered".into(),
+            metadata: Arc::default(),
+        }
+    }
+}
+
 /// How a log ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Closing {
@@ -152,7 +166,8 @@ impl WorkerState {
         self.high = self.high.max(block.last());
     }
 
-    /// Whether every line up to its end is there. Lines that a gap stands for are not.
+    /// Whether its log ended of itself, with nothing missing that no gap tells of. Lines that gaps stand
+    /// for are counted in `lost`.
     pub fn is_complete(&self) -> bool {
         self.closing.as_ref().is_some_and(|closing| closing.reason.is_empty())
     }

@@ -24,7 +24,7 @@ use crate::line::{Block, Content, Sequence};
 use crate::metrics::Metrics;
 use crate::queue::{Append, Completed, Completion, Introduction, Queued, Registered, Submission};
 use crate::reason::{DropReason, Dropped, Retry};
-use crate::session::{self, Answer, Item, Refusal};
+use crate::session::{self, Answer, Decision, Item, Refusal};
 use crate::store::{CommitError, LogStore};
 use crate::worker::{Change, Closing, Numbering, Record, Registration, WorkerState};
 
@@ -49,6 +49,8 @@ struct Group {
     records: Vec<Record>,
     states: HashMap<WorkerId, WorkerState>,
     replies: Vec<Reply>,
+    /// Lines that were there already.
+    duplicates: u64,
     /// Workers that are new with this group.
     introduced: usize,
 }
@@ -168,15 +170,16 @@ impl Writer {
     fn append_item(&self, group: &mut Group, worker: &WorkerId, item: Item) -> Answer {
         let state = self.state(group, worker).expect("it was looked up or introduced before");
         let numbering = if item.first.is_some() { Numbering::Client } else { Numbering::Server };
-        let decision = session::decide(state, item);
-        self.metrics.count(&decision);
-        if let Some(block) = decision.store {
+        let Decision { store, answer } = session::decide(state, item);
+        let repeated = repeated(store.as_ref(), &answer);
+        if let Some(block) = store {
             let change = Change::Appended { worker: worker.clone(), numbering, block };
             let record = Record { at_ns: now_ns(), change };
             state.apply(&record);
             group.records.push(record);
         }
-        decision.answer
+        group.duplicates += repeated;
+        answer
     }
 
     fn complete(&self, group: &mut Group, completion: Completion) -> Completed {
@@ -201,7 +204,7 @@ impl Writer {
     }
 
     fn commit(&mut self, group: Group) -> Result<(), CommitError> {
-        let Group { records, states, replies, .. } = group;
+        let Group { records, states, replies, duplicates, .. } = group;
         let started = Instant::now();
         let stored = if records.is_empty() { Ok(()) } else { self.store.commit(&records) };
         match stored {
@@ -209,18 +212,27 @@ impl Writer {
                 if !records.is_empty() {
                     self.metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
                 }
+                for record in &records {
+                    self.metrics.stored(&record.change);
+                }
+                self.metrics.repeated(duplicates);
                 for state in states.into_values() {
                     self.catalog.publish(state);
                 }
                 self.metrics.workers.set(i64::try_from(self.catalog.len()).unwrap_or(i64::MAX));
                 self.metrics.store_bytes.set(i64::try_from(self.store.size()).unwrap_or(i64::MAX));
-                replies.into_iter().for_each(Reply::send);
+                for reply in replies {
+                    reply.count(&self.metrics);
+                    reply.send();
+                }
                 Ok(())
             }
             Err(CommitError::Full(error)) => {
                 warn!(%error, "the disk is full: nothing is stored until there is room");
                 for reply in replies {
-                    self.refuse(reply);
+                    let refused = self.refused(reply);
+                    refused.count(&self.metrics);
+                    refused.send();
                 }
                 Ok(())
             }
@@ -228,29 +240,52 @@ impl Writer {
         }
     }
 
-    /// Answers for a group of which nothing was stored.
-    fn refuse(&self, reply: Reply) {
+    /// The same reply for a group of which nothing was stored.
+    fn refused(&self, reply: Reply) -> Reply {
         match reply {
-            Reply::Register(_, worker, sender) => {
-                // What was known before is as true as it was.
-                let known = self.catalog.worker(&worker).map_or(Registered::NotStored, Registered::Known);
-                Reply::Register(known, worker, sender).send();
+            Reply::Register(registered, worker, sender) => {
+                Reply::Register(self.still_known(&registered, &worker), worker, sender)
             }
-            Reply::Complete(_, sender) => Reply::Complete(Completed::NotStored, sender).send(),
+            Reply::Complete(_, sender) => Reply::Complete(Completed::NotStored, sender),
             Reply::Append(worker, mut answers, sender) => {
                 let high = self.catalog.worker(&worker).map_or(Sequence::ZERO, |state| state.high);
                 for answer in &mut answers {
-                    self.metrics.retry(Retry::DiskFull);
                     answer.acked = Sequence::ZERO;
                     answer.refusal = Some(Refusal::Retry(Retry::DiskFull, high));
                 }
-                Reply::Append(worker, answers, sender).send();
+                Reply::Append(worker, answers, sender)
             }
         }
+    }
+
+    /// A registration that changed nothing holds without a commit. Any other may rest on what the group
+    /// did not store, and a refusal is final for a client: so it is asked to come back instead.
+    fn still_known(&self, registered: &Registered, worker: &WorkerId) -> Registered {
+        let Registered::Known(decided) = registered else { return Registered::NotStored };
+        let known = self.catalog.worker(worker);
+        let unchanged = known.filter(|known| known.registration == decided.registration);
+        unchanged.map_or(Registered::NotStored, Registered::Known)
+    }
+}
+
+/// Lines of an item that were there already.
+fn repeated(stored: Option<&Block>, answer: &Answer) -> u64 {
+    match (stored, &answer.refusal) {
+        (Some(block), _) => block.first.since(answer.first),
+        (None, None) => answer.acked.next().since(answer.first),
+        (None, Some(_)) => 0,
     }
 }
 
 impl Reply {
+    /// Counts what a client is refused.
+    fn count(&self, metrics: &Metrics) {
+        let Self::Append(_, answers, _) = self else { return };
+        for refusal in answers.iter().filter_map(|answer| answer.refusal.as_ref()) {
+            metrics.refused(refusal);
+        }
+    }
+
     /// A client that went away takes no answer; it will ask again.
     fn send(self) {
         match self {
@@ -304,3 +339,6 @@ fn lose(group: &mut Group, worker: &WorkerId, last: Sequence, reason: &Arc<str>)
 pub(crate) fn now_ns() -> i64 {
     i64::try_from(Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -192,8 +192,14 @@ impl Link {
 
     fn answered(&mut self, response: &LogResponse) -> Result<(), LinkError> {
         self.waiting_since = Instant::now();
-        let next = session::step(&mut self.log.buffer(), response);
-        self.log.freed.notify_one();
+        let (next, progress) = {
+            let mut buffer = self.log.buffer();
+            let before = buffer.acked();
+            (session::step(&mut buffer, response), buffer.acked() > before)
+        };
+        if progress {
+            self.log.freed();
+        }
         match next {
             Next::Continue => Ok(()),
             Next::Pause(delay) => {
@@ -266,7 +272,7 @@ fn resume(identity: &Identity, log: &Log, last_sequence: u64) {
         buffer.ack(last_sequence);
         lost
     };
-    log.freed.notify_one();
+    log.freed();
     if lost > 0 {
         warn!(worker_id = %identity.worker_id, lost, "the server has lost lines that it had acknowledged");
     }

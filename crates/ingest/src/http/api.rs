@@ -55,7 +55,7 @@ pub(super) struct Window {
     limit: Option<String>,
 }
 
-fn number(field: &str, text: Option<&String>, default: u64) -> Result<u64, ApiError> {
+pub(super) fn number(field: &str, text: Option<&String>, default: u64) -> Result<u64, ApiError> {
     let invalid = |_| ApiError::invalid(format!("{field}: must be a number from 0 on"));
     text.map_or(Ok(default), |text| text.parse().map_err(invalid))
 }

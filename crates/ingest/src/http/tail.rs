@@ -11,6 +11,7 @@ use futures::{Stream, StreamExt, stream};
 use serde::Deserialize;
 use serde_json::json;
 
+use super::api::number;
 use super::error::{ApiError, worker_id};
 use super::json;
 use crate::line::Sequence;
@@ -22,7 +23,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 #[derive(Deserialize)]
 pub(super) struct Start {
-    from: Option<u64>,
+    from: Option<String>,
 }
 
 pub(super) async fn events(
@@ -36,7 +37,7 @@ pub(super) async fn events(
         server.catalog.watch(&worker).ok_or_else(|| ApiError::not_found("worker", worker.as_str()))?;
     let from = match headers.get("last-event-id") {
         Some(id) => last_event_id(id.as_bytes())?.next(),
-        None => Sequence::new(start.from.unwrap_or(1)),
+        None => Sequence::new(number("from", start.from.as_ref(), 1)?),
     };
     let tail = tail::tail(Arc::clone(&server.reader), states, from, Follow::UntilClosed, &server.metrics);
     let events = tail.take_until(server.draining.clone().cancelled_owned()).flat_map(|piece| {

@@ -1,7 +1,6 @@
 //! `LogBatch` → [`Item`]s. The lines stay in the buffer that they were received in.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use ottoscaler_proto::v1::{Gap, LineSource, LogBatch};
 
@@ -11,6 +10,12 @@ use crate::line::{Lines, Mark, Sequence, Source};
 use crate::reason::{DropReason, Dropped};
 use crate::session::{Item, Offer};
 
+/// Lines of one batch: empty lines cost nothing on the wire, and memory here.
+const MAX_LINES: usize = 64 << 10;
+
+/// What a line takes up beside its bytes: time, length and mark.
+const LINE_BYTES: usize = 8 + 4 + 1;
+
 /// A batch that is well formed.
 #[derive(Debug)]
 pub struct Batch {
@@ -18,7 +23,7 @@ pub struct Batch {
     pub worker: WorkerId,
     /// One item, or more where lines among them cannot be stored.
     pub items: Vec<Item>,
-    /// Of the lines.
+    /// About what it takes up in memory.
     pub bytes: usize,
 }
 
@@ -31,7 +36,7 @@ pub fn parse(batch: LogBatch, limits: Limits, now_ns: i64) -> Result<Batch, Drop
         let detail = format!("first_sequence: must be at least 1, and is {}", batch.first_sequence);
         Dropped::new(DropReason::InvalidSequence, detail)
     })?;
-    let bytes = batch.data.len();
+    let bytes = batch.data.len() + batch.lengths.len() * LINE_BYTES;
     let items = match &batch.gap {
         Some(gap) => vec![parse_gap(&batch, gap, first)?],
         None => split(parse_lines(batch, now_ns)?, first, limits),
@@ -50,13 +55,16 @@ fn parse_gap(batch: &LogBatch, gap: &Gap, first: Sequence) -> Result<Item, Dropp
     let last = Sequence::from_wire(gap.last_sequence).filter(|last| *last >= first).ok_or_else(|| {
         Dropped::new(DropReason::InvalidGap, "gap.last_sequence: must not be below first_sequence")
     })?;
-    Ok(Item { first: Some(first), offer: Offer::Gap { last, reason: Arc::from(&*gap.reason) } })
+    Ok(Item { first: Some(first), offer: Offer::Gap { last, reason: super::gap_reason(&gap.reason)? } })
 }
 
 fn parse_lines(batch: LogBatch, now_ns: i64) -> Result<Lines, Dropped> {
     let count = batch.lengths.len();
     if count == 0 {
         return Err(invalid("lengths: is empty, and there is no gap"));
+    }
+    if count > MAX_LINES {
+        return Err(invalid(format!("lengths: has {count} lines, and at most {MAX_LINES} are allowed")));
     }
     let sum: u64 = batch.lengths.iter().map(|length| u64::from(*length)).sum();
     if sum != batch.data.len() as u64 {

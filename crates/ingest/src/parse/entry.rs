@@ -1,7 +1,6 @@
 //! `LogEntry` → [`Item`]. Lines that follow one another become one item.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use ottoscaler_proto::v1::{Gap, LogEntry};
@@ -24,12 +23,24 @@ pub fn identity(entry: &LogEntry) -> Result<(WorkerId, TaskId), Dropped> {
     Ok((worker, task))
 }
 
+/// An item that has grown to this takes no further line. It becomes one block of the store, and a block
+/// is what a reader holds at least.
+const ITEM_BYTES: usize = 256 << 10;
+
+/// About what an entry takes up in memory.
+pub fn weight(entry: &LogEntry) -> usize {
+    let metadata: usize = entry.metadata.iter().map(|(key, value)| key.len() + value.len()).sum();
+    let text = entry.message.len() + entry.raw.len() + entry.level.len() + entry.source.len();
+    size_of::<LogEntry>() + text + metadata
+}
+
 /// Items made of entries, and for each entry the place of its answer.
 #[derive(Debug, Default)]
 pub struct Items {
     done: Vec<Item>,
     places: Vec<Place>,
     run: LinesBuilder,
+    run_bytes: usize,
     run_first: Option<Sequence>,
 }
 
@@ -53,13 +64,11 @@ impl Items {
         match &entry.gap {
             Some(gap) => match parse_gap(gap, first) {
                 Ok(offer) => self.single(first, offer),
-                Err(why) => self.refuse(why, entry.sequence),
+                Err(why) => self.unstorable(first, why),
             },
             None => match parse_line(&entry, limits, now_ns) {
                 Ok(time_ns) => self.line(first, time_ns, entry),
-                // Only a numbered line leaves a gap: without it the sequence could not go on.
-                Err(why) if first.is_some() => self.single(first, Offer::Unstorable(why)),
-                Err(why) => self.refuse(why, 0),
+                Err(why) => self.unstorable(first, why),
             },
         }
     }
@@ -67,6 +76,14 @@ impl Items {
     /// Adds an entry that is refused whatever the state of its worker.
     pub fn refuse(&mut self, why: Dropped, sequence: i64) {
         self.places.push(Place::Refused(why, sequence));
+    }
+
+    /// Only a numbered entry leaves a gap: without it the sequence could not go on.
+    fn unstorable(&mut self, first: Option<Sequence>, why: Dropped) {
+        match first {
+            Some(_) => self.single(first, Offer::Unstorable(why)),
+            None => self.refuse(why, 0),
+        }
     }
 
     fn single(&mut self, first: Option<Sequence>, offer: Offer) {
@@ -77,7 +94,7 @@ impl Items {
 
     fn line(&mut self, first: Option<Sequence>, time_ns: i64, entry: LogEntry) {
         let continues = match (self.run_first, first) {
-            _ if self.run.is_empty() => false,
+            _ if self.run.is_empty() || self.run_bytes >= ITEM_BYTES => false,
             (Some(start), Some(first)) => start.plus(self.run.len() as u64) == first,
             (None, None) => true,
             _ => false,
@@ -86,6 +103,7 @@ impl Items {
             self.end_run();
             self.run_first = first;
         }
+        self.run_bytes += weight(&entry);
         self.places.push(Place::Item(self.done.len(), self.run.len() as u64));
         let bytes = if entry.raw.is_empty() { entry.message.as_bytes() } else { &entry.raw };
         let (source, other) = source(&entry.source);
@@ -95,6 +113,7 @@ impl Items {
     }
 
     fn end_run(&mut self) {
+        self.run_bytes = 0;
         if !self.run.is_empty() {
             let lines = std::mem::take(&mut self.run).finish();
             self.done.push(Item { first: self.run_first, offer: Offer::Lines(lines) });
@@ -137,7 +156,7 @@ fn parse_gap(gap: &Gap, first: Option<Sequence>) -> Result<Offer, Dropped> {
     let invalid = |detail: &str| Err(Dropped::new(DropReason::InvalidGap, detail));
     let Some(first) = first else { return invalid("gap: needs a sequence") };
     match Sequence::from_wire(gap.last_sequence) {
-        Some(last) if last >= first => Ok(Offer::Gap { last, reason: Arc::from(&*gap.reason) }),
+        Some(last) if last >= first => Ok(Offer::Gap { last, reason: super::gap_reason(&gap.reason)? }),
         _ => invalid("gap.last_sequence: must not be below the sequence"),
     }
 }

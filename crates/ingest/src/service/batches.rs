@@ -62,7 +62,7 @@ pub(super) fn responses(
         .buffered(IN_FLIGHT)
         .flat_map(move |outcome| futures::stream::iter(replies.to(outcome)))
         .take_until(superseded.clone().cancelled_owned())
-        .chain(super::streaming::aborted_if(superseded))
+        .chain(super::streaming::ending(superseded, server.draining.clone()))
         .boxed()
 }
 
@@ -145,10 +145,10 @@ impl Replies {
         }
     }
 
-    /// Asks to go back to `mark`; in silence where that was asked before and what came since is not yet
-    /// the line after it.
+    /// Asks to go back to `mark`; in silence where that was asked before and what came is still of the
+    /// flight behind it. A client that has gone back, be it further than asked, gets an answer.
     fn ask(&mut self, retry: Retry, first: Sequence, mark: Sequence) -> Option<Result<LogResponse, Status>> {
-        if self.asked == Some(mark) && first != mark.next() {
+        if self.asked == Some(mark) && first > mark.next() {
             return None;
         }
         self.asked = Some(mark);
@@ -162,11 +162,13 @@ impl Replies {
             high = high.max((answer.acked > Sequence::ZERO).then_some(answer.acked));
             match &answer.refusal {
                 Some(Refusal::Retry(retry, mark)) => responses.extend(self.ask(*retry, answer.first, *mark)),
-                Some(Refusal::Drop(why)) => {
-                    // A line that was refused is passed over: what follows can be acknowledged.
+                Some(Refusal::Replaced(why)) => {
+                    // Its gap is durable, so the mark has passed it.
                     high = high.max(Some(answer.first));
                     responses.push(Ok(wire::dropped(why, answer.first.to_wire())));
                 }
+                // Nothing was stored: an ACK would vouch for lines that are nowhere.
+                Some(Refusal::Drop(why)) => responses.push(Ok(wire::dropped(why, answer.first.to_wire()))),
                 None => {}
             }
         }

@@ -3,8 +3,9 @@
 //! What has arrived is submitted as one piece, and several pieces may wait for their commit at the same
 //! time: a lock-step client has pieces of one line, a pipelining one of hundreds.
 
+use futures::FutureExt;
 use futures::future::Either;
-use futures::stream::{BoxStream, StreamExt};
+use futures::stream::{BoxStream, Stream, StreamExt};
 use ottoscaler_proto::v1::{LogEntry, LogResponse};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +26,10 @@ use crate::writer::now_ns;
 /// Entries that one piece may hold.
 const PIECE: usize = 1024;
 
+/// Bytes after which a piece takes no further entry: with one entry of the largest size more, it is far
+/// below the queue's limit.
+const PIECE_BYTES: usize = 512 << 10;
+
 /// Pieces of one stream that may wait for their commit.
 const IN_FLIGHT: usize = 16;
 
@@ -43,8 +48,8 @@ struct Owner {
     _place: fence::Place,
 }
 
-/// The answers to `entries`. Ends with ABORTED where a newer stream of the worker takes over, and
-/// without an error where the server is about to stop, after what was accepted has been answered.
+/// The answers to `entries`. Ends with ABORTED where a newer stream of the worker takes over, and with
+/// UNAVAILABLE where the server is about to stop, after what was accepted has been answered.
 pub(super) fn responses(
     server: &Server,
     entries: tonic::Streaming<LogEntry>,
@@ -56,28 +61,53 @@ pub(super) fn responses(
         owner: None,
         _open: Open::new(&server.metrics.streams),
     };
-    entries
-        .take_until(server.draining.clone().cancelled_owned())
-        .ready_chunks(PIECE)
+    let entries = entries.take_until(server.draining.clone().cancelled_owned());
+    pieces(entries)
         .map(move |piece| stream.submit(piece))
         .buffered(IN_FLIGHT)
         .flat_map(futures::stream::iter)
         .take_until(superseded.clone().cancelled_owned())
-        .chain(super::streaming::aborted_if(superseded))
+        .chain(super::streaming::ending(superseded, server.draining.clone()))
         .boxed()
+}
+
+type Piece = Vec<Result<LogEntry, Status>>;
+
+/// What has arrived, as pieces: at least one entry, and no wait for more.
+fn pieces(
+    entries: impl Stream<Item = Result<LogEntry, Status>> + Send + 'static,
+) -> BoxStream<'static, Piece> {
+    let entries = entries.fuse().boxed();
+    futures::stream::unfold(entries, |mut entries| async move {
+        let first = entries.next().await?;
+        let mut bytes = weight(&first);
+        let mut piece = vec![first];
+        while piece.len() < PIECE && bytes < PIECE_BYTES {
+            let Some(Some(entry)) = entries.next().now_or_never() else { break };
+            bytes += weight(&entry);
+            piece.push(entry);
+        }
+        Some((piece, entries))
+    })
+    .boxed()
+}
+
+/// About what an entry takes up in memory.
+fn weight(entry: &Result<LogEntry, Status>) -> usize {
+    entry.as_ref().map_or(0, entry::weight)
 }
 
 type Responses = Vec<Result<LogResponse, Status>>;
 
 impl EntryStream {
     /// Submits a piece now, and gives its answers once they are known.
-    fn submit(&mut self, piece: Vec<Result<LogEntry, Status>>) -> impl Future<Output = Responses> + use<> {
+    fn submit(&mut self, piece: Piece) -> impl Future<Output = Responses> + use<> {
         let (mut items, mut failure, mut bytes) = (Items::default(), None, 0);
         let now_ns = now_ns();
         for entry in piece {
             match entry {
                 Ok(entry) => {
-                    bytes += entry.message.len() + entry.raw.len() + size_of::<LogEntry>();
+                    bytes += entry::weight(&entry);
                     self.push(&mut items, entry, now_ns);
                 }
                 Err(status) => failure = Some(status),
@@ -170,7 +200,7 @@ fn response(place: &Place, answers: &[Answer]) -> LogResponse {
     match &answer.refusal {
         _ if sequence <= answer.acked => wire::ack(sequence),
         Some(Refusal::Retry(retry, high)) => wire::retry(*retry, *high),
-        Some(Refusal::Drop(why)) => wire::dropped(why, sequence.to_wire()),
+        Some(Refusal::Replaced(why) | Refusal::Drop(why)) => wire::dropped(why, sequence.to_wire()),
         None => wire::ack(sequence),
     }
 }

@@ -8,7 +8,7 @@ use futures::stream::{self, BoxStream, SelectAll, StreamExt};
 use ottoscaler_proto::v1::log_query_service_server::LogQueryService;
 use ottoscaler_proto::v1::tail_request::Of;
 use ottoscaler_proto::v1::{
-    GetTaskRequest, ListTasksRequest, ListTasksResponse, TailRequest, TailResponse, Task,
+    GetTaskRequest, ListTasksRequest, ListTasksResponse, LogEntry, TailRequest, TailResponse, Task,
 };
 use tokio::sync::watch;
 use tonic::{Request, Response, Status};
@@ -16,6 +16,7 @@ use tonic::{Request, Response, Status};
 use super::wire;
 use crate::ids::{TaskId, WorkerId};
 use crate::line::Sequence;
+use crate::parse::entry;
 use crate::server::Server;
 use crate::summary::Summary;
 use crate::tail::{self, Follow, Piece};
@@ -23,6 +24,9 @@ use crate::worker::WorkerState;
 
 /// Lines of one message. With lines of 100 bytes that is about 100 KiB.
 const MESSAGE_LINES: usize = 512;
+
+/// Bytes after which a message takes no further line. Clients refuse more than 4 MiB by default.
+const MESSAGE_BYTES: usize = 1 << 20;
 
 /// A page of tasks, where the client does not say.
 const PAGE: usize = 100;
@@ -148,17 +152,34 @@ fn stopping() -> Status {
 fn messages(piece: io::Result<Piece>, worker: &WorkerId, task: &TaskId) -> Vec<Result<TailResponse, Status>> {
     match piece {
         Ok(Piece::Blocks(blocks)) => {
-            let entries: Vec<_> =
-                blocks.iter().flat_map(|block| wire::entries(worker, task, block)).collect();
-            let message =
-                |entries: &[_]| Ok(TailResponse { entries: entries.to_vec(), ..TailResponse::default() });
-            entries.chunks(MESSAGE_LINES).map(message).collect()
+            let entries = blocks.iter().flat_map(|block| wire::entries(worker, task, block));
+            let message = |entries| Ok(TailResponse { entries, ..TailResponse::default() });
+            in_messages(entries).into_iter().map(message).collect()
         }
         Ok(Piece::End(state)) => {
             vec![Ok(TailResponse { end: Some(wire::end(&state)), ..TailResponse::default() })]
         }
         Err(error) => vec![Err(Status::data_loss(error.to_string()))],
     }
+}
+
+/// Entries in pieces that a client takes.
+fn in_messages(entries: impl Iterator<Item = LogEntry>) -> Vec<Vec<LogEntry>> {
+    let mut messages = Vec::new();
+    let (mut message, mut bytes) = (Vec::new(), 0);
+    for entry in entries {
+        let weight = entry::weight(&entry);
+        if message.len() >= MESSAGE_LINES || (!message.is_empty() && bytes + weight > MESSAGE_BYTES) {
+            messages.push(std::mem::take(&mut message));
+            bytes = 0;
+        }
+        bytes += weight;
+        message.push(entry);
+    }
+    if !message.is_empty() {
+        messages.push(message);
+    }
+    messages
 }
 
 #[tonic::async_trait]

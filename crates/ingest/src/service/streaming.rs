@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::stream::{self, BoxStream, Stream};
+use futures::stream::{self, BoxStream, Stream, StreamExt};
+use ottoscaler_kit::ident;
 use ottoscaler_proto::v1::log_streaming_service_server::LogStreamingService;
 use ottoscaler_proto::v1::registration_response::Status as RegistrationStatus;
 use ottoscaler_proto::v1::{
     CompletionResponse, LogBatch, LogEntry, LogResponse, LoggingConfig, RegistrationResponse, SequenceRange,
     UploadSummary, WorkerCompletion, WorkerRegistration,
 };
+use prost::Message;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
@@ -28,6 +30,12 @@ use crate::writer::now_ns;
 /// Room that a request without lines takes in the queue.
 const SMALL: usize = 1024;
 
+/// Bytes of an incarnation; UUIDs and hashes fit.
+const MAX_INCARNATION: usize = 64;
+
+/// Bytes of a worker's metadata. It is kept in memory for every worker that the server knows.
+const MAX_METADATA: usize = 16 << 10;
+
 /// How long an upload waits before it offers again what a full disk refused.
 const UPLOAD_PAUSE: Duration = Duration::from_secs(1);
 
@@ -35,18 +43,23 @@ const UPLOAD_PAUSE: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub struct Streaming(pub Server);
 
-/// ABORTED once a newer stream of the same worker has taken over; nothing otherwise.
-pub(super) fn aborted_if(
+/// How a stream of answers ends: ABORTED where a newer stream of the same worker has taken over,
+/// UNAVAILABLE where the server is about to stop, and without an error otherwise.
+pub(super) fn ending(
     superseded: CancellationToken,
+    draining: CancellationToken,
 ) -> impl Stream<Item = Result<LogResponse, Status>> + Send {
-    stream::iter(std::iter::once_with(move || {
-        let aborted = || Err(Status::aborted("a newer stream of the same worker took over"));
-        superseded.is_cancelled().then(aborted)
-    }))
-    .filter_map(std::future::ready)
+    let status = move || {
+        if superseded.is_cancelled() {
+            Some(Err(Status::aborted("a newer stream of the same worker took over")))
+        } else if draining.is_cancelled() {
+            Some(Err(Status::unavailable(Retry::Draining.message())))
+        } else {
+            None
+        }
+    };
+    stream::iter(std::iter::once_with(status)).filter_map(std::future::ready)
 }
-
-use futures::StreamExt;
 
 impl Streaming {
     /// Asks the writer, and waits for what it says.
@@ -92,13 +105,17 @@ fn introduction(request: WorkerRegistration) -> Result<Introduction, String> {
         "" => TaskId::from(&worker),
         task => TaskId::try_from(task).map_err(|why| format!("task_id: {why}"))?,
     };
-    Ok(Introduction {
-        worker,
-        task,
-        attempt: request.attempt,
-        incarnation: request.incarnation,
-        metadata: request.metadata.unwrap_or_default(),
-    })
+    let (incarnation, metadata) = (request.incarnation, request.metadata.unwrap_or_default());
+    at_most("incarnation", incarnation.len(), MAX_INCARNATION)?;
+    at_most("metadata", metadata.encoded_len(), MAX_METADATA)?;
+    Ok(Introduction { worker, task, attempt: request.attempt, incarnation, metadata })
+}
+
+fn at_most(field: &str, bytes: usize, limit: usize) -> Result<(), String> {
+    if bytes <= limit {
+        return Ok(());
+    }
+    Err(format!("{field}: must be at most {limit} bytes, and has {bytes}"))
 }
 
 fn completion(request: &WorkerCompletion) -> Result<Completion, Status> {
@@ -108,6 +125,9 @@ fn completion(request: &WorkerCompletion) -> Result<Completion, Status> {
     let last = Sequence::from_wire(request.last_sequence).ok_or_else(|| {
         invalid(format!("last_sequence: must not be negative, and is {}", request.last_sequence))
     })?;
+    if !request.reason.is_empty() {
+        ident::check(&request.reason).map_err(|why| invalid(format!("reason: {why}")))?;
+    }
     let closing =
         Closing { exit_code: request.exit_code, signal: request.signal, reason: Arc::from(&*request.reason) };
     Ok(Completion { worker, last, closing })
@@ -206,6 +226,9 @@ impl Streaming {
                 Offer::Gap { .. } | Offer::Unstorable(_) => 0,
             };
             let answer = loop {
+                if self.0.draining.is_cancelled() {
+                    return Err(Status::unavailable(Retry::Draining.message()));
+                }
                 let (reply, answers) = oneshot::channel();
                 let append =
                     Append { worker: batch.worker.clone(), register_as: None, items: vec![item.clone()] };
@@ -234,7 +257,12 @@ fn tally(summary: &mut UploadSummary, answer: &Answer, lines: u64, high: Sequenc
             let message = format!("{}; the next sequence has to be {}", retry.message(), mark.next());
             return Err(Status::failed_precondition(message));
         }
-        Some(Refusal::Drop(_)) => summary.dropped += 1,
+        Some(Refusal::Replaced(_)) => {
+            summary.dropped += 1;
+            summary.last_sequence = summary.last_sequence.max(answer.first.to_wire());
+        }
+        // Nothing was stored, and nothing of what follows would be.
+        Some(Refusal::Drop(why)) => return Err(Status::failed_precondition(why.message())),
         None => {
             let new = answer.acked.since(high).min(lines);
             summary.lines += i64::try_from(new).unwrap_or(i64::MAX);

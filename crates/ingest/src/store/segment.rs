@@ -20,6 +20,8 @@ pub(super) fn append_frame(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) 
     out.extend_from_slice(&[0; FRAME_HEAD]);
     write(out);
     let payload = head + FRAME_HEAD..out.len();
+    // Opening would take a larger one for damage; better to stop before it is acknowledged.
+    assert!(payload.len() <= MAX_PAYLOAD, "records are bounded where they are parsed");
     let length = u32::try_from(payload.len()).expect("a payload is at most MAX_PAYLOAD").to_le_bytes();
     let checksum = checksum(length, &out[payload.clone()]).to_le_bytes();
     out[head..head + 4].copy_from_slice(&length);

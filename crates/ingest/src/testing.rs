@@ -1,0 +1,162 @@
+//! For tests of this crate: a store that does as it is told, and a server on a port of its own.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use ottoscaler_kit::supervise::{OnFailure, Tasks};
+use ottoscaler_proto::v1::log_query_service_client::LogQueryServiceClient;
+use ottoscaler_proto::v1::log_streaming_service_client::LogStreamingServiceClient;
+use prometheus_client::registry::Registry;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Channel;
+
+use crate::catalog::Catalog;
+use crate::fence::Fence;
+use crate::metrics::Metrics;
+use crate::parse::Limits;
+use crate::queue;
+use crate::server::Server;
+use crate::store::{CommitError, LogStore, Opened, memory};
+use crate::worker::Record;
+use crate::writer::Writer;
+
+/// A server that takes longer to stop is stuck.
+const STOP: Duration = Duration::from_secs(10);
+
+/// What a commit is to do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Verdict {
+    Store,
+    Full,
+    Broken,
+}
+
+/// Says when a commit begins, and waits to be told how it ends.
+struct Scripted {
+    store: Box<dyn LogStore>,
+    began: mpsc::Sender<()>,
+    verdicts: mpsc::Receiver<Verdict>,
+}
+
+impl LogStore for Scripted {
+    fn commit(&mut self, records: &[Record]) -> Result<(), CommitError> {
+        // Once the test has let go of its script, everything is stored.
+        let _watched = self.began.send(());
+        let no_space = || std::io::Error::from(std::io::ErrorKind::StorageFull);
+        match self.verdicts.recv().unwrap_or(Verdict::Store) {
+            Verdict::Store => self.store.commit(records),
+            Verdict::Full => Err(CommitError::Full(no_space())),
+            Verdict::Broken => Err(CommitError::Broken(no_space())),
+        }
+    }
+
+    fn size(&self) -> u64 {
+        self.store.size()
+    }
+}
+
+/// The test's side of a scripted store.
+pub(crate) struct Script {
+    began: mpsc::Receiver<()>,
+    verdicts: mpsc::Sender<Verdict>,
+}
+
+impl Script {
+    /// Waits until a commit has begun. Blocking: the writer has a thread of its own.
+    pub(crate) fn commit_began(&self) {
+        self.began.recv().unwrap();
+    }
+
+    /// Ends the commit that has begun, or the next one.
+    pub(crate) fn answer(&self, verdict: Verdict) {
+        self.verdicts.send(verdict).unwrap();
+    }
+}
+
+/// A memory store whose commits wait for the script.
+pub(crate) fn scripted() -> (Opened, Script) {
+    let Opened { store, reader, recovery } = memory::open();
+    let (began, watched) = mpsc::channel();
+    let (script, verdicts) = mpsc::channel();
+    let store = Box::new(Scripted { store, began, verdicts });
+    (Opened { store, reader, recovery }, Script { began: watched, verdicts: script })
+}
+
+/// What a test may want to be small.
+#[derive(Clone, Copy)]
+pub(crate) struct Sizes {
+    pub(crate) queue: usize,
+    pub(crate) max_workers: usize,
+    pub(crate) max_line: usize,
+}
+
+impl Default for Sizes {
+    fn default() -> Self {
+        Self { queue: 64 << 20, max_workers: 100, max_line: 1 << 20 }
+    }
+}
+
+/// The parts of a server, with its writer at work.
+pub(crate) fn parts(opened: Opened, sizes: Sizes, tasks: &Tasks) -> Server {
+    let metrics = Metrics::register(&mut Registry::default());
+    let catalog = Arc::new(Catalog::default());
+    let (queue, submissions) = queue::bounded(sizes.queue, metrics.clone());
+    let writer = Writer {
+        store: opened.store,
+        catalog: Arc::clone(&catalog),
+        max_workers: sizes.max_workers,
+        metrics: metrics.clone(),
+    };
+    tasks.spawn("writer", OnFailure::StopService, crate::run_writer(writer, submissions));
+    Server {
+        queue,
+        catalog,
+        reader: opened.reader,
+        fence: Fence::new(metrics.clone()),
+        limits: Limits { max_line: sizes.max_line },
+        draining: CancellationToken::new(),
+        metrics,
+    }
+}
+
+/// A server that answers gRPC.
+pub(crate) struct Running {
+    pub(crate) server: Server,
+    addr: SocketAddr,
+    tasks: Tasks,
+}
+
+impl Running {
+    pub(crate) async fn start(opened: Opened, sizes: Sizes) -> Self {
+        let tasks = Tasks::new();
+        let server = parts(opened, sizes, &tasks);
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        tasks.spawn("grpc", OnFailure::StopService, crate::serve_grpc(listener, server.clone()));
+        Self { server, addr, tasks }
+    }
+
+    pub(crate) async fn in_memory() -> Self {
+        Self::start(memory::open(), Sizes::default()).await
+    }
+
+    /// Lets go of `clients`, drains, and waits until the store is closed.
+    pub(crate) async fn stop<T>(self, clients: T) {
+        let Self { server, tasks, .. } = self;
+        drop(clients);
+        server.draining.cancel();
+        drop(server);
+        tasks.stop_token().cancel();
+        tasks.finish(STOP).await.unwrap();
+    }
+
+    pub(crate) async fn streaming(&self) -> LogStreamingServiceClient<Channel> {
+        LogStreamingServiceClient::connect(format!("http://{}", self.addr)).await.unwrap()
+    }
+
+    pub(crate) async fn query(&self) -> LogQueryServiceClient<Channel> {
+        LogQueryServiceClient::connect(format!("http://{}", self.addr)).await.unwrap()
+    }
+}

@@ -1,0 +1,177 @@
+use bytes::Bytes;
+use ottoscaler_kit::supervise::Tasks;
+
+use super::*;
+use crate::ids::TaskId;
+use crate::line::{Extra, LinesBuilder, Mark};
+use crate::server::Server;
+use crate::session::Offer;
+use crate::testing::{self, Script, Sizes, Verdict};
+
+/// A writer on a scripted store, and the way to its queue.
+fn writer(sizes: Sizes) -> (Server, Script, Tasks) {
+    let (opened, script) = testing::scripted();
+    let tasks = Tasks::new();
+    (testing::parts(opened, sizes, &tasks), script, tasks)
+}
+
+fn worker(name: &str) -> WorkerId {
+    WorkerId::try_from(name).unwrap()
+}
+
+fn line(first: u64) -> Item {
+    let mut builder = LinesBuilder::default();
+    builder.push(0, Mark::default(), b"x", Extra::default());
+    Item { first: Some(Sequence::new(first)), offer: Offer::Lines(builder.finish()) }
+}
+
+fn append(server: &Server, name: &str, first: u64) -> oneshot::Receiver<Vec<Answer>> {
+    let (reply, answers) = oneshot::channel();
+    let worker = worker(name);
+    let register_as = Some(TaskId::from(&worker));
+    let append = Append { worker, register_as, items: vec![line(first)] };
+    server.queue.try_submit(1, Submission::Append(append, reply)).unwrap();
+    answers
+}
+
+fn register(server: &Server, name: &str, incarnation: &'static [u8]) -> oneshot::Receiver<Registered> {
+    let (reply, answer) = oneshot::channel();
+    let introduction = Introduction {
+        task: TaskId::from(&worker(name)),
+        worker: worker(name),
+        attempt: 1,
+        incarnation: Bytes::from_static(incarnation),
+        metadata: WorkerMetadata::default(),
+    };
+    server.queue.try_submit(1, Submission::Register(introduction, reply)).unwrap();
+    answer
+}
+
+fn high(server: &Server, name: &str) -> Option<u64> {
+    server.catalog.worker(&worker(name)).map(|state| state.high.get())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_nothing_is_answered_or_shown_before_its_commit_has_ended() {
+    let (server, script, _tasks) = writer(Sizes::default());
+    let mut answers = append(&server, "w", 1);
+    script.commit_began();
+    assert!(answers.try_recv().is_err(), "answered before the commit");
+    assert_eq!(high(&server, "w"), None, "shown before the commit");
+    script.answer(Verdict::Store);
+    assert_eq!(answers.await.unwrap()[0].acked, Sequence::new(1));
+    assert_eq!(high(&server, "w"), Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_a_repeat_waits_for_the_commit_that_makes_the_first_durable() {
+    let (server, script, _tasks) = writer(Sizes::default());
+    let first = append(&server, "a", 1);
+    script.commit_began();
+    // Both come while the first group is committed, and are one group.
+    let (second, mut repeat) = (append(&server, "b", 1), append(&server, "b", 1));
+    script.answer(Verdict::Store);
+    script.commit_began();
+    assert!(repeat.try_recv().is_err(), "the repeat was answered before its line was durable");
+    script.answer(Verdict::Store);
+    for answers in [first, second, repeat] {
+        assert_eq!(answers.await.unwrap()[0].acked, Sequence::new(1));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_commit_covers_all_workers_that_wait() {
+    let (server, script, _tasks) = writer(Sizes::default());
+    let first = append(&server, "first", 1);
+    script.commit_began();
+    let names: Vec<_> = (0..20).map(|number| format!("w{number}")).collect();
+    let waiting: Vec<_> = names.iter().map(|name| append(&server, name, 1)).collect();
+    script.answer(Verdict::Store);
+    script.commit_began();
+    script.answer(Verdict::Store);
+    first.await.unwrap();
+    for answers in waiting {
+        assert_eq!(answers.await.unwrap()[0].refusal, None);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_a_full_disk_asks_for_the_whole_group_again_and_recovers_by_itself() {
+    let (server, script, _tasks) = writer(Sizes::default());
+    script.answer(Verdict::Store);
+    append(&server, "w", 1).await.unwrap();
+    script.answer(Verdict::Full);
+    let refused = append(&server, "w", 2).await.unwrap().remove(0);
+    assert_eq!(refused.refusal, Some(Refusal::Retry(Retry::DiskFull, Sequence::new(1))));
+    assert_eq!(refused.acked, Sequence::ZERO);
+    assert_eq!(high(&server, "w"), Some(1), "the state is as it was");
+    script.answer(Verdict::Store);
+    assert_eq!(append(&server, "w", 2).await.unwrap()[0].acked, Sequence::new(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p5_a_full_disk_never_lets_a_second_run_pass_for_the_first() {
+    let (server, script, _tasks) = writer(Sizes::default());
+    script.answer(Verdict::Store);
+    assert!(matches!(register(&server, "w", b"one").await.unwrap(), Registered::New(_)));
+
+    // Something else makes the group need the disk, and the disk is full.
+    let blocker = append(&server, "other", 1);
+    script.commit_began();
+    script.commit_began();
+    let (another, same) = (register(&server, "w", b"two"), register(&server, "w", b"one"));
+    let needs_disk = append(&server, "third", 1);
+    script.answer(Verdict::Store);
+    script.answer(Verdict::Full);
+    blocker.await.unwrap();
+    assert!(matches!(another.await.unwrap(), Registered::NotStored));
+    assert!(matches!(same.await.unwrap(), Registered::Known(_)));
+    assert!(matches!(needs_disk.await.unwrap()[0].refusal, Some(Refusal::Retry(Retry::DiskFull, _))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_incarnation_that_could_not_be_stored_is_not_adopted() {
+    let (server, script, _tasks) = writer(Sizes::default());
+    script.answer(Verdict::Store);
+    append(&server, "w", 1).await.unwrap();
+    script.answer(Verdict::Full);
+    assert!(matches!(register(&server, "w", b"one").await.unwrap(), Registered::NotStored));
+    script.answer(Verdict::Store);
+    assert!(matches!(register(&server, "w", b"two").await.unwrap(), Registered::Known(_)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_a_disk_in_an_unknown_state_stops_the_service_without_an_answer() {
+    let (server, script, tasks) = writer(Sizes::default());
+    script.answer(Verdict::Broken);
+    assert!(append(&server, "w", 1).await.is_err(), "an answer would be a guess");
+    tasks.stop_token().cancelled().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p6_a_full_queue_refuses_at_once_and_has_room_again_later() {
+    let (server, script, _tasks) = writer(Sizes { queue: 1, ..Sizes::default() });
+    let first = append(&server, "w", 1);
+    script.commit_began();
+    let second = append(&server, "w", 2);
+    let (reply, _answers) = oneshot::channel();
+    let third = Append { worker: worker("w"), register_as: None, items: vec![line(3)] };
+    let refused = server.queue.try_submit(1, Submission::Append(third, reply));
+    assert_eq!(refused, Err(crate::queue::Refused::Full));
+    script.answer(Verdict::Store);
+    script.answer(Verdict::Store);
+    first.await.unwrap();
+    second.await.unwrap();
+    script.answer(Verdict::Store);
+    assert_eq!(append(&server, "w", 3).await.unwrap()[0].acked, Sequence::new(3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p6_more_workers_than_the_limit_are_refused() {
+    let (server, script, _tasks) = writer(Sizes { max_workers: 1, ..Sizes::default() });
+    drop(script);
+    assert!(matches!(register(&server, "a", b"").await.unwrap(), Registered::New(_)));
+    assert!(matches!(register(&server, "b", b"").await.unwrap(), Registered::Full));
+    let refused = append(&server, "c", 1).await.unwrap().remove(0).refusal;
+    assert!(matches!(refused, Some(Refusal::Drop(why)) if why.reason() == "server_full"));
+}
