@@ -1,5 +1,5 @@
 //! A scaler, a Redis and a machine as models, driven by random schedules: events that repeat,
-//! scale-downs, crashes between any two effects, Redis refusing writes, workers ending whenever they
+//! scale-downs, crashes between any two effects, workers ending whenever they
 //! like. A failing schedule is printed and shrunk by proptest, and kept for the next run.
 
 use std::collections::BTreeMap;
