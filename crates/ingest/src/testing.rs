@@ -2,7 +2,6 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
 
 use ottoscaler_kit::supervise::{OnFailure, Tasks};
 use ottoscaler_proto::v1::log_query_service_client::LogQueryServiceClient;
@@ -21,9 +20,6 @@ use crate::server::Server;
 use crate::store::{CommitError, LogStore, Opened, memory};
 use crate::worker::Record;
 use crate::writer::Writer;
-
-/// A server that takes longer to stop is stuck.
-const STOP: Duration = Duration::from_secs(10);
 
 /// What a commit is to do.
 #[derive(Clone, Copy, Debug)]
@@ -125,7 +121,7 @@ pub(crate) fn parts(opened: Opened, sizes: Sizes, tasks: &Tasks) -> Server {
 pub(crate) struct Running {
     pub(crate) server: Server,
     addr: SocketAddr,
-    tasks: Tasks,
+    _tasks: Tasks,
 }
 
 impl Running {
@@ -135,21 +131,11 @@ impl Running {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let addr = listener.local_addr().unwrap();
         tasks.spawn("grpc", OnFailure::StopService, crate::serve_grpc(listener, server.clone()));
-        Self { server, addr, tasks }
+        Self { server, addr, _tasks: tasks }
     }
 
     pub(crate) async fn in_memory() -> Self {
         Self::start(memory::open(), Sizes::default()).await
-    }
-
-    /// Lets go of `clients`, drains, and waits until the store is closed.
-    pub(crate) async fn stop<T>(self, clients: T) {
-        let Self { server, tasks, .. } = self;
-        drop(clients);
-        server.draining.cancel();
-        drop(server);
-        tasks.stop_token().cancel();
-        tasks.finish(STOP).await.unwrap();
     }
 
     pub(crate) async fn streaming(&self) -> LogStreamingServiceClient<Channel> {

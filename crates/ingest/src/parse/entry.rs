@@ -160,3 +160,66 @@ fn parse_gap(gap: &Gap, first: Option<Sequence>) -> Result<Offer, Dropped> {
         _ => invalid("gap.last_sequence: must not be below the sequence"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits { max_line: 100 << 10 };
+
+    fn entry(sequence: i64, bytes: usize) -> LogEntry {
+        LogEntry { worker_id: "w".into(), message: "x".repeat(bytes), sequence, ..LogEntry::default() }
+    }
+
+    /// An item becomes a record, and one above the store's limit would be taken for damage when the
+    /// store is opened again: its lines, acknowledged before, would be gone.
+    #[test]
+    fn p4_p6_lines_that_come_together_become_items_of_a_limited_size() {
+        const LINES: i64 = 1000;
+        let mut items = Items::default();
+        for sequence in 1..=LINES {
+            items.push(entry(sequence, LIMITS.max_line), LIMITS, 0);
+        }
+        let (items, places) = items.finish();
+        let mut next = Sequence::new(1);
+        for item in &items {
+            let Offer::Lines(lines) = &item.offer else { panic!("{item:?}") };
+            assert!(lines.bytes() <= 512 << 10, "{} bytes", lines.bytes());
+            assert_eq!(item.first, Some(next));
+            next = next.plus(lines.len() as u64);
+        }
+        assert_eq!(next, Sequence::from_wire(LINES + 1).unwrap());
+        for (sequence, place) in (1..).zip(&places) {
+            let Place::Item(item, offset) = place else { panic!("{place:?}") };
+            assert_eq!(items[*item].first.unwrap().plus(*offset), Sequence::new(sequence));
+        }
+    }
+
+    #[test]
+    fn short_lines_that_follow_one_another_become_one_item() {
+        let mut items = Items::default();
+        for sequence in [1, 2, 3, 7, 8] {
+            items.push(entry(sequence, 10), LIMITS, 0);
+        }
+        let (items, _) = items.finish();
+        assert_eq!(items.iter().map(|item| item.first.unwrap().get()).collect::<Vec<_>>(), [1, 7]);
+    }
+
+    #[test]
+    fn p10_each_mistake_of_a_numbered_entry_leaves_a_gap_and_names_its_field() {
+        let gap = |last_sequence| Some(Gap { last_sequence, reason: String::new() });
+        let table = [
+            (LogEntry { timestamp: "yesterday".into(), ..entry(1, 1) }, "detail=timestamp:"),
+            (entry(1, LIMITS.max_line + 1), "detail=message:"),
+            (LogEntry { level: "x".repeat(LIMITS.max_line + 1), ..entry(1, 1) }, "message_too_large"),
+            (LogEntry { gap: gap(0), ..entry(1, 0) }, "detail=gap.last_sequence:"),
+        ];
+        for (entry, expected) in table {
+            let mut items = Items::default();
+            items.push(entry, LIMITS, 0);
+            let (items, _) = items.finish();
+            let [Item { offer: Offer::Unstorable(why), .. }] = &items[..] else { panic!("{items:?}") };
+            assert!(why.message().contains(expected), "{}", why.message());
+        }
+    }
+}

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming as Responses};
 
-use crate::store::{disk, memory};
+use crate::store::memory;
 use crate::testing::{self, Running, Sizes, Verdict};
 
 /// Messages that a test sends before it reads the answers.
@@ -384,31 +384,4 @@ async fn p5_a_tail_that_joins_at_any_moment_sees_each_line_once_in_order() {
         assert!(seen.eq(1..=LAST));
         assert!(pieces.last().is_some_and(|piece| piece.end.is_some()));
     }
-}
-
-/// Lines that arrive together are put together, and a block of the store has a limit: what is above it
-/// would be taken for damage when the store is opened again.
-#[tokio::test(flavor = "multi_thread")]
-async fn p4_many_large_lines_at_once_are_there_after_opening_again() {
-    const LINES: i64 = 60;
-    let dir = tempfile::tempdir().unwrap();
-    let open = || {
-        let mut high = 0;
-        let opened = disk::open(dir.path(), &mut |record| {
-            if let crate::worker::Change::Appended { block, .. } = &record.change {
-                high = block.last().get();
-            }
-        });
-        (opened.unwrap(), high)
-    };
-    let sizes = Sizes { queue: 256 << 20, ..Sizes::default() };
-    let running = Running::start(open().0, sizes).await;
-    let mut stream = Exchange::entries(&running).await;
-    let large = |sequence| LogEntry { message: "x".repeat(1 << 20), ..entry("w", sequence) };
-    stream.send((1..=LINES).map(large)).await;
-    let expected: Vec<_> = (1..=LINES).map(|sequence| format!("ack {sequence}")).collect();
-    assert_eq!(stream.answers(expected.len()).await, expected);
-    running.stop(stream).await;
-    let (opened, high) = open();
-    assert_eq!((high, opened.recovery.damaged, opened.recovery.torn_bytes), (60, 0, 0));
 }

@@ -19,7 +19,7 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use tracing::{error, warn};
 
-use super::segment::{self, FRAME_HEAD, HEADER};
+use super::segment::{FRAME_HEAD, HEADER, Seal};
 use super::{CommitError, LogReader, LogStore, Opened, Recovery, record};
 use crate::ids::WorkerId;
 use crate::line::{Block, Sequence};
@@ -48,6 +48,7 @@ struct Directory {
 /// One file. Its committed length is the writer's to know.
 struct Segment {
     number: u32,
+    seal: Seal,
     file: File,
     committed: std::sync::atomic::AtomicU64,
 }
@@ -181,10 +182,11 @@ impl Directory {
     fn create_segment(&self, number: u32, index: &Index) -> io::Result<Arc<Segment>> {
         let path = self.segment_path(number);
         let file = OpenOptions::new().create(true).truncate(true).read(true).write(true).open(path)?;
-        file.write_all_at(&HEADER, 0)?;
+        let seal = Seal::random();
+        file.write_all_at(&seal.header(), 0)?;
         file.sync_all()?;
         self.handle.sync_all()?;
-        let segment = Arc::new(Segment { number, file, committed: (HEADER.len() as u64).into() });
+        let segment = Arc::new(Segment { number, seal, file, committed: (HEADER as u64).into() });
         index.write().segments.push(Arc::clone(&segment));
         Ok(segment)
     }
@@ -203,14 +205,21 @@ fn recover(
     let context = || format!("cannot recover {}", path.display());
     let bytes = Bytes::from(std::fs::read(&path).with_context(context)?);
     let file = OpenOptions::new().read(true).write(true).open(&path).with_context(context)?;
-    if bytes.len() < HEADER.len() && is_last {
+    let seal = match Seal::of(&bytes) {
+        Some(seal) => seal,
         // The crash came before the header did: nothing was ever in it.
-        file.write_all_at(&HEADER, 0).with_context(context)?;
-    } else if bytes.get(..HEADER.len()) != Some(&HEADER) {
-        bail!("{} is no segment of this version of log-ingest", path.display());
-    }
-    let scan = segment::scan(&bytes, HEADER.len().min(bytes.len()));
-    let end = scan.end.max(HEADER.len()) as u64;
+        None if bytes.len() < HEADER && is_last => {
+            let seal = Seal::random();
+            file.write_all_at(&seal.header(), 0).with_context(context)?;
+            seal
+        }
+        None => bail!(
+            "{} is no segment of this version of log-ingest; choose another directory with --data-dir",
+            path.display()
+        ),
+    };
+    let scan = seal.scan(&bytes, HEADER.min(bytes.len()));
+    let end = scan.end.max(HEADER) as u64;
     let torn = (bytes.len() as u64).saturating_sub(end);
     if torn > 0 && is_last {
         warn!(segment = number, bytes = torn, "cut off a torn record at the end of the store");
@@ -227,7 +236,7 @@ fn recover(
     }
     recovery.damaged += damaged;
     file.sync_all().with_context(context)?;
-    index.write().segments.push(Arc::new(Segment { number, file, committed: end.into() }));
+    index.write().segments.push(Arc::new(Segment { number, seal, file, committed: end.into() }));
     for payload in scan.payloads {
         match record::decode(bytes.slice(payload.clone())) {
             Ok(record) => {
@@ -251,10 +260,11 @@ impl LogStore for DiskStore {
         }
         let start = self.segment.committed();
         let base = usize::try_from(start).expect("segments are smaller than 4 GiB");
+        let seal = self.segment.seal;
         self.buffer.clear();
         let mut payloads = Vec::with_capacity(records.len());
         for record in records {
-            let payload = segment::append_frame(&mut self.buffer, |out| record::encode(record, out));
+            let payload = seal.append_frame(&mut self.buffer, base, |out| record::encode(record, out));
             payloads.push(base + payload.start..base + payload.end);
         }
         if let Err(error) = self.segment.file.write_all_at(&self.buffer, start) {
@@ -336,12 +346,13 @@ impl LogReader for DiskReader {
 
 fn read_block(position: &Position, segment: &Segment) -> io::Result<Block> {
     let mut frame = vec![0; FRAME_HEAD + position.length as usize];
-    segment.file.read_exact_at(&mut frame, u64::from(position.offset) - FRAME_HEAD as u64)?;
+    let place = position.offset as usize - FRAME_HEAD;
+    segment.file.read_exact_at(&mut frame, place as u64)?;
     let damaged = |what: String| {
         let place = format!("segment {} at {}", segment.number, position.offset);
         io::Error::new(io::ErrorKind::InvalidData, format!("the store is damaged: {what} in {place}"))
     };
-    let payload = segment::frame_at(&frame, 0).ok_or_else(|| damaged("checksum".to_owned()))?;
+    let payload = segment.seal.frame_at(&frame, place, 0).ok_or_else(|| damaged("checksum".to_owned()))?;
     match record::decode(Bytes::from(frame).slice(payload)) {
         Ok(Record { change: Change::Appended { block, .. }, .. }) => Ok(block),
         Ok(_) => Err(damaged("another record".to_owned())),
@@ -350,78 +361,4 @@ fn read_block(position: &Position, segment: &Segment) -> io::Result<Block> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::record::tests::appended_lines;
-    use super::*;
-
-    fn open_and_collect(path: &Path) -> (Opened, Vec<Record>) {
-        let mut records = Vec::new();
-        let opened = open(path, &mut |record| records.push(record)).unwrap();
-        (opened, records)
-    }
-
-    fn group(from: u64, to: u64) -> Vec<Record> {
-        (from..=to).map(|n| appended_lines("w", n, &[&format!("line {n}")])).collect()
-    }
-
-    #[test]
-    fn p4_what_was_committed_is_there_after_opening_again() {
-        let dir = tempfile::tempdir().unwrap();
-        let (mut opened, _) = open_and_collect(dir.path());
-        opened.store.commit(&group(1, 3)).unwrap();
-        opened.store.commit(&group(4, 5)).unwrap();
-        drop(opened);
-        let (opened, records) = open_and_collect(dir.path());
-        assert_eq!(records, group(1, 5));
-        let worker = WorkerId::try_from("w").unwrap();
-        let blocks = opened.reader.read(&worker, Sequence::new(3), usize::MAX).unwrap();
-        assert_eq!(blocks.iter().map(|block| block.first.get()).collect::<Vec<_>>(), [3, 4, 5]);
-    }
-
-    #[test]
-    fn p4_a_tail_torn_at_any_byte_opens_with_all_that_was_committed_before() {
-        let dir = tempfile::tempdir().unwrap();
-        let (mut opened, _) = open_and_collect(dir.path());
-        opened.store.commit(&group(1, 2)).unwrap();
-        let committed = opened.store.size();
-        opened.store.commit(&group(3, 3)).unwrap();
-        let whole = opened.store.size();
-        drop(opened);
-        let segment = dir.path().join("0000000001.log");
-        let bytes = std::fs::read(&segment).unwrap();
-        for length in committed..whole {
-            std::fs::write(&segment, &bytes[..usize::try_from(length).unwrap()]).unwrap();
-            let (mut opened, records) = open_and_collect(dir.path());
-            assert_eq!(records, group(1, 2), "torn at {length}");
-            assert_eq!(opened.recovery.torn_bytes, length - committed);
-            opened.store.commit(&group(3, 3)).unwrap();
-            drop(opened);
-            assert_eq!(open_and_collect(dir.path()).1, group(1, 3), "written again after {length}");
-        }
-    }
-
-    #[test]
-    fn damage_before_the_end_is_reported_and_costs_no_other_record() {
-        let dir = tempfile::tempdir().unwrap();
-        let (mut opened, _) = open_and_collect(dir.path());
-        opened.store.commit(&group(1, 1)).unwrap();
-        let first = usize::try_from(opened.store.size()).unwrap();
-        opened.store.commit(&group(2, 3)).unwrap();
-        drop(opened);
-        let segment = dir.path().join("0000000001.log");
-        let mut bytes = std::fs::read(&segment).unwrap();
-        bytes[first + FRAME_HEAD + 3] ^= 0x40;
-        std::fs::write(&segment, bytes).unwrap();
-        let (opened, records) = open_and_collect(dir.path());
-        assert_eq!((opened.recovery.damaged, opened.recovery.torn_bytes), (1, 0));
-        assert_eq!(records, [group(1, 1), group(3, 3)].concat());
-    }
-
-    #[test]
-    fn a_second_process_is_refused_by_name() {
-        let dir = tempfile::tempdir().unwrap();
-        let _first = open_and_collect(dir.path());
-        let error = open(dir.path(), &mut |_| ()).err().unwrap();
-        assert!(format!("{error:#}").contains("in use by another log-ingest"), "{error:#}");
-    }
-}
+mod tests;
