@@ -6,6 +6,9 @@
 //! Redis cannot be reached, passes go on with the copy; what could not be written is decided again.
 //! Nothing is in flight between two passes, so each decides on what is so.
 
+mod hands;
+mod pause;
+
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -16,14 +19,15 @@ use futures::StreamExt;
 use jiff::Timestamp;
 use ottoscaler_kit::admin::Condition;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use self::hands::{Failure, Hands, Work};
+use self::pause::Pause;
 use crate::ids::{RecordId, WorkerId, WorkerIndex};
 use crate::metrics::{Metrics, kind};
 use crate::reconcile::{Action, Limits, reconcile, refused};
-use crate::record::{Record, Records, Slot, Store, Update, WorkerSpec, Written};
-use crate::runtime::{Created, Observation, Runtime, RuntimeError};
+use crate::record::{Record, Records, Slot, Store, Update, Written};
+use crate::runtime::{Observation, Runtime};
 use crate::status::State;
 
 /// A pass is made at least this often: time passes, and a missed wake must not matter.
@@ -31,10 +35,6 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// So many workers are made, stopped or removed at once.
 const CONCURRENT_ACTIONS: usize = 16;
-
-/// How long no worker is made after the runtime could not; doubled up to the limit each time.
-const CREATE_PAUSE: Duration = Duration::from_millis(100);
-const CREATE_PAUSE_LIMIT: Duration = Duration::from_secs(5);
 
 /// What intake tells the controller.
 #[derive(Clone, Debug)]
@@ -339,110 +339,4 @@ impl Next {
 enum Write {
     Worker(Box<Update>),
     ScaleDown(RecordId, Vec<(RecordId, WorkerIndex, Slot)>),
-}
-
-/// A change of workers.
-#[derive(Debug)]
-enum Work {
-    Create(Box<WorkerSpec>),
-    Stop(WorkerId),
-    Remove(WorkerId),
-}
-
-/// Work that was not done.
-#[derive(Debug)]
-struct Failure {
-    work: Work,
-    error: RuntimeError,
-}
-
-/// What works on the runtime while records are being written.
-struct Hands<R> {
-    runtime: Arc<R>,
-    metrics: Metrics,
-}
-
-impl<R: Runtime> Hands<R> {
-    async fn do_one(&self, work: Work) -> Option<Failure> {
-        let result = match &work {
-            Work::Create(spec) => self.create(spec).await,
-            Work::Stop(worker) => self.runtime.stop(worker).await,
-            Work::Remove(worker) => self.runtime.remove(worker).await,
-        };
-        let Err(error) = result else {
-            self.count(&work);
-            return None;
-        };
-        self.metrics.runtime_failures.get_or_create(&kind(error.kind().as_str())).inc();
-        tracing::warn!(error = %error, transient = error.is_transient(), "runtime failed");
-        Some(Failure { work, error })
-    }
-
-    fn count(&self, work: &Work) {
-        match work {
-            Work::Create(_) => {}
-            Work::Stop(_) => {
-                self.metrics.stops.inc();
-            }
-            Work::Remove(_) => {
-                self.metrics.removes.inc();
-            }
-        }
-    }
-
-    async fn create(&self, spec: &WorkerSpec) -> Result<(), RuntimeError> {
-        match self.runtime.create(spec).await? {
-            Created::New => {
-                self.metrics.creates.get_or_create(&kind("new")).inc();
-                self.metrics.event_to_create.observe(seconds_since(spec.identity.entry_id.unix_millis()));
-                tracing::info!(
-                    task_id = %spec.identity.task_id,
-                    worker_id = %spec.worker_id,
-                    "worker made"
-                );
-            }
-            Created::AlreadyThere => {
-                self.metrics.creates.get_or_create(&kind("already_there")).inc();
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Redis's clock and ours may differ; that is no negative time.
-fn seconds_since(unix_millis: u64) -> f64 {
-    let now = u64::try_from(Timestamp::now().as_millisecond()).unwrap_or_default();
-    Duration::from_millis(now.saturating_sub(unix_millis)).as_secs_f64()
-}
-
-/// No worker is made for a while after the runtime could not.
-#[derive(Debug, Default)]
-struct Pause {
-    length: Duration,
-    until: Option<Instant>,
-}
-
-impl Pause {
-    fn may_create(&self) -> bool {
-        self.until.is_none_or(|until| until <= Instant::now())
-    }
-
-    fn extend(&mut self) {
-        self.length = (self.length * 2).clamp(CREATE_PAUSE, CREATE_PAUSE_LIMIT);
-        self.until = Some(Instant::now() + self.length);
-    }
-
-    /// Not while it lasts: a pass that made nothing has shown nothing.
-    fn reset(&mut self) {
-        if self.may_create() {
-            *self = Self::default();
-        }
-    }
-
-    async fn over(&self) {
-        match self.until {
-            Some(until) if !self.may_create() => tokio::time::sleep_until(until).await,
-            Some(_) | None => std::future::pending().await,
-        }
-    }
 }
