@@ -142,7 +142,8 @@ async fn p2_a_worker_that_is_made_again_and_again_runs_its_command_once() {
 #[tokio::test]
 async fn p1_workers_outlive_their_scaler_and_the_next_one_adopts_them() {
     let machine = Machine::new(AGENT);
-    let spec = machine.worker("for try in $(seq 1500); do [ -e ../../../../gate ] && break; sleep 0.02; done; exit 3");
+    let spec = machine
+        .worker("for try in $(seq 1500); do [ -e ../../../../gate ] && break; sleep 0.02; done; exit 3");
     let first = machine.scaler();
     first.runtime.create(&spec).await.unwrap();
     first.running(&spec.worker_id).await;
@@ -203,7 +204,8 @@ async fn p2_a_worker_stopped_before_its_command_started_never_runs_it() {
 async fn an_agent_that_was_killed_has_vanished_and_is_not_made_again() {
     let machine = Machine::new(AGENT);
     let scaler = machine.scaler();
-    let spec = machine.worker("for try in $(seq 1500); do [ -e ../../../../gate ] && break; sleep 0.02; done");
+    let spec =
+        machine.worker("for try in $(seq 1500); do [ -e ../../../../gate ] && break; sleep 0.02; done");
     scaler.runtime.create(&spec).await.unwrap();
     scaler.running(&spec.worker_id).await;
     let started = scaler.runtime.dir(&spec.worker_id).started().unwrap().unwrap();
@@ -231,7 +233,8 @@ async fn an_agent_that_never_gets_to_its_command_is_given_up_after_a_few_tries()
 async fn only_what_has_ended_is_removed_and_that_as_a_whole() {
     let machine = Machine::new(AGENT);
     let scaler = machine.scaler();
-    let spec = machine.worker("for try in $(seq 1500); do [ -e ../../../../gate ] && break; sleep 0.02; done");
+    let spec =
+        machine.worker("for try in $(seq 1500); do [ -e ../../../../gate ] && break; sleep 0.02; done");
     scaler.runtime.create(&spec).await.unwrap();
     scaler.running(&spec.worker_id).await;
     assert!(scaler.runtime.remove(&spec.worker_id).await.unwrap_err().is_transient());
