@@ -9,12 +9,15 @@ const AGENTS: u64 = 8;
 const LINES: u64 = 125_000;
 const KILLS: usize = 12;
 
+/// Longer than the kills can take: 12 times at most 1.5 s, 0.3 s and a start.
+const SPREAD_MS: &str = "25000";
+
 fn start(ingest: &Ingest, number: u64) -> (String, Script, Child) {
     let worker = format!("tortured-{number}");
     let script = Script { seed: 1000 + number, lines: LINES };
     let mut command = agent::chatter(&ingest.url(), "torture", &worker, script);
     // Held back rather than dropped: a loss of any kind is a failure of this test.
-    command.args(["--spread-ms", "12000"]);
+    command.args(["--spread-ms", SPREAD_MS]);
     (worker, script, command.env("OTTO_WHEN_FULL", "block").spawn().unwrap())
 }
 
