@@ -159,3 +159,29 @@ async fn as_pid_1_the_agent_reaps_orphans_and_keeps_the_code() {
     .await;
     assert_eq!(zombies, "", "zombies were left");
 }
+
+/// SIGTERM to an agent whose own output is closed, and to one whose output nobody reads.
+#[tokio::test]
+async fn p8_p7_sigterm_keeps_the_code_whatever_became_of_the_agents_own_output() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, redirect) in [("closed", ">&- 2>&-"), ("unread", "")] {
+        let ready = dir.path().join(name);
+        let script = format!(
+            "trap 'exit 5' TERM; seq 100000; touch {}; while :; do sleep 0.05; done",
+            ready.display()
+        );
+        let run = run(&nowhere(), name, &["sh", "-c", &script]);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!(r#"exec "$0" "$@" {redirect}"#)]);
+        shell.arg(run.as_std().get_program()).args(run.as_std().get_args());
+        let mut child =
+            shell.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+        wait::until("the command is ready", Duration::from_secs(30), || async {
+            if ready.exists() { Ok(()) } else { Err("not yet".to_owned()) }
+        })
+        .await;
+        kill(Pid::from_raw(i32::try_from(child.id().unwrap()).unwrap()), Signal::SIGTERM).unwrap();
+        let status = tokio::time::timeout(Duration::from_mins(1), child.wait()).await.expect(name).unwrap();
+        assert_eq!(status.code(), Some(5), "{name}");
+    }
+}
