@@ -83,7 +83,7 @@ pub async fn run(config: Config) -> Result<()> {
     tasks.spawn(
         "admin",
         OnFailure::StopService,
-        admin::serve(admin, readiness, registry, admin_stop.clone()),
+        admin::serve(admin, readiness, registry, axum::Router::new(), admin_stop.clone()),
     );
 
     let catalog = Arc::new(Catalog::default());

@@ -74,18 +74,20 @@ struct Admin {
     registry: Arc<Registry>,
 }
 
-/// Serves the admin endpoints until `stop`.
+/// Serves the admin endpoints, and `more` of the service's own, until `stop`.
 pub async fn serve(
     listener: TcpListener,
     readiness: Readiness,
     registry: Registry,
+    more: Router,
     stop: CancellationToken,
 ) -> Result<()> {
     let router = Router::new()
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
-        .with_state(Admin { readiness, registry: Arc::new(registry) });
+        .with_state(Admin { readiness, registry: Arc::new(registry) })
+        .merge(more);
     axum::serve(listener, router)
         .with_graceful_shutdown(stop.cancelled_owned())
         .await
@@ -155,7 +157,7 @@ mod tests {
         let readiness = Readiness::default();
         let redis = readiness.condition("redis");
         let stop = CancellationToken::new();
-        let mut server = Box::pin(serve(listener, readiness, Registry::default(), stop.clone()));
+        let mut server = Box::pin(serve(listener, readiness, Registry::default(), Router::new(), stop.clone()));
 
         let check = async {
             redis.missing("connection refused");

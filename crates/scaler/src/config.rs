@@ -12,6 +12,7 @@ use ottoscaler_kit::time::parse_duration;
 use crate::controller::ControllerConfig;
 use crate::event::{CommandLine, EventPolicy, RunDefaults};
 use crate::intake::IntakeConfig;
+use crate::reconcile::Policy;
 use crate::record::StoreConfig;
 use crate::runtime::process::AgentConfig;
 use crate::secret::Secret;
@@ -124,6 +125,18 @@ pub struct WorkerArgs {
     /// What is left of an ended worker is kept for so long.
     #[arg(long, env = "OTTO_KEEP_ENDED", default_value = "1h", value_parser = parse_duration)]
     pub keep_ended: Duration,
+    /// What is left of so many ended workers is kept; the oldest go first.
+    #[arg(long, env = "OTTO_KEEP_ENDED_COUNT", default_value = "1000")]
+    pub keep_ended_count: usize,
+    /// How long a worker may take to get to its command where its event does not say.
+    #[arg(long, env = "OTTO_PENDING_TIMEOUT", default_value = "10min", value_parser = parse_duration)]
+    pub pending_timeout: Duration,
+    /// How long an image may fail to come before its worker fails.
+    #[arg(long, env = "OTTO_IMAGE_GRACE", default_value = "30s", value_parser = parse_duration)]
+    pub image_grace: Duration,
+    /// At most so many workers are made in a second; without this as fast as it goes.
+    #[arg(long, env = "OTTO_CREATE_RATE")]
+    pub create_rate: Option<NonZeroU32>,
 }
 
 /// The process runtime.
@@ -181,7 +194,16 @@ impl WorkerArgs {
 
     /// What the controller needs.
     pub fn controller(&self) -> ControllerConfig {
-        ControllerConfig { max_workers: self.max_workers, keep_ended: self.keep_ended }
+        let policy = Policy {
+            max_workers: self.max_workers,
+            keep_ended: self.keep_ended,
+            keep_ended_count: self.keep_ended_count,
+            pending_timeout: self.pending_timeout,
+            image_grace: self.image_grace,
+            grace_period: self.grace_period,
+            drain_timeout: self.drain_timeout,
+        };
+        ControllerConfig { policy, create_rate: self.create_rate }
     }
 
     /// How agents are started.

@@ -1,8 +1,11 @@
 //! The names of things: parsed once, then carried as types that cannot be confused or be invalid.
+//!
+//! Copies share the text: names go into every observation and every action.
 
 use std::fmt;
 use std::num::{NonZeroU32, ParseIntError};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use ottoscaler_kit::ident::{self, InvalidIdent};
 use serde::{Deserialize, Serialize};
@@ -13,7 +16,7 @@ macro_rules! ident_type {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// The name as text.
@@ -27,7 +30,7 @@ macro_rules! ident_type {
 
             fn try_from(name: String) -> Result<Self, InvalidIdent> {
                 ident::check(&name)?;
-                Ok(Self(name))
+                Ok(Self(name.into()))
             }
         }
 
@@ -41,7 +44,7 @@ macro_rules! ident_type {
 
         impl From<$name> for String {
             fn from(name: $name) -> Self {
-                name.0
+                name.as_str().to_owned()
             }
         }
 
@@ -172,6 +175,12 @@ impl Attempt {
     /// The attempt as a number.
     pub fn get(self) -> u32 {
         self.0.get()
+    }
+
+    /// The one after it.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
     }
 }
 

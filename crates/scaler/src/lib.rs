@@ -11,11 +11,15 @@
 pub mod config;
 pub mod controller;
 pub mod event;
+pub mod explain;
 pub mod grpc;
 pub mod ids;
 pub mod intake;
+pub mod leader;
+pub mod logs;
 pub mod metrics;
 pub mod name;
+pub mod operate;
 pub mod reconcile;
 pub mod record;
 pub mod redis_link;
@@ -31,21 +35,20 @@ use ottoscaler_kit::admin::{self, Readiness};
 use ottoscaler_kit::net::listen;
 use ottoscaler_kit::supervise::{OnFailure, Tasks};
 use prometheus_client::registry::Registry;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::config::{Command, Config, RuntimeKind};
-use crate::controller::Controller;
-use crate::intake::Intake;
+use crate::controller::Means;
+use crate::leader::{Election, Office, Role, Sole};
+use crate::logs::LogIngest;
 use crate::metrics::Metrics;
+use crate::operate::Operate;
 use crate::record::Store;
 use crate::redis_link::RedisLink;
+use crate::runtime::Runtime;
 use crate::runtime::process::ProcessRuntime;
 
-/// Records that wait for the controller; it takes all of them in before each pass. When they are this
-/// many, intake waits, and events wait in Redis. A record is a few KiB, so this is a few MiB.
-const RECORDED: usize = 1_024;
-
-/// Serves until a signal, or asks a running scaler how it is.
+/// Serves until a signal, or does what was asked for instead.
 pub async fn run(config: Config) -> Result<()> {
     match config.command {
         Some(Command::Healthcheck) => admin::healthcheck(config.listen.admin_addr).await,
@@ -56,45 +59,59 @@ pub async fn run(config: Config) -> Result<()> {
 async fn serve(config: Config) -> Result<()> {
     let tasks = Tasks::new();
     tasks.stop_on_signals()?;
+    match config.workers.runtime {
+        RuntimeKind::Process => {
+            let agent = config.workers.agent(agent_binary(config.process.agent_binary.clone())?);
+            let (runtime, watch) = ProcessRuntime::open(&config.process.state_dir, agent)?;
+            let stop = tasks.stop_token().clone();
+            tasks.spawn("watch", OnFailure::StopService, async move { watch.run(stop).await });
+            serve_workers(config, tasks, runtime, Sole).await
+        }
+    }
+}
+
+/// The same for every runtime.
+async fn serve_workers<R: Runtime, E: Election>(
+    config: Config,
+    tasks: Tasks,
+    runtime: R,
+    election: E,
+) -> Result<()> {
     let readiness = Readiness::default();
     let mut registry = Registry::default();
     let metrics = Metrics::register(&mut registry);
-
     let grpc = listen(config.listen.grpc_addr, "gRPC", "--grpc-addr (OTTO_GRPC_ADDR)").await?;
     let admin = listen(config.listen.admin_addr, "admin HTTP", "--admin-addr (OTTO_ADMIN_ADDR)").await?;
     let (grpc_addr, admin_addr) = (grpc.local_addr()?, admin.local_addr()?);
 
     let link = RedisLink::new(&config.redis.redis_url).context("--redis-url (REDIS_URL) is no Redis URL")?;
-    let store = Store::new(link.commands()?, config.redis.store());
-    let (runtime, watch) = match config.workers.runtime {
-        RuntimeKind::Process => {
-            let agent = config.workers.agent(agent_binary(config.process.agent_binary.clone())?);
-            ProcessRuntime::open(&config.process.state_dir, agent)?
-        }
-    };
-    let (recorded, records) = mpsc::channel(RECORDED);
-    let intake = Intake::new(
+    let ingest = LogIngest::new(&config.workers.ingest_url)
+        .context("--ingest-url (OTTO_INGEST_URL) is no URL of a log-ingest")?;
+    let (narrator, narration) = logs::narrator(ingest.clone(), metrics.narrations_dropped.clone());
+    let (role, role_seen) = watch::channel(Role::default());
+    let (questions, asked) = mpsc::channel(operate::QUESTIONS);
+    let office = Office {
+        means: Means {
+            runtime: Arc::new(runtime),
+            store: Store::new(link.commands()?, config.redis.store()),
+            ingest,
+            narrator,
+            metrics,
+            synced: readiness.condition("workers"),
+        },
         link,
-        store.clone(),
-        config.intake(),
-        recorded,
-        metrics.clone(),
-        readiness.condition("redis"),
-    );
-    let controller = Controller::new(
-        Arc::new(runtime),
-        store,
-        config.workers.controller(),
-        metrics,
-        readiness.condition("workers"),
-    );
+        intake: config.intake(),
+        controller: config.workers.controller(),
+        connected: readiness.condition("redis"),
+        role,
+    };
 
-    let stop = tasks.stop_token();
-    tasks.spawn("admin", OnFailure::StopService, admin::serve(admin, readiness, registry, stop.clone()));
+    let stop = tasks.stop_token().clone();
+    let routes = operate::routes(Operate { questions, role: role_seen });
+    tasks.spawn("admin", OnFailure::StopService, admin::serve(admin, readiness, registry, routes, stop.clone()));
     tasks.spawn("grpc", OnFailure::StopService, grpc::serve(grpc, stop.clone()));
-    tasks.spawn("watch", OnFailure::StopService, watch.run(stop.clone()));
-    tasks.spawn("controller", OnFailure::StopService, controller.run(records, stop.clone()));
-    tasks.spawn("intake", OnFailure::StopService, intake.run(stop.clone()));
+    tasks.spawn("narrator", OnFailure::StopService, narration.run(stop.clone()));
+    tasks.spawn("leader", OnFailure::StopService, office.run(election, asked, stop));
     tracing::info!(grpc = %grpc_addr, admin = %admin_addr, "ottoscaler listening");
     tasks.finish(config.listen.shutdown_timeout).await
 }

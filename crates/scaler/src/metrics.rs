@@ -45,6 +45,14 @@ pub struct Metrics {
     pub unreadable_records: Gauge,
     /// Writes to records that Redis no longer had.
     pub lost_records: Counter,
+    /// Times that this replica began to lead.
+    pub terms: Counter,
+    /// Records that Redis had lost, written again from their workers.
+    pub records_rebuilt: Counter,
+    /// Logs closed because their agents were gone.
+    pub logs_closed: Counter,
+    /// Lines about tasks that log-ingest did not take.
+    pub narrations_dropped: Counter,
     /// Workers made, by whether they were there before.
     pub creates: Family<Kind, Counter>,
     /// What the runtime could not do, by kind.
@@ -77,6 +85,10 @@ impl Metrics {
             groups_made_again: Counter::default(),
             unreadable_records: Gauge::default(),
             lost_records: Counter::default(),
+            terms: Counter::default(),
+            records_rebuilt: Counter::default(),
+            logs_closed: Counter::default(),
+            narrations_dropped: Counter::default(),
             creates: Family::default(),
             runtime_failures: Family::default(),
             stops: Counter::default(),
@@ -87,6 +99,7 @@ impl Metrics {
             event_to_create: Histogram::new(EVENT_TO_CREATE_SECONDS),
         };
         metrics.register_intake(registry);
+        metrics.register_logs(registry);
         metrics.register_workers(registry);
         metrics
     }
@@ -130,6 +143,26 @@ impl Metrics {
             "otto_scaler_lost_records",
             "Writes to records that Redis no longer had",
             self.lost_records.clone(),
+        );
+    }
+
+    fn register_logs(&self, registry: &mut Registry) {
+        let r = registry;
+        r.register("otto_scaler_terms", "Times that this replica began to lead", self.terms.clone());
+        r.register(
+            "otto_scaler_records_rebuilt",
+            "Records that Redis had lost, written again from their workers",
+            self.records_rebuilt.clone(),
+        );
+        r.register(
+            "otto_scaler_logs_closed",
+            "Logs closed because their agents were gone",
+            self.logs_closed.clone(),
+        );
+        r.register(
+            "otto_scaler_narrations_dropped",
+            "Lines about tasks that log-ingest did not take",
+            self.narrations_dropped.clone(),
         );
     }
 

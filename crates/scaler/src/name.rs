@@ -33,6 +33,11 @@ pub fn worker(task: &TaskId, record: &RecordId, index: WorkerIndex, attempt: Att
     WorkerId::try_from(name).expect("letters, digits and dashes, far below the limit")
 }
 
+/// The log of a request's own, where the scaler tells what became of its workers.
+pub fn events(task: &TaskId, record: &RecordId) -> String {
+    format!("{}-{record}-events", slug(task.as_str()))
+}
+
 fn record_id(text: String) -> RecordId {
     RecordId::try_from(text).expect("hexadecimal digits")
 }

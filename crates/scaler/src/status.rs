@@ -68,6 +68,14 @@ impl State {
         Self::Lost,
     ];
 
+    /// Whether nothing more happens to a worker in this state.
+    pub fn is_end(self) -> bool {
+        match self {
+            Self::Queued | Self::Pending | Self::Running => false,
+            Self::Succeeded | Self::Failed | Self::Cancelled | Self::Lost => true,
+        }
+    }
+
     /// The state as notifications and metrics say it.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -9,13 +9,13 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use ottoscaler::controller::Intake as Message;
+use ottoscaler::controller::{Ended, Intake as Message};
 use ottoscaler::event::{Event, EventPolicy, RawEntry, RunDefaults};
 use ottoscaler::ids::Attempt;
 use ottoscaler::intake::{Intake, IntakeConfig};
 use ottoscaler::metrics::Metrics;
 use ottoscaler::record::{
-    DeadLetter, Outcome, Progress, Record, Recorded, Slot, Store, StoreConfig, TaskRecord, Update, Verdict,
+    DeadLetter, Log, Outcome, Progress, Record, Recorded, Slot, Store, Stop, StoreConfig, TaskRecord, Update, Verdict,
     Written,
 };
 use ottoscaler::redis_link::RedisLink;
@@ -116,7 +116,7 @@ async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
 struct Running {
     told: mpsc::Receiver<Message>,
     readiness: Readiness,
-    _tasks: JoinSet<anyhow::Result<()>>,
+    _tasks: JoinSet<anyhow::Result<Ended>>,
 }
 
 impl Running {
@@ -187,7 +187,7 @@ fn ended(record: &TaskRecord, index: u32) -> Update {
         reason: String::new(),
         started_at: None,
         ended_at: Timestamp::now(),
-        log_complete: true,
+        log: Log::Complete,
     };
     let progress = Progress::Ended(outcome);
     let notification = Notification {
@@ -199,8 +199,8 @@ fn ended(record: &TaskRecord, index: u32) -> Update {
         reason: String::new(),
         at: Timestamp::now(),
     };
-    let slot = Slot { attempt: Attempt::FIRST, progress, cancel: false };
-    Update { record: record.id().clone(), index, slot, notification }
+    let slot = Slot { progress, ..Slot::default() };
+    Update { record: record.id().clone(), index, slot, notifications: vec![notification] }
 }
 
 #[tokio::test]
@@ -389,12 +389,12 @@ async fn a_scale_down_is_applied_once_with_the_workers_that_it_chose() {
     assert_eq!(store.load().await.unwrap().records.len(), 2);
 
     let index = "1".parse().unwrap();
-    let cancelled = [(task.id().clone(), index, Slot { cancel: true, ..Slot::default() })];
+    let cancelled = [(task.id().clone(), index, Slot { stop: Some(Stop::Cancelled), ..Slot::default() })];
     assert_eq!(store.apply_scale_down(down.id(), &cancelled).await.unwrap(), Written::Done);
     assert_eq!(store.apply_scale_down(down.id(), &[]).await.unwrap(), Written::Nothing);
     let loaded = store.load().await.unwrap().records;
     let [Record::Task(task)] = loaded.as_slice() else { panic!("{loaded:?}") };
-    assert!(task.slot(index).cancel && !task.slot("0".parse().unwrap()).cancel);
+    assert!(task.slot(index).stop.is_some() && task.slot("0".parse().unwrap()).stop.is_none());
 }
 
 /// Redis rolls no script back: whatever command of it fails, the event must still be there.

@@ -1,70 +1,133 @@
-//! What works on the runtime for a pass: makes, stops and removes workers, and counts and says what it
-//! could not do.
+//! What the controller has others do: each piece of work runs by itself, and what became of it comes
+//! back. Nothing here decides anything.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::ids::WorkerId;
+use crate::ids::{RecordId, TaskId, WorkerId};
+use crate::logs::{Closing, LogAnswer, LogIngest};
 use crate::metrics::{Metrics, kind};
-use crate::record::WorkerSpec;
-use crate::runtime::{Created, Runtime, RuntimeError};
+use crate::reconcile::rebuild;
+use crate::record::{Record, Store, TaskRecord, WorkerSpec, Written};
+use crate::runtime::{Created, Observation, Runtime, RuntimeError};
 
-/// A change of workers.
+/// A piece of work.
 #[derive(Debug)]
 pub(super) enum Work {
     Create(Box<WorkerSpec>),
     Stop(WorkerId),
     Remove(WorkerId),
+    AskLogs(TaskId, Vec<WorkerId>),
+    CloseLog(Box<Closing>),
+    /// With all workers that are there.
+    Adopt(WorkerId, RecordId, Arc<Observation>),
 }
 
-/// Work that was not done.
+/// What became of it.
 #[derive(Debug)]
-pub(super) struct Failure {
-    pub(super) work: Work,
-    pub(super) error: RuntimeError,
+pub(super) enum Done {
+    /// A worker was made, stopped or removed.
+    Worker(WorkerId),
+    Created(WorkerId),
+    NotCreated(Box<WorkerSpec>, RuntimeError),
+    NotDone(WorkerId),
+    Logs(BTreeMap<WorkerId, LogAnswer>),
+    Adopted(WorkerId, RecordId, Adopted),
 }
 
-/// What works on the runtime while records are being written.
+/// Whose record a worker turned out to be of.
+#[derive(Debug)]
+pub(super) enum Adopted {
+    /// This one's, which is in Redis.
+    Record(Box<TaskRecord>),
+    /// It was lost, and written again.
+    Rebuilt(Box<TaskRecord>),
+    /// Nobody's: it does not say what it was made for.
+    Nobody,
+    /// Redis or the runtime could not say.
+    Unknown(String),
+}
+
+/// Everything that work needs; cheap to clone.
+#[derive(Debug)]
 pub(super) struct Hands<R> {
     pub(super) runtime: Arc<R>,
+    pub(super) store: Store,
+    pub(super) ingest: LogIngest,
     pub(super) metrics: Metrics,
 }
 
-impl<R: Runtime> Hands<R> {
-    pub(super) async fn do_one(&self, work: Work) -> Option<Failure> {
-        let result = match &work {
-            Work::Create(spec) => self.create(spec).await,
-            Work::Stop(worker) => self.runtime.stop(worker).await,
-            Work::Remove(worker) => self.runtime.remove(worker).await,
-        };
-        let Err(error) = result else {
-            self.count(&work);
-            return None;
-        };
-        self.metrics.runtime_failures.get_or_create(&kind(error.kind().as_str())).inc();
-        tracing::warn!(error = %error, transient = error.is_transient(), "runtime failed");
-        Some(Failure { work, error })
+impl<R> Clone for Hands<R> {
+    fn clone(&self) -> Self {
+        Self {
+            runtime: Arc::clone(&self.runtime),
+            store: self.store.clone(),
+            ingest: self.ingest.clone(),
+            metrics: self.metrics.clone(),
+        }
     }
+}
 
-    fn count(&self, work: &Work) {
+impl<R: Runtime> Hands<R> {
+    pub(super) async fn work(self, work: Work) -> Done {
         match work {
-            Work::Create(_) => {}
-            Work::Stop(_) => {
-                self.metrics.stops.inc();
+            Work::Create(spec) => match self.create(&spec).await {
+                Ok(()) => Done::Created(spec.worker_id),
+                Err(error) => Done::NotCreated(spec, self.failed(error)),
+            },
+            Work::Stop(worker) => match self.runtime.stop(&worker).await {
+                Ok(()) => {
+                    self.metrics.stops.inc();
+                    Done::Worker(worker)
+                }
+                Err(error) => {
+                    self.failed(error);
+                    Done::NotDone(worker)
+                }
+            },
+            Work::Remove(worker) => match self.runtime.remove(&worker).await {
+                Ok(()) => {
+                    self.metrics.removes.inc();
+                    Done::Worker(worker)
+                }
+                Err(error) => {
+                    self.failed(error);
+                    Done::NotDone(worker)
+                }
+            },
+            Work::AskLogs(task, workers) => Done::Logs(self.ingest.ask(&task, &workers).await),
+            Work::CloseLog(closing) => {
+                let answer = self.ingest.close(&closing).await;
+                if answer.status.is_ok() {
+                    self.metrics.logs_closed.inc();
+                }
+                Done::Logs(BTreeMap::from([(closing.worker, answer)]))
             }
-            Work::Remove(_) => {
-                self.metrics.removes.inc();
+            Work::Adopt(worker, record, observation) => {
+                let adopted = self.adopt(&worker, &record, &observation).await;
+                let adopted = adopted.unwrap_or_else(|error| Adopted::Unknown(error.to_string()));
+                Done::Adopted(worker, record, adopted)
             }
         }
     }
 
+    fn failed(&self, error: RuntimeError) -> RuntimeError {
+        self.metrics.runtime_failures.get_or_create(&kind(error.kind().as_str())).inc();
+        tracing::warn!(error = %error, transient = error.is_transient(), "runtime failed");
+        error
+    }
+
     async fn create(&self, spec: &WorkerSpec) -> Result<(), RuntimeError> {
+        // Before the call, since this is what the scaler answers for; the call is the runtime's time.
+        if spec.identity.attempt == crate::ids::Attempt::FIRST {
+            self.metrics.event_to_create.observe(seconds_since(spec.identity.entry_id.unix_millis()));
+        }
         match self.runtime.create(spec).await? {
             Created::New => {
                 self.metrics.creates.get_or_create(&kind("new")).inc();
-                self.metrics.event_to_create.observe(seconds_since(spec.identity.entry_id.unix_millis()));
                 tracing::info!(
                     task_id = %spec.identity.task_id,
                     worker_id = %spec.worker_id,
@@ -76,6 +139,35 @@ impl<R: Runtime> Hands<R> {
             }
         }
         Ok(())
+    }
+
+    /// Reads the record of a worker, or writes it again from what the worker carries with it.
+    async fn adopt(
+        &self,
+        worker: &WorkerId,
+        record: &RecordId,
+        observation: &Observation,
+    ) -> anyhow::Result<Adopted> {
+        if let Some(task) = self.fetch(record).await? {
+            return Ok(Adopted::Record(task));
+        }
+        let Some(spec) = self.runtime.spec(worker).await? else { return Ok(Adopted::Nobody) };
+        let (task, told) = rebuild(&spec, observation, Timestamp::now());
+        if task.id() != record {
+            return Ok(Adopted::Nobody);
+        }
+        if self.store.rebuild(&task, &told).await? == Written::Done {
+            return Ok(Adopted::Rebuilt(Box::new(task)));
+        }
+        Ok(self.fetch(record).await?.map_or(Adopted::Nobody, Adopted::Record))
+    }
+
+    async fn fetch(&self, record: &RecordId) -> anyhow::Result<Option<Box<TaskRecord>>> {
+        match self.store.fetch(record).await? {
+            Some(Ok(Record::Task(task))) => Ok(Some(task)),
+            Some(Ok(Record::ScaleDown(_))) | None => Ok(None),
+            Some(Err(error)) => Err(error.context(format!("record {record} cannot be read"))),
+        }
     }
 }
 

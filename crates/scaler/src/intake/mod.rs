@@ -22,10 +22,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::stream::Consumer;
-use crate::controller::Intake as Message;
+use crate::controller::{Ended, Intake as Message};
 use crate::event::{Event, EventPolicy, RawEntry};
 use crate::metrics::{Metrics, kind};
-use crate::record::{DeadLetter, Record, Recorded, Store, Written};
+use crate::record::{DeadLetter, Record, Recorded, Store, Written, is_fenced};
 use crate::redis_link::RedisLink;
 
 /// A read waits so long for entries; stopping does not wait for it.
@@ -87,8 +87,8 @@ impl Intake {
         Self { link, store, consumer, config, controller, metrics, connected }
     }
 
-    /// Reads until `stop`; what it is handling then stays pending. Redis being away ends nothing.
-    pub async fn run(self, stop: CancellationToken) -> Result<()> {
+    /// Reads until `stop`, or until another leader has written; what it is handling then stays pending. Redis being away ends nothing.
+    pub async fn run(self, stop: CancellationToken) -> Result<Ended> {
         let pauses = ExponentialBuilder::new()
             .with_jitter()
             .with_min_delay(RECONNECT_MIN)
@@ -97,12 +97,15 @@ impl Intake {
         // Dropping a read or a script midway is safe: what was not acknowledged is claimed again.
         while let Some(Err(error)) = stop.run_until_cancelled(self.session(&mut backoff, pauses)).await {
             self.metrics.redis_disconnects.inc();
+            if is_fenced(&error) {
+                return Ok(Ended::Fenced);
+            }
             self.connected.missing(format!("{}: {error}", self.link.address()));
             let pause = backoff.next().unwrap_or(RECONNECT_MAX);
             tracing::warn!(redis = self.link.address(), error = %error, ?pause, "redis is away; trying again");
             stop.run_until_cancelled(tokio::time::sleep(pause)).await;
         }
-        Ok(())
+        Ok(Ended::Stopped)
     }
 
     /// Connects and works until the connection fails.
@@ -231,7 +234,7 @@ fn is_of_the_entry(error: &RedisError) -> bool {
     use redis::{ErrorKind, ServerErrorKind};
     match error.kind() {
         ErrorKind::Server(ServerErrorKind::ResponseError) | ErrorKind::Extension => {
-            !matches!(error.code(), Some("NOGROUP" | "OOM" | "MISCONF" | "NOAUTH" | "NOREPLICAS"))
+            !matches!(error.code(), Some("FENCED" | "NOGROUP" | "OOM" | "MISCONF" | "NOAUTH" | "NOREPLICAS"))
         }
         _ => false,
     }

@@ -1,22 +1,32 @@
 //! From records and observed workers to actions: PURE, level-triggered, the core of the scaler.
 //!
 //! `reconcile` is given all that is known and says all that is to be done now. It keeps nothing: the
-//! capacity in use is what is observed plus what this very pass creates (P3). Its actions are
-//! idempotent and their results come back as observations, so whatever fails is decided again.
+//! capacity in use is what is observed, what is being made and what this very pass makes (P3). Its
+//! actions are idempotent and their results come back as observations, so whatever fails is decided
+//! again.
 
+mod admission;
+mod log;
 mod scale_down;
+mod transition;
 mod worker;
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use self::admission::Waiting;
+use self::log::LogStep;
+pub use self::admission::in_use;
+pub use self::transition::{rebuild, refused};
 use self::worker::Step;
-use crate::ids::{Attempt, EntryId, RecordId, WorkerId, WorkerIndex};
-use crate::record::{Outcome, Progress, Records, Slot, TaskRecord, Update, Verdict, WorkerSpec};
-use crate::runtime::{Observation, Observed, Phase};
-use crate::status::{Class, Notification};
+pub use self::worker::queued_at;
+use crate::ids::{RecordId, TaskId, WorkerId, WorkerIndex};
+use crate::logs::{Closing, LogAnswer};
+use crate::record::{Log, Records, Slot, TaskRecord, Update, WorkerSpec};
+use crate::runtime::{Observation, Observed};
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,147 +44,245 @@ pub enum Action {
         /// The slots as they are to be.
         cancelled: Vec<(RecordId, WorkerIndex, Slot)>,
     },
+    /// Find out whose record this worker is of: it is none that is known.
+    Adopt {
+        /// The worker.
+        worker: WorkerId,
+        /// Its record.
+        record: RecordId,
+    },
+    /// Ask log-ingest about the logs of ended workers of a task.
+    AskLogs {
+        /// The task.
+        task: TaskId,
+        /// The workers.
+        workers: Vec<WorkerId>,
+    },
+    /// Have log-ingest close the log of a worker that left it open, and say why in it.
+    CloseLog(Box<Closing>),
     /// Remove what is left of a worker.
     Remove(WorkerId),
 }
 
-/// What limits a pass.
+/// What the operator decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct Policy {
     /// So many workers may be there at once.
     pub max_workers: NonZeroUsize,
-    /// Workers may be made now; not so for a while after the runtime could not.
-    pub may_create: bool,
-    /// What is left of an ended worker stays for so long.
+    /// What is left of an ended worker stays for so long,
     pub keep_ended: Duration,
+    /// and of so many of them.
+    pub keep_ended_count: usize,
+    /// How long a worker may take to get to its command, where its event does not say.
+    pub pending_timeout: Duration,
+    /// How long an image may fail to come.
+    pub image_grace: Duration,
+    /// Between SIGTERM and SIGKILL for a command.
+    pub grace_period: Duration,
+    /// How long an ended worker's log may stay incomplete.
+    pub drain_timeout: Duration,
+}
+
+/// What is being done about a worker, and not yet seen to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Busy {
+    /// It is being made.
+    Creating,
+    /// Anything else.
+    Otherwise,
+}
+
+/// All that is known.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// What was asked for, and what became of it.
+    pub records: &'a Records,
+    /// The workers that are there.
+    pub observation: &'a Observation,
+    /// What log-ingest last said of ended workers.
+    pub logs: &'a BTreeMap<WorkerId, LogAnswer>,
+    /// What is being done just now.
+    pub busy: &'a BTreeMap<WorkerId, Busy>,
+    /// So many workers may be made now: the API server's pace, and quotas.
+    pub may_create: usize,
+    /// The time.
+    pub now: Timestamp,
 }
 
 /// Says what is to be done now.
-pub fn reconcile(
-    records: &Records,
-    observation: &Observation,
-    limits: Limits,
-    now: Timestamp,
-) -> Vec<Action> {
-    let mut actions = Vec::new();
-    let mut waiting = Vec::new();
-    for down in records.scale_downs() {
-        let cancelled = scale_down::choose(down.spec(), records, observation);
-        actions.push(Action::ApplyScaleDown { down: down.id().clone(), cancelled });
+pub fn reconcile(known: &Known<'_>, policy: &Policy) -> Vec<Action> {
+    let mut pass = Pass { known, policy, actions: Vec::new(), waiting: Vec::new(), asks: BTreeMap::new() };
+    for down in known.records.scale_downs() {
+        let cancelled = scale_down::choose(down.spec(), known.records, known.observation);
+        pass.actions.push(Action::ApplyScaleDown { down: down.id().clone(), cancelled });
     }
     // Whoever is about to be cancelled must not be made in the same pass.
-    let admits = limits.may_create && actions.is_empty();
-    for task in records.tasks() {
+    let admits = pass.actions.is_empty();
+    for task in known.records.tasks() {
+        for (index, slot) in task.workers() {
+            pass.step(task, index, slot);
+        }
+    }
+    pass.look_at_workers();
+    if admits {
+        let created = admission::admit(std::mem::take(&mut pass.waiting), known, policy.max_workers);
+        pass.actions.extend(created.map(|spec| Action::Create(Box::new(spec))));
+    }
+    let asks = std::mem::take(&mut pass.asks);
+    pass.actions.extend(asks.into_iter().map(|(task, workers)| Action::AskLogs { task, workers }));
+    pass.actions
+}
+
+/// The workers that wait for capacity, in the order in which they will get it.
+pub fn queue(known: &Known<'_>) -> Vec<(RecordId, WorkerIndex)> {
+    let mut waiting = Vec::new();
+    for task in known.records.tasks() {
         for (index, slot) in task.workers().filter(|(_, slot)| !slot.is_ended()) {
-            let worker_id = task.worker_id(index, slot.attempt);
-            match worker::step(&slot, observation.get(&worker_id), now) {
-                Step::Wait => {}
-                Step::Admit => waiting.push(Waiting::new(task, index, slot.attempt)),
-                Step::Record(progress) => actions.push(record(task, index, &slot, progress, now)),
-                Step::Stop => actions.push(Action::Stop(worker_id)),
+            if admission::waits(task, index, slot, known) {
+                waiting.push(Waiting::new(task, index, slot.attempt));
             }
         }
     }
-    if admits {
-        actions.extend(admit(waiting, observation, limits.max_workers));
+    admission::order(waiting, known).map(|waiting| (waiting.task.id().clone(), waiting.index)).collect()
+}
+
+struct Pass<'a> {
+    known: &'a Known<'a>,
+    policy: &'a Policy,
+    actions: Vec<Action>,
+    waiting: Vec<Waiting<'a>>,
+    asks: BTreeMap<TaskId, Vec<WorkerId>>,
+}
+
+impl<'a> Pass<'a> {
+    fn step(&mut self, task: &'a TaskRecord, index: WorkerIndex, slot: &Slot) {
+        if !slot.is_settled() {
+            for (attempt, outcome) in slot.outcomes().filter(|(_, outcome)| outcome.log == Log::Open) {
+                let worker = task.worker_id(index, attempt);
+                match log::step(outcome, self.known.logs.get(&worker), self.policy, self.known.now) {
+                    LogStep::Wait => {}
+                    LogStep::Ask if self.is_busy(&worker) => {}
+                    LogStep::Ask => self.asks.entry(task.spec().task_id.clone()).or_default().push(worker),
+                    LogStep::Close if self.is_busy(&worker) => {}
+                    LogStep::Close => {
+                        let closing = Closing::new(task, worker, outcome);
+                        self.actions.push(Action::CloseLog(Box::new(closing)));
+                    }
+                    LogStep::Settle(log) => {
+                        let update = transition::log_settled(task, index, slot, attempt, log);
+                        self.actions.push(Action::Record(Box::new(update)));
+                        // The next one starts from this one's slot.
+                        return;
+                    }
+                }
+            }
+        }
+        if slot.is_ended() {
+            return;
+        }
+        let worker_id = task.worker_id(index, slot.attempt);
+        let observed = self.known.observation.get(&worker_id);
+        let busy = self.known.busy.get(&worker_id);
+        if busy == Some(&Busy::Creating) && observed.is_none() {
+            return;
+        }
+        match worker::step(task.spec(), slot, observed, self.policy, self.known.now) {
+            Step::Wait => {}
+            Step::Admit if busy.is_some() => {}
+            Step::Admit => self.waiting.push(Waiting::new(task, index, slot.attempt)),
+            Step::Advance(progress) => self.record(transition::advance(task, index, slot, progress, self.known.now)),
+            Step::Mark(stop) => self.record(transition::mark(task, index, slot, stop)),
+            Step::End(outcome) => self.record(transition::end(task, index, slot, outcome, self.known.now)),
+            Step::Stop if busy.is_some() => {}
+            Step::Stop => self.actions.push(Action::Stop(worker_id)),
+        }
     }
-    actions.extend(removals(records, observation, limits.keep_ended, now));
-    actions
-}
 
-/// The outcome of a worker that its runtime will never make.
-pub fn refused(spec: &WorkerSpec, records: &Records, reason: String, now: Timestamp) -> Option<Update> {
-    let record = crate::name::task_record(&spec.identity.task_id, &spec.identity.request_id);
-    let task = records.task(&record)?;
-    let outcome = Outcome {
-        verdict: Verdict::Failed(Class::Policy),
-        exit_code: None,
-        reason,
-        started_at: None,
-        ended_at: now,
-        log_complete: false,
-    };
-    let slot = task.slot(spec.identity.index);
-    Some(update(task, spec.identity.index, &slot, Progress::Ended(outcome), now))
-}
+    fn record(&mut self, update: Update) {
+        self.actions.push(Action::Record(Box::new(update)));
+    }
 
-/// A worker that waits for capacity, and its place in the queue.
-struct Waiting<'a> {
-    place: (EntryId, WorkerIndex),
-    task: &'a TaskRecord,
-    attempt: Attempt,
-}
+    fn is_busy(&self, worker: &WorkerId) -> bool {
+        self.known.busy.contains_key(worker)
+    }
 
-impl<'a> Waiting<'a> {
-    fn new(task: &'a TaskRecord, index: WorkerIndex, attempt: Attempt) -> Self {
-        Self { place: (task.spec().entry_id, index), task, attempt }
+    /// From the other side: workers without a record, workers that should not be, and what is left of
+    /// workers of which everything is on record.
+    fn look_at_workers(&mut self) {
+        let mut removable = Vec::new();
+        for (worker, observed) in self.known.observation {
+            if self.is_busy(worker) {
+                continue;
+            }
+            let Some(task) = self.known.records.task(&observed.record) else {
+                let (worker, record) = (worker.clone(), observed.record.clone());
+                self.actions.push(Action::Adopt { worker, record });
+                continue;
+            };
+            match Place::of(task, observed) {
+                Place::Current => {}
+                Place::Stray if observed.phase.takes_capacity() && !observed.stopping => {
+                    self.actions.push(Action::Stop(worker.clone()));
+                }
+                Place::Stray | Place::Settled => {
+                    if let Some(ended_at) = observed.phase.ended_at() {
+                        removable.push((ended_at, worker));
+                    }
+                }
+                Place::Unsettled => {}
+            }
+        }
+        self.remove(removable);
+    }
+
+    /// Those that were kept long enough, and the oldest of too many.
+    fn remove(&mut self, mut ended: Vec<(Timestamp, &WorkerId)>) {
+        ended.sort_unstable();
+        let surplus = ended.len().saturating_sub(self.policy.keep_ended_count);
+        let keep = signed(self.policy.keep_ended);
+        let is_due = |at: Timestamp| self.known.now.duration_since(at) >= keep;
+        let due = ended.iter().enumerate().filter(|(place, (at, _))| *place < surplus || is_due(*at));
+        self.actions.extend(due.map(|(_, (_, worker))| Action::Remove((*worker).clone())));
     }
 }
 
-/// Makes those first in the queue, as many as there is capacity for (P3).
-fn admit(mut waiting: Vec<Waiting<'_>>, observation: &Observation, max: NonZeroUsize) -> Vec<Action> {
-    let in_use = observation.values().filter(|observed| observed.phase.takes_capacity()).count();
-    waiting.sort_by_key(|waiting| waiting.place);
-    let create = |waiting: Waiting<'_>| {
-        Action::Create(Box::new(waiting.task.worker_spec(waiting.place.1, waiting.attempt)))
-    };
-    waiting.into_iter().take(max.get().saturating_sub(in_use)).map(create).collect()
+/// What a worker that is there is to its record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// The attempt that the record is about.
+    Current,
+    /// One whose end is on record, and its log is not settled.
+    Unsettled,
+    /// One whose end is on record, and all is known of it.
+    Settled,
+    /// One that should not be: its end is on record and it lives, or it was never asked for.
+    Stray,
 }
 
-fn record(task: &TaskRecord, index: WorkerIndex, slot: &Slot, progress: Progress, now: Timestamp) -> Action {
-    Action::Record(Box::new(update(task, index, slot, progress, now)))
-}
-
-fn update(task: &TaskRecord, index: WorkerIndex, slot: &Slot, progress: Progress, now: Timestamp) -> Update {
-    let outcome = match &progress {
-        Progress::Ended(outcome) => Some(outcome),
-        Progress::Queued | Progress::Pending | Progress::Running => None,
-    };
-    let notification = Notification {
-        task_id: task.spec().task_id.clone(),
-        worker_id: task.worker_id(index, slot.attempt),
-        state: progress.state(),
-        class: outcome.and_then(|outcome| outcome.verdict.class()),
-        exit_code: outcome.and_then(|outcome| outcome.exit_code),
-        reason: outcome.map(|outcome| outcome.reason.clone()).unwrap_or_default(),
-        at: now,
-    };
-    Update {
-        record: task.id().clone(),
-        index,
-        slot: Slot { attempt: slot.attempt, progress, cancel: slot.cancel },
-        notification,
+impl Place {
+    fn of(task: &TaskRecord, observed: &Observed) -> Self {
+        let identity = &observed.identity;
+        if identity.index.get() >= task.spec().count.get() {
+            return Self::Stray;
+        }
+        let slot = task.slot(identity.index);
+        match slot.outcome_of(identity.attempt) {
+            None if identity.attempt == slot.attempt => Self::Current,
+            None => Self::Stray,
+            Some(_) if observed.phase.takes_capacity() => Self::Stray,
+            Some(outcome) if outcome.log.is_settled() => Self::Settled,
+            Some(_) => Self::Unsettled,
+        }
     }
 }
 
-/// What is left of workers whose end is on record, or whose record is finished and gone.
-fn removals<'a>(
-    records: &'a Records,
-    observation: &'a Observation,
-    keep: Duration,
-    now: Timestamp,
-) -> impl Iterator<Item = Action> + 'a {
-    let keep = SignedDuration::try_from(keep).unwrap_or(SignedDuration::MAX);
-    let is_due = move |(_, observed): &(&WorkerId, &Observed)| {
-        let ended_at = match &observed.phase {
-            Phase::Ended(exit) => exit.ended_at,
-            Phase::Vanished { noticed_at, .. } => *noticed_at,
-            Phase::Unstarted | Phase::Pending | Phase::Running { .. } => return false,
-        };
-        now.duration_since(ended_at) >= keep
-    };
-    observation
-        .iter()
-        .filter(is_due)
-        .filter(|(_, observed)| is_on_record(records, observed))
-        .map(|(worker, _)| Action::Remove(worker.clone()))
+fn signed(duration: Duration) -> SignedDuration {
+    SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
 }
 
-/// Whether everything that its runtime knows of an ended worker is on record.
-fn is_on_record(records: &Records, observed: &Observed) -> bool {
-    let identity = &observed.identity;
-    let record = crate::name::task_record(&identity.task_id, &identity.request_id);
-    records.task(&record).is_none_or(|task| task.slot(identity.index).is_ended())
+/// Whether so much time has passed since then.
+fn passed(since: Timestamp, duration: Duration, now: Timestamp) -> bool {
+    now.duration_since(since) >= signed(duration)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use crate::event::{ScaleDown, ScaleUp, Selector};
 use crate::ids::{EntryId, RecordId, WorkerIndex};
-use crate::record::{Records, Slot};
+use crate::record::{Records, Slot, Stop};
 use crate::runtime::{Observation, Phase};
 
 /// How hard it is to lose a worker, least first.
@@ -44,13 +44,13 @@ fn candidates(down: &ScaleDown, records: &Records, observation: &Observation) ->
     let mut candidates = Vec::new();
     let meant = |spec: &ScaleUp| spec.entry_id < down.entry_id && selects(&down.selector, spec);
     for task in records.tasks().filter(|task| meant(task.spec())) {
-        for (index, slot) in task.workers().filter(|(_, slot)| !slot.is_ended() && !slot.cancel) {
+        for (index, slot) in task.workers().filter(|(_, slot)| !slot.is_ended() && slot.stop.is_none()) {
             let observed = observation.get(&task.worker_id(index, slot.attempt));
             let Some(loss) = loss(observed.map(|observed| &observed.phase)) else { continue };
             candidates.push(Candidate {
                 loss,
                 place: Reverse((task.spec().entry_id, index)),
-                chosen: (task.id().clone(), index, Slot { cancel: true, ..slot }),
+                chosen: (task.id().clone(), index, Slot { stop: Some(Stop::Cancelled), ..slot.clone() }),
             });
         }
     }
@@ -69,7 +69,7 @@ fn selects(selector: &Selector, spec: &ScaleUp) -> bool {
 fn loss(phase: Option<&Phase>) -> Option<Loss> {
     match phase {
         None | Some(Phase::Unstarted) => Some(Loss::Waiting),
-        Some(Phase::Pending) => Some(Loss::Pending),
+        Some(Phase::Pending { .. }) => Some(Loss::Pending),
         Some(Phase::Running { started_at }) => {
             Some(Loss::Running(Reverse(started_at.unwrap_or(Timestamp::MAX))))
         }

@@ -6,10 +6,12 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::testing::{at, exit, scale_up};
+use super::testing::{at, exit, pending, policy, scale_up};
 use super::*;
 use crate::event::{ScaleDown, Selector};
+use crate::logs::LogStatus;
 use crate::record::{Record, ScaleDownRecord};
+use crate::runtime::Phase;
 
 const MAX_WORKERS: usize = 3;
 
@@ -33,6 +35,7 @@ enum Happening {
 struct World {
     redis: Records,
     machine: Observation,
+    logs: BTreeMap<WorkerId, LogAnswer>,
     requested: BTreeMap<RecordId, TaskRecord>,
     starts: BTreeMap<WorkerId, usize>,
     told: BTreeMap<WorkerId, Vec<crate::status::State>>,
@@ -74,12 +77,15 @@ impl World {
 
     /// Decides on what is in Redis, then carries out one effect after the other, until it is killed.
     fn pass(&mut self, killed_after: Option<usize>) {
-        let limits = Limits {
-            max_workers: NonZeroUsize::new(MAX_WORKERS).unwrap(),
-            may_create: true,
-            keep_ended: Duration::from_hours(1),
+        let known = Known {
+            records: &self.redis,
+            observation: &self.machine,
+            logs: &self.logs,
+            busy: &BTreeMap::new(),
+            may_create: usize::MAX,
+            now: at(100),
         };
-        let actions = reconcile(&self.redis, &self.machine, limits, at(100));
+        let actions = reconcile(&known, &policy(MAX_WORKERS));
         for action in actions.into_iter().take(killed_after.unwrap_or(usize::MAX)) {
             self.carry_out(action);
         }
@@ -90,13 +96,14 @@ impl World {
     fn carry_out(&mut self, action: Action) {
         match action {
             Action::Create(spec) => {
-                let made = Observed { identity: spec.identity, phase: Phase::Pending, stopping: false };
+                let made = Observed::new(spec.identity, pending(), false);
                 self.machine.entry(spec.worker_id).or_insert(made);
             }
             Action::Stop(worker) => self.stop(&worker),
             Action::Record(update) => {
-                let told = self.told.entry(update.notification.worker_id).or_default();
-                told.push(update.notification.state);
+                for told in update.notifications {
+                    self.told.entry(told.worker_id).or_default().push(told.state);
+                }
                 self.redis.set_slot(&update.record, update.index, update.slot);
             }
             Action::ApplyScaleDown { down, cancelled } => {
@@ -105,6 +112,14 @@ impl World {
                 }
                 self.redis.remove_scale_down(&down);
             }
+            Action::AskLogs { workers, .. } => {
+                for worker in workers {
+                    let status = Ok(LogStatus::Closed { complete: true, reason: String::new() });
+                    self.logs.insert(worker, LogAnswer { status, at: at(100) });
+                }
+            }
+            Action::CloseLog(closing) => panic!("every log is closed: {closing:?}"),
+            Action::Adopt { worker, .. } => panic!("every worker has a record: {worker}"),
             Action::Remove(worker) => drop(self.machine.remove(&worker)),
         }
     }
@@ -112,13 +127,13 @@ impl World {
     fn stop(&mut self, worker: &WorkerId) {
         let Some(worker) = self.machine.get_mut(worker) else { return };
         worker.stopping = true;
-        if worker.phase == Phase::Pending {
+        if matches!(worker.phase, Phase::Pending { .. }) {
             worker.phase = Phase::Vanished { reason: "barred".to_owned(), noticed_at: at(90) };
         }
     }
 
     fn start(&mut self, number: usize) {
-        let pending = self.machine.iter_mut().filter(|(_, worker)| worker.phase == Phase::Pending);
+        let pending = self.machine.iter_mut().filter(|(_, worker)| matches!(worker.phase, Phase::Pending { .. }));
         if let Some((id, worker)) = pending.into_iter().nth(number) {
             worker.phase = Phase::Running { started_at: Some(at(50)) };
             *self.starts.entry(id.clone()).or_default() += 1;
@@ -144,7 +159,7 @@ impl World {
             (0..MAX_WORKERS).for_each(|_| self.start(0));
             (0..MAX_WORKERS).for_each(|_| self.end(0, false));
         }
-        assert_eq!(self.redis.tasks().count(), 0, "P1: every request comes to its end");
+        assert!(self.redis.tasks().all(TaskRecord::is_finished), "P1: every request comes to its end");
         for task in self.requested.values() {
             for (index, slot) in task.workers() {
                 let worker = task.worker_id(index, slot.attempt);

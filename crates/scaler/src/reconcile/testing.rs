@@ -1,15 +1,16 @@
 //! Ready-made requests, records and observations for tests.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::event::{Clocks, Context, Run, ScaleUp};
 use crate::ids::{Attempt, WorkerIndex};
-use crate::record::{Identity, TaskRecord, WorkerSpec};
-use crate::runtime::Exit;
+use super::Policy;
+use crate::record::{Identity, Log, Outcome, TaskRecord, Verdict, WorkerSpec};
+use crate::runtime::{Cause, Exit, Observed, Phase};
 
 pub(crate) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -54,11 +55,41 @@ pub(crate) fn index(index: u32) -> WorkerIndex {
 
 pub(crate) fn exit(code: i32) -> Exit {
     Exit {
-        code,
+        code: Some(code),
         signal: None,
-        timed_out: false,
+        cause: Cause::Command,
         started_at: Some(at(1)),
         ended_at: at(2),
-        log_complete: true,
+    }
+}
+
+pub(crate) fn outcome(verdict: Verdict) -> Outcome {
+    Outcome {
+        verdict,
+        exit_code: Some(0),
+        reason: String::new(),
+        started_at: Some(at(1)),
+        ended_at: at(2),
+        log: Log::Open,
+    }
+}
+
+pub(crate) fn pending() -> Phase {
+    Phase::Pending { since: at(0), obstacle: None }
+}
+
+pub(crate) fn observed(phase: Phase, stopping: bool) -> Observed {
+    Observed::new(identity(), phase, stopping)
+}
+
+pub(crate) fn policy(max_workers: usize) -> Policy {
+    Policy {
+        max_workers: NonZeroUsize::new(max_workers).unwrap(),
+        keep_ended: Duration::from_hours(1),
+        keep_ended_count: 1_000,
+        pending_timeout: Duration::from_mins(10),
+        image_grace: Duration::from_secs(30),
+        grace_period: Duration::from_secs(30),
+        drain_timeout: Duration::from_mins(10),
     }
 }

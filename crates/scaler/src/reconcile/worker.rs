@@ -1,13 +1,21 @@
 //! One worker's next step: PURE.
 //!
 //! What is on record and what is observed decide together, and nothing else does. Progress on record
-//! only ever goes forward; an end on record is final.
+//! only ever goes forward within an attempt; an end on record is final. Three clocks run one after
+//! the other: waiting for capacity, getting to the command, the command.
+
+use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::record::{Outcome, Progress, Slot, Verdict};
-use crate::runtime::{Exit, Observed, Phase};
+use super::{Policy, passed, transition};
+use crate::event::ScaleUp;
+use crate::record::{Log, Outcome, Progress, Slot, Stop, Verdict};
+use crate::runtime::{Cause, Exit, Observed, Obstacle, ObstacleKind, Phase};
 use crate::status::Class;
+
+/// The agent ends a command that runs too long. So much later than it should have, the scaler does.
+const OVERDUE: Duration = Duration::from_mins(1);
 
 /// What is to be done about a worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,103 +25,192 @@ pub(super) enum Step {
     /// Make it, once there is capacity.
     Admit,
     /// Put down how far it has come, and tell it.
-    Record(Progress),
+    Advance(Progress),
+    /// Put down that its end is wanted.
+    Mark(Stop),
     /// Ask for its end.
     Stop,
+    /// Put down how it ended, and tell it.
+    End(Outcome),
 }
 
 /// Decides the next step of a worker that has not ended on record.
-pub(super) fn step(slot: &Slot, observed: Option<&Observed>, now: Timestamp) -> Step {
-    let Some(worker) = observed else { return absent(slot, now) };
+pub(super) fn step(
+    spec: &ScaleUp,
+    slot: &Slot,
+    observed: Option<&Observed>,
+    policy: &Policy,
+    now: Timestamp,
+) -> Step {
+    let Some(worker) = observed else { return absent(spec, slot, now) };
+    let is_alive = worker.phase.takes_capacity();
+    if slot.stop.is_some() && is_alive {
+        return if worker.stopping { Step::Wait } else { Step::Stop };
+    }
     match &worker.phase {
-        Phase::Unstarted if slot.cancel => Step::Stop,
+        Phase::Unstarted if slot.stop.is_some() => Step::Stop,
         Phase::Unstarted => Step::Admit,
-        Phase::Pending | Phase::Running { .. } if slot.cancel && !worker.stopping => Step::Stop,
-        Phase::Pending => advance(slot, Progress::Pending),
-        Phase::Running { .. } => advance(slot, Progress::Running),
-        Phase::Ended(exit) => Step::Record(Progress::Ended(ended(slot, exit))),
-        Phase::Vanished { reason, noticed_at } => {
-            Step::Record(Progress::Ended(gone(slot, reason, *noticed_at)))
-        }
+        Phase::Pending { since, obstacle } => pending(spec, slot, *since, obstacle.as_ref(), policy, now),
+        Phase::Running { started_at } => running(spec, slot, *started_at, policy, now),
+        Phase::Ended(exit) => Step::End(ended(slot, exit)),
+        Phase::Vanished { reason, noticed_at } => Step::End(gone(slot, reason, *noticed_at)),
     }
 }
 
 /// Contract of the runtime: what was made is observed until it is removed, and it is removed only
 /// after its end was put down. So a worker that is on record as made and is absent was taken away by
 /// somebody else.
-fn absent(slot: &Slot, now: Timestamp) -> Step {
-    match (&slot.progress, slot.cancel) {
+fn absent(spec: &ScaleUp, slot: &Slot, now: Timestamp) -> Step {
+    match (&slot.progress, &slot.stop) {
         (Progress::Ended(_), _) => Step::Wait,
-        (Progress::Queued, false) => Step::Admit,
-        (Progress::Queued, true) => {
-            let outcome = without_exit(Verdict::Cancelled, "cancelled before it started", now);
-            Step::Record(Progress::Ended(outcome))
+        (Progress::Queued, Some(stop)) => {
+            Step::End(transition::never_made(stop.verdict(), stop.reason(), now))
         }
+        (Progress::Queued, None) => waiting(spec, slot, now),
         (Progress::Pending | Progress::Running, _) => {
-            Step::Record(Progress::Ended(gone(slot, "the worker is no longer there", now)))
+            Step::End(gone(slot, "the worker is no longer there", now))
         }
     }
 }
 
-fn advance(slot: &Slot, to: Progress) -> Step {
-    if slot.progress.state() < to.state() { Step::Record(to) } else { Step::Wait }
+/// The first clock.
+fn waiting(spec: &ScaleUp, slot: &Slot, now: Timestamp) -> Step {
+    match spec.clocks.queue {
+        Some(limit) if passed(queued_at(spec, slot), limit, now) => {
+            let reason = format!("queue timeout: there was no capacity for {limit:?}");
+            Step::End(transition::never_made(Verdict::Failed(Class::Policy), &reason, now))
+        }
+        Some(_) | None => Step::Admit,
+    }
+}
+
+/// Since when a worker waits for capacity.
+pub fn queued_at(spec: &ScaleUp, slot: &Slot) -> Timestamp {
+    let entry = i64::try_from(spec.entry_id.unix_millis()).ok();
+    let entry = entry.and_then(|millis| Timestamp::from_millisecond(millis).ok());
+    slot.queued_at.or(entry).unwrap_or(Timestamp::MIN)
+}
+
+/// The second clock.
+fn pending(
+    spec: &ScaleUp,
+    slot: &Slot,
+    since: Timestamp,
+    obstacle: Option<&Obstacle>,
+    policy: &Policy,
+    now: Timestamp,
+) -> Step {
+    let failed = |class, reason: String| Step::Mark(Stop::Failed { class, reason });
+    if let Some(Obstacle { kind, message, since }) = obstacle {
+        let is_due = passed(*since, policy.image_grace, now);
+        match kind {
+            ObstacleKind::Refused => return failed(Class::Policy, message.clone()),
+            ObstacleKind::Image if is_due => return failed(Class::Infra, message.clone()),
+            ObstacleKind::Configuration if is_due => return failed(Class::Policy, message.clone()),
+            ObstacleKind::Image | ObstacleKind::Configuration | ObstacleKind::Unschedulable => {}
+        }
+    }
+    let limit = spec.clocks.pending.unwrap_or(policy.pending_timeout);
+    if passed(since, limit, now) {
+        let why = obstacle.map_or_else(String::new, |obstacle| format!(": {}", obstacle.message));
+        return failed(Class::Policy, format!("pending timeout: it did not start within {limit:?}{why}"));
+    }
+    to(slot, Progress::Pending)
+}
+
+/// The third clock; the agent is the first to act on it.
+fn running(
+    spec: &ScaleUp,
+    slot: &Slot,
+    started_at: Option<Timestamp>,
+    policy: &Policy,
+    now: Timestamp,
+) -> Step {
+    let limit = [policy.grace_period, policy.drain_timeout, OVERDUE]
+        .into_iter()
+        .fold(spec.clocks.run, Duration::saturating_add);
+    if started_at.is_some_and(|at| passed(at, limit, now)) {
+        let reason = format!("deadline: its agent did not end it after {:?}", spec.clocks.run);
+        return Step::Mark(Stop::Failed { class: Class::Policy, reason });
+    }
+    to(slot, Progress::Running)
+}
+
+fn to(slot: &Slot, to: Progress) -> Step {
+    if slot.progress.state() < to.state() { Step::Advance(to) } else { Step::Wait }
 }
 
 fn ended(slot: &Slot, exit: &Exit) -> Outcome {
-    let (verdict, reason) = if slot.cancel {
-        (Verdict::Cancelled, "cancelled on request".to_owned())
-    } else if exit.timed_out {
-        (Verdict::Failed(Class::Policy), "deadline: the command ran longer than its timeout".to_owned())
-    } else if let Some(signal) = exit.signal {
-        (Verdict::Failed(Class::User), format!("the command was ended by signal {signal}"))
-    } else if exit.code == 0 {
-        (Verdict::Succeeded, String::new())
-    } else {
-        (Verdict::Failed(Class::User), format!("the command exited with {}", exit.code))
+    let (verdict, reason) = match &slot.stop {
+        // It was through before it was stopped for its own sake.
+        Some(Stop::Failed { .. }) if exit.code == Some(0) => of_exit(exit),
+        Some(stop) => (stop.verdict(), stop.reason().to_owned()),
+        None => of_exit(exit),
     };
     Outcome {
         verdict,
-        exit_code: Some(exit.code),
+        exit_code: exit.code,
         reason,
         started_at: exit.started_at,
         ended_at: exit.ended_at,
-        log_complete: exit.log_complete,
+        log: Log::Open,
+    }
+}
+
+fn of_exit(exit: &Exit) -> (Verdict, String) {
+    let failed = |class, reason: String| (Verdict::Failed(class), reason);
+    match (&exit.cause, exit.code, exit.signal) {
+        (Cause::Command, Some(0), _) => (Verdict::Succeeded, String::new()),
+        (Cause::Command, _, Some(signal)) => {
+            failed(Class::User, format!("the command was ended by signal {signal}"))
+        }
+        (Cause::Command, Some(code), None) => {
+            failed(Class::User, format!("the command exited with {code}"))
+        }
+        (Cause::Command, None, None) => (Verdict::Lost, "it ended without an exit code".to_owned()),
+        (Cause::Deadline, _, _) => {
+            failed(Class::Policy, "deadline: the command ran longer than its timeout".to_owned())
+        }
+        (Cause::OutOfMemory, _, _) => {
+            failed(Class::Policy, "out of memory: it used more than its memory limit".to_owned())
+        }
+        (Cause::Infrastructure(reason), _, _) => failed(Class::Infra, reason.clone()),
     }
 }
 
 fn gone(slot: &Slot, reason: &str, now: Timestamp) -> Outcome {
-    let verdict = if slot.cancel { Verdict::Cancelled } else { Verdict::Lost };
-    without_exit(verdict, reason, now)
-}
-
-fn without_exit(verdict: Verdict, reason: &str, now: Timestamp) -> Outcome {
-    Outcome {
-        verdict,
-        exit_code: None,
-        reason: reason.to_owned(),
-        started_at: None,
-        ended_at: now,
-        log_complete: false,
-    }
+    let (verdict, reason) = match &slot.stop {
+        Some(stop) => (stop.verdict(), stop.reason()),
+        None => (Verdict::Lost, reason),
+    };
+    Outcome { log: Log::Open, ..transition::never_made(verdict, reason, now) }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{self, at};
+    use super::super::testing::{self, at, policy};
     use super::*;
-    use crate::ids::Attempt;
+    use crate::runtime::Obstacle;
 
-    fn slot(progress: Progress, cancel: bool) -> Slot {
-        Slot { attempt: Attempt::FIRST, progress, cancel }
+    fn slot(progress: Progress, stop: Option<Stop>) -> Slot {
+        Slot { progress, stop, ..Slot::default() }
     }
 
-    fn observed(phase: Phase, stopping: bool) -> Observed {
-        Observed { identity: testing::identity(), phase, stopping }
+    fn cancelled() -> Option<Stop> {
+        Some(Stop::Cancelled)
+    }
+
+    fn spec() -> ScaleUp {
+        testing::scale_up("t", "r", 1_000, 1)
+    }
+
+    fn decide(slot: &Slot, observed: Option<&Observed>, second: i64) -> Step {
+        step(&spec(), slot, observed, &policy(1), at(second))
     }
 
     fn verdict(slot: &Slot, phase: Phase) -> Verdict {
-        match step(slot, Some(&observed(phase, false)), at(9)) {
-            Step::Record(Progress::Ended(outcome)) => outcome.verdict,
+        match decide(slot, Some(&testing::observed(phase, false)), 9) {
+            Step::End(outcome) => outcome.verdict,
             other => panic!("{other:?}"),
         }
     }
@@ -121,57 +218,113 @@ mod tests {
     #[test]
     fn each_pair_of_record_and_observation_has_one_step() {
         let running = || Phase::Running { started_at: None };
-        let (queued, pending, ran) = (Progress::Queued, Progress::Pending, Progress::Running);
-        for (progress, cancel, seen, expected) in [
-            (queued.clone(), false, None, Step::Admit),
-            (queued.clone(), false, Some((Phase::Unstarted, false)), Step::Admit),
-            (queued.clone(), true, Some((Phase::Unstarted, false)), Step::Stop),
-            (queued.clone(), false, Some((Phase::Pending, false)), Step::Record(Progress::Pending)),
-            (queued.clone(), false, Some((running(), false)), Step::Record(Progress::Running)),
-            (queued, true, Some((Phase::Pending, false)), Step::Stop),
-            (pending.clone(), false, Some((Phase::Pending, false)), Step::Wait),
-            (pending.clone(), false, Some((Phase::Unstarted, false)), Step::Admit),
-            (pending, false, Some((running(), false)), Step::Record(Progress::Running)),
-            (ran.clone(), false, Some((running(), false)), Step::Wait),
-            (ran.clone(), false, Some((Phase::Pending, false)), Step::Wait),
-            (ran.clone(), true, Some((running(), false)), Step::Stop),
-            (ran, true, Some((running(), true)), Step::Wait),
+        let pending = testing::pending;
+        let (queued, made, ran) = (Progress::Queued, Progress::Pending, Progress::Running);
+        for (progress, stop, seen, expected) in [
+            (queued.clone(), None, None, Step::Admit),
+            (queued.clone(), None, Some((Phase::Unstarted, false)), Step::Admit),
+            (queued.clone(), cancelled(), Some((Phase::Unstarted, false)), Step::Stop),
+            (queued.clone(), None, Some((pending(), false)), Step::Advance(Progress::Pending)),
+            (queued.clone(), None, Some((running(), false)), Step::Advance(Progress::Running)),
+            (queued, cancelled(), Some((pending(), false)), Step::Stop),
+            (made.clone(), None, Some((pending(), false)), Step::Wait),
+            (made.clone(), None, Some((Phase::Unstarted, false)), Step::Admit),
+            (made, None, Some((running(), false)), Step::Advance(Progress::Running)),
+            (ran.clone(), None, Some((running(), false)), Step::Wait),
+            (ran.clone(), None, Some((pending(), false)), Step::Wait),
+            (ran.clone(), cancelled(), Some((running(), false)), Step::Stop),
+            (ran, cancelled(), Some((running(), true)), Step::Wait),
         ] {
-            let seen = seen.map(|(phase, stopping)| observed(phase, stopping));
-            let slot = slot(progress, cancel);
-            assert_eq!(step(&slot, seen.as_ref(), at(9)), expected, "{slot:?} {seen:?}");
+            let seen = seen.map(|(phase, stopping)| testing::observed(phase, stopping));
+            let slot = slot(progress, stop);
+            assert_eq!(decide(&slot, seen.as_ref(), 9), expected, "{slot:?} {seen:?}");
         }
     }
 
     #[test]
     fn an_exit_is_classed_by_what_ended_it() {
-        let ran = slot(Progress::Running, false);
+        let ran = slot(Progress::Running, None);
         let exit = testing::exit;
-        assert_eq!(verdict(&ran, Phase::Ended(exit(0))), Verdict::Succeeded);
-        assert_eq!(verdict(&ran, Phase::Ended(exit(7))), Verdict::Failed(Class::User));
-        let signalled = Exit { signal: Some(9), ..exit(137) };
-        assert_eq!(verdict(&ran, Phase::Ended(signalled)), Verdict::Failed(Class::User));
-        let late = Exit { timed_out: true, signal: Some(15), ..exit(143) };
-        assert_eq!(verdict(&ran, Phase::Ended(late)), Verdict::Failed(Class::Policy));
-        let cancelled = slot(Progress::Running, true);
-        assert_eq!(verdict(&cancelled, Phase::Ended(exit(0))), Verdict::Cancelled);
+        let caused = |cause| Phase::Ended(Exit { cause, ..exit(137) });
+        for (phase, expected) in [
+            (Phase::Ended(exit(0)), Verdict::Succeeded),
+            (Phase::Ended(exit(7)), Verdict::Failed(Class::User)),
+            (Phase::Ended(Exit { signal: Some(9), ..exit(137) }), Verdict::Failed(Class::User)),
+            (caused(Cause::Deadline), Verdict::Failed(Class::Policy)),
+            (caused(Cause::OutOfMemory), Verdict::Failed(Class::Policy)),
+            (caused(Cause::Infrastructure("evicted".to_owned())), Verdict::Failed(Class::Infra)),
+        ] {
+            assert_eq!(verdict(&ran, phase), expected);
+        }
+        let stopped = slot(Progress::Running, cancelled());
+        assert_eq!(verdict(&stopped, Phase::Ended(exit(0))), Verdict::Cancelled);
+        let late = Stop::Failed { class: Class::Policy, reason: "late".to_owned() };
+        let late = slot(Progress::Running, Some(late));
+        assert_eq!(verdict(&late, Phase::Ended(exit(143))), Verdict::Failed(Class::Policy));
+        assert_eq!(verdict(&late, Phase::Ended(exit(0))), Verdict::Succeeded, "it was through before");
     }
 
     #[test]
     fn a_worker_that_is_gone_is_lost_unless_its_end_was_asked_for() {
         let vanished = || Phase::Vanished { reason: "gone".to_owned(), noticed_at: at(5) };
-        assert_eq!(verdict(&slot(Progress::Running, false), vanished()), Verdict::Lost);
-        assert_eq!(verdict(&slot(Progress::Running, true), vanished()), Verdict::Cancelled);
-        for (progress, cancel, expected) in [
-            (Progress::Running, false, Verdict::Lost),
-            (Progress::Pending, false, Verdict::Lost),
-            (Progress::Queued, true, Verdict::Cancelled),
-            (Progress::Running, true, Verdict::Cancelled),
+        assert_eq!(verdict(&slot(Progress::Running, None), vanished()), Verdict::Lost);
+        assert_eq!(verdict(&slot(Progress::Running, cancelled()), vanished()), Verdict::Cancelled);
+        for (progress, stop, expected) in [
+            (Progress::Running, None, Verdict::Lost),
+            (Progress::Pending, None, Verdict::Lost),
+            (Progress::Queued, cancelled(), Verdict::Cancelled),
+            (Progress::Running, cancelled(), Verdict::Cancelled),
         ] {
-            let Step::Record(Progress::Ended(outcome)) = step(&slot(progress, cancel), None, at(9)) else {
-                panic!("it has ended")
-            };
+            let Step::End(outcome) = decide(&slot(progress, stop), None, 9) else { panic!("it has ended") };
             assert_eq!(outcome.verdict, expected);
         }
+    }
+
+    #[test]
+    fn an_obstacle_is_waited_for_as_long_as_it_may_pass() {
+        let made = slot(Progress::Pending, None);
+        let grace = i64::try_from(policy(1).image_grace.as_secs()).unwrap();
+        let seen = |kind| {
+            let obstacle = Some(Obstacle { kind, message: "m".to_owned(), since: at(100) });
+            testing::observed(Phase::Pending { since: at(90), obstacle }, false)
+        };
+        let class = |kind, second| match decide(&made, Some(&seen(kind)), second) {
+            Step::Mark(Stop::Failed { class, .. }) => Some(class),
+            Step::Wait => None,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(class(ObstacleKind::Refused, 100), Some(Class::Policy));
+        assert_eq!(class(ObstacleKind::Image, 100 + grace - 1), None);
+        assert_eq!(class(ObstacleKind::Image, 100 + grace), Some(Class::Infra));
+        assert_eq!(class(ObstacleKind::Configuration, 100 + grace), Some(Class::Policy));
+        assert_eq!(class(ObstacleKind::Unschedulable, 100 + grace), None);
+    }
+
+    #[test]
+    fn each_clock_runs_out_by_itself() {
+        let mut spec = spec();
+        spec.entry_id = "100000-0".parse().unwrap();
+        spec.clocks.queue = Some(Duration::from_secs(10));
+        spec.clocks.pending = Some(Duration::from_secs(20));
+        spec.clocks.run = Duration::from_secs(30);
+        let policy = policy(1);
+        let queued = slot(Progress::Queued, None);
+        assert_eq!(step(&spec, &queued, None, &policy, at(109)), Step::Admit);
+        let Step::End(outcome) = step(&spec, &queued, None, &policy, at(110)) else { panic!("it is over") };
+        assert!(outcome.verdict == Verdict::Failed(Class::Policy) && outcome.reason.contains("queue timeout"));
+        let again = Slot { queued_at: Some(at(105)), ..queued };
+        assert_eq!(step(&spec, &again, None, &policy, at(110)), Step::Admit, "its own clock");
+
+        let pending = testing::observed(Phase::Pending { since: at(200), obstacle: None }, false);
+        let made = slot(Progress::Pending, None);
+        assert_eq!(step(&spec, &made, Some(&pending), &policy, at(219)), Step::Wait);
+        assert!(matches!(step(&spec, &made, Some(&pending), &policy, at(220)), Step::Mark(_)));
+
+        let running = testing::observed(Phase::Running { started_at: Some(at(300)) }, false);
+        let ran = slot(Progress::Running, None);
+        let margin = policy.grace_period + policy.drain_timeout + OVERDUE;
+        let over = 330 + i64::try_from(margin.as_secs()).unwrap();
+        assert_eq!(step(&spec, &ran, Some(&running), &policy, at(over - 1)), Step::Wait);
+        assert!(matches!(step(&spec, &ran, Some(&running), &policy, at(over)), Step::Mark(_)));
     }
 }

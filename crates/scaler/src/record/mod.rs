@@ -2,20 +2,21 @@
 //!
 //! A record is written before its event is acknowledged (P1), and from then on it drives. Its spec
 //! never changes; each worker has a [`Slot`]. [`Store`] keeps records in Redis; [`Records`] is the
-//! controller's copy of those that are not finished.
+//! controller's copy of those that still matter.
 
 mod slot;
 mod store;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-pub use self::slot::{Outcome, Progress, Slot, Verdict};
-pub use self::store::{DeadLetter, Loaded, Recorded, Store, StoreConfig, Update, Written};
+pub use self::slot::{Log, Outcome, Progress, Slot, Stop, Verdict};
+pub use self::store::{DeadLetter, Loaded, Recorded, Store, StoreConfig, Term, Update, Written, is_fenced};
 use crate::event::{Event, ScaleDown, ScaleUp};
 use crate::ids::{Attempt, EntryId, RecordId, RequestId, TaskId, WorkerId, WorkerIndex};
 use crate::name;
+use crate::runtime::Observation;
 
 /// A request for workers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub struct TaskRecord {
     id: RecordId,
     spec: ScaleUp,
     slots: BTreeMap<WorkerIndex, Slot>,
+    /// Names of the first attempts, by index: they are looked up in every pass.
+    first_attempts: Vec<WorkerId>,
 }
 
 /// A request to take workers away, not applied yet.
@@ -86,7 +89,11 @@ impl Record {
 impl TaskRecord {
     /// The record of a request, with nothing done yet.
     pub fn new(spec: ScaleUp) -> Self {
-        Self { id: name::task_record(&spec.task_id, &spec.request_id), spec, slots: BTreeMap::new() }
+        let id = name::task_record(&spec.task_id, &spec.request_id);
+        let first_attempts = WorkerIndex::all(spec.count)
+            .map(|index| name::worker(&spec.task_id, &id, index, Attempt::FIRST))
+            .collect();
+        Self { id, spec, slots: BTreeMap::new(), first_attempts }
     }
 
     /// Its name.
@@ -100,13 +107,13 @@ impl TaskRecord {
     }
 
     /// Each worker with what is on record of it.
-    pub fn workers(&self) -> impl DoubleEndedIterator<Item = (WorkerIndex, Slot)> {
+    pub fn workers(&self) -> impl DoubleEndedIterator<Item = (WorkerIndex, &Slot)> {
         WorkerIndex::all(self.spec.count).map(|index| (index, self.slot(index)))
     }
 
     /// What is on record of a worker.
-    pub fn slot(&self, index: WorkerIndex) -> Slot {
-        self.slots.get(&index).cloned().unwrap_or_default()
+    pub fn slot(&self, index: WorkerIndex) -> &Slot {
+        self.slots.get(&index).unwrap_or(&UNTOUCHED)
     }
 
     /// Takes over what is on record of a worker now.
@@ -116,12 +123,24 @@ impl TaskRecord {
 
     /// Whether nothing more happens to any of its workers.
     pub fn is_finished(&self) -> bool {
-        self.workers().all(|(_, slot)| slot.is_ended())
+        self.workers().all(|(_, slot)| slot.is_settled())
     }
 
     /// The name of an attempt of a worker.
     pub fn worker_id(&self, index: WorkerIndex, attempt: Attempt) -> WorkerId {
-        name::worker(&self.spec.task_id, &self.id, index, attempt)
+        match self.first_attempts.get(index.get() as usize) {
+            Some(first) if attempt == Attempt::FIRST => first.clone(),
+            Some(_) | None => name::worker(&self.spec.task_id, &self.id, index, attempt),
+        }
+    }
+
+    /// The names of all attempts so far.
+    pub fn worker_ids(&self) -> impl Iterator<Item = WorkerId> {
+        self.workers().flat_map(move |(index, slot)| {
+            let attempts = std::iter::successors(Some(Attempt::FIRST), |attempt| Some(attempt.next()));
+            let attempts = attempts.take_while(move |attempt| *attempt <= slot.attempt);
+            attempts.map(move |attempt| self.worker_id(index, attempt))
+        })
     }
 
     /// What a runtime has to make for an attempt of a worker.
@@ -197,7 +216,16 @@ pub struct WorkerSpec {
     pub request: ScaleUp,
 }
 
-/// The records that are not finished.
+/// A worker nothing is on record of.
+static UNTOUCHED: Slot = Slot {
+    attempt: Attempt::FIRST,
+    progress: Progress::Queued,
+    stop: None,
+    queued_at: None,
+    earlier: Vec::new(),
+};
+
+/// The records that are not finished, and those of workers that are still there.
 #[derive(Clone, Debug, Default)]
 pub struct Records {
     tasks: BTreeMap<RecordId, TaskRecord>,
@@ -222,14 +250,24 @@ impl Records {
         }
     }
 
-    /// Takes over what was written of a worker, and forgets the task once it is finished.
+    /// Takes over what was written of a worker.
     pub fn set_slot(&mut self, record: &RecordId, index: WorkerIndex, slot: Slot) {
         if let Some(task) = self.tasks.get_mut(record) {
             task.set_slot(index, slot);
-            if task.is_finished() {
-                self.tasks.remove(record);
-            }
         }
+    }
+
+    /// Forgets finished tasks of which nothing is left to see.
+    pub fn prune(&mut self, observation: &Observation) {
+        let is_seen = |task: &TaskRecord| task.worker_ids().any(|worker| observation.contains_key(&worker));
+        self.tasks.retain(|_, task| !task.is_finished() || is_seen(task));
+    }
+
+    /// Tasks that are not finished, and not among these.
+    pub fn absent_from(&self, records: &[Record]) -> Vec<RecordId> {
+        let there: BTreeSet<&RecordId> = records.iter().map(Record::id).collect();
+        let unfinished = self.tasks.values().filter(|task| !task.is_finished());
+        unfinished.map(TaskRecord::id).filter(|id| !there.contains(id)).cloned().collect()
     }
 
     /// Forgets a scale-down that was applied.

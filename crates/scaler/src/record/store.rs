@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use jiff::Timestamp;
 use redis::aio::ConnectionManager;
-use redis::{RedisResult, Script};
+use redis::{RedisError, RedisResult, Script, ScriptInvocation};
 
 use super::{Record, ScaleDownRecord, Slot, Spec, TaskRecord};
 use crate::event::{RawEntry, Rejection};
@@ -89,8 +89,8 @@ pub struct Update {
     pub index: WorkerIndex,
     /// What is on record from now on.
     pub slot: Slot,
-    /// What is told.
-    pub notification: Notification,
+    /// What is told, in this order.
+    pub notifications: Vec<Notification>,
 }
 
 /// What was found in Redis.
@@ -107,10 +107,41 @@ pub struct Loaded {
 pub struct Store {
     redis: ConnectionManager,
     config: StoreConfig,
+    term: Term,
+    scripts: Scripts,
+}
+
+/// The scripts, by what they do.
+#[derive(Clone)]
+struct Scripts {
+    take_term: Script,
     record_and_ack: Script,
     dead_letter: Script,
     update_worker: Script,
     apply_scale_down: Script,
+    rebuild: Script,
+}
+
+/// Which leader writes: each has a higher number than the one before, and Redis refuses a lower one
+/// than the highest that it has seen. A leader that was frozen and comes back can write nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Term(u64);
+
+impl Term {
+    /// The term with this number.
+    pub fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// Its number.
+    pub fn get(self) -> u64 {
+        self.0
+    }
+}
+
+/// Whether a later leader has written since: whoever is told so leads no more.
+pub fn is_fenced(error: &RedisError) -> bool {
+    error.code() == Some("FENCED")
 }
 
 impl std::fmt::Debug for Store {
@@ -120,16 +151,44 @@ impl std::fmt::Debug for Store {
 }
 
 impl Store {
-    /// Keeps records over `redis`.
+    /// Keeps records over `redis`, in no term yet: see [`Store::in_term`].
     pub fn new(redis: ConnectionManager, config: StoreConfig) -> Self {
-        Self {
-            redis,
-            config,
-            record_and_ack: Script::new(include_str!("scripts/record_and_ack.lua")),
-            dead_letter: Script::new(include_str!("scripts/dead_letter.lua")),
-            update_worker: Script::new(include_str!("scripts/update_worker.lua")),
-            apply_scale_down: Script::new(include_str!("scripts/apply_scale_down.lua")),
-        }
+        let fence = include_str!("scripts/fence.lua");
+        let script = |code: &str| Script::new(&format!("{fence}{code}"));
+        let scripts = Scripts {
+            take_term: Script::new(include_str!("scripts/take_term.lua")),
+            record_and_ack: script(include_str!("scripts/record_and_ack.lua")),
+            dead_letter: script(include_str!("scripts/dead_letter.lua")),
+            update_worker: script(include_str!("scripts/update_worker.lua")),
+            apply_scale_down: script(include_str!("scripts/apply_scale_down.lua")),
+            rebuild: script(include_str!("scripts/rebuild.lua")),
+        };
+        Self { redis, config, term: Term::default(), scripts }
+    }
+
+    /// The same records, written to in `term`.
+    #[must_use]
+    pub fn in_term(&self, term: Term) -> Self {
+        Self { term, ..self.clone() }
+    }
+
+    /// Begins a term of at least this number, higher than any before, and gives its number. Whoever
+    /// calls this must lead.
+    pub async fn take_term(&self, at_least: Term) -> RedisResult<Term> {
+        let mut call = self.scripts.take_term.prepare_invoke();
+        call.key(self.term_key()).arg(at_least.0);
+        call.invoke_async(&mut self.redis.clone()).await.map(Term)
+    }
+
+    /// Every call of a script begins with what its fence checks.
+    fn call<'a>(&self, script: &'a Script) -> ScriptInvocation<'a> {
+        let mut call = script.prepare_invoke();
+        call.key(self.term_key()).arg(self.term.0);
+        call
+    }
+
+    fn term_key(&self) -> String {
+        format!("{}term", self.config.record_prefix)
     }
 
     /// The names and limits.
@@ -147,7 +206,7 @@ impl Store {
         now: Timestamp,
     ) -> RedisResult<Recorded> {
         let spec = serde_json::to_string(&record.spec()).expect("a spec is plain data with text keys");
-        let mut call = self.record_and_ack.prepare_invoke();
+        let mut call = self.call(&self.scripts.record_and_ack);
         call.key(self.key(record.id())).key(self.index()).key(&self.config.status).key(&self.config.events);
         call.arg(&self.config.group).arg(entry.to_string()).arg(record.id().as_str());
         call.arg(entry.unix_millis()).arg(spec).arg(self.config.status_limit);
@@ -163,7 +222,7 @@ impl Store {
 
     /// Keeps an entry with the reason and everything that was in it, and takes it off the stream.
     pub async fn dead_letter(&self, entry: &RawEntry, letter: &DeadLetter) -> RedisResult<Written> {
-        let mut call = self.dead_letter.prepare_invoke();
+        let mut call = self.call(&self.scripts.dead_letter);
         call.key(&self.config.dead_letters).key(&self.config.events);
         call.arg(&self.config.group).arg(entry.id.to_string()).arg(self.config.dead_letter_limit);
         for (name, value) in letter.fields() {
@@ -179,14 +238,35 @@ impl Store {
     /// Writes what is known of a worker and tells it. `finished` says that it was the last of its task.
     pub async fn update_worker(&self, update: &Update, finished: bool) -> RedisResult<Written> {
         let keep = if finished { self.keep_millis() } else { 0 };
-        let mut call = self.update_worker.prepare_invoke();
+        let mut call = self.call(&self.scripts.update_worker);
         call.key(self.key(&update.record)).key(self.index()).key(&self.config.status);
         call.arg(update.record.as_str()).arg(slot_field(update.index)).arg(slot_json(&update.slot));
         call.arg(keep).arg(self.config.status_limit);
-        for (name, value) in update.notification.fields() {
-            call.arg(name).arg(value);
-        }
+        tell(&mut call, &update.notifications);
         written(call.invoke_async(&mut self.redis.clone()).await?)
+    }
+
+    /// Writes a record that Redis has lost, as it is to be from now on. One that is there stays.
+    pub async fn rebuild(&self, task: &TaskRecord, notifications: &[Notification]) -> RedisResult<Written> {
+        let spec = Spec::ScaleUp(Box::new(task.spec.clone()));
+        let spec = serde_json::to_string(&spec).expect("a spec is plain data with text keys");
+        let mut call = self.call(&self.scripts.rebuild);
+        call.key(self.key(&task.id)).key(self.index()).key(&self.config.status);
+        call.arg(task.id.as_str()).arg(task.spec.entry_id.to_string()).arg(task.spec.entry_id.unix_millis());
+        call.arg(spec).arg(self.config.status_limit).arg(task.slots.len());
+        for (index, slot) in &task.slots {
+            call.arg(slot_field(*index)).arg(slot_json(slot));
+        }
+        tell(&mut call, notifications);
+        written(call.invoke_async(&mut self.redis.clone()).await?)
+    }
+
+    /// Reads one record, finished or not.
+    pub async fn fetch(&self, id: &RecordId) -> RedisResult<Option<anyhow::Result<Record>>> {
+        let mut redis = self.redis.clone();
+        let hash: HashMap<String, Vec<u8>> =
+            redis::cmd("HGETALL").arg(self.key(id)).query_async(&mut redis).await?;
+        Ok((!hash.is_empty()).then(|| read_record(&hash)))
     }
 
     /// Writes the slots of the workers that a scale-down takes away, and that it is done.
@@ -195,7 +275,7 @@ impl Store {
         down: &RecordId,
         cancelled: &[(RecordId, WorkerIndex, Slot)],
     ) -> RedisResult<Written> {
-        let mut call = self.apply_scale_down.prepare_invoke();
+        let mut call = self.call(&self.scripts.apply_scale_down);
         call.key(self.key(down)).key(self.index());
         call.arg(down.as_str()).arg(self.keep_millis());
         for (number, (record, index, slot)) in cancelled.iter().enumerate() {
@@ -295,6 +375,14 @@ fn original(entry: &RawEntry) -> Vec<(Vec<u8>, Vec<u8>)> {
         fields.push((b"more_fields".to_vec(), rest));
     }
     fields
+}
+
+fn tell(call: &mut ScriptInvocation<'_>, notifications: &[Notification]) {
+    for notification in notifications {
+        for (name, value) in notification.fields() {
+            call.arg(name).arg(value);
+        }
+    }
 }
 
 fn slot_field(index: WorkerIndex) -> String {

@@ -3,20 +3,25 @@
 //!
 //! The contract that [`crate::reconcile`] builds on:
 //! - `create` is idempotent. What exists already is success, once it was found to be the same worker.
-//! - After `create` returned `Ok`, the worker is in every later observation, until `remove`.
+//! - After `create` returned `Ok`, the worker is in every later observation, until `remove`; one that
+//!   somebody else takes away is [`Phase::Vanished`].
 //! - `observe` is a snapshot of what the runtime knows already; it asks nobody. Before the runtime
 //!   knows all that was there at its start it is [`NotSynced`], which is not the same as nothing.
 //! - `stop` asks for one graceful end and returns; that it has ended shows in an observation.
+//! - Every call ends within a time that the runtime sets.
 
+mod environment;
 pub mod process;
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use thiserror::Error;
 
-use crate::ids::WorkerId;
+use crate::ids::{RecordId, WorkerId};
 use crate::record::{Identity, WorkerSpec};
 
 /// Makes, stops, removes and observes workers.
@@ -31,8 +36,14 @@ pub trait Runtime: Send + Sync + 'static {
     /// Removes what is left of a worker that has ended. One that is not there is removed already.
     fn remove(&self, worker: &WorkerId) -> impl Future<Output = Result<(), RuntimeError>> + Send;
 
+    /// What a worker was made for, as it carries it; nothing where it is gone or does not say.
+    fn spec(
+        &self,
+        worker: &WorkerId,
+    ) -> impl Future<Output = Result<Option<WorkerSpec>, RuntimeError>> + Send;
+
     /// All workers that are there, as far as the runtime has heard.
-    fn observe(&self) -> Result<Observation, NotSynced>;
+    fn observe(&self) -> Result<Arc<Observation>, NotSynced>;
 
     /// Waits until there may be something new to observe. Cancel safe; for one waiter.
     fn changed(&self) -> impl Future<Output = ()> + Send;
@@ -60,10 +71,20 @@ pub type Observation = BTreeMap<WorkerId, Observed>;
 pub struct Observed {
     /// Which worker it says it is.
     pub identity: Identity,
+    /// The record that it is of.
+    pub record: RecordId,
     /// How far it has come.
     pub phase: Phase,
     /// Its end was asked for.
     pub stopping: bool,
+}
+
+impl Observed {
+    /// A worker that says it is `identity`.
+    pub fn new(identity: Identity, phase: Phase, stopping: bool) -> Self {
+        let record = crate::name::task_record(&identity.task_id, &identity.request_id);
+        Self { identity, record, phase, stopping }
+    }
 }
 
 /// How far a worker has come.
@@ -71,14 +92,19 @@ pub struct Observed {
 pub enum Phase {
     /// Its place is there, and nothing runs in it nor ever did: `create` has to be repeated.
     Unstarted,
-    /// It was started, and its command does not run yet.
-    Pending,
+    /// It was made, and its command does not run yet.
+    Pending {
+        /// Since when.
+        since: Timestamp,
+        /// What keeps it from getting on.
+        obstacle: Option<Obstacle>,
+    },
     /// Its command runs.
     Running {
         /// Since when.
         started_at: Option<Timestamp>,
     },
-    /// Its command has ended, and so has the worker.
+    /// The worker has ended, and it is known how.
     Ended(Exit),
     /// It is gone and left no word of how.
     Vanished {
@@ -89,31 +115,75 @@ pub enum Phase {
     },
 }
 
+/// What keeps a worker from getting on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Obstacle {
+    /// What kind of thing, and so what to do about it.
+    pub kind: ObstacleKind,
+    /// The runtime's own words.
+    pub message: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// What kind of thing keeps a worker from getting on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ObstacleKind {
+    /// It can never work: no image can have such a name.
+    Refused,
+    /// The image does not come, which may pass.
+    Image,
+    /// Something that it refers to is not there, which may pass.
+    Configuration,
+    /// There is no place for it now.
+    Unschedulable,
+}
+
 impl Phase {
     /// Whether it takes up capacity (P3).
     pub fn takes_capacity(&self) -> bool {
         match self {
-            Self::Pending | Self::Running { .. } => true,
+            Self::Pending { .. } | Self::Running { .. } => true,
             Self::Unstarted | Self::Ended(_) | Self::Vanished { .. } => false,
+        }
+    }
+
+    /// When the worker ended, or when that was noticed.
+    pub fn ended_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Ended(exit) => Some(exit.ended_at),
+            Self::Vanished { noticed_at, .. } => Some(*noticed_at),
+            Self::Unstarted | Self::Pending { .. } | Self::Running { .. } => None,
         }
     }
 }
 
-/// How a command ended, in the words of its agent.
+/// How a worker ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exit {
-    /// The exit code; 128+n for signal n.
-    pub code: i32,
+    /// The command's exit code, 128+n for signal n; none where it never got to one.
+    pub code: Option<i32>,
     /// The signal that ended it.
     pub signal: Option<i32>,
-    /// Its time had passed.
-    pub timed_out: bool,
-    /// When it started.
+    /// What brought the end about.
+    pub cause: Cause,
+    /// When the command started.
     pub started_at: Option<Timestamp>,
     /// When it ended.
     pub ended_at: Timestamp,
-    /// log-ingest has the whole log, says the agent.
-    pub log_complete: bool,
+}
+
+/// What brought a worker's end about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The command itself.
+    Command,
+    /// Its time had passed.
+    Deadline,
+    /// It needed more memory than it may have.
+    OutOfMemory,
+    /// What it ran on, in the runtime's own words.
+    Infrastructure(String),
 }
 
 /// What a runtime could not do.
@@ -124,6 +194,7 @@ pub struct RuntimeError {
     attempted: &'static str,
     worker: WorkerId,
     reason: String,
+    retry_after: Option<Duration>,
 }
 
 /// What kind of failure it is, and so what to do about it.
@@ -151,12 +222,29 @@ impl ErrorKind {
 impl RuntimeError {
     /// `attempted` is a verb: create, stop, remove.
     pub fn new(kind: ErrorKind, attempted: &'static str, worker: &WorkerId, reason: String) -> Self {
-        Self { kind, attempted, worker: worker.clone(), reason }
+        Self { kind, attempted, worker: worker.clone(), reason, retry_after: None }
+    }
+
+    /// The other side said when to come again.
+    #[must_use]
+    pub fn retry_after(mut self, pause: Option<Duration>) -> Self {
+        self.retry_after = pause;
+        self
     }
 
     /// What kind of failure it is.
     pub fn kind(&self) -> ErrorKind {
         self.kind
+    }
+
+    /// Why, in words.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// How long the other side wants to be left alone.
+    pub fn pause(&self) -> Option<Duration> {
+        self.retry_after
     }
 
     /// Whether the same may work later.

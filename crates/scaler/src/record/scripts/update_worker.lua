@@ -1,10 +1,12 @@
 -- Tells what is known of a worker and writes it, in one step.
 -- KEYS: record, index, status stream
 -- ARGV: record id, slot field, slot, milliseconds to keep a finished record (0: not finished), status limit,
---       field, value... of the notification
+--       then for each notification its 8 fields and values
 -- Returns 0 where the record is gone; the notification goes out all the same, and first: told twice is
 -- fine, on record and never told is not.
-redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[5], '*', unpack(ARGV, 6))
+for i = 6, #ARGV, 16 do
+  redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[5], '*', unpack(ARGV, i, i + 15))
+end
 if redis.call('EXISTS', KEYS[1]) == 0 then
   return 0
 end

@@ -17,7 +17,7 @@ use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 
 use crate::record::WorkerSpec;
-use crate::runtime::{Exit, Phase};
+use crate::runtime::{Cause, Exit, Phase};
 
 /// A worker's directory.
 #[derive(Clone, Debug)]
@@ -54,8 +54,6 @@ struct Summary {
     timed_out: bool,
     started_at: Option<Timestamp>,
     ended_at: Option<Timestamp>,
-    #[serde(default)]
-    complete: bool,
 }
 
 impl WorkerDir {
@@ -123,7 +121,7 @@ impl WorkerDir {
         if alive {
             return Ok(match started {
                 Some(StartMark { barred: None, started_at, .. }) => Phase::Running { started_at },
-                Some(_) | None => Phase::Pending,
+                Some(_) | None => Phase::Pending { since: self.made_at()?, obstacle: None },
             });
         }
         if let Some(exit) = self.exit()? {
@@ -192,13 +190,18 @@ impl WorkerDir {
         let Some(bytes) = read(&self.summary())? else { return Ok(None) };
         let Ok(summary) = serde_json::from_slice::<Summary>(&bytes) else { return Ok(None) };
         Ok(Some(Exit {
-            code: summary.exit_code,
+            code: Some(summary.exit_code),
             signal: (summary.signal != 0).then_some(summary.signal),
-            timed_out: summary.timed_out,
+            cause: if summary.timed_out { Cause::Deadline } else { Cause::Command },
             started_at: summary.started_at,
             ended_at: summary.ended_at.unwrap_or_else(Timestamp::now),
-            log_complete: summary.complete,
         }))
+    }
+
+    /// When the worker was made: its spec is never written again.
+    fn made_at(&self) -> io::Result<Timestamp> {
+        let modified = fs::metadata(self.0.join("spec.json"))?.modified()?;
+        Ok(Timestamp::try_from(modified).unwrap_or_else(|_| Timestamp::now()))
     }
 }
 
@@ -243,16 +246,16 @@ mod tests {
     fn a_phase_is_read_from_lock_started_and_summary() {
         let (_root, dir) = made();
         assert_eq!(dir.phase(false).unwrap(), Phase::Unstarted);
-        assert_eq!(dir.phase(true).unwrap(), Phase::Pending);
+        assert!(matches!(dir.phase(true).unwrap(), Phase::Pending { .. }));
         let held = lock(&dir);
-        assert_eq!(dir.phase(false).unwrap(), Phase::Pending);
+        assert!(matches!(dir.phase(false).unwrap(), Phase::Pending { .. }));
         write(&dir, "started", STARTED);
         assert!(matches!(dir.phase(false).unwrap(), Phase::Running { started_at: Some(_) }));
         write(&dir, "summary.json", SUMMARY);
         assert!(matches!(dir.phase(false).unwrap(), Phase::Running { .. }), "the agent still flushes");
         drop(held);
         let Phase::Ended(exit) = dir.phase(false).unwrap() else { panic!("it has ended") };
-        assert_eq!((exit.code, exit.signal, exit.log_complete), (7, None, true));
+        assert_eq!((exit.code, exit.signal, exit.cause), (Some(7), None, Cause::Command));
     }
 
     #[test]

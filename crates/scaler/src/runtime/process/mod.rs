@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, bail};
+use jiff::Timestamp;
 use nix::fcntl::{Flock, FlockArg};
 use tokio::process::Child;
 use tokio::sync::{Notify, mpsc};
@@ -26,7 +27,8 @@ pub use self::spawn::AgentConfig;
 use self::stop::Stop;
 pub use self::watch::Watch;
 use super::{Created, ErrorKind, NotSynced, Observation, Observed, Phase, Runtime, RuntimeError};
-use crate::ids::WorkerId;
+use crate::ids::{RecordId, WorkerId};
+use crate::name;
 use crate::record::{Identity, WorkerSpec};
 
 /// Children started and not yet waited for by the watch; it takes them in at once, so this is room
@@ -55,6 +57,7 @@ struct Inner {
 #[derive(Clone, Debug)]
 struct Worker {
     identity: Identity,
+    record: RecordId,
     phase: Phase,
     agent: Agent,
     spawns: u8,
@@ -126,10 +129,10 @@ impl ProcessRuntime {
         worker.phase = phase;
         let child = match worker.phase {
             Phase::Unstarted => Some(self.0.agent.spawn(&dir, spec).map_err(Refusal::spawn)?),
-            Phase::Pending | Phase::Running { .. } | Phase::Ended(_) | Phase::Vanished { .. } => None,
+            Phase::Pending { .. } | Phase::Running { .. } | Phase::Ended(_) | Phase::Vanished { .. } => None,
         };
         if child.is_some() {
-            worker.phase = Phase::Pending;
+            worker.phase = Phase::Pending { since: Timestamp::now(), obstacle: None };
             worker.agent = Agent::Child;
             worker.spawns = worker.spawns.saturating_add(1);
         }
@@ -180,9 +183,16 @@ impl Runtime for ProcessRuntime {
         self.try_remove(worker).await.map_err(error)
     }
 
-    fn observe(&self) -> Result<Observation, NotSynced> {
+    async fn spec(&self, worker: &WorkerId) -> Result<Option<WorkerSpec>, RuntimeError> {
+        let dir = self.dir(worker);
+        let error =
+            |error: io::Error| RuntimeError::new(ErrorKind::Unavailable, "read", worker, error.to_string());
+        blocking(move || dir.spec()).await.map_err(error)
+    }
+
+    fn observe(&self) -> Result<Arc<Observation>, NotSynced> {
         let observed = |(id, worker): (&WorkerId, &Worker)| (id.clone(), worker.observed());
-        Ok(self.workers().iter().map(observed).collect())
+        Ok(Arc::new(self.workers().iter().map(observed).collect()))
     }
 
     async fn changed(&self) {
@@ -192,11 +202,18 @@ impl Runtime for ProcessRuntime {
 
 impl Worker {
     fn new(spec: &WorkerSpec, phase: Phase) -> Self {
-        Self { identity: spec.identity.clone(), phase, agent: Agent::Adopted, spawns: 0, stop: None }
+        let identity = spec.identity.clone();
+        let record = name::task_record(&identity.task_id, &identity.request_id);
+        Self { identity, record, phase, agent: Agent::Adopted, spawns: 0, stop: None }
     }
 
     fn observed(&self) -> Observed {
-        Observed { identity: self.identity.clone(), phase: self.phase.clone(), stopping: self.stop.is_some() }
+        Observed {
+            identity: self.identity.clone(),
+            record: self.record.clone(),
+            phase: self.phase.clone(),
+            stopping: self.stop.is_some(),
+        }
     }
 }
 

@@ -58,7 +58,7 @@ impl Watch {
 
     async fn look(&self) {
         let is_due = |agent, phase: &Phase| match phase {
-            Phase::Pending => true,
+            Phase::Pending { .. } => true,
             Phase::Running { .. } => agent == Agent::Adopted,
             Phase::Unstarted | Phase::Ended(_) | Phase::Vanished { .. } => false,
         };
@@ -107,7 +107,11 @@ impl ProcessRuntime {
         let mut workers = self.workers();
         let Some(worker) = workers.get_mut(id) else { return Ok(()) };
         // Made again meanwhile: what was read is of the agent before.
-        if worker.spawns == spawns && worker.agent == before.agent && worker.phase != phase {
+        let is_news = !matches!(
+            (&worker.phase, &phase),
+            (Phase::Pending { .. }, Phase::Pending { .. }) | (Phase::Vanished { .. }, Phase::Vanished { .. })
+        ) && worker.phase != phase;
+        if worker.spawns == spawns && worker.agent == before.agent && is_news {
             worker.phase = phase;
             self.0.changed.notify_one();
         }

@@ -1,0 +1,429 @@
+//! Carries out what [`crate::reconcile`] decides, again and again, for as long as this replica leads.
+//!
+//! It owns the working copy of the records. A pass takes in what intake recorded and what work came
+//! to, observes, decides, writes and starts work; it is woken by any of these or by the clock. Work on
+//! the runtime and on log-ingest is never waited for: what is in flight is known to the next pass.
+//! Redis is the truth: after any doubt (a failed write, a connection that intake lost) all records are
+//! read again first. While Redis cannot be reached, passes go on with the copy; what could not be
+//! written is decided again.
+
+mod hands;
+mod pace;
+mod telling;
+mod writing;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use jiff::Timestamp;
+use ottoscaler_kit::admin::Condition;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use self::hands::{Adopted, Done, Hands, Work};
+use self::pace::Pace;
+pub use self::pace::Trouble;
+use self::telling::Telling;
+use crate::explain::{self, Question};
+use crate::ids::{RecordId, WorkerId};
+use crate::logs::{LogAnswer, LogIngest, Narrator};
+use crate::metrics::{Metrics, kind};
+use crate::reconcile::{Action, Busy, Known, Policy, reconcile, refused};
+use crate::record::{Record, Records, Store};
+use crate::runtime::{NotSynced, Observation, Runtime};
+use crate::status::State;
+
+/// A pass is made at least this often: time passes, and a missed wake must not matter.
+const TICK: Duration = Duration::from_secs(1);
+
+/// So many pieces of work other than creates run at once, so that neither holds up the other: ended
+/// workers go while new ones come.
+const OTHER_WORK: usize = 32;
+
+/// What intake tells the controller.
+#[derive(Clone, Debug)]
+pub enum Intake {
+    /// A record was written.
+    Recorded(Record),
+    /// The connection to Redis was made again; what was believed before may no longer hold.
+    Reconnected,
+}
+
+/// What the controller works with.
+#[derive(Debug)]
+pub struct Means<R> {
+    /// Makes workers.
+    pub runtime: Arc<R>,
+    /// Keeps records.
+    pub store: Store,
+    /// Knows their logs.
+    pub ingest: LogIngest,
+    /// Takes what is told of them.
+    pub narrator: Narrator,
+    /// Counts.
+    pub metrics: Metrics,
+    /// Met once records and workers are known.
+    pub synced: Condition,
+}
+
+/// What the operator decides.
+#[derive(Clone, Copy, Debug)]
+pub struct ControllerConfig {
+    /// About workers.
+    pub policy: Policy,
+    /// So many are made in a second.
+    pub create_rate: Option<NonZeroU32>,
+}
+
+impl<R> Means<R> {
+    /// The same, with a store in a term.
+    pub(crate) fn in_term(&self, store: Store) -> Self {
+        Self {
+            runtime: Arc::clone(&self.runtime),
+            store,
+            ingest: self.ingest.clone(),
+            narrator: self.narrator.clone(),
+            metrics: self.metrics.clone(),
+            synced: self.synced.clone(),
+        }
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Controller<R> {
+    hands: Hands<R>,
+    config: ControllerConfig,
+    telling: Telling,
+    synced: Condition,
+    records: Records,
+    reload: Reload,
+    pace: Pace,
+    work: JoinSet<Done>,
+    busy: BTreeMap<WorkerId, Busy>,
+    logs: BTreeMap<WorkerId, LogAnswer>,
+    /// Records that are just being looked for, and workers that are nobody's.
+    adopting: BTreeSet<RecordId>,
+    strangers: BTreeSet<WorkerId>,
+    /// To be written before anything else is decided.
+    owed: Vec<Action>,
+    /// Workers with which something did not work, until the next tick.
+    resting: Vec<WorkerId>,
+}
+
+/// Whether the copy of the records can be relied on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reload {
+    /// Nothing was read yet: do nothing before.
+    First,
+    /// There is doubt: read again, and go on with the copy meanwhile.
+    Again,
+    /// No doubt.
+    No,
+}
+
+/// When the next pass is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// Something was written that decides what is to be done.
+    AtOnce,
+    /// Once something changes.
+    OnChange,
+    /// Another leader has written.
+    Never,
+}
+
+/// Why a controller has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It was told to.
+    Stopped,
+    /// Redis refused it: a later leader has written.
+    Fenced,
+}
+
+impl<R: Runtime> Controller<R> {
+    /// Drives a runtime by the records in a store.
+    pub fn new(means: Means<R>, config: ControllerConfig) -> Self {
+        let Means { runtime, store, ingest, narrator, metrics, synced } = means;
+        Self {
+            hands: Hands { runtime, store, ingest, metrics },
+            config,
+            telling: Telling::new(narrator),
+            synced,
+            records: Records::default(),
+            reload: Reload::First,
+            pace: Pace::new(config.create_rate),
+            work: JoinSet::new(),
+            busy: BTreeMap::new(),
+            logs: BTreeMap::new(),
+            adopting: BTreeSet::new(),
+            strangers: BTreeSet::new(),
+            owed: Vec::new(),
+            resting: Vec::new(),
+        }
+    }
+
+    /// Works until `stop`, and finishes the pass that it is in; work in flight is dropped, which any
+    /// later leader makes up for. Workers are left as they are.
+    pub async fn run(
+        mut self,
+        mut intake: mpsc::Receiver<Intake>,
+        questions: &mut mpsc::Receiver<Question>,
+        stop: CancellationToken,
+    ) -> Result<Ended> {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        while !stop.is_cancelled() {
+            // All that has come meanwhile, so that one pass is made for all of it.
+            while let Ok(message) = intake.try_recv() {
+                self.hear(message);
+            }
+            match self.pass().await? {
+                Next::AtOnce => continue,
+                Next::OnChange => {}
+                Next::Never => return Ok(Ended::Fenced),
+            }
+            let runtime = Arc::clone(&self.hands.runtime);
+            // Each branch is cancel safe: a message not received stays in its channel, work not joined
+            // in its set, a change not waited for stays noted, and the next pass looks at everything.
+            tokio::select! {
+                () = stop.cancelled() => {}
+                Some(message) = intake.recv() => self.hear(message),
+                Some(question) = questions.recv() => self.answer(question),
+                Some(done) = self.work.join_next() => self.learn(done)?,
+                () = runtime.changed() => {}
+                _ = tick.tick() => self.look_around(),
+                () = self.pace.over() => {}
+            }
+        }
+        Ok(Ended::Stopped)
+    }
+
+    fn hear(&mut self, message: Intake) {
+        match message {
+            Intake::Recorded(record) => self.records.insert(record),
+            Intake::Reconnected if self.reload == Reload::No => self.reload = Reload::Again,
+            Intake::Reconnected => {}
+        }
+    }
+
+    async fn pass(&mut self) -> Result<Next> {
+        while let Some(done) = self.work.try_join_next() {
+            self.learn(done)?;
+        }
+        self.reload_records().await;
+        if self.reload == Reload::First {
+            self.synced.missing("the records were not read yet");
+            return Ok(Next::OnChange);
+        }
+        let observation = match self.hands.runtime.observe() {
+            Ok(observation) => observation,
+            Err(not_synced @ NotSynced) => {
+                self.synced.missing(not_synced.to_string());
+                return Ok(Next::OnChange);
+            }
+        };
+        self.synced.met();
+        let owed = std::mem::take(&mut self.owed);
+        if self.write(owed).await == Next::Never {
+            return Ok(Next::Never);
+        }
+        let may_create = self.pace.may_create(self.creating());
+        let actions = reconcile(&self.known(&observation, may_create), &self.config.policy);
+        let writes = self.start(actions, &observation);
+        Ok(self.write(writes).await)
+    }
+
+    fn known<'a>(&'a self, observation: &'a Observation, may_create: usize) -> Known<'a> {
+        Known {
+            records: &self.records,
+            observation,
+            logs: &self.logs,
+            busy: &self.busy,
+            may_create,
+            now: Timestamp::now(),
+        }
+    }
+
+    fn creating(&self) -> usize {
+        self.busy.values().filter(|busy| **busy == Busy::Creating).count()
+    }
+
+    async fn reload_records(&mut self) {
+        if self.reload == Reload::No {
+            return;
+        }
+        let loaded = match self.hands.store.load().await {
+            Ok(loaded) => loaded,
+            Err(error) => return self.redis_failed(&error, "records cannot be read"),
+        };
+        tracing::info!(records = loaded.records.len(), "records read");
+        for (record, error) in &loaded.unreadable {
+            tracing::error!(record, error = format!("{error:#}"), "record cannot be read");
+        }
+        let unreadable = loaded.unreadable.len().try_into().unwrap_or(i64::MAX);
+        self.hands.metrics.unreadable_records.set(unreadable);
+        let lost = self.records.absent_from(&loaded.records);
+        loaded.records.into_iter().for_each(|record| self.records.replace(record));
+        match self.write_again(&lost).await {
+            Ok(()) => self.reload = Reload::No,
+            Err(error) => self.redis_failed(&error, "a record that redis lost cannot be written again"),
+        }
+    }
+
+    /// Starts the work, and gives what is to be written. What depends on a record being written is
+    /// only decided in a later pass.
+    fn start(&mut self, actions: Vec<Action>, observation: &Arc<Observation>) -> Vec<Action> {
+        let mut others = self.work.len().saturating_sub(self.creating());
+        let mut writes = Vec::new();
+        for action in actions {
+            let work = match action {
+                Action::Record(_) | Action::ApplyScaleDown { .. } => {
+                    writes.push(action);
+                    continue;
+                }
+                Action::Create(spec) => {
+                    self.pace.started();
+                    self.busy.insert(spec.worker_id.clone(), Busy::Creating);
+                    self.spawn(Work::Create(spec));
+                    continue;
+                }
+                _ if others >= OTHER_WORK => continue,
+                Action::Adopt { worker, record } => {
+                    let is_new = !self.strangers.contains(&worker) && self.adopting.insert(record.clone());
+                    if !is_new {
+                        continue;
+                    }
+                    Work::Adopt(worker, record, Arc::clone(observation))
+                }
+                Action::Stop(worker) => Work::Stop(worker),
+                Action::Remove(worker) => Work::Remove(worker),
+                Action::AskLogs { task, workers } => Work::AskLogs(task, workers),
+                Action::CloseLog(closing) => Work::CloseLog(closing),
+            };
+            others += 1;
+            self.mark_busy(&work);
+            self.spawn(work);
+        }
+        writes
+    }
+
+    fn mark_busy(&mut self, work: &Work) {
+        let workers: &[WorkerId] = match work {
+            Work::Create(_) => &[],
+            Work::Stop(worker) | Work::Remove(worker) | Work::Adopt(worker, ..) => std::slice::from_ref(worker),
+            Work::AskLogs(_, workers) => workers,
+            Work::CloseLog(closing) => std::slice::from_ref(&closing.worker),
+        };
+        for worker in workers {
+            self.busy.insert(worker.clone(), Busy::Otherwise);
+        }
+    }
+
+    /// Work ends within the time limit of its calls, and its end is always learned of.
+    fn spawn(&mut self, work: Work) {
+        self.work.spawn(self.hands.clone().work(work));
+    }
+
+    fn learn(&mut self, done: Result<Done, tokio::task::JoinError>) -> Result<()> {
+        let done = match done {
+            Ok(done) => done,
+            Err(error) => bail!("work of the controller failed: {error}"),
+        };
+        match done {
+            Done::Worker(worker) => drop(self.busy.remove(&worker)),
+            Done::Created(worker) => {
+                self.busy.remove(&worker);
+                self.pace.succeeded();
+            }
+            Done::NotCreated(spec, error) => {
+                self.busy.remove(&spec.worker_id);
+                if error.is_transient() {
+                    self.pace.failed(&error);
+                } else {
+                    let outcome = refused(&spec, &self.records, error.reason(), Timestamp::now());
+                    self.owed.extend(outcome.map(|update| Action::Record(Box::new(update))));
+                }
+            }
+            // It stays busy until the next tick: to try again at once would be a busy loop.
+            Done::NotDone(worker) => self.resting.push(worker),
+            Done::Logs(answers) => {
+                for worker in answers.keys() {
+                    self.busy.remove(worker);
+                }
+                self.logs.extend(answers);
+            }
+            Done::Adopted(worker, record, adopted) => {
+                self.adopting.remove(&record);
+                self.busy.remove(&worker);
+                self.adopted(&worker, adopted);
+            }
+        }
+        Ok(())
+    }
+
+    fn adopted(&mut self, worker: &WorkerId, adopted: Adopted) {
+        match adopted {
+            Adopted::Record(task) => self.records.replace(Record::Task(task)),
+            Adopted::Rebuilt(task) => {
+                let task_id = &task.spec().task_id;
+                tracing::warn!(%task_id, record = %task.id(), "redis has lost a record; it is written again");
+                self.hands.metrics.records_rebuilt.inc();
+                self.records.replace(Record::Task(task));
+            }
+            Adopted::Nobody => {
+                tracing::warn!(worker_id = %worker, "a worker is there and nobody asked for it; it is left alone");
+                self.strangers.insert(worker.clone());
+            }
+            Adopted::Unknown(error) => {
+                tracing::warn!(worker_id = %worker, error, "cannot tell whose worker it is; trying again");
+                self.busy.insert(worker.clone(), Busy::Otherwise);
+                self.resting.push(worker.clone());
+            }
+        }
+    }
+
+    /// What need not be done in every pass.
+    fn look_around(&mut self) {
+        for worker in self.resting.drain(..) {
+            self.busy.remove(&worker);
+        }
+        let Ok(observation) = self.hands.runtime.observe() else { return };
+        self.records.prune(&observation);
+        self.strangers.retain(|worker| observation.contains_key(worker));
+        self.telling.obstacles(&self.records, &observation);
+        self.logs.retain(|worker, _| observation.contains_key(worker) || self.busy.contains_key(worker));
+        self.measure();
+    }
+
+    fn measure(&self) {
+        let mut counts = State::ALL.map(|state| (state, 0));
+        for (_, slot) in self.records.tasks().flat_map(|task| task.workers()) {
+            let state = slot.progress.state();
+            if let Some((_, count)) = counts.iter_mut().find(|(counted, _)| *counted == state) {
+                *count += 1;
+            }
+        }
+        for (state, count) in counts {
+            self.hands.metrics.workers.get_or_create(&kind(state.as_str())).set(count);
+        }
+        let strangers = self.strangers.len().try_into().unwrap_or(i64::MAX);
+        self.hands.metrics.workers_without_record.set(strangers);
+    }
+
+    fn answer(&self, question: Question) {
+        let answer = match self.hands.runtime.observe() {
+            Ok(observation) if self.reload != Reload::First => {
+                let known = self.known(&observation, 0);
+                explain::answer(&question.about, &known, &self.config.policy, self.pace.trouble())
+            }
+            Ok(_) | Err(NotSynced) => explain::Answer::NotYet,
+        };
+        let _asker_is_gone = question.reply.send(answer);
+    }
+}

@@ -1,0 +1,56 @@
+//! What goes into the log of a task's own: what keeps its workers from getting on, and how they ended
+//! where it was not well. Each thing once, as long as this process remembers.
+
+use std::collections::BTreeMap;
+
+use crate::ids::WorkerId;
+use crate::logs::{Narration, Narrator};
+use crate::name;
+use crate::record::{Records, TaskRecord, Update};
+use crate::runtime::{Observation, Phase};
+use crate::status::Class;
+
+/// Remembers what was told.
+#[derive(Debug)]
+pub(super) struct Telling {
+    narrator: Narrator,
+    obstacles: BTreeMap<WorkerId, String>,
+}
+
+impl Telling {
+    pub(super) fn new(narrator: Narrator) -> Self {
+        Self { narrator, obstacles: BTreeMap::new() }
+    }
+
+    /// Obstacles that are new or have changed.
+    pub(super) fn obstacles(&mut self, records: &Records, observation: &Observation) {
+        self.obstacles.retain(|worker, _| observation.contains_key(worker));
+        for (worker, observed) in observation {
+            let Phase::Pending { obstacle: Some(obstacle), .. } = &observed.phase else { continue };
+            if self.obstacles.get(worker) == Some(&obstacle.message) {
+                continue;
+            }
+            let Some(task) = records.task(&observed.record) else { continue };
+            self.line(task, format!("worker {worker} waits: {}", obstacle.message), obstacle.since);
+            self.obstacles.insert(worker.clone(), obstacle.message.clone());
+        }
+    }
+
+    /// Ends that were not well, and the end of it all.
+    pub(super) fn written(&self, task: &TaskRecord, update: &Update) {
+        for told in update.notifications.iter().filter(|told| !told.reason.is_empty()) {
+            let class = told.class.map(Class::as_str).unwrap_or_default();
+            let text = format!("worker {} {} ({class}): {}", told.worker_id, told.state, told.reason);
+            self.line(task, text, told.at);
+        }
+        if task.is_finished() {
+            self.narrator.tell(Narration::End { log: name::events(&task.spec().task_id, task.id()) });
+        }
+    }
+
+    fn line(&self, task: &TaskRecord, text: String, at: jiff::Timestamp) {
+        let task_id = task.spec().task_id.clone();
+        let log = name::events(&task_id, task.id());
+        self.narrator.tell(Narration::Line { task: task_id, log, text, at });
+    }
+}

@@ -1,0 +1,169 @@
+//! Writes of records: those of one record one after another, since the last one also finishes it, and
+//! those of different records side by side.
+
+use std::collections::BTreeMap;
+
+use futures::StreamExt;
+use redis::{RedisError, RedisResult};
+
+use super::{Controller, Next, Reload};
+use crate::ids::{RecordId, WorkerIndex};
+use crate::metrics::kind;
+use crate::reconcile::Action;
+use crate::record::{Slot, Store, TaskRecord, Update, Written, is_fenced};
+use crate::runtime::Runtime;
+
+/// Records that are being written at once, over one connection.
+const CONCURRENT_RECORDS: usize = 32;
+
+/// Updates of one record, and for each whether it finishes the record.
+type Batch = Vec<(Update, bool)>;
+
+/// How far a batch got, and why no further.
+type Wrote = (Vec<(Update, Written)>, Option<RedisError>);
+
+impl<R: Runtime> Controller<R> {
+    /// Carries out [`Action::Record`] and [`Action::ApplyScaleDown`].
+    pub(super) async fn write(&mut self, actions: Vec<Action>) -> Next {
+        let mut batches: BTreeMap<RecordId, Vec<Update>> = BTreeMap::new();
+        let mut next = Next::OnChange;
+        for action in actions {
+            match action {
+                Action::Record(update) => batches.entry(update.record.clone()).or_default().push(*update),
+                Action::ApplyScaleDown { down, cancelled } => {
+                    if let Err(error) = self.apply_scale_down(&down, cancelled).await {
+                        return self.not_written(&error);
+                    }
+                    next = Next::AtOnce;
+                }
+                Action::Create(_)
+                | Action::Stop(_)
+                | Action::Adopt { .. }
+                | Action::AskLogs { .. }
+                | Action::CloseLog(_)
+                | Action::Remove(_) => {}
+            }
+        }
+        let store = &self.hands.store;
+        let batches: Vec<Batch> =
+            batches.into_values().map(|updates| finishing(self.records.task(&updates[0].record), updates)).collect();
+        let wrote: Vec<Wrote> = futures::stream::iter(batches)
+            .map(|batch| write_batch(store, batch))
+            .buffer_unordered(CONCURRENT_RECORDS)
+            .collect()
+            .await;
+        for (written, error) in wrote {
+            for (update, written) in written {
+                self.written(update, written);
+                next = Next::AtOnce;
+            }
+            if let Some(error) = error {
+                return self.not_written(&error);
+            }
+        }
+        next
+    }
+
+    fn written(&mut self, update: Update, written: Written) {
+        if written == Written::Nothing {
+            self.hands.metrics.lost_records.inc();
+            tracing::warn!(record = %update.record, "redis no longer has the record");
+            if self.reload == Reload::No {
+                self.reload = Reload::Again;
+            }
+        }
+        for told in &update.notifications {
+            tracing::info!(
+                task_id = %told.task_id,
+                worker_id = %told.worker_id,
+                state = %told.state,
+                exit_code = told.exit_code,
+                reason = told.reason,
+                "worker changed"
+            );
+            if told.state.is_end() {
+                self.hands.metrics.outcomes.get_or_create(&kind(told.state.as_str())).inc();
+            }
+        }
+        self.records.set_slot(&update.record, update.index, update.slot.clone());
+        if let Some(task) = self.records.task(&update.record) {
+            self.telling.written(task, &update);
+        }
+    }
+
+    async fn apply_scale_down(
+        &mut self,
+        down: &RecordId,
+        cancelled: Vec<(RecordId, WorkerIndex, Slot)>,
+    ) -> RedisResult<()> {
+        match self.hands.store.apply_scale_down(down, &cancelled).await? {
+            Written::Done => {
+                tracing::info!(record = %down, workers = cancelled.len(), "scale-down applied");
+                for (record, index, slot) in cancelled {
+                    self.records.set_slot(&record, index, slot);
+                }
+            }
+            // An answer was lost before: what was chosen then is in Redis.
+            Written::Nothing => self.reload = Reload::Again,
+        }
+        self.records.remove_scale_down(down);
+        Ok(())
+    }
+
+    /// Writes records that Redis has lost as they are known here. One that is there after all was
+    /// finished, and the answer was lost: what is in Redis counts.
+    pub(super) async fn write_again(&mut self, lost: &[RecordId]) -> RedisResult<()> {
+        for id in lost {
+            let Some(task) = self.records.task(id) else { continue };
+            if self.hands.store.rebuild(task, &[]).await? == Written::Done {
+                self.hands.metrics.records_rebuilt.inc();
+                tracing::warn!(record = %id, "redis had lost a record; it is written again");
+            } else if let Some(Ok(record)) = self.hands.store.fetch(id).await? {
+                self.records.replace(record);
+            }
+        }
+        Ok(())
+    }
+
+    /// Not at once again: without Redis that would be a busy loop.
+    fn not_written(&mut self, error: &RedisError) -> Next {
+        if is_fenced(error) {
+            tracing::warn!(error = %error, "another replica leads");
+            return Next::Never;
+        }
+        self.redis_failed(error, "record cannot be written");
+        Next::OnChange
+    }
+
+    pub(super) fn redis_failed(&mut self, error: &RedisError, what: &'static str) {
+        self.hands.metrics.redis_failures.inc();
+        if self.reload == Reload::No {
+            self.reload = Reload::Again;
+        }
+        tracing::warn!(error = %error, problem = what, "redis failed; trying again");
+    }
+}
+
+/// Which of the updates leaves nothing of its task unsettled.
+fn finishing(task: Option<&TaskRecord>, updates: Vec<Update>) -> Batch {
+    let Some(task) = task else { return updates.into_iter().map(|update| (update, false)).collect() };
+    let mut unsettled = task.workers().filter(|(_, slot)| !slot.is_settled()).count();
+    let mark = |update: Update| {
+        if update.slot.is_settled() && !task.slot(update.index).is_settled() {
+            unsettled -= 1;
+        }
+        (update, unsettled == 0)
+    };
+    updates.into_iter().map(mark).collect()
+}
+
+async fn write_batch(store: &Store, batch: Batch) -> Wrote {
+    let mut done = Vec::new();
+    for (update, finished) in batch {
+        match store.update_worker(&update, finished).await {
+            Ok(written) => done.push((update, written)),
+            Err(error) => return (done, Some(error)),
+        }
+    }
+    (done, None)
+}

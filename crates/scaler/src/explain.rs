@@ -1,0 +1,295 @@
+//! What a task waits for, since when, and what will happen next: PURE, in words that an operator
+//! understands. It says what [`crate::reconcile`] would decide, from the same facts.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use tokio::sync::oneshot;
+
+use crate::controller::Trouble;
+use crate::ids::{RecordId, TaskId, WorkerId, WorkerIndex};
+use crate::reconcile::{Busy, Known, Policy, queue};
+use crate::record::{Log, Outcome, Progress, Slot, TaskRecord};
+use crate::runtime::{Observed, ObstacleKind, Phase};
+use crate::status::{Class, State};
+
+/// What somebody wants to know.
+#[derive(Debug)]
+pub struct Question {
+    /// About what.
+    pub about: About,
+    /// Where the answer goes.
+    pub reply: oneshot::Sender<Answer>,
+}
+
+/// What a question is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum About {
+    /// All tasks, in a line each.
+    Tasks,
+    /// One task.
+    Task(TaskId),
+}
+
+/// What is known.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub enum Answer {
+    /// Records or workers were not read yet.
+    NotYet,
+    /// All tasks.
+    Tasks(Tasks),
+    /// One task: its requests, the earliest first.
+    Task(TaskView),
+    /// There is no such task, or it was finished long ago.
+    NoTask,
+}
+
+/// All tasks that are not finished, or of which something is left to see.
+#[derive(Clone, Debug, Serialize)]
+pub struct Tasks {
+    /// What takes up capacity, of what there is.
+    pub workers_in_use: usize,
+    /// `--max-workers`.
+    pub max_workers: usize,
+    /// Why no worker could be made last, if none was since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<TroubleView>,
+    /// The tasks.
+    pub tasks: Vec<TaskLine>,
+}
+
+/// A task in a line.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct TaskLine {
+    /// The task.
+    pub task_id: String,
+    /// How many of its workers are in which state.
+    pub states: BTreeMap<&'static str, usize>,
+}
+
+/// One task.
+#[derive(Clone, Debug, Serialize)]
+pub struct TaskView {
+    /// The task.
+    pub task_id: TaskId,
+    /// Its workers.
+    pub workers: Vec<WorkerView>,
+}
+
+/// One worker.
+#[derive(Clone, Debug, Serialize)]
+pub struct WorkerView {
+    /// The worker: its current attempt.
+    pub worker_id: WorkerId,
+    /// The event that asked for it.
+    pub request_id: String,
+    /// Which attempt this is, of how many.
+    pub attempt: String,
+    /// Its state.
+    pub state: State,
+    /// Since when it is in it, as far as that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// What it waits for now.
+    pub waits_for: String,
+    /// What will happen next.
+    pub next: String,
+    /// The command's exit code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    /// The class of a failure.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class: Option<Class>,
+    /// Its log, once it has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log: Option<Log>,
+    /// Attempts before this one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Outcome>,
+}
+
+/// Why no worker could be made.
+#[derive(Clone, Debug, Serialize)]
+pub struct TroubleView {
+    /// In the runtime's own words.
+    pub reason: String,
+    /// When that was.
+    pub at: Timestamp,
+}
+
+/// What a worker waits for and what comes next, in words.
+struct Words {
+    since: Option<Timestamp>,
+    waits_for: String,
+    next: String,
+}
+
+impl Words {
+    fn new(since: Option<Timestamp>, waits_for: impl Into<String>, next: impl Into<String>) -> Self {
+        Self { since, waits_for: waits_for.into(), next: next.into() }
+    }
+}
+
+/// Answers a question.
+pub fn answer(about: &About, known: &Known<'_>, policy: &Policy, trouble: Option<&Trouble>) -> Answer {
+    match about {
+        About::Tasks => Answer::Tasks(tasks(known, policy, trouble)),
+        About::Task(task) => task_view(task, known, policy, trouble),
+    }
+}
+
+fn tasks(known: &Known<'_>, policy: &Policy, trouble: Option<&Trouble>) -> Tasks {
+    let mut lines: BTreeMap<&TaskId, TaskLine> = BTreeMap::new();
+    for task in known.records.tasks() {
+        let task_id = &task.spec().task_id;
+        let line = lines.entry(task_id).or_default();
+        line.task_id = task_id.to_string();
+        for (_, slot) in task.workers() {
+            *line.states.entry(slot.progress.state().as_str()).or_default() += 1;
+        }
+    }
+    Tasks {
+        workers_in_use: crate::reconcile::in_use(known),
+        max_workers: policy.max_workers.get(),
+        trouble: trouble.map(|trouble| TroubleView { reason: trouble.reason.clone(), at: trouble.at }),
+        tasks: lines.into_values().collect(),
+    }
+}
+
+fn task_view(task_id: &TaskId, known: &Known<'_>, policy: &Policy, trouble: Option<&Trouble>) -> Answer {
+    let of_task = known.records.tasks().filter(|task| task.spec().task_id == *task_id);
+    let mut requests: Vec<_> = of_task.collect();
+    if requests.is_empty() {
+        return Answer::NoTask;
+    }
+    requests.sort_by_key(|task| task.spec().entry_id);
+    let queue = queue(known);
+    let explain = Explain { known, policy, trouble, queue: &queue };
+    let workers = requests.iter().flat_map(|task| {
+        let view = |(index, slot): (WorkerIndex, &Slot)| explain.worker(task, index, slot);
+        task.workers().map(view).collect::<Vec<_>>()
+    });
+    Answer::Task(TaskView { task_id: task_id.clone(), workers: workers.collect() })
+}
+
+struct Explain<'a> {
+    known: &'a Known<'a>,
+    policy: &'a Policy,
+    trouble: Option<&'a Trouble>,
+    queue: &'a [(RecordId, WorkerIndex)],
+}
+
+impl Explain<'_> {
+    fn worker(&self, task: &TaskRecord, index: WorkerIndex, slot: &Slot) -> WorkerView {
+        let worker_id = task.worker_id(index, slot.attempt);
+        let observed = self.known.observation.get(&worker_id);
+        let words = match &slot.progress {
+            Progress::Ended(outcome) => self.ended(outcome, observed),
+            Progress::Queued | Progress::Pending | Progress::Running => match observed {
+                None => self.queued(task, index, slot, &worker_id),
+                Some(observed) => self.alive(task, slot, observed),
+            },
+        };
+        let outcome = slot.outcome();
+        WorkerView {
+            worker_id,
+            request_id: task.spec().request_id.to_string(),
+            attempt: format!("{} of {}", slot.attempt, task.spec().max_attempts),
+            state: slot.progress.state(),
+            since: words.since,
+            waits_for: words.waits_for,
+            next: words.next,
+            exit_code: outcome.and_then(|outcome| outcome.exit_code),
+            class: outcome.and_then(|outcome| outcome.verdict.class()),
+            log: outcome.map(|outcome| outcome.log.clone()),
+            earlier: slot.earlier.clone(),
+        }
+    }
+
+    fn queued(&self, task: &TaskRecord, index: WorkerIndex, slot: &Slot, worker: &WorkerId) -> Words {
+        let since = Some(crate::reconcile::queued_at(task.spec(), slot));
+        if self.known.busy.get(worker) == Some(&Busy::Creating) {
+            return Words::new(since, "the runtime, which is making it", "it starts");
+        }
+        if slot.stop.is_some() {
+            return Words::new(since, "nothing", "its end is put on record: it was cancelled before it was made");
+        }
+        let place = self.queue.iter().position(|(record, of)| record == task.id() && *of == index);
+        let before = place.unwrap_or_default();
+        let in_use = crate::reconcile::in_use(self.known);
+        let max = self.policy.max_workers;
+        let waits_for = match self.trouble {
+            Some(trouble) => format!("the runtime, which makes no workers since {}: {}", trouble.at, trouble.reason),
+            None => format!("capacity: {in_use} of {max} workers are in use, and {before} wait before it"),
+        };
+        let next = match task.spec().clocks.queue {
+            Some(limit) => format!("it is made when its turn comes, or fails after {limit:?} of waiting"),
+            None => "it is made when its turn comes; it may wait for ever".to_owned(),
+        };
+        Words::new(since, waits_for, next)
+    }
+
+    fn alive(&self, task: &TaskRecord, slot: &Slot, observed: &Observed) -> Words {
+        let stopping = |since, why: &str| {
+            let grace = self.policy.grace_period;
+            let next = format!("its command has {grace:?} after SIGTERM, then it is killed");
+            Words::new(since, format!("its end, which was asked for: {why}"), next)
+        };
+        match &observed.phase {
+            Phase::Pending { since, obstacle } => match (&slot.stop, obstacle) {
+                (Some(stop), _) => stopping(Some(*since), stop.reason()),
+                (None, Some(obstacle)) => Words::new(
+                    Some(obstacle.since),
+                    obstacle.message.clone(),
+                    self.after_obstacle(task, obstacle.kind),
+                ),
+                (None, None) => Words::new(Some(*since), "its command to start", self.pending_limit(task)),
+            },
+            Phase::Running { started_at } => match &slot.stop {
+                Some(stop) => stopping(*started_at, stop.reason()),
+                None => {
+                    let next = format!("its command is ended if it runs longer than {:?}", task.spec().clocks.run);
+                    Words::new(*started_at, "its command to end", next)
+                }
+            },
+            Phase::Unstarted => Words::new(None, "capacity", "it is made again: nothing ran in it"),
+            Phase::Ended(_) | Phase::Vanished { .. } => {
+                Words::new(observed.phase.ended_at(), "its end to be put on record", "its log is asked for")
+            }
+        }
+    }
+
+    fn after_obstacle(&self, task: &TaskRecord, kind: ObstacleKind) -> String {
+        let grace = self.policy.image_grace;
+        match kind {
+            ObstacleKind::Refused => "it fails at once (policy)".to_owned(),
+            ObstacleKind::Image => format!("it fails (infra) if that lasts longer than {grace:?}"),
+            ObstacleKind::Configuration => format!("it fails (policy) if that lasts longer than {grace:?}"),
+            ObstacleKind::Unschedulable => self.pending_limit(task),
+        }
+    }
+
+    fn pending_limit(&self, task: &TaskRecord) -> String {
+        let limit: Duration = task.spec().clocks.pending.unwrap_or(self.policy.pending_timeout);
+        format!("it fails (policy) if it does not start within {limit:?} of being made")
+    }
+
+    fn ended(&self, outcome: &Outcome, observed: Option<&Observed>) -> Words {
+        let since = Some(outcome.ended_at);
+        match (&outcome.log, observed) {
+            (Log::Open, _) => {
+                let drain = self.policy.drain_timeout;
+                let next = format!("what is left of it stays until its log is complete, at most {drain:?}");
+                Words::new(since, "log-ingest to say that its log is complete", next)
+            }
+            (_, Some(_)) => {
+                let keep = self.policy.keep_ended;
+                Words::new(since, "nothing", format!("what is left of it is removed {keep:?} after its end"))
+            }
+            (_, None) => Words::new(since, "nothing", "nothing"),
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! What the scaler has to do with logs: it asks log-ingest whether an ended worker's log is complete
+//! (P9), has one closed that its agent left open, and tells in a log of the task's own what the
+//! runtime said of its workers.
+//!
+//! log-ingest being away is an answer like any other: workers run on, and ended ones wait.
+
+mod narrator;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use ottoscaler_proto::v1::log_query_service_client::LogQueryServiceClient;
+use ottoscaler_proto::v1::log_streaming_service_client::LogStreamingServiceClient;
+use ottoscaler_proto::v1::{
+    GetTaskRequest, LogState, Worker as LoggedWorker, WorkerCompletion, WorkerRegistration,
+};
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status};
+
+pub use self::narrator::{Narration, Narrator, narrator};
+use crate::ids::{TaskId, WorkerId};
+use crate::record::{Outcome, TaskRecord};
+
+/// Within this a connection is made and a call answered, or it has failed.
+const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A task of a thousand workers, each with labels, in one answer.
+const ANSWER_BYTES: usize = 32 << 20;
+
+/// Which run registers a log that its worker's agent never did.
+const INCARNATION: &[u8] = b"ottoscaler";
+
+/// What log-ingest says of a worker's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogStatus {
+    /// It never heard of the worker.
+    Unknown,
+    /// More lines may come.
+    Open,
+    /// No more lines will come.
+    Closed {
+        /// Every line is there.
+        complete: bool,
+        /// What is not, in words.
+        reason: String,
+    },
+}
+
+/// What was last heard of a worker's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogAnswer {
+    /// The status, or why it could not be had.
+    pub status: Result<LogStatus, String>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A log that is to be closed because its agent is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closing {
+    /// The worker.
+    pub worker: WorkerId,
+    /// Its task.
+    pub task: TaskId,
+    /// The command's exit code, where it is known.
+    pub exit_code: Option<i32>,
+    /// What is put into the log.
+    pub reason: String,
+}
+
+impl Closing {
+    /// Closes the log of a worker that ended like this.
+    pub fn new(task: &TaskRecord, worker: WorkerId, outcome: &Outcome) -> Self {
+        let ended = if outcome.reason.is_empty() { "it ended" } else { &outcome.reason };
+        let reason = format!("the agent is gone and left the log open: {ended}");
+        Self { worker, task: task.spec().task_id.clone(), exit_code: outcome.exit_code, reason }
+    }
+}
+
+/// Talks to log-ingest; cheap to clone. Connects when it is first used, and again when that is lost.
+#[derive(Clone, Debug)]
+pub struct LogIngest {
+    query: LogQueryServiceClient<Channel>,
+    streaming: LogStreamingServiceClient<Channel>,
+}
+
+impl LogIngest {
+    /// Reads the URL; connects to nothing yet.
+    pub fn new(url: &str) -> Result<Self, tonic::transport::Error> {
+        let channel = Endpoint::from_shared(url.to_owned())?
+            .connect_timeout(CALL_TIMEOUT)
+            .timeout(CALL_TIMEOUT)
+            .tcp_nodelay(true)
+            .connect_lazy();
+        Ok(Self {
+            query: LogQueryServiceClient::new(channel.clone()).max_decoding_message_size(ANSWER_BYTES),
+            streaming: LogStreamingServiceClient::new(channel),
+        })
+    }
+
+    /// What it says of these workers of a task.
+    pub async fn ask(&self, task: &TaskId, workers: &[WorkerId]) -> BTreeMap<WorkerId, LogAnswer> {
+        let logged = self.workers(task).await;
+        let at = Timestamp::now();
+        let status = |worker: &WorkerId| match &logged {
+            Ok(logged) => Ok(logged.get(worker.as_str()).map_or(LogStatus::Unknown, status)),
+            Err(error) => Err(shown(error)),
+        };
+        workers.iter().map(|worker| (worker.clone(), LogAnswer { status: status(worker), at })).collect()
+    }
+
+    /// Closes a log, with a line in it that says why.
+    pub async fn close(&self, closing: &Closing) -> LogAnswer {
+        let status = self.try_close(closing).await.map_err(|error| shown(&error));
+        LogAnswer { status, at: Timestamp::now() }
+    }
+
+    async fn try_close(&self, closing: &Closing) -> Result<LogStatus, Status> {
+        let logged = self.workers(&closing.task).await?;
+        let last = match logged.get(closing.worker.as_str()) {
+            Some(worker) if worker.state() == LogState::Closed => return Ok(status(worker)),
+            Some(worker) => worker.last_sequence,
+            None => self.register(closing).await?,
+        };
+        let completion = WorkerCompletion {
+            worker_id: closing.worker.to_string(),
+            exit_code: closing.exit_code.unwrap_or_default(),
+            // One more than there is: the marker stands in its place.
+            last_sequence: last + 1,
+            reason: closing.reason.clone(),
+            ..WorkerCompletion::default()
+        };
+        let answer = self.streaming.clone().complete_worker(completion).await?.into_inner();
+        Ok(LogStatus::Closed { complete: answer.complete, reason: closing.reason.clone() })
+    }
+
+    async fn register(&self, closing: &Closing) -> Result<i64, Status> {
+        let registration = WorkerRegistration {
+            worker_id: closing.worker.to_string(),
+            task_id: closing.task.to_string(),
+            incarnation: INCARNATION.into(),
+            ..WorkerRegistration::default()
+        };
+        let answer = self.streaming.clone().register_worker(registration).await?.into_inner();
+        Ok(answer.last_sequence)
+    }
+
+    /// All workers of a task that have a log, by their names.
+    async fn workers(&self, task: &TaskId) -> Result<BTreeMap<String, LoggedWorker>, Status> {
+        let request = GetTaskRequest { task_id: task.to_string() };
+        match self.query.clone().get_task(request).await {
+            Ok(answer) => {
+                let workers = answer.into_inner().workers.into_iter();
+                Ok(workers.map(|worker| (worker.worker_id.clone(), worker)).collect())
+            }
+            Err(error) if error.code() == Code::NotFound => Ok(BTreeMap::new()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn status(worker: &LoggedWorker) -> LogStatus {
+    match worker.state() {
+        LogState::Closed if worker.complete => {
+            LogStatus::Closed { complete: true, reason: String::new() }
+        }
+        LogState::Closed => LogStatus::Closed { complete: false, reason: worker.reason.clone() },
+        LogState::Open | LogState::Unspecified => LogStatus::Open,
+    }
+}
+
+fn shown(error: &Status) -> String {
+    format!("{} ({:?})", error.message(), error.code())
+}
