@@ -83,6 +83,7 @@ impl Cluster {
             if name == "kube-controller-manager" {
                 command.arg("--service-account-private-key-file").arg(self.api.file("sa.key"));
                 command.arg("--root-ca-file").arg(self.api.ca_file());
+                command.arg("--flex-volume-plugin-dir").arg(self.api.file("volume-plugins"));
             }
             self.controllers.push(Daemon::start(name, &self.api.file("."), command));
         }
@@ -156,7 +157,7 @@ impl Cluster {
             let _it_may_have_gone = pods.delete(&name, &DeleteParams::default().grace_period(1)).await;
         }
         let start = Instant::now();
-        while !self.node.mounts().is_empty() && start.elapsed() < STOP_LIMIT {
+        while !self.node.is_idle() && start.elapsed() < STOP_LIMIT {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         // The rest is what dropping does.

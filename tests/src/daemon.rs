@@ -5,15 +5,11 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 use tokio::process::{Child, Command};
-
-/// A server that does not stop within this after SIGTERM is killed.
-const STOP_LIMIT: Duration = Duration::from_secs(5);
 
 /// So much of the end of a log goes into messages.
 const TAIL_BYTES: u64 = 4 * 1024;
@@ -75,14 +71,6 @@ impl Daemon {
     /// Ends it as a crash would.
     pub async fn kill(mut self) {
         self.child.kill().await.expect("the process is there");
-    }
-
-    /// Asks it to stop, and kills it if it takes its time.
-    pub async fn terminate(mut self) {
-        self.signal(Signal::SIGTERM);
-        if tokio::time::timeout(STOP_LIMIT, self.child.wait()).await.is_err() {
-            self.kill().await;
-        }
     }
 }
 

@@ -33,6 +33,9 @@ const START_LIMIT: Duration = Duration::from_mins(2);
 /// A probe that takes longer counts as failed.
 const PROBE_LIMIT: Duration = Duration::from_secs(2);
 
+/// A request that is silent for longer fails; no watch lasts so long.
+const READ_LIMIT: Duration = Duration::from_secs(295);
+
 /// A running API server. Dropping it ends it and all that it stored.
 #[derive(Debug)]
 pub struct KubeApi {
@@ -156,6 +159,9 @@ impl KubeApi {
         let url = format!("https://{}", self.addr).parse().expect("a good URL");
         let mut config = Config::new(url);
         config.root_cert = Some(certificates(&self.ca_file())?);
+        config.read_timeout = Some(READ_LIMIT);
+        // Else the time that a connection lay idle counts as well.
+        config.reset_reader_on_write = true;
         config.auth_info =
             serde_json::from_value(json!({"token": self.token(user)})).expect("kube's own format");
         Ok(config)

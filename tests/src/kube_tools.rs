@@ -1,5 +1,6 @@
 //! Finds the programs that a real Kubernetes is made of.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// kube-apiserver, with etcd.
@@ -40,9 +41,13 @@ pub fn built(component: &str) -> Result<PathBuf, String> {
 
 /// A program that is installed.
 pub fn on_path(program: &str) -> Result<PathBuf, String> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    // Where servers are on Debian, which a user's PATH may leave out.
-    let dirs = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
-    let found = dirs.map(|dir| dir.join(program)).find(|file| file.is_file());
+    let found = std::env::split_paths(&path()).map(|dir| dir.join(program)).find(|file| file.is_file());
     found.ok_or_else(|| format!("no {program} on PATH"))
+}
+
+/// The variable `PATH`, with the places of servers that a user's may leave out.
+pub fn path() -> OsString {
+    let mut path = std::env::var_os("PATH").unwrap_or_default();
+    path.push(":/usr/sbin:/sbin");
+    path
 }

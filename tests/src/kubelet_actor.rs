@@ -6,10 +6,10 @@ use std::time::Duration;
 use futures::TryStreamExt;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::core::Status;
 use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Api, Client};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -61,12 +61,7 @@ impl Debug for KubeletActor {
 impl KubeletActor {
     /// One for a namespace.
     pub fn new(api: &KubeApi, namespace: &str) -> Self {
-        Self::with(api.client(ADMIN), namespace)
-    }
-
-    /// One that acts by this client.
-    pub fn with(client: Client, namespace: &str) -> Self {
-        Self { pods: Api::namespaced(client, namespace) }
+        Self { pods: Api::namespaced(api.client(ADMIN), namespace) }
     }
 
     /// The Pod is put on a node. From then on its deletion waits for [`KubeletActor::remove`].

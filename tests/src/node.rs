@@ -1,5 +1,5 @@
 //! The one node of a [`Cluster`](crate::cluster::Cluster): a bridge with its address, containerd and
-//! kubelet. All they write is below one directory; what is mounted there is their whole trace.
+//! kubelet. What they write is below one directory, but for a few empty ones that have a fixed place.
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -103,7 +103,8 @@ impl Node {
         node.write("cni/10-otto.conflist", &network.to_string());
 
         let mut command = Command::new(kube_tools::on_path("containerd").expect("asked before"));
-        command.arg("--config").arg(node.file("containerd.toml"));
+        // It looks for runc.
+        command.env("PATH", kube_tools::path()).arg("--config").arg(node.file("containerd.toml"));
         let containerd = Daemon::start("containerd", node.dir.path(), command);
         wait::until("containerd answers", START_LIMIT, || async {
             containerd.assert_runs();
@@ -174,15 +175,21 @@ impl Node {
     }
 
     async fn ctr(&self, args: &[&str]) -> Result<(), String> {
-        let mut command = Command::new("ctr");
+        let mut command = Command::new(kube_tools::on_path("ctr").expect("asked before"));
         let output = command.arg("--address").arg(self.file("containerd.sock")).args(args).output().await;
         let output = output.map_err(|error| error.to_string())?;
         let error = || String::from_utf8_lossy(&output.stderr).into_owned();
         output.status.success().then_some(()).ok_or_else(error)
     }
 
-    /// What is mounted below the directory, the last first: each Pod and each container mounts something.
-    pub(crate) fn mounts(&self) -> Vec<PathBuf> {
+    /// Whether Pods have left nothing mounted: each mounts volumes, root file systems and its network.
+    pub(crate) fn is_idle(&self) -> bool {
+        // kubelet may have mounted its own directory over itself.
+        self.mounts().iter().all(|mount| *mount == self.file("kubelet"))
+    }
+
+    /// What is mounted below the directory, the last first.
+    fn mounts(&self) -> Vec<PathBuf> {
         let mounts = std::fs::read_to_string("/proc/mounts").expect("proc is mounted");
         let points = mounts.lines().filter_map(|line| line.split(' ').nth(1)).map(PathBuf::from);
         let mut ours: Vec<PathBuf> = points.filter(|point| point.starts_with(self.dir.path())).collect();
