@@ -1,0 +1,6 @@
+//! The services against a real Kubernetes API, without nodes.
+
+#![allow(missing_docs, reason = "the names of tests are sentences")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod harness;
