@@ -2,5 +2,8 @@
 
 #![allow(missing_docs, reason = "the names of tests are sentences")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::float_cmp, reason = "counters are whole numbers")]
 
 mod harness;
+mod life;
+mod world;

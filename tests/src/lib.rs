@@ -10,6 +10,7 @@ pub mod daemon;
 pub mod image;
 pub mod ingest;
 pub mod kube_api;
+pub mod kube_scaler;
 pub mod kube_tools;
 pub mod kubelet_actor;
 pub mod node;

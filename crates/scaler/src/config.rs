@@ -14,6 +14,7 @@ use crate::event::{CommandLine, EventPolicy, RunDefaults};
 use crate::intake::IntakeConfig;
 use crate::reconcile::Policy;
 use crate::record::StoreConfig;
+use crate::runtime::kubernetes::{Classes, PodConfig};
 use crate::runtime::process::AgentConfig;
 use crate::secret::Secret;
 
@@ -30,6 +31,9 @@ pub struct Config {
     /// What workers are and how many.
     #[command(flatten)]
     pub workers: WorkerArgs,
+    /// The kubernetes runtime.
+    #[command(flatten)]
+    pub kubernetes: KubernetesArgs,
     /// The process runtime.
     #[command(flatten)]
     pub process: ProcessArgs,
@@ -51,6 +55,8 @@ pub enum Command {
 /// Where workers run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum RuntimeKind {
+    /// Pods of a Kubernetes cluster.
+    Kubernetes,
     /// Processes on this machine.
     Process,
 }
@@ -95,8 +101,8 @@ pub struct RedisArgs {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Workers")]
 pub struct WorkerArgs {
-    /// Where workers run. Processes on this machine are the only runtime that there is.
-    #[arg(long, env = "OTTO_RUNTIME", value_enum, default_value_t = RuntimeKind::Process)]
+    /// Where workers run.
+    #[arg(long, env = "OTTO_RUNTIME", value_enum, default_value_t = RuntimeKind::Kubernetes)]
     pub runtime: RuntimeKind,
     /// Where workers send their lines.
     #[arg(long, env = "OTTO_INGEST_URL", default_value = "http://127.0.0.1:50051")]
@@ -137,6 +143,47 @@ pub struct WorkerArgs {
     /// At most so many workers are made in a second; without this as fast as it goes.
     #[arg(long, env = "OTTO_CREATE_RATE")]
     pub create_rate: Option<NonZeroU32>,
+}
+
+/// The kubernetes runtime.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Kubernetes runtime")]
+pub struct KubernetesArgs {
+    /// Namespace of the workers; without this that of the Pod or of the kubeconfig.
+    #[arg(long, env = "OTTO_NAMESPACE")]
+    pub namespace: Option<String>,
+    /// Image whose /otto-agent is copied into worker Pods.
+    #[arg(long, env = "OTTO_AGENT_IMAGE", default_value = concat!("ghcr.io/ottoscaler/otto-agent:", env!("CARGO_PKG_VERSION")))]
+    pub agent_image: String,
+    /// YAML file with resource classes and a Pod template for workers.
+    #[arg(long, env = "OTTO_WORKER_CONFIG")]
+    pub worker_config: Option<PathBuf>,
+    /// This installation: its workers are told from others' of the namespace by it, and it names the
+    /// Lease by which replicas choose their leader.
+    #[arg(long, env = "OTTO_INSTANCE", default_value = "ottoscaler", value_parser = parse_label)]
+    pub instance: String,
+    /// How long the other replicas wait for a leader that is silent. Its calls take half as long at
+    /// most. Whole seconds, 2s or more.
+    #[arg(long, env = "OTTO_LEASE_DURATION", default_value = "4s", value_parser = parse_lease)]
+    pub lease_duration: Duration,
+}
+
+/// A label's value that is a name of an object, too.
+fn parse_label(text: &str) -> Result<String, String> {
+    let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    let inside = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if text.len() <= 63 && edge(text.chars().next()) && edge(text.chars().last()) && text.chars().all(inside) {
+        return Ok(text.to_owned());
+    }
+    Err("expected at most 63 lower case letters, digits and dashes, with no dash at the ends".to_owned())
+}
+
+fn parse_lease(text: &str) -> Result<Duration, String> {
+    let duration = parse_duration(text)?;
+    if duration.subsec_nanos() != 0 || !(2..=600).contains(&duration.as_secs()) {
+        return Err("expected whole seconds, from 2s to 10min".to_owned());
+    }
+    Ok(duration)
 }
 
 /// The process runtime.
@@ -218,12 +265,42 @@ impl WorkerArgs {
 }
 
 impl Config {
-    /// What intake needs. The consumer is named after host and process, so that an operator finds it.
-    pub fn intake(&self) -> IntakeConfig {
+    /// What the configuration as a whole has to keep to.
+    pub fn check(&self) -> Result<(), String> {
+        if self.workers.keep_ended > self.redis.dedupe_period {
+            return Err(
+                "--keep-ended (OTTO_KEEP_ENDED) must not be longer than --dedupe-period (OTTO_DEDUPE_PERIOD): \
+                 a worker must not outlive its record"
+                    .to_owned(),
+            );
+        }
+        Ok(())
+    }
+
+    /// This process, by host and number, so that an operator finds it.
+    pub fn replica(&self) -> String {
         let host = nix::unistd::gethostname()
             .map_or_else(|_| "unknown-host".to_owned(), |name| name.to_string_lossy().into_owned());
+        format!("{host}-{}", std::process::id())
+    }
+
+    /// How worker Pods are made, in the namespace that goes with the cluster unless another is named.
+    pub fn pod(&self, namespace: String, classes: Classes) -> PodConfig {
+        PodConfig {
+            instance: self.kubernetes.instance.clone(),
+            namespace: self.kubernetes.namespace.clone().unwrap_or(namespace),
+            agent_image: self.kubernetes.agent_image.clone(),
+            ingest_url: self.workers.ingest_url.clone(),
+            grace_period: self.workers.grace_period,
+            drain_timeout: self.workers.drain_timeout,
+            classes,
+        }
+    }
+
+    /// What intake needs.
+    pub fn intake(&self) -> IntakeConfig {
         IntakeConfig {
-            consumer: format!("{host}-{}", std::process::id()),
+            consumer: self.replica(),
             max_deliveries: self.redis.max_deliveries.get(),
             policy: self.workers.policy(),
         }

@@ -39,13 +39,14 @@ use tokio::sync::{mpsc, watch};
 
 use crate::config::{Command, Config, RuntimeKind};
 use crate::controller::Means;
-use crate::leader::{Election, Office, Role, Sole};
+use crate::leader::{Election, Office, Role, Sole, Tenure};
 use crate::logs::LogIngest;
 use crate::metrics::Metrics;
 use crate::operate::Operate;
 use crate::record::Store;
 use crate::redis_link::RedisLink;
 use crate::runtime::Runtime;
+use crate::runtime::kubernetes::{self, KubernetesConfig, KubernetesRuntime, LeaseConfig, LeaseElection};
 use crate::runtime::process::ProcessRuntime;
 
 /// Serves until a signal, or does what was asked for instead.
@@ -59,61 +60,93 @@ pub async fn run(config: Config) -> Result<()> {
 async fn serve(config: Config) -> Result<()> {
     let tasks = Tasks::new();
     tasks.stop_on_signals()?;
-    match config.workers.runtime {
-        RuntimeKind::Process => {
-            let agent = config.workers.agent(agent_binary(config.process.agent_binary.clone())?);
-            let (runtime, watch) = ProcessRuntime::open(&config.process.state_dir, agent)?;
-            let stop = tasks.stop_token().clone();
-            tasks.spawn("watch", OnFailure::StopService, async move { watch.run(stop).await });
-            serve_workers(config, tasks, runtime, Sole).await
-        }
+    let mut registry = Registry::default();
+    let metrics = Metrics::register(&mut registry);
+    let service = Service { config, tasks, registry, metrics };
+    match service.config.workers.runtime {
+        RuntimeKind::Kubernetes => service.kubernetes().await,
+        RuntimeKind::Process => service.process().await,
     }
 }
 
-/// The same for every runtime.
-async fn serve_workers<R: Runtime, E: Election>(
+/// What is there before a runtime is.
+struct Service {
     config: Config,
     tasks: Tasks,
-    runtime: R,
-    election: E,
-) -> Result<()> {
-    let readiness = Readiness::default();
-    let mut registry = Registry::default();
-    let metrics = Metrics::register(&mut registry);
-    let grpc = listen(config.listen.grpc_addr, "gRPC", "--grpc-addr (OTTO_GRPC_ADDR)").await?;
-    let admin = listen(config.listen.admin_addr, "admin HTTP", "--admin-addr (OTTO_ADMIN_ADDR)").await?;
-    let (grpc_addr, admin_addr) = (grpc.local_addr()?, admin.local_addr()?);
+    registry: Registry,
+    metrics: Metrics,
+}
 
-    let link = RedisLink::new(&config.redis.redis_url).context("--redis-url (REDIS_URL) is no Redis URL")?;
-    let ingest = LogIngest::new(&config.workers.ingest_url)
-        .context("--ingest-url (OTTO_INGEST_URL) is no URL of a log-ingest")?;
-    let (narrator, narration) = logs::narrator(ingest.clone(), metrics.narrations_dropped.clone());
-    let (role, role_seen) = watch::channel(Role::default());
-    let (questions, asked) = mpsc::channel(operate::QUESTIONS);
-    let office = Office {
-        means: Means {
-            runtime: Arc::new(runtime),
-            store: Store::new(link.commands()?, config.redis.store()),
-            ingest,
-            narrator,
-            metrics,
-            synced: readiness.condition("workers"),
-        },
-        link,
-        intake: config.intake(),
-        controller: config.workers.controller(),
-        connected: readiness.condition("redis"),
-        role,
-    };
+impl Service {
+    async fn kubernetes(self) -> Result<()> {
+        let args = &self.config.kubernetes;
+        let classes = kubernetes::classes(args.worker_config.as_ref())?;
+        let (client, namespace) = kubernetes::connect().await?;
+        let pod = self.config.pod(namespace, classes);
+        let lease = LeaseConfig {
+            namespace: pod.namespace.clone(),
+            name: args.instance.clone(),
+            holder: self.config.replica(),
+            duration: args.lease_duration,
+        };
+        let tenure = Tenure::default();
+        let config = KubernetesConfig { pod, call_timeout: lease.call_timeout() };
+        let (runtime, watch) =
+            KubernetesRuntime::new(client.clone(), config, tenure.clone(), self.metrics.clone());
+        let stop = self.tasks.stop_token().clone();
+        self.tasks.spawn("watch", OnFailure::StopService, watch.run(stop));
+        self.serve(runtime, LeaseElection::new(client, lease, tenure)).await
+    }
 
-    let stop = tasks.stop_token().clone();
-    let routes = operate::routes(Operate { questions, role: role_seen });
-    tasks.spawn("admin", OnFailure::StopService, admin::serve(admin, readiness, registry, routes, stop.clone()));
-    tasks.spawn("grpc", OnFailure::StopService, grpc::serve(grpc, stop.clone()));
-    tasks.spawn("narrator", OnFailure::StopService, narration.run(stop.clone()));
-    tasks.spawn("leader", OnFailure::StopService, office.run(election, asked, stop));
-    tracing::info!(grpc = %grpc_addr, admin = %admin_addr, "ottoscaler listening");
-    tasks.finish(config.listen.shutdown_timeout).await
+    async fn process(self) -> Result<()> {
+        let config = &self.config;
+        let agent = config.workers.agent(agent_binary(config.process.agent_binary.clone())?);
+        let (runtime, watch) = ProcessRuntime::open(&config.process.state_dir, agent)?;
+        let stop = self.tasks.stop_token().clone();
+        self.tasks.spawn("watch", OnFailure::StopService, watch.run(stop));
+        self.serve(runtime, Sole).await
+    }
+
+    /// The same for every runtime.
+    async fn serve<R: Runtime, E: Election>(self, runtime: R, election: E) -> Result<()> {
+        let Self { config, tasks, registry, metrics } = self;
+        let readiness = Readiness::default();
+        let grpc = listen(config.listen.grpc_addr, "gRPC", "--grpc-addr (OTTO_GRPC_ADDR)").await?;
+        let admin = listen(config.listen.admin_addr, "admin HTTP", "--admin-addr (OTTO_ADMIN_ADDR)").await?;
+        let (grpc_addr, admin_addr) = (grpc.local_addr()?, admin.local_addr()?);
+
+        let link = RedisLink::new(&config.redis.redis_url).context("--redis-url (REDIS_URL) is no Redis URL")?;
+        let ingest = LogIngest::new(&config.workers.ingest_url)
+            .context("--ingest-url (OTTO_INGEST_URL) is no URL of a log-ingest")?;
+        let (narrator, narration) = logs::narrator(ingest.clone(), metrics.narrations_dropped.clone());
+        let (role, role_seen) = watch::channel(Role::default());
+        let (questions, asked) = mpsc::channel(operate::QUESTIONS);
+        let office = Office {
+            means: Means {
+                runtime: Arc::new(runtime),
+                store: Store::new(link.commands()?, config.redis.store()),
+                ingest,
+                narrator,
+                metrics,
+                synced: readiness.condition("workers"),
+            },
+            link,
+            intake: config.intake(),
+            controller: config.workers.controller(),
+            connected: readiness.condition("redis"),
+            role,
+        };
+
+        let stop = tasks.stop_token().clone();
+        let routes = operate::routes(Operate { questions, role: role_seen });
+        let admin = admin::serve(admin, readiness, registry, routes, stop.clone());
+        tasks.spawn("admin", OnFailure::StopService, admin);
+        tasks.spawn("grpc", OnFailure::StopService, grpc::serve(grpc, stop.clone()));
+        tasks.spawn("narrator", OnFailure::StopService, narration.run(stop.clone()));
+        tasks.spawn("leader", OnFailure::StopService, office.run(election, asked, stop));
+        tracing::info!(grpc = %grpc_addr, admin = %admin_addr, "ottoscaler listening");
+        tasks.finish(config.listen.shutdown_timeout).await
+    }
 }
 
 /// The agent that was named, or the one beside this program.

@@ -57,6 +57,8 @@ pub struct Metrics {
     pub creates: Family<Kind, Counter>,
     /// What the runtime could not do, by kind.
     pub runtime_failures: Family<Kind, Counter>,
+    /// Times that the watch on Pods broke.
+    pub watch_failures: Counter,
     /// Stops asked for.
     pub stops: Counter,
     /// Workers removed.
@@ -91,6 +93,7 @@ impl Metrics {
             narrations_dropped: Counter::default(),
             creates: Family::default(),
             runtime_failures: Family::default(),
+            watch_failures: Counter::default(),
             stops: Counter::default(),
             removes: Counter::default(),
             outcomes: Family::default(),
@@ -173,6 +176,11 @@ impl Metrics {
             "otto_scaler_runtime_failures",
             "What the runtime could not do",
             self.runtime_failures.clone(),
+        );
+        r.register(
+            "otto_scaler_watch_failures",
+            "Times that the watch on Pods broke",
+            self.watch_failures.clone(),
         );
         r.register("otto_scaler_stops", "Stops asked for", self.stops.clone());
         r.register("otto_scaler_removes", "Ended workers removed", self.removes.clone());

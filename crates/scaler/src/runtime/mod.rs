@@ -11,6 +11,7 @@
 //! - Every call ends within a time that the runtime sets.
 
 mod environment;
+pub mod kubernetes;
 pub mod process;
 
 use std::collections::BTreeMap;

@@ -1,0 +1,223 @@
+//! From a worker's spec to its Pod: PURE.
+//!
+//! Any image will do: an init container copies the agent into a volume, and the user's image runs it
+//! from there. Nothing of the image is relied on.
+
+use std::time::Duration;
+
+use k8s_openapi::DeepMerge;
+use k8s_openapi::api::core::v1::{
+    Capabilities, Container, EmptyDirVolumeSource, EnvVar, EnvVarSource, Pod, PodSecurityContext, PodSpec,
+    PodTemplateSpec, SeccompProfile, SecretKeySelector, SecurityContext, Volume, VolumeMount,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use ottoscaler_kit::time::show_duration;
+
+use super::classes::{Classes, Security};
+use super::names::{self, INSTALL, WORKER};
+use crate::record::WorkerSpec;
+use crate::runtime::environment::environment;
+
+/// Nobody in particular: what distroless images call `nonroot`.
+const USER: i64 = 65_532;
+
+/// Where the agent is, read only to the command.
+const AGENT_DIR: &str = "/otto";
+/// Where a command is at home, and may write.
+const HOME_DIR: &str = "/home/otto";
+/// Where the agent notes that it has started the command: never twice in one Pod.
+const RUN_DIR: &str = "/run/otto";
+
+/// Past grace and drain, what a kubelet may be late.
+const MARGIN: Duration = Duration::from_secs(15);
+
+/// The API server takes no more annotations than this.
+const ANNOTATION_BYTES: usize = 256 << 10;
+
+/// What is the same for all workers.
+#[derive(Clone, Debug)]
+pub struct PodConfig {
+    /// Which installation they belong to.
+    pub instance: String,
+    /// Where they are made.
+    pub namespace: String,
+    /// The image that holds the agent.
+    pub agent_image: String,
+    /// Where agents send lines.
+    pub ingest_url: String,
+    /// Between SIGTERM and SIGKILL for a command.
+    pub grace_period: Duration,
+    /// How long an agent may take to deliver its lines.
+    pub drain_timeout: Duration,
+    /// What the operator adds.
+    pub classes: Classes,
+}
+
+/// The Pod of a worker, or why there cannot be one.
+pub(super) fn pod(spec: &WorkerSpec, config: &PodConfig) -> Result<Pod, String> {
+    let run = &spec.request.run;
+    let Some(image) = &run.image else {
+        let hint = "set it in the event, or configure --worker-image (OTTO_WORKER_IMAGE)";
+        return Err(format!("image: the event names none, and no default is configured; {hint}"));
+    };
+    let (security, templates) = config.classes.of(run.resource_class.as_deref())?;
+    let annotations = names::annotations(spec);
+    let bytes: usize = annotations.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if bytes > ANNOTATION_BYTES {
+        return Err(format!(
+            "the event is too large for a Pod: {bytes} bytes of annotations, and Kubernetes takes {ANNOTATION_BYTES}"
+        ));
+    }
+    let mut template = PodTemplateSpec {
+        metadata: Some(ObjectMeta::default()),
+        spec: Some(pod_spec(spec, image, security, config)),
+    };
+    for addition in templates {
+        template.merge_from(addition.clone());
+    }
+    let mut metadata = template.metadata.unwrap_or_default();
+    metadata.name = Some(spec.worker_id.to_string());
+    metadata.namespace = Some(config.namespace.clone());
+    // Ours win: the worker is found and known again by them.
+    metadata.labels.get_or_insert_default().extend(names::labels(&config.instance));
+    metadata.labels.get_or_insert_default().extend([names::record_label(spec)]);
+    metadata.annotations.get_or_insert_default().extend(annotations);
+    Ok(Pod { metadata, spec: template.spec, status: None })
+}
+
+fn pod_spec(spec: &WorkerSpec, image: &str, security: Security, config: &PodConfig) -> PodSpec {
+    let termination = config.grace_period + config.drain_timeout + MARGIN;
+    PodSpec {
+        restart_policy: Some("Never".to_owned()),
+        automount_service_account_token: Some(false),
+        enable_service_links: Some(false),
+        termination_grace_period_seconds: Some(i64::try_from(termination.as_secs()).unwrap_or(i64::MAX)),
+        security_context: Some(pod_security(security)),
+        init_containers: Some(vec![install(config)]),
+        containers: vec![worker(spec, image, security, config)],
+        volumes: Some(["otto-agent", "otto-home", "otto-tmp", "otto-run"].map(empty_dir).into()),
+        ..PodSpec::default()
+    }
+}
+
+fn install(config: &PodConfig) -> Container {
+    Container {
+        name: INSTALL.to_owned(),
+        image: Some(config.agent_image.clone()),
+        command: Some(["/otto-agent", "install", AGENT_DIR].map(str::to_owned).into()),
+        security_context: Some(SecurityContext {
+            read_only_root_filesystem: Some(true),
+            run_as_non_root: Some(true),
+            run_as_user: Some(USER),
+            ..confined()
+        }),
+        volume_mounts: Some(vec![mount("otto-agent", AGENT_DIR, false)]),
+        ..Container::default()
+    }
+}
+
+fn worker(spec: &WorkerSpec, image: &str, security: Security, config: &PodConfig) -> Container {
+    let mut command = vec![format!("{AGENT_DIR}/otto-agent"), "run".to_owned()];
+    command.extend([
+        format!("--run-dir={RUN_DIR}"),
+        "--summary=/dev/termination-log".to_owned(),
+        "--mirror=true".to_owned(),
+        format!("--worker-id={}", spec.worker_id),
+        format!("--task-id={}", spec.identity.task_id),
+        format!("--attempt={}", spec.identity.attempt),
+        format!("--ingest-url={}", config.ingest_url),
+        format!("--timeout={}", show_duration(spec.request.clocks.run)),
+        format!("--grace-period={}", show_duration(config.grace_period)),
+        format!("--flush-timeout={}", show_duration(config.drain_timeout)),
+        "--".to_owned(),
+    ]);
+    command.extend(spec.request.run.command.words().iter().cloned());
+    let own = match security {
+        Security::Restricted => confined(),
+        Security::Baseline => SecurityContext::default(),
+    };
+    Container {
+        name: WORKER.to_owned(),
+        image: Some(image.to_owned()),
+        command: Some(command.iter().map(|word| unexpanded(word)).collect()),
+        env: Some(variables(spec)),
+        security_context: Some(own),
+        termination_message_path: Some("/dev/termination-log".to_owned()),
+        termination_message_policy: Some("File".to_owned()),
+        volume_mounts: Some(vec![
+            mount("otto-agent", AGENT_DIR, true),
+            mount("otto-home", HOME_DIR, false),
+            mount("otto-tmp", "/tmp", false),
+            mount("otto-run", RUN_DIR, false),
+        ]),
+        ..Container::default()
+    }
+}
+
+fn variables(spec: &WorkerSpec) -> Vec<EnvVar> {
+    let mut plain = environment(spec);
+    plain.entry("HOME".to_owned()).or_insert_with(|| HOME_DIR.to_owned());
+    let plain = plain.into_iter().map(|(name, value)| EnvVar {
+        name,
+        value: Some(unexpanded(&value)),
+        value_from: None,
+    });
+    let secret = spec.request.run.secret_env.iter().filter_map(|(name, source)| {
+        let (secret, key) = source.split_once('/')?;
+        let selector = SecretKeySelector { name: secret.to_owned(), key: key.to_owned(), optional: None };
+        let from = EnvVarSource { secret_key_ref: Some(selector), ..EnvVarSource::default() };
+        Some(EnvVar { name: name.clone(), value: None, value_from: Some(from) })
+    });
+    plain.chain(secret).collect()
+}
+
+/// Kubernetes would replace `$(NAME)`, and read `$$` as `$`: what was given has to arrive as it is.
+fn unexpanded(text: &str) -> String {
+    text.replace('$', "$$")
+}
+
+fn pod_security(security: Security) -> PodSecurityContext {
+    let mut context = PodSecurityContext {
+        fs_group: Some(USER),
+        seccomp_profile: Some(SeccompProfile {
+            type_: "RuntimeDefault".to_owned(),
+            ..SeccompProfile::default()
+        }),
+        ..PodSecurityContext::default()
+    };
+    if security == Security::Restricted {
+        context.run_as_non_root = Some(true);
+        context.run_as_user = Some(USER);
+        context.run_as_group = Some(USER);
+    }
+    context
+}
+
+fn confined() -> SecurityContext {
+    SecurityContext {
+        allow_privilege_escalation: Some(false),
+        capabilities: Some(Capabilities { drop: Some(vec!["ALL".to_owned()]), add: None }),
+        ..SecurityContext::default()
+    }
+}
+
+fn empty_dir(name: &str) -> Volume {
+    Volume {
+        name: name.to_owned(),
+        empty_dir: Some(EmptyDirVolumeSource::default()),
+        ..Volume::default()
+    }
+}
+
+fn mount(name: &str, path: &str, read_only: bool) -> VolumeMount {
+    VolumeMount {
+        name: name.to_owned(),
+        mount_path: path.to_owned(),
+        read_only: read_only.then_some(true),
+        ..VolumeMount::default()
+    }
+}
+
+#[cfg(test)]
+#[path = "manifest_tests.rs"]
+mod tests;

@@ -1,0 +1,313 @@
+//! From a Pod as the API server tells it to what a worker's phase is: PURE, in the kubelet's words.
+//!
+//! The kubelet's word on the exit code counts. The agent's summary, in the termination message, only
+//! tells a deadline from other ends: the command could forge it.
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{
+    ContainerState, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus, Pod, PodCondition,
+    PodStatus,
+};
+use serde::Deserialize;
+
+use super::names::WORKER;
+use crate::runtime::{Cause, Exit, Obstacle, ObstacleKind, Phase};
+
+/// Reasons of the kubelet and of controllers for a Pod's end that is not its command's doing.
+const POD_ENDED: [&str; 10] = [
+    "Evicted",
+    "NodeLost",
+    "NodeShutdown",
+    "NodeAffinity",
+    "Terminated",
+    "Shutdown",
+    "Preempting",
+    "UnexpectedAdmissionError",
+    "OutOfcpu",
+    "OutOfmemory",
+];
+
+/// What the agent says of its command's end; more is in it than is needed here.
+#[derive(Debug, Default, Deserialize)]
+struct Summary {
+    #[serde(default)]
+    signal: i32,
+    #[serde(default)]
+    timed_out: bool,
+    started_at: Option<Timestamp>,
+}
+
+/// The phase of a Pod that is there. Times that it does not tell are `now`.
+pub(super) fn phase(pod: &Pod, now: Timestamp) -> Phase {
+    let none = PodStatus::default();
+    let status = pod.status.as_ref().unwrap_or(&none);
+    let worker = worker_status(status);
+    let state = worker.and_then(|worker| worker.state.as_ref());
+    if let Some(terminated) = state.and_then(|state| state.terminated.as_ref()) {
+        return Phase::Ended(exit(status, terminated, now));
+    }
+    if let Some("Failed" | "Succeeded") = status.phase.as_deref() {
+        return Phase::Ended(ended_without_worker(status, now));
+    }
+    if let Some(running) = state.and_then(|state| state.running.as_ref()) {
+        return Phase::Running { started_at: running.started_at.as_ref().map(|time| time.0) };
+    }
+    let since = pod.metadata.creation_timestamp.as_ref().map_or(now, |time| time.0);
+    Phase::Pending { since, obstacle: obstacle(status, now) }
+}
+
+/// The same, of a Pod that is no longer there.
+pub(super) fn last_phase(pod: &Pod, now: Timestamp) -> Phase {
+    match phase(pod, now) {
+        ended @ Phase::Ended(_) => ended,
+        Phase::Running { .. } | Phase::Pending { .. } | Phase::Unstarted | Phase::Vanished { .. } => {
+            let why = pod.status.as_ref().and_then(disruption);
+            let reason = match why {
+                Some(why) => format!("its Pod was deleted: {why}"),
+                None => "its Pod was deleted before its command had ended".to_owned(),
+            };
+            Phase::Vanished { reason, noticed_at: now }
+        }
+    }
+}
+
+fn worker_status(status: &PodStatus) -> Option<&ContainerStatus> {
+    status.container_statuses.iter().flatten().find(|container| container.name == WORKER)
+}
+
+fn exit(status: &PodStatus, terminated: &ContainerStateTerminated, now: Timestamp) -> Exit {
+    let summary: Option<Summary> =
+        terminated.message.as_deref().and_then(|message| serde_json::from_str(message).ok());
+    let signal = summary.as_ref().map(|summary| summary.signal).filter(|signal| *signal != 0);
+    let timed_out = summary.as_ref().is_some_and(|summary| summary.timed_out);
+    let started_at = summary.and_then(|summary| summary.started_at);
+    let cause = cause(status, terminated, timed_out);
+    // A container that never started has no exit code of a command.
+    let ran = !matches!(terminated.reason.as_deref(), Some("ContainerCannotRun" | "StartError"));
+    Exit {
+        code: ran.then_some(terminated.exit_code),
+        signal: signal.or_else(|| terminated.signal.filter(|signal| *signal != 0)),
+        cause,
+        started_at: started_at.or_else(|| terminated.started_at.as_ref().map(|time| time.0)).filter(|_| ran),
+        ended_at: terminated.finished_at.as_ref().map_or(now, |time| time.0),
+    }
+}
+
+fn cause(status: &PodStatus, terminated: &ContainerStateTerminated, timed_out: bool) -> Cause {
+    let said = terminated.message.as_deref().unwrap_or_default();
+    match terminated.reason.as_deref() {
+        Some("OOMKilled") => return Cause::OutOfMemory,
+        Some(reason @ ("ContainerCannotRun" | "StartError" | "ContainerStatusUnknown")) => {
+            return Cause::Infrastructure(format!("its container could not run: {reason}: {said}"));
+        }
+        Some(_) | None => {}
+    }
+    // A command that was through before its Pod was disturbed has had its say.
+    if terminated.exit_code != 0
+        && let Some(why) = pod_ended(status)
+    {
+        return why;
+    }
+    if timed_out { Cause::Deadline } else { Cause::Command }
+}
+
+/// A Pod that has ended and whose worker's container says nothing.
+fn ended_without_worker(status: &PodStatus, now: Timestamp) -> Exit {
+    let init = status.init_container_statuses.iter().flatten().find_map(|container| {
+        let terminated = container.state.as_ref()?.terminated.as_ref()?;
+        let said = terminated.message.as_deref().or(terminated.reason.as_deref()).unwrap_or_default();
+        (terminated.exit_code != 0).then(|| {
+            format!("init container {} failed with {}: {said}", container.name, terminated.exit_code)
+        })
+    });
+    let cause = match (pod_ended(status), init) {
+        (Some(why), _) => why,
+        (None, Some(init)) => Cause::Infrastructure(init),
+        (None, None) => Cause::Infrastructure(words(status)),
+    };
+    Exit { code: None, signal: None, cause, started_at: None, ended_at: now }
+}
+
+fn words(status: &PodStatus) -> String {
+    let phase = status.phase.as_deref().unwrap_or("unknown");
+    let reason = status.reason.as_deref().unwrap_or("no reason given");
+    let message = status.message.as_deref().unwrap_or("no message given");
+    format!("its Pod ended as {phase}: {reason}: {message}")
+}
+
+/// Why the Pod as a whole was ended, where somebody other than its command did that.
+fn pod_ended(status: &PodStatus) -> Option<Cause> {
+    match status.reason.as_deref() {
+        Some("DeadlineExceeded") => Some(Cause::Deadline),
+        Some(reason) if POD_ENDED.contains(&reason) => {
+            let message = status.message.as_deref().unwrap_or_default();
+            Some(Cause::Infrastructure(format!("{reason}: {message}")))
+        }
+        Some(_) | None => disruption(status).map(Cause::Infrastructure),
+    }
+}
+
+/// Who or what took the Pod away, as its condition says.
+fn disruption(status: &PodStatus) -> Option<String> {
+    let condition = condition(status, "DisruptionTarget", "True")?;
+    let reason = condition.reason.as_deref().unwrap_or("disrupted");
+    Some(format!("{reason}: {}", condition.message.as_deref().unwrap_or_default()))
+}
+
+fn condition<'a>(status: &'a PodStatus, type_: &str, is: &str) -> Option<&'a PodCondition> {
+    status.conditions.iter().flatten().find(|condition| condition.type_ == type_ && condition.status == is)
+}
+
+/// What keeps a Pod from getting on.
+fn obstacle(status: &PodStatus, now: Timestamp) -> Option<Obstacle> {
+    let containers = status.init_container_statuses.iter().chain(&status.container_statuses).flatten();
+    let waits = containers.filter_map(|container| {
+        let ContainerState { waiting: Some(waiting), .. } = container.state.as_ref()? else { return None };
+        let kind = waiting_kind(waiting)?;
+        let reason = waiting.reason.as_deref().unwrap_or_default();
+        let message = waiting.message.as_deref().unwrap_or_default();
+        let message = format!("{reason} of container {}: {message}", container.name);
+        Some(Obstacle { kind, message, since: now })
+    });
+    waits.min_by_key(|obstacle| obstacle.kind as u8).or_else(|| unschedulable(status, now))
+}
+
+fn waiting_kind(waiting: &ContainerStateWaiting) -> Option<ObstacleKind> {
+    match waiting.reason.as_deref()? {
+        "InvalidImageName" | "ErrImageNeverPull" => Some(ObstacleKind::Refused),
+        "ErrImagePull" | "ImagePullBackOff" | "ImageInspectError" | "RegistryUnavailable"
+        | "SignatureValidationFailed" => Some(ObstacleKind::Image),
+        "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" | "PreCreateHookError"
+        | "PreStartHookError" => Some(ObstacleKind::Configuration),
+        _ => None,
+    }
+}
+
+fn unschedulable(status: &PodStatus, now: Timestamp) -> Option<Obstacle> {
+    let scheduled = condition(status, "PodScheduled", "False")?;
+    let reason = scheduled.reason.as_deref().unwrap_or("Unschedulable");
+    let message = scheduled.message.as_deref().unwrap_or_default();
+    let since = scheduled.last_transition_time.as_ref().map_or(now, |time| time.0);
+    Some(Obstacle { kind: ObstacleKind::Unschedulable, message: format!("{reason}: {message}"), since })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::reconcile::testing::at;
+
+    fn seen(status: &Value) -> Phase {
+        let pod = json!({ "metadata": { "creationTimestamp": "1970-01-01T00:00:05Z" }, "status": status });
+        phase(&serde_json::from_value(pod).unwrap(), at(60))
+    }
+
+    fn worker(state: &Value) -> Value {
+        json!({ "name": "worker", "image": "i", "imageID": "", "ready": false, "restartCount": 0, "state": state })
+    }
+
+    fn ended(status: &Value) -> Exit {
+        match seen(status) {
+            Phase::Ended(exit) => exit,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn terminated(more: &Value) -> Value {
+        let mut state = json!({
+            "exitCode": 137, "startedAt": "1970-01-01T00:00:10Z", "finishedAt": "1970-01-01T00:00:20Z",
+        });
+        state.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!({ "phase": "Failed", "containerStatuses": [worker(&json!({ "terminated": state }))] })
+    }
+
+    fn with(mut status: Value, more: &Value) -> Value {
+        status.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        status
+    }
+
+    #[test]
+    fn an_exit_is_the_kubelets_and_the_summary_tells_a_deadline() {
+        let exit = ended(&terminated(&json!({ "exitCode": 7, "reason": "Error" })));
+        assert_eq!((exit.code, exit.cause, exit.ended_at), (Some(7), Cause::Command, at(20)));
+        let late = r#"{"exit_code":0,"signal":15,"timed_out":true,"started_at":"1970-01-01T00:00:12Z"}"#;
+        let exit = ended(&terminated(&json!({ "exitCode": 143, "message": late })));
+        assert_eq!((exit.code, exit.signal, exit.started_at), (Some(143), Some(15), Some(at(12))));
+        assert_eq!(exit.cause, Cause::Deadline);
+        let forged = ended(&terminated(&json!({ "exitCode": 1, "message": r#"{"exit_code":0}"# })));
+        assert_eq!(forged.code, Some(1));
+        assert_eq!(ended(&terminated(&json!({ "message": "no json" }))).cause, Cause::Command);
+    }
+
+    #[test]
+    fn an_end_that_is_not_the_commands_is_told_apart() {
+        assert_eq!(ended(&terminated(&json!({ "reason": "OOMKilled" }))).cause, Cause::OutOfMemory);
+        let evicted = json!({ "reason": "Evicted", "message": "The node was low on resource: memory." });
+        let infrastructure = |exit: Exit| match exit.cause {
+            Cause::Infrastructure(why) => why,
+            other => panic!("{other:?}"),
+        };
+        let why = infrastructure(ended(&with(terminated(&json!({})), &evicted)));
+        assert!(why.contains("low on resource"), "{why}");
+        let spot = json!({ "conditions": [{
+            "type": "DisruptionTarget", "status": "True", "reason": "DeletionByTaintManager", "message": "gone",
+        }] });
+        assert!(infrastructure(ended(&with(terminated(&json!({})), &spot))).contains("TaintManager"));
+        let through = ended(&with(terminated(&json!({ "exitCode": 0 })), &spot));
+        assert_eq!(through.cause, Cause::Command, "it was through before");
+        let start = ended(&terminated(&json!({ "exitCode": 128, "reason": "StartError", "message": "exec" })));
+        assert_eq!((start.code, start.started_at), (None, None));
+        assert!(infrastructure(start).contains("could not run"));
+        let init = json!({ "phase": "Failed", "initContainerStatuses": [{
+            "name": "otto-agent", "image": "i", "imageID": "", "ready": false, "restartCount": 0,
+            "state": { "terminated": { "exitCode": 1, "reason": "Error" } },
+        }] });
+        assert!(infrastructure(ended(&init)).contains("init container otto-agent failed with 1"));
+        let late = json!({ "phase": "Failed", "reason": "DeadlineExceeded" });
+        assert_eq!(ended(&late).cause, Cause::Deadline);
+        assert!(infrastructure(ended(&json!({ "phase": "Failed" }))).contains("no reason given"));
+    }
+
+    #[test]
+    fn what_keeps_a_pod_from_getting_on_is_named() {
+        let kind = |status: &Value| match seen(status) {
+            Phase::Pending { since, obstacle } => {
+                assert_eq!(since, at(5));
+                obstacle.map(|obstacle| (obstacle.kind, obstacle.message))
+            }
+            other => panic!("{other:?}"),
+        };
+        let waiting = |reason: &str| {
+            let state = json!({ "waiting": { "reason": reason, "message": "m" } });
+            json!({ "phase": "Pending", "containerStatuses": [worker(&state)] })
+        };
+        for (reason, expected) in [
+            ("InvalidImageName", ObstacleKind::Refused),
+            ("ErrImageNeverPull", ObstacleKind::Refused),
+            ("ErrImagePull", ObstacleKind::Image),
+            ("ImagePullBackOff", ObstacleKind::Image),
+            ("CreateContainerConfigError", ObstacleKind::Configuration),
+        ] {
+            let (kind, message) = kind(&waiting(reason)).unwrap();
+            assert_eq!(kind, expected, "{reason}");
+            assert!(message.contains(reason) && message.contains("worker"), "{message}");
+        }
+        assert_eq!(kind(&waiting("ContainerCreating")), None);
+        let unschedulable = json!({ "phase": "Pending", "conditions": [{
+            "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes",
+        }] });
+        assert!(kind(&unschedulable).unwrap().1.contains("0/1 nodes"));
+        assert_eq!(kind(&json!({})), None, "just made");
+    }
+
+    #[test]
+    fn a_pod_that_is_gone_is_known_by_its_last_words() {
+        let running = json!({ "metadata": {}, "status": { "phase": "Running", "containerStatuses": [
+            worker(&json!({ "running": { "startedAt": "1970-01-01T00:00:10Z" } })),
+        ] } });
+        let pod: Pod = serde_json::from_value(running).unwrap();
+        assert_eq!(phase(&pod, at(60)), Phase::Running { started_at: Some(at(10)) });
+        assert!(matches!(last_phase(&pod, at(60)), Phase::Vanished { noticed_at, .. } if noticed_at == at(60)));
+    }
+}

@@ -1,0 +1,87 @@
+//! One watch on the workers of this installation: a list, then what changes. Nothing else is asked of
+//! the API server about them.
+//!
+//! The watch may break at any time, by a restart of the API server, a lost connection, an expired
+//! token or `410 Gone`: it is resumed, or begun again from a list. Until then what is known stays.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use anyhow::Result;
+use backon::{BackoffBuilder, ExponentialBuilder};
+use futures::TryStreamExt;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use kube::runtime::watcher::{self, Event, watcher};
+use tokio_util::sync::CancellationToken;
+
+use super::{KubernetesRuntime, names};
+
+/// The API server ends a watch after so long, and it is begun again where it left off: a connection
+/// that died without a word is noticed by then.
+const WATCH_SECONDS: u32 = 30;
+
+/// So many Pods come in one answer of the first list.
+const PAGE: u32 = 500;
+
+/// Between two tries while the API server is away: jittered, doubling.
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_secs(3);
+
+/// Keeps what is known of the workers' Pods up to date.
+#[derive(Debug)]
+pub struct Watch {
+    runtime: KubernetesRuntime,
+    pods: Api<Pod>,
+}
+
+impl Watch {
+    pub(super) fn new(runtime: KubernetesRuntime, pods: Api<Pod>) -> Self {
+        Self { runtime, pods }
+    }
+
+    /// Watches until `stop`. The API server being away ends nothing.
+    pub async fn run(self, stop: CancellationToken) -> Result<()> {
+        let config = watcher::Config::default()
+            .labels(&names::selector(&self.runtime.config().pod.instance))
+            .timeout(WATCH_SECONDS)
+            .page_size(PAGE);
+        let mut events = pin!(watcher(self.pods.clone(), config));
+        let pauses = ExponentialBuilder::new().with_jitter().with_min_delay(PAUSE_MIN).with_max_delay(PAUSE_MAX);
+        let mut backoff = pauses.without_max_times().build();
+        while let Some(next) = stop.run_until_cancelled(events.try_next()).await {
+            match next {
+                Ok(Some(event)) => {
+                    self.take_in(event);
+                    backoff = pauses.without_max_times().build();
+                }
+                Ok(None) => anyhow::bail!("the watch on Pods has ended for good"),
+                Err(error) => {
+                    self.runtime.metrics().watch_failures.inc();
+                    let pause = backoff.next().unwrap_or(PAUSE_MAX);
+                    tracing::warn!(error = %error, ?pause, "the watch on pods broke; beginning again");
+                    stop.run_until_cancelled(tokio::time::sleep(pause)).await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn take_in(&self, event: Event<Pod>) {
+        let now = Timestamp::now();
+        let mut pods = self.runtime.pods();
+        match event {
+            Event::Init => pods.list_begins(),
+            Event::InitApply(pod) => {
+                pods.seen(&pod, now);
+                return;
+            }
+            Event::InitDone => pods.list_ends(now),
+            Event::Apply(pod) => pods.seen(&pod, now),
+            Event::Delete(pod) => pods.deleted(&pod, now),
+        }
+        drop(pods);
+        self.runtime.tell_changed();
+    }
+}

@@ -1,0 +1,155 @@
+//! What every test here needs: an API server, Redis, log-ingest, and the rights of the scaler.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{Namespace, Pod};
+use k8s_openapi::api::rbac::v1::{PolicyRule, Role, RoleBinding};
+use kube::Api;
+use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use ottoscaler_tests::ingest::Ingest;
+use ottoscaler_tests::kube_api::{ADMIN, KubeApi, SCALER};
+use ottoscaler_tests::kube_scaler::{KubeScaler, Replica};
+use ottoscaler_tests::kubelet_actor::KubeletActor;
+use ottoscaler_tests::redis_server::{Persistence, RedisServer};
+use ottoscaler_tests::{binary, scaler, wait};
+use redis::aio::MultiplexedConnection;
+use serde_json::{Value, json};
+
+/// What takes longer does not come any more.
+pub(crate) const LIMIT: Duration = Duration::from_mins(1);
+
+/// A scaler's surroundings.
+pub(crate) struct World {
+    pub(crate) api: KubeApi,
+    pub(crate) redis: RedisServer,
+    pub(crate) ingest: Ingest,
+    pub(crate) namespace: String,
+    _dir: tempfile::TempDir,
+}
+
+/// The rules that the scaler is to have, as they are shipped.
+pub(crate) fn rules() -> Vec<PolicyRule> {
+    let file = binary::workspace().join("helm/ottoscaler/files/scaler-rules.yaml");
+    let text = std::fs::read_to_string(file).unwrap();
+    serde_saphyr::from_str(&text).unwrap()
+}
+
+impl World {
+    pub(crate) async fn start() -> Self {
+        Self::with(Persistence::None).await
+    }
+
+    pub(crate) async fn with(persistence: Persistence) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (api, redis, ingest) = tokio::join!(
+            KubeApi::start(),
+            RedisServer::start(persistence),
+            Ingest::start(&dir.path().join("data"), &[])
+        );
+        let namespace = api.namespace().await;
+        let world = Self { api, redis, ingest, namespace, _dir: dir };
+        world.allow(rules()).await;
+        world
+    }
+
+    /// Gives the scaler these rights in its namespace, in place of those that it had.
+    pub(crate) async fn allow(&self, rules: Vec<PolicyRule>) {
+        let client = self.api.client(ADMIN);
+        let roles: Api<Role> = Api::namespaced(client.clone(), &self.namespace);
+        let role = |rules| Role { rules: Some(rules), metadata: named("ottoscaler") };
+        if let Some(mut role) = roles.get_opt("ottoscaler").await.unwrap() {
+            role.rules = Some(rules);
+            roles.replace("ottoscaler", &PostParams::default(), &role).await.unwrap();
+            return;
+        }
+        roles.create(&PostParams::default(), &role(rules)).await.unwrap();
+        let binding: RoleBinding = serde_json::from_value(json!({
+            "metadata": { "name": "ottoscaler" },
+            "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "ottoscaler" },
+            "subjects": [{ "kind": "User", "name": SCALER, "apiGroup": "rbac.authorization.k8s.io" }],
+        }))
+        .unwrap();
+        let bindings: Api<RoleBinding> = Api::namespaced(client, &self.namespace);
+        bindings.create(&PostParams::default(), &binding).await.unwrap();
+    }
+
+    /// Has the API server refuse every Pod that is not restricted.
+    pub(crate) async fn restrict(&self) {
+        let labels = json!({ "metadata": { "labels": { "pod-security.kubernetes.io/enforce": "restricted" } } });
+        let namespaces: Api<Namespace> = Api::all(self.api.client(ADMIN));
+        namespaces.patch(&self.namespace, &PatchParams::default(), &Patch::Merge(labels)).await.unwrap();
+    }
+
+    /// A worker's log as its readers get it.
+    pub(crate) async fn log(&self, worker: &str) -> String {
+        let log = self.ingest.get(&format!("/api/v1/workers/{worker}/log.txt")).await.unwrap();
+        String::from_utf8(log).unwrap()
+    }
+
+    pub(crate) fn scaler(&self) -> KubeScaler {
+        KubeScaler::new(&self.api, &self.namespace, &self.redis.url(), &self.ingest.url())
+    }
+
+    pub(crate) fn kubelet(&self) -> KubeletActor {
+        KubeletActor::new(&self.api, &self.namespace)
+    }
+
+    pub(crate) fn pods(&self) -> Api<Pod> {
+        Api::namespaced(self.api.client(ADMIN), &self.namespace)
+    }
+
+    pub(crate) async fn redis(&self) -> MultiplexedConnection {
+        self.redis.connect().await
+    }
+
+    /// The names of all Pods.
+    pub(crate) async fn pod_names(&self) -> BTreeSet<String> {
+        let pods = self.pods().list(&ListParams::default()).await.unwrap();
+        pods.items.into_iter().filter_map(|pod| pod.metadata.name).collect()
+    }
+
+    /// Waits until there are so many Pods, and gives their names.
+    pub(crate) async fn pods_are(&self, count: usize) -> BTreeSet<String> {
+        wait::until(&format!("there are {count} pods"), LIMIT, || async {
+            let names = self.pod_names().await;
+            if names.len() == count { Ok(names) } else { Err(format!("{names:?}")) }
+        })
+        .await
+    }
+
+    /// Puts an event on the stream.
+    pub(crate) async fn submit(&self, fields: &[(&str, &str)]) -> String {
+        scaler::submit(&mut self.redis().await, fields).await
+    }
+
+    /// The last notification of each worker of a task, once `count` have ended.
+    pub(crate) async fn ended(&self, task: &str, count: usize) -> BTreeMap<String, scaler::Entry> {
+        scaler::ended(&self.redis().await, task, count).await
+    }
+
+    /// Waits until the first worker of a task is explained like this, and gives the explanation.
+    pub(crate) async fn explained(&self, replica: &Replica, task: &str, is: impl Fn(&Value) -> bool) -> Value {
+        wait::until("the explanation", LIMIT, || async {
+            let answer = replica.explain(task).await?;
+            let worker = answer["workers"][0].clone();
+            if is(&worker) { Ok(worker) } else { Err(worker.to_string()) }
+        })
+        .await
+    }
+}
+
+/// Metadata of something with a name.
+pub(crate) fn named(name: &str) -> k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
+    k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
+        name: Some(name.to_owned()),
+        ..Default::default()
+    }
+}
+
+/// An event that asks for one worker of a task.
+pub(crate) fn event<'a>(task: &'a str, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    let mut fields = vec![("type", "scale_up"), ("worker_count", "1"), ("task_id", task)];
+    fields.extend(more);
+    fields
+}
