@@ -42,11 +42,9 @@ impl World {
 
     pub(crate) async fn with(persistence: Persistence) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let (api, redis, ingest) = tokio::join!(
-            KubeApi::start(),
-            RedisServer::start(persistence),
-            Ingest::start(&dir.path().join("data"), &[])
-        );
+        let data = dir.path().join("data");
+        let (api, redis, ingest) =
+            tokio::join!(KubeApi::start(), RedisServer::start(persistence), Ingest::start(&data, &[]));
         let namespace = api.namespace().await;
         let world = Self { api, redis, ingest, namespace, _dir: dir };
         world.allow(rules()).await;
