@@ -4,6 +4,10 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(clippy::float_cmp, reason = "counters are whole numbers")]
 
+mod classes;
+mod faults;
 mod harness;
 mod life;
+mod replicas;
+mod rights;
 mod world;

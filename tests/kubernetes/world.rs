@@ -1,9 +1,10 @@
 //! What every test here needs: an API server, Redis, log-ingest, and the rights of the scaler.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Namespace, Pod};
+use k8s_openapi::api::core::v1::{Namespace, Pod, ResourceQuota};
 use k8s_openapi::api::rbac::v1::{PolicyRule, Role, RoleBinding};
 use kube::Api;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
@@ -21,7 +22,7 @@ pub(crate) const LIMIT: Duration = Duration::from_mins(1);
 
 /// A scaler's surroundings.
 pub(crate) struct World {
-    pub(crate) api: KubeApi,
+    pub(crate) api: Arc<KubeApi>,
     pub(crate) redis: RedisServer,
     pub(crate) ingest: Ingest,
     pub(crate) namespace: String,
@@ -48,22 +49,36 @@ impl World {
         let (api, redis, ingest) =
             tokio::join!(KubeApi::start(), RedisServer::start(persistence), Ingest::start(&data, &[]));
         let namespace = api.namespace().await;
-        let world = Self { api, redis, ingest, namespace, _dir: dir };
+        let world = Self { api: Arc::new(api), redis, ingest, namespace, _dir: dir };
         world.allow(rules()).await;
         world
+    }
+
+    /// Another one on the same API server, in which the scaler may do nothing yet.
+    pub(crate) async fn another(&self) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("data");
+        let (redis, ingest) = tokio::join!(RedisServer::start(Persistence::None), Ingest::start(&data, &[]));
+        let namespace = self.api.namespace().await;
+        Self { api: Arc::clone(&self.api), redis, ingest, namespace, _dir: dir }
+    }
+
+    /// The API server, to be killed and started again.
+    pub(crate) fn api(&mut self) -> &mut KubeApi {
+        Arc::get_mut(&mut self.api).expect("no other world is on it")
     }
 
     /// Gives the scaler these rights in its namespace, in place of those that it had.
     pub(crate) async fn allow(&self, rules: Vec<PolicyRule>) {
         let client = self.api.client(ADMIN);
-        let roles: Api<Role> = Api::namespaced(client.clone(), &self.namespace);
+        let api: Api<Role> = Api::namespaced(client.clone(), &self.namespace);
         let role = |rules| Role { rules: Some(rules), metadata: named("ottoscaler") };
-        if let Some(mut role) = roles.get_opt("ottoscaler").await.unwrap() {
+        if let Some(mut role) = api.get_opt("ottoscaler").await.unwrap() {
             role.rules = Some(rules);
-            roles.replace("ottoscaler", &PostParams::default(), &role).await.unwrap();
+            api.replace("ottoscaler", &PostParams::default(), &role).await.unwrap();
             return;
         }
-        roles.create(&PostParams::default(), &role(rules)).await.unwrap();
+        api.create(&PostParams::default(), &role(rules)).await.unwrap();
         let binding: RoleBinding = serde_json::from_value(json!({
             "metadata": { "name": "ottoscaler" },
             "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "ottoscaler" },
@@ -76,9 +91,26 @@ impl World {
 
     /// Has the API server refuse every Pod that is not restricted.
     pub(crate) async fn restrict(&self) {
-        let labels = json!({ "metadata": { "labels": { "pod-security.kubernetes.io/enforce": "restricted" } } });
+        let labels =
+            json!({ "metadata": { "labels": { "pod-security.kubernetes.io/enforce": "restricted" } } });
         let namespaces: Api<Namespace> = Api::all(self.api.client(ADMIN));
         namespaces.patch(&self.namespace, &PatchParams::default(), &Patch::Merge(labels)).await.unwrap();
+    }
+
+    /// Lets so many Pods be there at once. Nobody counts them here as a controller manager would, so
+    /// the quota is given anew each time, with what is used.
+    pub(crate) async fn quota(&self, pods: u32) {
+        let quotas: Api<ResourceQuota> = Api::namespaced(self.api.client(ADMIN), &self.namespace);
+        let hard = json!({ "pods": pods.to_string() });
+        let quota = json!({
+            "apiVersion": "v1", "kind": "ResourceQuota",
+            "metadata": { "name": "pods" }, "spec": { "hard": hard },
+        });
+        let params = PatchParams::apply("test").force();
+        quotas.patch("pods", &params, &Patch::Apply(&quota)).await.unwrap();
+        let used = self.pod_names().await.len().to_string();
+        let status = json!({ "status": { "hard": hard, "used": { "pods": used } } });
+        quotas.patch_status("pods", &PatchParams::default(), &Patch::Merge(status)).await.unwrap();
     }
 
     /// A worker's log as its readers get it.
@@ -139,7 +171,12 @@ impl World {
     }
 
     /// Waits until the first worker of a task is explained like this, and gives the explanation.
-    pub(crate) async fn explained(&self, replica: &Replica, task: &str, is: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) async fn explained(
+        &self,
+        replica: &Replica,
+        task: &str,
+        is: impl Fn(&Value) -> bool,
+    ) -> Value {
         wait::until("the explanation", LIMIT, || async {
             let answer = replica.explain(task).await?;
             let worker = answer["workers"][0].clone();

@@ -48,7 +48,12 @@ impl KubeScaler {
 
     /// Replicas that find the API server by this file.
     pub fn by_kubeconfig(kubeconfig: PathBuf, redis_url: &str, ingest_url: &str) -> Self {
-        Self { kubeconfig, redis_url: redis_url.to_owned(), ingest_url: ingest_url.to_owned(), extra: Vec::new() }
+        Self {
+            kubeconfig,
+            redis_url: redis_url.to_owned(),
+            ingest_url: ingest_url.to_owned(),
+            extra: Vec::new(),
+        }
     }
 
     /// The same with more flags; a later one wins.

@@ -157,7 +157,8 @@ mod tests {
         let readiness = Readiness::default();
         let redis = readiness.condition("redis");
         let stop = CancellationToken::new();
-        let mut server = Box::pin(serve(listener, readiness, Registry::default(), Router::new(), stop.clone()));
+        let mut server =
+            Box::pin(serve(listener, readiness, Registry::default(), Router::new(), stop.clone()));
 
         let check = async {
             redis.missing("connection refused");

@@ -172,7 +172,8 @@ pub struct KubernetesArgs {
 fn parse_label(text: &str) -> Result<String, String> {
     let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
     let inside = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if text.len() <= 63 && edge(text.chars().next()) && edge(text.chars().last()) && text.chars().all(inside) {
+    if text.len() <= 63 && edge(text.chars().next()) && edge(text.chars().last()) && text.chars().all(inside)
+    {
         return Ok(text.to_owned());
     }
     Err("expected at most 63 lower case letters, digits and dashes, with no dash at the ends".to_owned())

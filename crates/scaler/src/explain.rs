@@ -215,14 +215,20 @@ impl Explain<'_> {
             return Words::new(since, "the runtime, which is making it", "it starts");
         }
         if slot.stop.is_some() {
-            return Words::new(since, "nothing", "its end is put on record: it was cancelled before it was made");
+            return Words::new(
+                since,
+                "nothing",
+                "its end is put on record: it was cancelled before it was made",
+            );
         }
         let place = self.queue.iter().position(|(record, of)| record == task.id() && *of == index);
         let before = place.unwrap_or_default();
         let in_use = crate::reconcile::in_use(self.known);
         let max = self.policy.max_workers;
         let waits_for = match self.trouble {
-            Some(trouble) => format!("the runtime, which makes no workers since {}: {}", trouble.at, trouble.reason),
+            Some(trouble) => {
+                format!("the runtime, which makes no workers since {}: {}", trouble.at, trouble.reason)
+            }
             None => format!("capacity: {in_use} of {max} workers are in use, and {before} wait before it"),
         };
         let next = match task.spec().clocks.queue {
@@ -248,13 +254,14 @@ impl Explain<'_> {
                 ),
                 (None, None) => Words::new(Some(*since), "its command to start", self.pending_limit(task)),
             },
-            Phase::Running { started_at } => match &slot.stop {
-                Some(stop) => stopping(*started_at, stop.reason()),
-                None => {
-                    let next = format!("its command is ended if it runs longer than {:?}", task.spec().clocks.run);
-                    Words::new(*started_at, "its command to end", next)
+            Phase::Running { started_at } => {
+                if let Some(stop) = &slot.stop {
+                    return stopping(*started_at, stop.reason());
                 }
-            },
+                let limit = task.spec().clocks.run;
+                let next = format!("its command is ended if it runs longer than {limit:?}");
+                Words::new(*started_at, "its command to end", next)
+            }
             Phase::Unstarted => Words::new(None, "capacity", "it is made again: nothing ran in it"),
             Phase::Ended(_) | Phase::Vanished { .. } => {
                 Words::new(observed.phase.ended_at(), "its end to be put on record", "its log is asked for")

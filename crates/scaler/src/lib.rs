@@ -115,7 +115,8 @@ impl Service {
         let admin = listen(config.listen.admin_addr, "admin HTTP", "--admin-addr (OTTO_ADMIN_ADDR)").await?;
         let (grpc_addr, admin_addr) = (grpc.local_addr()?, admin.local_addr()?);
 
-        let link = RedisLink::new(&config.redis.redis_url).context("--redis-url (REDIS_URL) is no Redis URL")?;
+        let link =
+            RedisLink::new(&config.redis.redis_url).context("--redis-url (REDIS_URL) is no Redis URL")?;
         let ingest = LogIngest::new(&config.workers.ingest_url)
             .context("--ingest-url (OTTO_INGEST_URL) is no URL of a log-ingest")?;
         let (narrator, narration) = logs::narrator(ingest.clone(), metrics.narrations_dropped.clone());

@@ -15,8 +15,8 @@ use ottoscaler::ids::Attempt;
 use ottoscaler::intake::{Intake, IntakeConfig};
 use ottoscaler::metrics::Metrics;
 use ottoscaler::record::{
-    DeadLetter, Log, Outcome, Progress, Record, Recorded, Slot, Store, Stop, StoreConfig, TaskRecord, Update, Verdict,
-    Written,
+    DeadLetter, Log, Outcome, Progress, Record, Recorded, Slot, Stop, Store, StoreConfig, TaskRecord, Update,
+    Verdict, Written,
 };
 use ottoscaler::redis_link::RedisLink;
 use ottoscaler::status::Notification;

@@ -33,7 +33,7 @@ pub(super) enum Done {
     Worker(WorkerId),
     Created(WorkerId),
     NotCreated(Box<WorkerSpec>, RuntimeError),
-    NotDone(WorkerId),
+    Failed(WorkerId),
     Logs(BTreeMap<WorkerId, LogAnswer>),
     Adopted(WorkerId, RecordId, Adopted),
 }
@@ -85,7 +85,7 @@ impl<R: Runtime> Hands<R> {
                 }
                 Err(error) => {
                     self.failed(error);
-                    Done::NotDone(worker)
+                    Done::Failed(worker)
                 }
             },
             Work::Remove(worker) => match self.runtime.remove(&worker).await {
@@ -95,7 +95,7 @@ impl<R: Runtime> Hands<R> {
                 }
                 Err(error) => {
                     self.failed(error);
-                    Done::NotDone(worker)
+                    Done::Failed(worker)
                 }
             },
             Work::AskLogs(task, workers) => Done::Logs(self.ingest.ask(&task, &workers).await),

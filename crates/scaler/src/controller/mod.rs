@@ -33,7 +33,7 @@ use crate::ids::{RecordId, WorkerId};
 use crate::logs::{LogAnswer, LogIngest, Narrator};
 use crate::metrics::{Metrics, kind};
 use crate::reconcile::{Action, Busy, Known, Policy, reconcile, refused};
-use crate::record::{Record, Records, Store};
+use crate::record::{Record, Records, Store, TaskRecord};
 use crate::runtime::{NotSynced, Observation, Runtime};
 use crate::status::State;
 
@@ -316,7 +316,9 @@ impl<R: Runtime> Controller<R> {
     fn mark_busy(&mut self, work: &Work) {
         let workers: &[WorkerId] = match work {
             Work::Create(_) => &[],
-            Work::Stop(worker) | Work::Remove(worker) | Work::Adopt(worker, ..) => std::slice::from_ref(worker),
+            Work::Stop(worker) | Work::Remove(worker) | Work::Adopt(worker, ..) => {
+                std::slice::from_ref(worker)
+            }
             Work::AskLogs(_, workers) => workers,
             Work::CloseLog(closing) => std::slice::from_ref(&closing.worker),
         };
@@ -351,7 +353,7 @@ impl<R: Runtime> Controller<R> {
                 }
             }
             // It stays busy until the next tick: to try again at once would be a busy loop.
-            Done::NotDone(worker) => self.resting.push(worker),
+            Done::Failed(worker) => self.resting.push(worker),
             Done::Logs(answers) => {
                 for worker in answers.keys() {
                     self.busy.remove(worker);
@@ -403,7 +405,7 @@ impl<R: Runtime> Controller<R> {
 
     fn measure(&self) {
         let mut counts = State::ALL.map(|state| (state, 0));
-        for (_, slot) in self.records.tasks().flat_map(|task| task.workers()) {
+        for (_, slot) in self.records.tasks().flat_map(TaskRecord::workers) {
             let state = slot.progress.state();
             if let Some((_, count)) = counts.iter_mut().find(|(counted, _)| *counted == state) {
                 *count += 1;

@@ -109,9 +109,10 @@ impl Pace {
     /// Waits until another one may be started, if something holds them up. Cancel safe.
     pub(super) async fn over(&self) {
         let now = Instant::now();
-        let refilled = self.rate.filter(|_| self.tokens < 1.0).map(|rate| {
-            self.refilled + Duration::from_secs_f64((1.0 - self.tokens) / f64::from(rate.get()))
-        });
+        let refilled = self
+            .rate
+            .filter(|_| self.tokens < 1.0)
+            .map(|rate| self.refilled + Duration::from_secs_f64((1.0 - self.tokens) / f64::from(rate.get())));
         let paused = self.paused_until.filter(|until| *until > now);
         match paused.max(refilled) {
             Some(until) => tokio::time::sleep_until(until).await,

@@ -1,5 +1,5 @@
 //! What goes into the log of a task's own: what keeps its workers from getting on, and how they ended
-//! where it was not well. Each thing once, as long as this process remembers.
+//! where that was not their command's own doing. Each thing once, as long as this process remembers.
 
 use std::collections::BTreeMap;
 
@@ -36,10 +36,11 @@ impl Telling {
         }
     }
 
-    /// Ends that were not well, and the end of it all.
+    /// Ends that were neither the command's own nor asked for, and the end of it all.
     pub(super) fn written(&self, task: &TaskRecord, update: &Update) {
-        for told in update.notifications.iter().filter(|told| !told.reason.is_empty()) {
-            let class = told.class.map(Class::as_str).unwrap_or_default();
+        for told in &update.notifications {
+            let Some(class @ (Class::Infra | Class::Policy)) = told.class else { continue };
+            let class = class.as_str();
             let text = format!("worker {} {} ({class}): {}", told.worker_id, told.state, told.reason);
             self.line(task, text, told.at);
         }

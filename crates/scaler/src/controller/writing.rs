@@ -45,8 +45,10 @@ impl<R: Runtime> Controller<R> {
             }
         }
         let store = &self.hands.store;
-        let batches: Vec<Batch> =
-            batches.into_values().map(|updates| finishing(self.records.task(&updates[0].record), updates)).collect();
+        let batches: Vec<Batch> = batches
+            .into_values()
+            .map(|updates| finishing(self.records.task(&updates[0].record), updates))
+            .collect();
         let wrote: Vec<Wrote> = futures::stream::iter(batches)
             .map(|batch| write_batch(store, batch))
             .buffer_unordered(CONCURRENT_RECORDS)
@@ -54,7 +56,7 @@ impl<R: Runtime> Controller<R> {
             .await;
         for (written, error) in wrote {
             for (update, written) in written {
-                self.written(update, written);
+                self.written(&update, written);
                 next = Next::AtOnce;
             }
             if let Some(error) = error {
@@ -64,7 +66,7 @@ impl<R: Runtime> Controller<R> {
         next
     }
 
-    fn written(&mut self, update: Update, written: Written) {
+    fn written(&mut self, update: &Update, written: Written) {
         if written == Written::Nothing {
             self.hands.metrics.lost_records.inc();
             tracing::warn!(record = %update.record, "redis no longer has the record");
@@ -87,7 +89,7 @@ impl<R: Runtime> Controller<R> {
         }
         self.records.set_slot(&update.record, update.index, update.slot.clone());
         if let Some(task) = self.records.task(&update.record) {
-            self.telling.written(task, &update);
+            self.telling.written(task, update);
         }
     }
 

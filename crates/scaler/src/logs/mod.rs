@@ -162,9 +162,7 @@ impl LogIngest {
 
 fn status(worker: &LoggedWorker) -> LogStatus {
     match worker.state() {
-        LogState::Closed if worker.complete => {
-            LogStatus::Closed { complete: true, reason: String::new() }
-        }
+        LogState::Closed if worker.complete => LogStatus::Closed { complete: true, reason: String::new() },
         LogState::Closed => LogStatus::Closed { complete: false, reason: worker.reason.clone() },
         LogState::Open | LogState::Unspecified => LogStatus::Open,
     }

@@ -92,7 +92,8 @@ impl NarratorTask {
     }
 
     async fn keep_writing(&self, narration: &Narration) -> Result<(), Status> {
-        let pauses = ExponentialBuilder::new().with_jitter().with_min_delay(PAUSE_MIN).with_max_delay(PAUSE_MAX);
+        let pauses =
+            ExponentialBuilder::new().with_jitter().with_min_delay(PAUSE_MIN).with_max_delay(PAUSE_MAX);
         let mut pauses = pauses.with_max_times(TRIES - 1).build();
         loop {
             match (self.write(narration).await, pauses.next()) {

@@ -82,10 +82,7 @@ pub(super) fn order<'a>(waiting: Vec<Waiting<'a>>, known: &Known<'a>) -> impl It
 pub(super) fn waits(task: &TaskRecord, index: WorkerIndex, slot: &Slot, known: &Known<'_>) -> bool {
     let worker = task.worker_id(index, slot.attempt);
     let is_there = known.observation.get(&worker).is_some_and(|seen| seen.phase != Phase::Unstarted);
-    slot.progress == Progress::Queued
-        && slot.stop.is_none()
-        && !is_there
-        && !known.busy.contains_key(&worker)
+    slot.progress == Progress::Queued && slot.stop.is_none() && !is_there && !known.busy.contains_key(&worker)
 }
 
 /// All that takes up capacity, with and without a record.

@@ -30,7 +30,12 @@ pub(super) enum LogStep {
 }
 
 /// Decides about a log that is not settled.
-pub(super) fn step(outcome: &Outcome, answer: Option<&LogAnswer>, policy: &Policy, now: Timestamp) -> LogStep {
+pub(super) fn step(
+    outcome: &Outcome,
+    answer: Option<&LogAnswer>,
+    policy: &Policy,
+    now: Timestamp,
+) -> LogStep {
     let ended_at = outcome.ended_at;
     let Some(answer) = answer else { return LogStep::Ask };
     let is_stale = passed(answer.at, pause(ended_at, now), now);

@@ -18,8 +18,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use self::admission::Waiting;
-use self::log::LogStep;
 pub use self::admission::in_use;
+use self::log::LogStep;
 pub use self::transition::{rebuild, refused};
 use self::worker::Step;
 pub use self::worker::queued_at;
@@ -161,9 +161,8 @@ impl<'a> Pass<'a> {
                 let worker = task.worker_id(index, attempt);
                 match log::step(outcome, self.known.logs.get(&worker), self.policy, self.known.now) {
                     LogStep::Wait => {}
-                    LogStep::Ask if self.is_busy(&worker) => {}
+                    LogStep::Ask | LogStep::Close if self.is_busy(&worker) => {}
                     LogStep::Ask => self.asks.entry(task.spec().task_id.clone()).or_default().push(worker),
-                    LogStep::Close if self.is_busy(&worker) => {}
                     LogStep::Close => {
                         let closing = Closing::new(task, worker, outcome);
                         self.actions.push(Action::CloseLog(Box::new(closing)));
@@ -188,12 +187,13 @@ impl<'a> Pass<'a> {
         }
         match worker::step(task.spec(), slot, observed, self.policy, self.known.now) {
             Step::Wait => {}
-            Step::Admit if busy.is_some() => {}
+            Step::Admit | Step::Stop if busy.is_some() => {}
             Step::Admit => self.waiting.push(Waiting::new(task, index, slot.attempt)),
-            Step::Advance(progress) => self.record(transition::advance(task, index, slot, progress, self.known.now)),
+            Step::Advance(progress) => {
+                self.record(transition::advance(task, index, slot, progress, self.known.now));
+            }
             Step::Mark(stop) => self.record(transition::mark(task, index, slot, stop)),
             Step::End(outcome) => self.record(transition::end(task, index, slot, outcome, self.known.now)),
-            Step::Stop if busy.is_some() => {}
             Step::Stop => self.actions.push(Action::Stop(worker_id)),
         }
     }
@@ -220,7 +220,7 @@ impl<'a> Pass<'a> {
                 continue;
             };
             match Place::of(task, observed) {
-                Place::Current => {}
+                Place::Current | Place::Unsettled => {}
                 Place::Stray if observed.phase.takes_capacity() && !observed.stopping => {
                     self.actions.push(Action::Stop(worker.clone()));
                 }
@@ -229,7 +229,6 @@ impl<'a> Pass<'a> {
                         removable.push((ended_at, worker));
                     }
                 }
-                Place::Unsettled => {}
             }
         }
         self.remove(removable);

@@ -133,7 +133,8 @@ impl World {
     }
 
     fn start(&mut self, number: usize) {
-        let pending = self.machine.iter_mut().filter(|(_, worker)| matches!(worker.phase, Phase::Pending { .. }));
+        let pending =
+            self.machine.iter_mut().filter(|(_, worker)| matches!(worker.phase, Phase::Pending { .. }));
         if let Some((id, worker)) = pending.into_iter().nth(number) {
             worker.phase = Phase::Running { started_at: Some(at(50)) };
             *self.starts.entry(id.clone()).or_default() += 1;

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::Policy;
 use crate::event::{Clocks, Context, Run, ScaleUp};
 use crate::ids::{Attempt, WorkerIndex};
-use super::Policy;
 use crate::record::{Identity, Log, Outcome, TaskRecord, Verdict, WorkerSpec};
 use crate::runtime::{Cause, Exit, Observed, Phase};
 
@@ -54,13 +54,7 @@ pub(crate) fn index(index: u32) -> WorkerIndex {
 }
 
 pub(crate) fn exit(code: i32) -> Exit {
-    Exit {
-        code: Some(code),
-        signal: None,
-        cause: Cause::Command,
-        started_at: Some(at(1)),
-        ended_at: at(2),
-    }
+    Exit { code: Some(code), signal: None, cause: Cause::Command, started_at: Some(at(1)), ended_at: at(2) }
 }
 
 pub(crate) fn outcome(verdict: Verdict) -> Outcome {

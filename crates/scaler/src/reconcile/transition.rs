@@ -9,9 +9,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::ids::{Attempt, WorkerId, WorkerIndex};
-use crate::record::{
-    Log, Outcome, Progress, Records, Slot, Stop, TaskRecord, Update, Verdict, WorkerSpec,
-};
+use crate::record::{Log, Outcome, Progress, Records, Slot, Stop, TaskRecord, Update, Verdict, WorkerSpec};
 use crate::runtime::Observation;
 use crate::status::{Class, Notification, State};
 
@@ -93,13 +91,12 @@ pub fn rebuild(
     }
     let mut told = Vec::new();
     for index in WorkerIndex::all(task.spec().count) {
-        let slot = match there.get(&index) {
-            Some(attempt) => found(*attempt, now),
-            None => {
-                let outcome = never_made(Verdict::Lost, "redis lost its record, and it is not there", now);
-                told.push(ended(&task, index, Attempt::FIRST, &outcome, now));
-                Slot { progress: Progress::Ended(outcome), ..Slot::default() }
-            }
+        let slot = if let Some(attempt) = there.get(&index) {
+            found(*attempt, now)
+        } else {
+            let outcome = never_made(Verdict::Lost, "redis lost its record, and it is not there", now);
+            told.push(ended(&task, index, Attempt::FIRST, &outcome, now));
+            Slot { progress: Progress::Ended(outcome), ..Slot::default() }
         };
         task.set_slot(index, slot);
     }
@@ -108,10 +105,8 @@ pub fn rebuild(
 
 /// Attempts before the one that is there have ended, and nothing else is known of them.
 fn found(attempt: Attempt, now: Timestamp) -> Slot {
-    let before = (1..attempt.get()).map(|_| Outcome {
-        log: Log::Open,
-        ..never_made(Verdict::Lost, "redis lost its record", now)
-    });
+    let before = (1..attempt.get())
+        .map(|_| Outcome { log: Log::Open, ..never_made(Verdict::Lost, "redis lost its record", now) });
     Slot { attempt, earlier: before.collect(), queued_at: Some(now), ..Slot::default() }
 }
 
@@ -146,7 +141,13 @@ fn ended(
     }
 }
 
-fn plain(task: &TaskRecord, index: WorkerIndex, attempt: Attempt, state: State, at: Timestamp) -> Notification {
+fn plain(
+    task: &TaskRecord,
+    index: WorkerIndex,
+    attempt: Attempt,
+    state: State,
+    at: Timestamp,
+) -> Notification {
     let worker_id: WorkerId = task.worker_id(index, attempt);
     Notification {
         task_id: task.spec().task_id.clone(),

@@ -164,9 +164,7 @@ fn of_exit(exit: &Exit) -> (Verdict, String) {
         (Cause::Command, _, Some(signal)) => {
             failed(Class::User, format!("the command was ended by signal {signal}"))
         }
-        (Cause::Command, Some(code), None) => {
-            failed(Class::User, format!("the command exited with {code}"))
-        }
+        (Cause::Command, Some(code), None) => failed(Class::User, format!("the command exited with {code}")),
         (Cause::Command, None, None) => (Verdict::Lost, "it ended without an exit code".to_owned()),
         (Cause::Deadline, _, _) => {
             failed(Class::Policy, "deadline: the command ran longer than its timeout".to_owned())
@@ -196,9 +194,7 @@ mod tests {
         Slot { progress, stop, ..Slot::default() }
     }
 
-    fn cancelled() -> Option<Stop> {
-        Some(Stop::Cancelled)
-    }
+    const CANCELLED: Option<Stop> = Some(Stop::Cancelled);
 
     fn spec() -> ScaleUp {
         testing::scale_up("t", "r", 1_000, 1)
@@ -223,17 +219,17 @@ mod tests {
         for (progress, stop, seen, expected) in [
             (queued.clone(), None, None, Step::Admit),
             (queued.clone(), None, Some((Phase::Unstarted, false)), Step::Admit),
-            (queued.clone(), cancelled(), Some((Phase::Unstarted, false)), Step::Stop),
+            (queued.clone(), CANCELLED, Some((Phase::Unstarted, false)), Step::Stop),
             (queued.clone(), None, Some((pending(), false)), Step::Advance(Progress::Pending)),
             (queued.clone(), None, Some((running(), false)), Step::Advance(Progress::Running)),
-            (queued, cancelled(), Some((pending(), false)), Step::Stop),
+            (queued, CANCELLED, Some((pending(), false)), Step::Stop),
             (made.clone(), None, Some((pending(), false)), Step::Wait),
             (made.clone(), None, Some((Phase::Unstarted, false)), Step::Admit),
             (made, None, Some((running(), false)), Step::Advance(Progress::Running)),
             (ran.clone(), None, Some((running(), false)), Step::Wait),
             (ran.clone(), None, Some((pending(), false)), Step::Wait),
-            (ran.clone(), cancelled(), Some((running(), false)), Step::Stop),
-            (ran, cancelled(), Some((running(), true)), Step::Wait),
+            (ran.clone(), CANCELLED, Some((running(), false)), Step::Stop),
+            (ran, CANCELLED, Some((running(), true)), Step::Wait),
         ] {
             let seen = seen.map(|(phase, stopping)| testing::observed(phase, stopping));
             let slot = slot(progress, stop);
@@ -256,7 +252,7 @@ mod tests {
         ] {
             assert_eq!(verdict(&ran, phase), expected);
         }
-        let stopped = slot(Progress::Running, cancelled());
+        let stopped = slot(Progress::Running, CANCELLED);
         assert_eq!(verdict(&stopped, Phase::Ended(exit(0))), Verdict::Cancelled);
         let late = Stop::Failed { class: Class::Policy, reason: "late".to_owned() };
         let late = slot(Progress::Running, Some(late));
@@ -268,12 +264,12 @@ mod tests {
     fn a_worker_that_is_gone_is_lost_unless_its_end_was_asked_for() {
         let vanished = || Phase::Vanished { reason: "gone".to_owned(), noticed_at: at(5) };
         assert_eq!(verdict(&slot(Progress::Running, None), vanished()), Verdict::Lost);
-        assert_eq!(verdict(&slot(Progress::Running, cancelled()), vanished()), Verdict::Cancelled);
+        assert_eq!(verdict(&slot(Progress::Running, CANCELLED), vanished()), Verdict::Cancelled);
         for (progress, stop, expected) in [
             (Progress::Running, None, Verdict::Lost),
             (Progress::Pending, None, Verdict::Lost),
-            (Progress::Queued, cancelled(), Verdict::Cancelled),
-            (Progress::Running, cancelled(), Verdict::Cancelled),
+            (Progress::Queued, CANCELLED, Verdict::Cancelled),
+            (Progress::Running, CANCELLED, Verdict::Cancelled),
         ] {
             let Step::End(outcome) = decide(&slot(progress, stop), None, 9) else { panic!("it has ended") };
             assert_eq!(outcome.verdict, expected);
@@ -311,7 +307,9 @@ mod tests {
         let queued = slot(Progress::Queued, None);
         assert_eq!(step(&spec, &queued, None, &policy, at(109)), Step::Admit);
         let Step::End(outcome) = step(&spec, &queued, None, &policy, at(110)) else { panic!("it is over") };
-        assert!(outcome.verdict == Verdict::Failed(Class::Policy) && outcome.reason.contains("queue timeout"));
+        assert!(
+            outcome.verdict == Verdict::Failed(Class::Policy) && outcome.reason.contains("queue timeout")
+        );
         let again = Slot { queued_at: Some(at(105)), ..queued };
         assert_eq!(step(&spec, &again, None, &policy, at(110)), Step::Admit, "its own clock");
 

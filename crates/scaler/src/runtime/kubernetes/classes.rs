@@ -75,7 +75,8 @@ impl Classes {
     pub fn read(path: &Path) -> Result<Self> {
         let shown = path.display();
         let hint = "--worker-config (OTTO_WORKER_CONFIG)";
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {shown}, named by {hint}"))?;
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("cannot read {shown}, named by {hint}"))?;
         Self::parse(&text).with_context(|| format!("{shown}, named by {hint}"))
     }
 

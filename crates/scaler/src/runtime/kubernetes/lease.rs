@@ -43,7 +43,7 @@ pub struct LeaseConfig {
 impl LeaseConfig {
     /// Every call ends within this, so that none is under way when another replica leads.
     pub fn call_timeout(&self) -> Duration {
-        self.duration - self.duration / ACT
+        self.duration.saturating_sub(self.duration / ACT)
     }
 }
 

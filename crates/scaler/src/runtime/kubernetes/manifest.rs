@@ -202,11 +202,7 @@ fn confined() -> SecurityContext {
 }
 
 fn empty_dir(name: &str) -> Volume {
-    Volume {
-        name: name.to_owned(),
-        empty_dir: Some(EmptyDirVolumeSource::default()),
-        ..Volume::default()
-    }
+    Volume { name: name.to_owned(), empty_dir: Some(EmptyDirVolumeSource::default()), ..Volume::default() }
 }
 
 fn mount(name: &str, path: &str, read_only: bool) -> VolumeMount {

@@ -158,9 +158,13 @@ impl KubernetesRuntime {
             Some(observed) => Some(observed),
             None => self.look_up(&spec.worker_id).await?,
         };
-        let refuse = |kind, reason: &str| RuntimeError::new(kind, "create", &spec.worker_id, reason.to_owned());
+        let refuse =
+            |kind, reason: &str| RuntimeError::new(kind, "create", &spec.worker_id, reason.to_owned());
         match found {
-            None => Err(refuse(ErrorKind::Unavailable, "its name is taken by a Pod that is just going, or is no worker")),
+            None => Err(refuse(
+                ErrorKind::Unavailable,
+                "its name is taken by a Pod that is just going, or is no worker",
+            )),
             Some(observed) if !observed.identity.is_same_worker(&spec.identity) => {
                 let Identity { task_id, request_id, .. } = &observed.identity;
                 let reason = format!("its name is taken by a worker of task {task_id}, request {request_id}");
@@ -192,7 +196,12 @@ impl KubernetesRuntime {
     }
 
     /// Deletes the Pod that is known, and no other of its name. Says whether it was there.
-    async fn delete(&self, attempted: &'static str, worker: &WorkerId, uid: String) -> Result<bool, RuntimeError> {
+    async fn delete(
+        &self,
+        attempted: &'static str,
+        worker: &WorkerId,
+        uid: String,
+    ) -> Result<bool, RuntimeError> {
         let precondition = Preconditions { uid: Some(uid), ..Preconditions::default() };
         let delete = DeleteParams { preconditions: Some(precondition), ..DeleteParams::default() };
         match self.call(attempted, worker, self.0.api.delete(worker.as_str(), &delete)).await {
@@ -228,7 +237,11 @@ impl Runtime for KubernetesRuntime {
         let Some(uid) = self.pods().uid(worker) else { return Ok(()) };
         let was_there = self.delete("stop", worker, uid).await?;
         let mut pods = self.pods();
-        if was_there { pods.stopping(worker) } else { pods.absent(worker, Timestamp::now()) }
+        if was_there {
+            pods.stopping(worker);
+        } else {
+            pods.absent(worker, Timestamp::now());
+        }
         drop(pods);
         self.tell_changed();
         Ok(())

@@ -175,9 +175,15 @@ fn obstacle(status: &PodStatus, now: Timestamp) -> Option<Obstacle> {
 fn waiting_kind(waiting: &ContainerStateWaiting) -> Option<ObstacleKind> {
     match waiting.reason.as_deref()? {
         "InvalidImageName" | "ErrImageNeverPull" => Some(ObstacleKind::Refused),
-        "ErrImagePull" | "ImagePullBackOff" | "ImageInspectError" | "RegistryUnavailable"
+        "ErrImagePull"
+        | "ImagePullBackOff"
+        | "ImageInspectError"
+        | "RegistryUnavailable"
         | "SignatureValidationFailed" => Some(ObstacleKind::Image),
-        "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" | "PreCreateHookError"
+        "CreateContainerConfigError"
+        | "CreateContainerError"
+        | "RunContainerError"
+        | "PreCreateHookError"
         | "PreStartHookError" => Some(ObstacleKind::Configuration),
         _ => None,
     }
@@ -256,7 +262,8 @@ mod tests {
         assert!(infrastructure(ended(&with(terminated(&json!({})), &spot))).contains("TaintManager"));
         let through = ended(&with(terminated(&json!({ "exitCode": 0 })), &spot));
         assert_eq!(through.cause, Cause::Command, "it was through before");
-        let start = ended(&terminated(&json!({ "exitCode": 128, "reason": "StartError", "message": "exec" })));
+        let start =
+            ended(&terminated(&json!({ "exitCode": 128, "reason": "StartError", "message": "exec" })));
         assert_eq!((start.code, start.started_at), (None, None));
         assert!(infrastructure(start).contains("could not run"));
         let init = json!({ "phase": "Failed", "initContainerStatuses": [{
@@ -308,6 +315,8 @@ mod tests {
         ] } });
         let pod: Pod = serde_json::from_value(running).unwrap();
         assert_eq!(phase(&pod, at(60)), Phase::Running { started_at: Some(at(10)) });
-        assert!(matches!(last_phase(&pod, at(60)), Phase::Vanished { noticed_at, .. } if noticed_at == at(60)));
+        assert!(
+            matches!(last_phase(&pod, at(60)), Phase::Vanished { noticed_at, .. } if noticed_at == at(60))
+        );
     }
 }

@@ -36,7 +36,9 @@ fn id(task: &str) -> WorkerId {
 fn synced(pods: &[Pod]) -> Pods {
     let mut known = Pods::default();
     known.list_begins();
-    pods.iter().for_each(|pod| known.seen(pod, at(1)));
+    for pod in pods {
+        known.seen(pod, at(1));
+    }
     known.list_ends(at(1));
     known
 }

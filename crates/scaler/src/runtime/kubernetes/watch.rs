@@ -48,7 +48,8 @@ impl Watch {
             .timeout(WATCH_SECONDS)
             .page_size(PAGE);
         let mut events = pin!(watcher(self.pods.clone(), config));
-        let pauses = ExponentialBuilder::new().with_jitter().with_min_delay(PAUSE_MIN).with_max_delay(PAUSE_MAX);
+        let pauses =
+            ExponentialBuilder::new().with_jitter().with_min_delay(PAUSE_MIN).with_max_delay(PAUSE_MAX);
         let mut backoff = pauses.without_max_times().build();
         while let Some(next) = stop.run_until_cancelled(events.try_next()).await {
             match next {

@@ -223,7 +223,9 @@ async fn an_agent_that_never_gets_to_its_command_is_given_up_after_a_few_tries()
     let spec = machine.worker("true");
     for _ in 0..SPAWNS {
         assert_eq!(scaler.runtime.create(&spec).await.unwrap(), Created::New);
-        scaler.until(&spec.worker_id, "known to have ended", |phase| !matches!(phase, Phase::Pending { .. })).await;
+        scaler
+            .until(&spec.worker_id, "known to have ended", |phase| !matches!(phase, Phase::Pending { .. }))
+            .await;
     }
     assert!(scaler.vanished(&spec.worker_id).await.contains("agent.log"));
     assert_eq!(machine.runs(), 0);
