@@ -14,6 +14,7 @@ use crate::event::{CommandLine, EventPolicy, RunDefaults};
 use crate::intake::IntakeConfig;
 use crate::reconcile::Policy;
 use crate::record::StoreConfig;
+use crate::redis_link::RedisLink;
 use crate::runtime::kubernetes::{Classes, PodConfig};
 use crate::runtime::process::AgentConfig;
 use crate::secret::Secret;
@@ -105,7 +106,7 @@ pub struct WorkerArgs {
     #[arg(long, env = "OTTO_RUNTIME", value_enum, default_value_t = RuntimeKind::Kubernetes)]
     pub runtime: RuntimeKind,
     /// Where workers send their lines.
-    #[arg(long, env = "OTTO_INGEST_URL", default_value = "http://127.0.0.1:50051")]
+    #[arg(long, env = "OTTO_INGEST_URL", default_value = "http://127.0.0.1:50051", value_parser = parse_url)]
     pub ingest_url: String,
     /// So many workers run at once; more wait.
     #[arg(long, env = "OTTO_MAX_WORKERS", default_value = "100")]
@@ -206,15 +207,49 @@ pub struct ListenArgs {
     /// gRPC: health and reflection.
     #[arg(long, env = "OTTO_GRPC_ADDR", default_value = "127.0.0.1:9090")]
     pub grpc_addr: SocketAddr,
-    /// Admin HTTP: /livez, /readyz, /metrics.
-    #[arg(long, env = "OTTO_ADMIN_ADDR", default_value = "127.0.0.1:9091")]
+    /// Admin HTTP: /livez, /readyz, /metrics, /tasks.
+    #[arg(long, env = "OTTO_ADMIN_ADDR", default_value = "127.0.0.1:9091", global = true)]
     pub admin_addr: SocketAddr,
     /// How long a shutdown may take. Workers are left running.
     #[arg(long, env = "OTTO_SHUTDOWN_TIMEOUT", default_value = "10s", value_parser = parse_duration)]
     pub shutdown_timeout: Duration,
 }
 
+/// An agent of any runtime has to be able to use it.
+fn parse_url(text: &str) -> Result<String, String> {
+    match tonic::transport::Uri::try_from(text) {
+        Ok(uri) if uri.scheme_str() == Some("http") && uri.authority().is_some() => Ok(text.to_owned()),
+        _ => Err("expected a URL such as http://127.0.0.1:50051".to_owned()),
+    }
+}
+
 impl RedisArgs {
+    /// What is read back as what was written would go round for ever.
+    fn check(&self) -> Result<(), String> {
+        if RedisLink::new(&self.redis_url).is_err() {
+            return Err(
+                "--redis-url (REDIS_URL) is no Redis URL; expected redis://[:PASSWORD@]HOST:PORT".to_owned()
+            );
+        }
+        let names = [
+            ("--events-stream (OTTO_EVENTS_STREAM)", &self.events_stream),
+            ("--dlq-stream (OTTO_DLQ_STREAM)", &self.dlq_stream),
+            ("--status-stream (OTTO_STATUS_STREAM)", &self.status_stream),
+            ("--group (OTTO_GROUP)", &self.group),
+            ("--record-prefix (OTTO_RECORD_PREFIX)", &self.record_prefix),
+        ];
+        if let Some((flag, _)) = names.iter().find(|(_, name)| name.is_empty()) {
+            return Err(format!("{flag} must not be empty"));
+        }
+        let streams = &names[..3];
+        for (at, (flag, name)) in streams.iter().enumerate() {
+            if let Some((other, _)) = streams[..at].iter().find(|(_, before)| before == name) {
+                return Err(format!("{flag} must not be the same as {other}: both are {name}"));
+            }
+        }
+        Ok(())
+    }
+
     /// Names and limits of the store.
     pub fn store(&self) -> StoreConfig {
         StoreConfig {
@@ -268,6 +303,7 @@ impl WorkerArgs {
 impl Config {
     /// What the configuration as a whole has to keep to.
     pub fn check(&self) -> Result<(), String> {
+        self.redis.check()?;
         if self.workers.keep_ended > self.redis.dedupe_period {
             return Err(
                 "--keep-ended (OTTO_KEEP_ENDED) must not be longer than --dedupe-period (OTTO_DEDUPE_PERIOD): \
@@ -324,6 +360,27 @@ mod tests {
         for arg in Config::command().get_arguments().filter(|arg| arg.get_long().is_some()) {
             let builtin = ["help", "version"].contains(&arg.get_id().as_str());
             assert!(builtin || arg.get_env().is_some(), "{:?}", arg.get_id());
+        }
+    }
+
+    #[test]
+    fn p10_what_cannot_work_together_is_refused_by_its_flag() {
+        let check = |args: &[&str]| {
+            Config::parse_from(std::iter::once("ottoscaler").chain(args.iter().copied())).check()
+        };
+        assert_eq!(check(&[]), Ok(()));
+        for (args, expected) in [
+            (&["--dlq-stream", "s", "--events-stream", "s"][..], "--dlq-stream"),
+            (&["--status-stream", "otto:scale:events"][..], "--status-stream"),
+            (&["--group", ""][..], "--group"),
+            (&["--redis-url", "127.0.0.1:6379"][..], "--redis-url"),
+            (&["--keep-ended", "25h"][..], "--keep-ended"),
+        ] {
+            let error = check(args).unwrap_err();
+            assert!(error.starts_with(expected), "{args:?}: {error}");
+        }
+        for url in ["nonsense", "", "https://host"] {
+            assert!(Config::try_parse_from(["ottoscaler", "--ingest-url", url]).is_err(), "{url}");
         }
     }
 

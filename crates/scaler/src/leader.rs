@@ -9,7 +9,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use ottoscaler_kit::admin::Condition;
 use redis::RedisResult;
 use serde::Serialize;
@@ -155,7 +155,7 @@ impl<R: Runtime> Office<R> {
         let begun = tokio::select! {
             () = stop.cancelled() => return Ok(Ended::Stopped),
             () = scope.cancelled() => return Ok(Ended::Stopped),
-            term = self.begin(leadership.term) => term,
+            term = self.begin(leadership.term) => term?,
         };
         tracing::info!(term = begun.get(), "leading");
         self.means.metrics.terms.inc();
@@ -194,12 +194,11 @@ impl<R: Runtime> Office<R> {
         Ok(ended)
     }
 
-    /// Begins a term in Redis, however long that takes.
-    async fn begin(&self, at_least: Term) -> Term {
+    /// Begins a term in Redis, however long that takes. An error: the records are another scaler's.
+    async fn begin(&self, at_least: Term) -> Result<Term> {
         loop {
-            let begun: RedisResult<Term> = self.means.store.take_term(at_least).await;
-            match begun {
-                Ok(term) => return term,
+            match self.try_begin(at_least).await {
+                Ok(begun) => return begun,
                 Err(error) => {
                     self.connected.missing(format!("{}: {error}", self.link.address()));
                     tracing::warn!(redis = self.link.address(), error = %error, "redis is away; trying again");
@@ -207,5 +206,17 @@ impl<R: Runtime> Office<R> {
                 }
             }
         }
+    }
+
+    async fn try_begin(&self, at_least: Term) -> RedisResult<Result<Term>> {
+        let home = self.means.runtime.home();
+        if let Some(other) = self.means.store.claim(home).await? {
+            return Ok(Err(anyhow!(
+                "the records in Redis are those of other workers, and some of them are not finished: {other}; these \
+                 here are {home}. Start it where they are (--runtime, --state-dir, --namespace, --instance), or give \
+                 this one its own --record-prefix (OTTO_RECORD_PREFIX), --events-stream and --status-stream"
+            )));
+        }
+        self.means.store.take_term(at_least).await.map(Ok)
     }
 }

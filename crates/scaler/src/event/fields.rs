@@ -10,8 +10,9 @@ use std::str::FromStr;
 
 use super::Rejection;
 
-/// A field above this is not an event's; 128 KiB is what Linux takes as one argument.
-const FIELD_BYTES: usize = 256 << 10;
+/// A field above this cannot reach a command: Linux takes 128 KiB as one argument or variable, with its
+/// name and a zero at the end.
+pub(super) const FIELD_BYTES: usize = 127 << 10;
 
 /// All fields of an entry together; they end up in a record, an environment and a Pod.
 const ENTRY_BYTES: usize = 1 << 20;
@@ -151,7 +152,7 @@ mod tests {
         assert_eq!(blamed(b"env", vec![b'a', 0xff]), "env");
         assert_eq!(blamed(b"note", vec![b'x'; FIELD_BYTES + 1]), "note");
         assert_eq!(blamed(&[0xff, b'n'], b"v".to_vec()), "\u{fffd}n");
-        let many: Vec<_> = (0..5).map(|n| (vec![b'a' + n], vec![b'x'; FIELD_BYTES])).collect();
-        assert_eq!(Fields::new(&many).unwrap_err().field(), "d");
+        let many: Vec<_> = (0..9).map(|n| (vec![b'a' + n], vec![b'x'; FIELD_BYTES])).collect();
+        assert_eq!(Fields::new(&many).unwrap_err().field(), "i");
     }
 }

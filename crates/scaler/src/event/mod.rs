@@ -169,7 +169,7 @@ impl ScaleUp {
             run: Run::parse(fields, &policy.run)?,
             clocks: Clocks::parse(fields, policy.timeout)?,
             max_attempts: max_attempts(fields)?,
-            priority: fields.parse(&["priority"])?.unwrap_or_default(),
+            priority: priority(fields)?,
             tenant: fields.parse(&["tenant"])?,
             context: Context::parse(fields)?,
             metadata: metadata(fields)?,
@@ -233,6 +233,11 @@ fn count(fields: &mut fields::Fields, max: NonZeroU32) -> Result<NonZeroU32, Rej
     between(&given, NonZeroU32::MIN, max)
 }
 
+fn priority(fields: &mut fields::Fields) -> Result<i32, Rejection> {
+    let Some(given) = fields.take(&["priority"])? else { return Ok(0) };
+    between(&given, i32::MIN, i32::MAX)
+}
+
 fn max_attempts(fields: &mut fields::Fields) -> Result<NonZeroU32, Rejection> {
     let max = NonZeroU32::new(MAX_ATTEMPTS).expect("the limit is not zero");
     match fields.take(&["max_attempts"])? {
@@ -268,9 +273,20 @@ fn timestamp(fields: &mut fields::Fields) -> Result<Option<String>, Rejection> {
 
 fn metadata(fields: &mut fields::Fields) -> Result<BTreeMap<String, String>, Rejection> {
     let rest = std::mem::take(fields).rest();
-    match rest.iter().find(|(name, value)| name.contains('\0') || value.contains('\0')) {
-        Some((name, _)) => Err(Rejection::new(name, "must not contain a NUL character")),
-        None => Ok(rest),
+    if let Some((name, _)) = rest.iter().find(|(name, value)| name.contains('\0') || value.contains('\0')) {
+        return Err(Rejection::new(name, "must not contain a NUL character"));
+    }
+    // It is handed on as one variable.
+    let bytes = serde_json::to_string(&rest).map_or(usize::MAX, |json| json.len());
+    match rest.iter().max_by_key(|(_, value)| value.len()) {
+        Some((name, _)) if bytes > fields::FIELD_BYTES => {
+            let limit = fields::FIELD_BYTES;
+            Err(Rejection::new(
+                name,
+                format!("all metadata together has {bytes} bytes as JSON; at most {limit} can be handed on"),
+            ))
+        }
+        Some(_) | None => Ok(rest),
     }
 }
 

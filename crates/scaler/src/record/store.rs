@@ -114,6 +114,7 @@ pub struct Store {
 /// The scripts, by what they do.
 #[derive(Clone)]
 struct Scripts {
+    claim: Script,
     take_term: Script,
     record_and_ack: Script,
     dead_letter: Script,
@@ -156,6 +157,7 @@ impl Store {
         let fence = include_str!("scripts/fence.lua");
         let script = |code: &str| Script::new(&format!("{fence}{code}"));
         let scripts = Scripts {
+            claim: Script::new(include_str!("scripts/claim.lua")),
             take_term: Script::new(include_str!("scripts/take_term.lua")),
             record_and_ack: script(include_str!("scripts/record_and_ack.lua")),
             dead_letter: script(include_str!("scripts/dead_letter.lua")),
@@ -170,6 +172,14 @@ impl Store {
     #[must_use]
     pub fn in_term(&self, term: Term) -> Self {
         Self { term, ..self.clone() }
+    }
+
+    /// Says that the workers of these records are at `home`, unless there are unfinished records and
+    /// they are somewhere else: then this says where.
+    pub async fn claim(&self, home: &str) -> RedisResult<Option<String>> {
+        let mut call = self.scripts.claim.prepare_invoke();
+        call.key(format!("{}home", self.config.record_prefix)).key(self.index()).arg(home);
+        call.invoke_async(&mut self.redis.clone()).await
     }
 
     /// Begins a term of at least this number, higher than any before, and gives its number. Whoever

@@ -43,6 +43,9 @@ pub trait Runtime: Send + Sync + 'static {
         worker: &WorkerId,
     ) -> impl Future<Output = Result<Option<WorkerSpec>, RuntimeError>> + Send;
 
+    /// Where its workers are, in words: whoever works on the same records has to have the same.
+    fn home(&self) -> &str;
+
     /// All workers that are there, as far as the runtime has heard.
     fn observe(&self) -> Result<Arc<Observation>, NotSynced>;
 

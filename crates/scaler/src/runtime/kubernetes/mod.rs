@@ -56,6 +56,7 @@ pub struct KubernetesRuntime(Arc<Inner>);
 
 struct Inner {
     api: Api<Pod>,
+    home: String,
     config: KubernetesConfig,
     tenure: Tenure,
     metrics: Metrics,
@@ -96,8 +97,11 @@ impl KubernetesRuntime {
     /// Makes Pods while `tenure` holds; nothing is asked of the API server yet.
     pub fn new(client: Client, config: KubernetesConfig, tenure: Tenure, metrics: Metrics) -> (Self, Watch) {
         let api: Api<Pod> = Api::namespaced(client, &config.pod.namespace);
+        let home =
+            format!("kubernetes: namespace {}, instance {}", config.pod.namespace, config.pod.instance);
         let inner = Inner {
             api: api.clone(),
+            home,
             config,
             tenure,
             metrics,
@@ -258,6 +262,10 @@ impl Runtime for KubernetesRuntime {
 
     async fn spec(&self, worker: &WorkerId) -> Result<Option<WorkerSpec>, RuntimeError> {
         Ok(self.read(worker).await?.as_ref().and_then(names::spec))
+    }
+
+    fn home(&self) -> &str {
+        &self.0.home
     }
 
     fn observe(&self) -> Result<Arc<Observation>, NotSynced> {

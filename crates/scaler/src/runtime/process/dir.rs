@@ -16,6 +16,7 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 
+use super::leftovers::kill_leftovers;
 use crate::record::WorkerSpec;
 use crate::runtime::{Cause, Exit, Phase};
 
@@ -123,6 +124,10 @@ impl WorkerDir {
                 Some(StartMark { barred: None, started_at, .. }) => Phase::Running { started_at },
                 Some(_) | None => Phase::Pending { since: self.made_at()?, obstacle: None },
             });
+        }
+        if self.has_started() && kill_leftovers(&self.0)? {
+            let started_at = started.and_then(|started| started.started_at);
+            return Ok(Phase::Running { started_at });
         }
         if let Some(exit) = self.exit()? {
             return Ok(Phase::Ended(exit));

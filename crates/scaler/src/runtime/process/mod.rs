@@ -6,6 +6,7 @@
 //! adopt the other's, so the directory is locked.
 
 mod dir;
+mod leftovers;
 mod spawn;
 mod stop;
 mod watch;
@@ -46,6 +47,7 @@ pub struct ProcessRuntime(Arc<Inner>);
 struct Inner {
     workers_dir: PathBuf,
     trash_dir: PathBuf,
+    home: String,
     agent: AgentConfig,
     workers: Mutex<BTreeMap<WorkerId, Worker>>,
     changed: Notify,
@@ -94,6 +96,7 @@ impl ProcessRuntime {
             read_workers(&workers_dir).with_context(|| format!("cannot read the workers in {shown}"))?;
         let (children, receiver) = mpsc::channel(CHILDREN);
         let inner = Inner {
+            home: home(state_dir, &workers_dir)?,
             workers_dir,
             trash_dir,
             agent,
@@ -190,6 +193,10 @@ impl Runtime for ProcessRuntime {
         blocking(move || dir.spec()).await.map_err(error)
     }
 
+    fn home(&self) -> &str {
+        &self.0.home
+    }
+
     fn observe(&self) -> Result<Arc<Observation>, NotSynced> {
         let observed = |(id, worker): (&WorkerId, &Worker)| (id.clone(), worker.observed());
         Ok(Arc::new(self.workers().iter().map(observed).collect()))
@@ -273,6 +280,23 @@ fn lock_state(state_dir: &Path) -> Result<Flock<File>> {
         Err((_, nix::errno::Errno::EWOULDBLOCK)) => bail!("another ottoscaler uses it"),
         Err((_, errno)) => Err(errno.into()),
     }
+}
+
+/// Where the workers are, in words, with a mark that no other directory has.
+fn home(state_dir: &Path, workers_dir: &Path) -> Result<String> {
+    let path = state_dir.join("id");
+    let id = match fs::read_to_string(&path) {
+        Ok(id) => id,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let id = hex::encode(Timestamp::now().as_nanosecond().to_be_bytes());
+            fs::write(&path, &id)?;
+            id
+        }
+        Err(error) => return Err(error).context("cannot read the state directory's id"),
+    };
+    let host = nix::unistd::gethostname().unwrap_or_default();
+    let state_dir = workers_dir.parent().unwrap_or(workers_dir).display();
+    Ok(format!("process: {state_dir} on {} ({})", host.to_string_lossy(), id.trim()))
 }
 
 fn empty(dir: &Path) -> io::Result<()> {

@@ -13,6 +13,7 @@ use ottoscaler_kit::time::show_duration;
 use tokio::process::{Child, Command};
 
 use super::dir::WorkerDir;
+use super::leftovers::WORKER_DIR;
 use crate::record::WorkerSpec;
 use crate::runtime::environment::environment;
 
@@ -39,7 +40,7 @@ impl AgentConfig {
         let log = OpenOptions::new().create(true).append(true).open(dir.agent_log())?;
         let mut command = Command::new(&self.binary);
         command.arg("run").args(self.flags(dir, spec)).arg("--").args(spec.request.run.command.words());
-        command.env_clear().envs(inherited()).envs(environment(spec));
+        command.env_clear().envs(inherited()).envs(environment(spec)).env(WORKER_DIR, dir.path());
         command.current_dir(dir.work()).process_group(0).kill_on_drop(false);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         command.spawn()

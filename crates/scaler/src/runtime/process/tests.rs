@@ -217,6 +217,26 @@ async fn an_agent_that_was_killed_has_vanished_and_is_not_made_again() {
 }
 
 #[tokio::test]
+async fn p2_what_a_killed_agent_leaves_behind_is_ended_before_its_worker_is() {
+    let machine = Machine::new(AGENT);
+    let scaler = machine.scaler();
+    let spec = machine.worker("for try in $(seq 1500); do sleep 0.02; done; echo late >> ../../../../late");
+    scaler.runtime.create(&spec).await.unwrap();
+    scaler.running(&spec.worker_id).await;
+    while machine.runs() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let started = scaler.runtime.dir(&spec.worker_id).started().unwrap().unwrap();
+    kill(Pid::from_raw(started.pid), Signal::SIGKILL).unwrap();
+    scaler.vanished(&spec.worker_id).await;
+    assert!(
+        !leftovers::kill_leftovers(scaler.runtime.dir(&spec.worker_id).path()).unwrap(),
+        "nothing of it is there any more"
+    );
+    assert!(!machine.path("late").exists());
+}
+
+#[tokio::test]
 async fn an_agent_that_never_gets_to_its_command_is_given_up_after_a_few_tries() {
     let machine = Machine::new("#!/bin/sh\nexit 64\n");
     let scaler = machine.scaler();
