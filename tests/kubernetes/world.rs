@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Namespace, Pod, ResourceQuota};
-use k8s_openapi::api::rbac::v1::{PolicyRule, Role, RoleBinding};
+use k8s_openapi::api::rbac::v1::PolicyRule;
 use kube::Api;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use ottoscaler_tests::ingest::Ingest;
@@ -13,7 +13,8 @@ use ottoscaler_tests::kube_api::{ADMIN, KubeApi, SCALER};
 use ottoscaler_tests::kube_scaler::{KubeScaler, Replica};
 use ottoscaler_tests::kubelet_actor::KubeletActor;
 use ottoscaler_tests::redis_server::{Persistence, RedisServer};
-use ottoscaler_tests::{binary, scaler, wait};
+pub(crate) use ottoscaler_tests::rights::rules;
+use ottoscaler_tests::{binary, rights, scaler, wait};
 use redis::aio::MultiplexedConnection;
 use serde_json::{Value, json};
 
@@ -27,13 +28,6 @@ pub(crate) struct World {
     pub(crate) ingest: Ingest,
     pub(crate) namespace: String,
     _dir: tempfile::TempDir,
-}
-
-/// The rules that the scaler is to have, as they are shipped.
-pub(crate) fn rules() -> Vec<PolicyRule> {
-    let file = binary::workspace().join("helm/ottoscaler/files/scaler-rules.yaml");
-    let text = std::fs::read_to_string(file).unwrap();
-    serde_saphyr::from_str(&text).unwrap()
 }
 
 impl World {
@@ -70,23 +64,7 @@ impl World {
 
     /// Gives the scaler these rights in its namespace, in place of those that it had.
     pub(crate) async fn allow(&self, rules: Vec<PolicyRule>) {
-        let client = self.api.client(ADMIN);
-        let api: Api<Role> = Api::namespaced(client.clone(), &self.namespace);
-        let role = |rules| Role { rules: Some(rules), metadata: named("ottoscaler") };
-        if let Some(mut role) = api.get_opt("ottoscaler").await.unwrap() {
-            role.rules = Some(rules);
-            api.replace("ottoscaler", &PostParams::default(), &role).await.unwrap();
-            return;
-        }
-        api.create(&PostParams::default(), &role(rules)).await.unwrap();
-        let binding: RoleBinding = serde_json::from_value(json!({
-            "metadata": { "name": "ottoscaler" },
-            "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "ottoscaler" },
-            "subjects": [{ "kind": "User", "name": SCALER, "apiGroup": "rbac.authorization.k8s.io" }],
-        }))
-        .unwrap();
-        let bindings: Api<RoleBinding> = Api::namespaced(client, &self.namespace);
-        bindings.create(&PostParams::default(), &binding).await.unwrap();
+        rights::allow(&self.api, &self.namespace, rules).await;
     }
 
     /// Has the API server refuse every Pod that is not restricted.
@@ -183,14 +161,6 @@ impl World {
             if is(&worker) { Ok(worker) } else { Err(worker.to_string()) }
         })
         .await
-    }
-}
-
-/// Metadata of something with a name.
-pub(crate) fn named(name: &str) -> k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
-    k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
-        name: Some(name.to_owned()),
-        ..Default::default()
     }
 }
 

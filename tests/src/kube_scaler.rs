@@ -136,4 +136,34 @@ impl Replica {
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
         line.unwrap_or_default()
     }
+
+    /// A bound on a quantile of a histogram without labels, in its own unit.
+    pub async fn quantile(&self, name: &str, quantile: f64) -> f64 {
+        let (_, text) = self.get("/metrics").await;
+        let prefix = format!("{name}_bucket{{le=\"");
+        let buckets = text.lines().filter_map(|line| {
+            let (bound, count) = line.strip_prefix(&prefix)?.split_once("\"} ")?;
+            Some((bound.parse().unwrap_or(f64::INFINITY), count.parse().ok()?))
+        });
+        let buckets: Vec<(f64, f64)> = buckets.collect();
+        let all = buckets.last().map_or(0.0, |(_, count)| *count);
+        buckets.iter().find(|(_, count)| *count >= all * quantile).map_or(f64::NAN, |(bound, _)| *bound)
+    }
+
+    /// A field of its `/proc` status, in MiB.
+    pub fn status_mib(&self, field: &str) -> f64 {
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.service.pid())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        let kib = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<f64>().ok());
+        kib.expect("a field in kB") / 1024.0
+    }
+
+    /// Seconds of CPU that it has used.
+    pub fn cpu_seconds(&self) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.service.pid())).expect("it runs");
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        // utime and stime, counted from behind the name; in hundredths of a second on every Linux here.
+        [11, 12].iter().filter_map(|at| fields.get(*at)?.parse::<f64>().ok()).sum::<f64>() / 100.0
+    }
 }

@@ -17,6 +17,7 @@ pub mod node;
 pub mod oracle;
 pub mod port;
 pub mod redis_server;
+pub mod rights;
 pub mod scaler;
 pub mod service;
 pub mod wait;

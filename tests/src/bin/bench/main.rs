@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, reason = "the table is the point")]
 
 mod ack;
+mod kubernetes;
 mod limits;
 mod start;
 mod stats;
@@ -19,6 +20,15 @@ struct Args {
     /// A tenth of the load, to see that everything works.
     #[arg(long)]
     quick: bool,
+    /// Only what needs Kubernetes, or only what does not.
+    #[arg(long, value_enum)]
+    only: Option<Part>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    Local,
+    Kubernetes,
 }
 
 #[tokio::main]
@@ -30,14 +40,24 @@ async fn main() -> Result<()> {
     let dir = tempfile::tempdir_in(disk)?;
     let mut table = Table::default();
 
-    limits::pipe(&mut table, 20_000_000 / scale)?;
-    throughput::agents(&mut table, &dir, 1, 4_000_000 / scale).await?;
-    throughput::agents(&mut table, &dir, 32, 6_400_000 / scale).await?;
-    limits::append(&mut table, &dir)?;
-    let fdatasync = limits::fdatasync(&mut table, &dir, 4_000 / scale)?;
-    ack::latency(&mut table, &dir, 20_000 / scale, fdatasync).await?;
-    start::latency(&mut table, &dir, 400 / scale).await?;
+    if args.only != Some(Part::Kubernetes) {
+        local(&mut table, &dir, scale).await?;
+    }
+    if args.only != Some(Part::Local) {
+        kubernetes::all(&mut table, &dir, usize::try_from(scale)?).await?;
+    }
 
     println!("{table}");
+    Ok(())
+}
+
+async fn local(table: &mut Table, dir: &tempfile::TempDir, scale: u64) -> Result<()> {
+    limits::pipe(table, 20_000_000 / scale)?;
+    throughput::agents(table, dir, 1, 4_000_000 / scale).await?;
+    throughput::agents(table, dir, 32, 6_400_000 / scale).await?;
+    limits::append(table, dir)?;
+    let fdatasync = limits::fdatasync(table, dir, 4_000 / scale)?;
+    ack::latency(table, dir, 20_000 / scale, fdatasync).await?;
+    start::latency(table, dir, 400 / scale).await?;
     Ok(())
 }
