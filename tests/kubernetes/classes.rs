@@ -59,6 +59,10 @@ async fn a_worker_that_finds_no_node_is_explained_and_given_up_at_its_pending_ti
     let worker = world.explained(&replica, "t", says("waits_for", "Insufficient memory")).await;
     assert!(worker["next"].as_str().unwrap().contains("does not start within 3s"), "{worker}");
     let ended = world.ended("t", 1).await.remove(&pod).unwrap();
+    let told = scaler::entries(&mut world.redis().await, scaler::STATUS).await;
+    let event_id = format!("{pod}:pending:unschedulable");
+    let obstacle = told.iter().find(|entry| entry["event_id"] == event_id).unwrap();
+    assert!(obstacle["reason"].contains("Insufficient memory"), "{obstacle:?}");
     assert_eq!(ended["class"], "policy");
     assert!(
         ended["reason"].contains("pending timeout") && ended["reason"].contains("Insufficient"),

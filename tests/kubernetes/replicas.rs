@@ -32,6 +32,13 @@ async fn a_leader_that_is_killed_is_followed_within_five_seconds() {
     world.submit(&event("before", &[])).await;
     world.pods_are(1).await;
     assert_eq!(other.get("/tasks").await.0, 503);
+    wait::until("the one that follows is ready", LIMIT, || async {
+        match other.get("/readyz").await {
+            (200, _) => Ok(()),
+            (_, text) => Err(text),
+        }
+    })
+    .await;
     leader.kill().await;
     let took = taken_over(&world, "after").await;
     eprintln!("failover after SIGKILL: {took:?} (from the event to its Pod)");

@@ -33,10 +33,12 @@ const TERM_PAUSE: Duration = Duration::from_millis(500);
 
 /// Decides which replica leads.
 pub trait Election: Send + 'static {
-    /// Waits until this replica leads. `None`: it was told to stop.
+    /// Waits until this replica leads. `None`: it was told to stop. `follows` is called each time that
+    /// another replica was seen to lead.
     fn acquire(
         &mut self,
         stop: &CancellationToken,
+        follows: &(dyn Fn() + Send + Sync),
     ) -> impl Future<Output = Result<Option<Leadership>>> + Send;
 
     /// Lets another replica lead at once.
@@ -60,7 +62,11 @@ pub struct Leadership {
 pub struct Sole;
 
 impl Election for Sole {
-    async fn acquire(&mut self, stop: &CancellationToken) -> Result<Option<Leadership>> {
+    async fn acquire(
+        &mut self,
+        stop: &CancellationToken,
+        _follows: &(dyn Fn() + Send + Sync),
+    ) -> Result<Option<Leadership>> {
         let leadership = Leadership { term: Term::default(), lost: CancellationToken::new() };
         Ok((!stop.is_cancelled()).then_some(leadership))
     }
@@ -132,7 +138,12 @@ impl<R: Runtime> Office<R> {
         mut questions: mpsc::Receiver<Question>,
         stop: CancellationToken,
     ) -> Result<()> {
-        while let Some(leadership) = election.acquire(&stop).await? {
+        // Whoever follows lacks nothing: it is ready to lead.
+        let follows = || {
+            self.connected.met();
+            self.means.synced.met();
+        };
+        while let Some(leadership) = election.acquire(&stop, &follows).await? {
             let ended = self.lead(&leadership, &mut questions, &stop).await;
             self.role.send_replace(Role::default());
             leadership.lost.cancel();

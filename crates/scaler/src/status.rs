@@ -111,15 +111,25 @@ pub struct Notification {
     pub exit_code: Option<i32>,
     /// In words, where there is something to say.
     pub reason: String,
+    /// What keeps it in this state, where that is news and the state is not.
+    pub obstacle: Option<&'static str>,
     /// When.
     pub at: Timestamp,
 }
 
 impl Notification {
+    /// The same however often the same is told.
+    fn event_id(&self) -> String {
+        match self.obstacle {
+            Some(obstacle) => format!("{}:{}:{obstacle}", self.worker_id, self.state),
+            None => format!("{}:{}", self.worker_id, self.state),
+        }
+    }
+
     /// The entry of the status stream.
     pub fn fields(&self) -> [(&'static str, String); 8] {
         [
-            ("event_id", format!("{}:{}", self.worker_id, self.state)),
+            ("event_id", self.event_id()),
             ("task_id", self.task_id.to_string()),
             ("worker_id", self.worker_id.to_string()),
             ("state", self.state.to_string()),

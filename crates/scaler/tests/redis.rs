@@ -197,6 +197,7 @@ fn ended(record: &TaskRecord, index: u32) -> Update {
         class: None,
         exit_code: Some(0),
         reason: String::new(),
+        obstacle: None,
         at: Timestamp::now(),
     };
     let slot = Slot { progress, ..Slot::default() };

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use ottoscaler_kit::admin::Condition;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -43,6 +43,10 @@ const TICK: Duration = Duration::from_secs(1);
 /// So many pieces of work other than creates run at once, so that neither holds up the other: ended
 /// workers go while new ones come.
 const OTHER_WORK: usize = 32;
+
+/// An answer about the log of a worker of which nothing else is left is remembered for so long: past
+/// the longest time between two questions.
+const LOG_ANSWER_KEPT: SignedDuration = SignedDuration::from_mins(2);
 
 /// What intake tells the controller.
 #[derive(Clone, Debug)]
@@ -230,7 +234,7 @@ impl<R: Runtime> Controller<R> {
         };
         self.synced.met();
         let owed = std::mem::take(&mut self.owed);
-        if self.write(owed).await == Next::Never {
+        if self.write(owed).await == Next::Never || self.tell().await == Next::Never {
             return Ok(Next::Never);
         }
         let may_create = self.pace.may_create(self.creating());
@@ -399,7 +403,9 @@ impl<R: Runtime> Controller<R> {
         self.records.prune(&observation);
         self.strangers.retain(|worker| observation.contains_key(worker));
         self.telling.obstacles(&self.records, &observation);
-        self.logs.retain(|worker, _| observation.contains_key(worker) || self.busy.contains_key(worker));
+        let now = Timestamp::now();
+        let is_fresh = |answer: &LogAnswer| now.duration_since(answer.at) < LOG_ANSWER_KEPT;
+        self.logs.retain(|worker, answer| observation.contains_key(worker) || is_fresh(answer));
         self.measure();
     }
 

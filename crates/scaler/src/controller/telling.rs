@@ -8,21 +8,22 @@ use crate::logs::{Narration, Narrator};
 use crate::name;
 use crate::record::{Records, TaskRecord, Update};
 use crate::runtime::{Observation, Phase};
-use crate::status::Class;
+use crate::status::{Class, Notification, State};
 
 /// Remembers what was told.
 #[derive(Debug)]
 pub(super) struct Telling {
     narrator: Narrator,
     obstacles: BTreeMap<WorkerId, String>,
+    untold: Vec<Notification>,
 }
 
 impl Telling {
     pub(super) fn new(narrator: Narrator) -> Self {
-        Self { narrator, obstacles: BTreeMap::new() }
+        Self { narrator, obstacles: BTreeMap::new(), untold: Vec::new() }
     }
 
-    /// Obstacles that are new or have changed.
+    /// Obstacles that are new or have changed: into the task's log, and as notifications.
     pub(super) fn obstacles(&mut self, records: &Records, observation: &Observation) {
         self.obstacles.retain(|worker, _| observation.contains_key(worker));
         for (worker, observed) in observation {
@@ -33,7 +34,27 @@ impl Telling {
             let Some(task) = records.task(&observed.record) else { continue };
             self.line(task, format!("worker {worker} waits: {}", obstacle.message), obstacle.since);
             self.obstacles.insert(worker.clone(), obstacle.message.clone());
+            self.untold.push(Notification {
+                task_id: task.spec().task_id.clone(),
+                worker_id: worker.clone(),
+                state: State::Pending,
+                class: None,
+                exit_code: None,
+                reason: obstacle.message.clone(),
+                obstacle: Some(obstacle.kind.as_str()),
+                at: obstacle.since,
+            });
         }
+    }
+
+    /// Notifications that are not on the status stream yet.
+    pub(super) fn untold(&mut self) -> Vec<Notification> {
+        std::mem::take(&mut self.untold)
+    }
+
+    /// They could not be told.
+    pub(super) fn tell_again(&mut self, untold: Vec<Notification>) {
+        self.untold.extend(untold);
     }
 
     /// Ends that were neither the command's own nor asked for, and the end of it all.

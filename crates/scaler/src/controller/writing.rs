@@ -66,6 +66,22 @@ impl<R: Runtime> Controller<R> {
         next
     }
 
+    /// Puts what was noticed on the status stream.
+    pub(super) async fn tell(&mut self) -> Next {
+        // Told once more where the answer is lost: what is not told is noticed again by the next leader.
+        let untold = self.telling.untold();
+        if untold.is_empty() {
+            return Next::OnChange;
+        }
+        match self.hands.store.tell(&untold).await {
+            Ok(()) => Next::OnChange,
+            Err(error) => {
+                self.telling.tell_again(untold);
+                self.not_written(&error)
+            }
+        }
+    }
+
     fn written(&mut self, update: &Update, written: Written) {
         if written == Written::Nothing {
             self.hands.metrics.lost_records.inc();

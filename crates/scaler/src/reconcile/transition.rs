@@ -156,6 +156,7 @@ fn plain(
         class: None,
         exit_code: None,
         reason: String::new(),
+        obstacle: None,
         at,
     }
 }

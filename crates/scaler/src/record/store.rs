@@ -121,6 +121,7 @@ struct Scripts {
     update_worker: Script,
     apply_scale_down: Script,
     rebuild: Script,
+    tell: Script,
 }
 
 /// Which leader writes: each has a higher number than the one before, and Redis refuses a lower one
@@ -164,6 +165,7 @@ impl Store {
             update_worker: script(include_str!("scripts/update_worker.lua")),
             apply_scale_down: script(include_str!("scripts/apply_scale_down.lua")),
             rebuild: script(include_str!("scripts/rebuild.lua")),
+            tell: script(include_str!("scripts/tell.lua")),
         };
         Self { redis, config, term: Term::default(), scripts }
     }
@@ -254,6 +256,14 @@ impl Store {
         call.arg(keep).arg(self.config.status_limit);
         tell(&mut call, &update.notifications);
         written(call.invoke_async(&mut self.redis.clone()).await?)
+    }
+
+    /// Tells what changes nothing on record.
+    pub async fn tell(&self, notifications: &[Notification]) -> RedisResult<()> {
+        let mut call = self.call(&self.scripts.tell);
+        call.key(&self.config.status).arg(self.config.status_limit);
+        tell(&mut call, notifications);
+        call.invoke_async(&mut self.redis.clone()).await
     }
 
     /// Writes a record that Redis has lost, as it is to be from now on. One that is there stays.

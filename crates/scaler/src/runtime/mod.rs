@@ -143,6 +143,18 @@ pub enum ObstacleKind {
     Unschedulable,
 }
 
+impl ObstacleKind {
+    /// The kind as notifications say it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Image => "image",
+            Self::Configuration => "configuration",
+            Self::Unschedulable => "unschedulable",
+        }
+    }
+}
+
 impl Phase {
     /// Whether it takes up capacity (P3).
     pub fn takes_capacity(&self) -> bool {

@@ -127,7 +127,11 @@ impl LeaseElection {
 }
 
 impl Election for LeaseElection {
-    async fn acquire(&mut self, stop: &CancellationToken) -> Result<Option<Leadership>> {
+    async fn acquire(
+        &mut self,
+        stop: &CancellationToken,
+        follows: &(dyn Fn() + Send + Sync),
+    ) -> Result<Option<Leadership>> {
         let pause = self.keeper.config.duration / LOOK;
         while !stop.is_cancelled() {
             match self.try_acquire().await {
@@ -140,7 +144,7 @@ impl Election for LeaseElection {
                     self.renewing = Some(owned(renewing));
                     return Ok(Some(Leadership { term, lost }));
                 }
-                Ok(None) => {}
+                Ok(None) => follows(),
                 // Somebody else was quicker.
                 Err(kube::Error::Api(status)) if status.code == 409 => {}
                 Err(error) => tracing::warn!(error = %error, "the lease cannot be looked at; trying again"),
