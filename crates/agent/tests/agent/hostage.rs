@@ -8,6 +8,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpListener;
 
 use crate::process::{agent, nowhere, output, signal, until, wait};
+use crate::server::Server;
 
 /// More than any pipe holds, on both streams.
 const LOUD: &str = "seq 200000; seq 200000 >&2; exit 6";
@@ -81,4 +82,18 @@ async fn a_loud_stdout_does_not_starve_stderr() {
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let seen = async { while lines.next_line().await.unwrap().expect("stderr goes on") != "seen" {} };
     tokio::time::timeout(Duration::from_secs(10), seen).await.expect("stderr was read");
+}
+
+/// Where the command waits for its log, its stdout is full whenever there is room to read, so that each
+/// read takes all that a read can take. stderr has its turn all the same.
+#[tokio::test]
+async fn a_stdout_that_is_always_full_does_not_starve_stderr() {
+    let server = Server::start([]).await;
+    let flags = ["--flush-timeout", "200ms", "--when-full", "block", "--buffer-limit", "256KiB"];
+    let script = "yes & sleep 0.3; echo seen >&2; sleep 60";
+    let mut command = agent(&server.url, &flags, script);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let seen = async { while lines.next_line().await.unwrap().expect("stderr goes on") != "seen" {} };
+    tokio::time::timeout(Duration::from_secs(3), seen).await.expect("stderr was read");
 }
