@@ -62,6 +62,25 @@ pub enum Shipped {
     Incomplete(String),
 }
 
+/// Why a log ends before all of it is durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// The flush timeout has passed.
+    ByTimeout,
+    /// A signal asked the agent to end.
+    BySignal,
+}
+
+impl Cut {
+    /// For the gap at the end of the log.
+    const fn reason(self) -> &'static str {
+        match self {
+            Self::ByTimeout => "flush_timeout",
+            Self::BySignal => "flush_interrupted",
+        }
+    }
+}
+
 /// Ships one worker's log.
 pub struct Shipper {
     identity: Identity,
@@ -138,10 +157,10 @@ impl Shipper {
         Shipped::Incomplete(reason)
     }
 
-    /// The deadline has passed: closes the log as it is, so that its readers need not wait for more.
-    pub async fn close(&self, finish: Finish) {
-        let completion =
-            completion(&self.identity.worker_id, finish, self.log.buffer().last(), "flush_timeout");
+    /// There is no more time: closes the log as it is, so that its readers need not wait for more.
+    pub async fn close(&self, finish: Finish, cut: Cut) {
+        let last = self.log.buffer().last();
+        let completion = completion(&self.identity.worker_id, finish, last, cut.reason());
         let close = async {
             let mut client = link::connect(&self.identity).await?;
             client.complete_worker(completion).await.map_err(LinkError::from)

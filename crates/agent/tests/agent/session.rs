@@ -1,10 +1,12 @@
 //! P5 from the agent's side: whatever the server does, each line arrives once, in order, or is in a gap.
 
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::process::{agent, output, summary, until, wait};
+use crate::process::{agent, output, signal, summary, until, wait};
 use crate::server::{Mischief, Server};
 
 fn numbers(last: u32) -> Vec<String> {
@@ -107,6 +109,25 @@ async fn a_server_that_stops_answering_is_told_that_the_log_ended_early() {
     assert_eq!((&said["complete"], &said["acked_sequence"]), (&false.into(), &0.into()), "{said}");
     let seen = server.seen();
     assert_eq!((seen.completions.len(), &*seen.completions[0].reason), (1, "flush_timeout"));
+}
+
+/// Whoever waits for the agent can end the last wait, and the log is closed as it is all the same.
+#[tokio::test]
+async fn p8_a_signal_during_the_flush_cuts_it_short() {
+    for asked in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT] {
+        let server = Server::start([Mischief::Freeze]).await;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("summary.json");
+        let flags = ["--flush-timeout", "60s", "--summary", path.to_str().unwrap()];
+        let mut child = agent(&server.url, &flags, "echo one; exit 5").stdout(Stdio::null()).spawn().unwrap();
+        until("the command has ended", || path.exists()).await;
+        signal(&child, asked);
+        let start = Instant::now();
+        assert_eq!(wait(&mut child).await.code(), Some(5), "{asked}");
+        assert!(start.elapsed() < Duration::from_secs(5), "{asked}: {:?}", start.elapsed());
+        assert_eq!(server.seen().completions[0].reason, "flush_interrupted");
+        assert!(summary(&path)["error"].as_str().unwrap().contains("signal"), "{asked}");
+    }
 }
 
 /// Lines reach the server while the agent's own stdout stalls, and so does the end of the log.
