@@ -260,14 +260,19 @@ async fn register(
     if let Ok(max_line @ 1..) = usize::try_from(max_line) {
         log.lower_line_limit(max_line);
     }
-    resume(identity, log, answer.last_sequence.max(0).cast_unsigned());
-    Ok(())
+    resume(identity, log, answer.last_sequence.max(0).cast_unsigned())
 }
 
-/// Goes on after what the server has.
-fn resume(identity: &Identity, log: &Log, last_sequence: u64) {
+/// Goes on after what the server has, if that came from this process.
+fn resume(identity: &Identity, log: &Log, last_sequence: u64) -> Result<(), LinkError> {
     let lost = {
         let mut buffer = log.buffer();
+        let last_offered = buffer.last_offered();
+        if last_sequence > last_offered {
+            return Err(LinkError::Permanent(format!(
+                "another run wrote to this log: it has {last_sequence} lines, and this run sent {last_offered}"
+            )));
+        }
         let lost = buffer.forget(last_sequence);
         buffer.ack(last_sequence);
         lost
@@ -276,6 +281,7 @@ fn resume(identity: &Identity, log: &Log, last_sequence: u64) {
     if lost > 0 {
         warn!(worker_id = %identity.worker_id, lost, "the server has lost lines that it had acknowledged");
     }
+    Ok(())
 }
 
 fn permanent_or_not(status: Status) -> LinkError {

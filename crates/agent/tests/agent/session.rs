@@ -130,6 +130,19 @@ async fn p8_a_signal_during_the_flush_cuts_it_short() {
     }
 }
 
+/// What is there was never sent by this process: it must not stand for the lines of this one.
+#[tokio::test]
+async fn p5_a_log_that_another_run_wrote_is_refused_and_not_gone_on_with() {
+    let server = Server::start([]).await;
+    server.seen().lines = vec![Ok(b"of the first run".to_vec()); 50];
+    let said = ship(&server, &[], "seq 1 100").await;
+    assert_eq!((&said["complete"], &said["acked_sequence"]), (&false.into(), &0.into()), "{said}");
+    assert_eq!(said["dropped"], 100, "{said}");
+    assert!(said["error"].as_str().unwrap().contains("another run"), "{said}");
+    let seen = server.seen();
+    assert_eq!((seen.lines.len(), seen.batches.len(), seen.completions.len()), (50, 0, 0));
+}
+
 /// Lines reach the server while the agent's own stdout stalls, and so does the end of the log.
 #[tokio::test]
 async fn p7_a_stalled_reader_does_not_delay_the_log() {
