@@ -42,6 +42,8 @@ pub(crate) struct Seen {
     pub(crate) mischief: VecDeque<Mischief>,
     /// Whether it refuses registrations for good.
     pub(crate) refuses: bool,
+    /// Whether it never answers a registration.
+    pub(crate) is_mute: bool,
     /// The longest line that it takes; 0: any.
     pub(crate) max_line: i32,
     /// The stored lines, a gap as `Err` of its reason, in order of sequence from 1.
@@ -175,6 +177,10 @@ impl LogStreamingService for Service {
         &self,
         request: Request<WorkerRegistration>,
     ) -> Result<Response<RegistrationResponse>, Status> {
+        let is_mute = self.0.lock().unwrap().is_mute;
+        if is_mute {
+            std::future::pending::<()>().await;
+        }
         let mut seen = self.0.lock().unwrap();
         seen.registrations.push(request.into_inner());
         let status = if seen.refuses { Registered::InvalidRequest } else { Registered::Success };

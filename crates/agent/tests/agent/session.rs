@@ -143,6 +143,16 @@ async fn p5_a_log_that_another_run_wrote_is_refused_and_not_gone_on_with() {
     assert_eq!((seen.lines.len(), seen.batches.len(), seen.completions.len()), (50, 0, 0));
 }
 
+/// The worker id may be another run's, whose log still grows.
+#[tokio::test]
+async fn a_log_for_which_nobody_answered_the_registration_is_not_closed() {
+    let server = Server::start([]).await;
+    server.seen().is_mute = true;
+    let said = ship(&server, &["--flush-timeout", "300ms"], "echo one").await;
+    assert_eq!((&said["complete"], &said["acked_sequence"]), (&false.into(), &0.into()), "{said}");
+    assert!(server.seen().completions.is_empty(), "{:?}", server.seen().completions);
+}
+
 /// Lines reach the server while the agent's own stdout stalls, and so does the end of the log.
 #[tokio::test]
 async fn p7_a_stalled_reader_does_not_delay_the_log() {
