@@ -32,7 +32,7 @@ impl Registration {
         log: &Log,
         client: &mut LogStreamingServiceClient<Channel>,
     ) -> Result<(), LinkError> {
-        let answer = register(identity, client).await?;
+        let answer = register(identity, client).await.map_err(|error| self.lasting_or_not(error))?;
         match answer.status() {
             Status::Success | Status::AlreadyRegistered => {}
             Status::ServerFull => return Err(LinkError::NotNow(answer.message)),
@@ -45,6 +45,16 @@ impl Registration {
         }
         self.is_confirmed = true;
         Ok(())
+    }
+
+    /// A server that took the log once will again, whatever is said meanwhile.
+    fn lasting_or_not(&self, error: LinkError) -> LinkError {
+        match error {
+            LinkError::Call(status) if !self.is_confirmed && is_lasting(&status) => {
+                LinkError::Permanent(format!("{} ({:?})", status.message(), status.code()))
+            }
+            error => error,
+        }
     }
 }
 
@@ -63,7 +73,7 @@ async fn register(
     let call = client.register_worker(registration);
     let timeout = || LinkError::NotNow(format!("no answer to RegisterWorker within {CALL_TIMEOUT:?}"));
     let called = tokio::time::timeout(CALL_TIMEOUT, call).await.map_err(|_| timeout())?;
-    Ok(called.map_err(permanent_or_not)?.into_inner())
+    Ok(called?.into_inner())
 }
 
 /// Goes on after what the server has, if that came from this process.
@@ -87,11 +97,11 @@ fn resume(identity: &Identity, log: &Log, last_sequence: u64) -> Result<(), Link
     Ok(())
 }
 
-fn permanent_or_not(status: tonic::Status) -> LinkError {
-    match status.code() {
-        Code::Unimplemented | Code::PermissionDenied | Code::Unauthenticated => {
-            LinkError::Permanent(format!("{} ({:?})", status.message(), status.code()))
-        }
-        _ => LinkError::Call(status),
-    }
+/// Whether the server will say the same again. tonic makes these codes of a plain 404, 401 or 403 as well,
+/// which may come from a proxy that has lost its server for a moment; only gRPC's own answers have its
+/// content type.
+fn is_lasting(status: &tonic::Status) -> bool {
+    let content_type = status.metadata().get("content-type").and_then(|value| value.to_str().ok());
+    matches!(status.code(), Code::Unimplemented | Code::PermissionDenied | Code::Unauthenticated)
+        && content_type.is_some_and(|text| text.starts_with("application/grpc"))
 }

@@ -7,6 +7,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::process::{agent, output, signal, summary, until, wait};
+use crate::proxy::Denial;
 use crate::server::{Mischief, Server};
 
 fn numbers(last: u32) -> Vec<String> {
@@ -151,6 +152,37 @@ async fn a_log_for_which_nobody_answered_the_registration_is_not_closed() {
     let said = ship(&server, &["--flush-timeout", "300ms"], "echo one").await;
     assert_eq!((&said["complete"], &said["acked_sequence"]), (&false.into(), &0.into()), "{said}");
     assert!(server.seen().completions.is_empty(), "{:?}", server.seen().completions);
+}
+
+/// An ingress that has lost its way for a moment does not speak for log-ingest, whatever tonic makes of it.
+#[tokio::test]
+async fn what_a_proxy_answers_over_plain_http_does_not_end_the_log() {
+    for status in [404, 401, 403] {
+        let server = Server::start([]).await;
+        server.seen().denials = [Some(Denial::Http(status)); 2].into();
+        let said = ship(&server, &[], "seq 1 100").await;
+        assert_eq!(server.seen().text(), numbers(100), "{status}");
+        assert_eq!((&said["complete"], &said["disconnects"]), (&true.into(), &2.into()), "{status}: {said}");
+    }
+}
+
+/// A proxy may also answer for a server that restarts in gRPC's own terms.
+#[tokio::test]
+async fn a_server_that_took_the_log_once_is_never_taken_for_one_that_cannot() {
+    let server = Server::start([Mischief::StoreAndCut]).await;
+    server.seen().denials = [None, Some(Denial::Unimplemented), Some(Denial::Unimplemented)].into();
+    let said = ship(&server, &[], BURSTS).await;
+    assert_eq!(server.seen().text(), numbers(300));
+    assert_eq!((&said["complete"], &said["dropped"]), (&true.into(), &0.into()), "{said}");
+}
+
+#[tokio::test]
+async fn p7_a_server_that_takes_no_logs_is_given_up_at_once() {
+    let server = Server::start([]).await;
+    server.seen().denials = [Some(Denial::Unimplemented)].into();
+    let said = ship(&server, &["--when-full", "block", "--buffer-limit", "256KiB"], "seq 1000000").await;
+    assert_eq!((&said["complete"], &said["dropped"]), (&false.into(), &1_000_000.into()), "{said}");
+    assert!(said["error"].as_str().unwrap().contains("Unimplemented"), "{said}");
 }
 
 /// Lines reach the server while the agent's own stdout stalls, and so does the end of the log.
