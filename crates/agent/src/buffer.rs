@@ -340,6 +340,11 @@ impl Buffer {
         self.acked
     }
 
+    /// The last sequence that was ever sent; 0 for none. A server that has more has it from somebody else.
+    pub fn last_offered(&self) -> u64 {
+        self.offered.checked_sub(1).map_or(self.acked, |newest| self.pieces[newest].last())
+    }
+
     /// Lines that no reader will see.
     pub fn dropped(&self) -> u64 {
         self.dropped

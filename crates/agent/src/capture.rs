@@ -54,15 +54,20 @@ impl Capture {
     /// log until [`Log::stop_blocking`].
     pub async fn run(&mut self, log: &Log, stop: &CancellationToken) {
         let mut after_stop = 0;
-        while self.stdout.is_open || self.stderr.is_open {
+        // A pipe that is full at each read never runs dry, so the other one has to be asked first at
+        // every second turn, or it would never be read.
+        let (mut first, mut second) = (&mut self.stdout, &mut self.stderr);
+        while first.is_open || second.is_open {
             log.room().await;
-            // Cancel safe: a read that does not win has taken nothing from its pipe.
+            // Cancel safe: a read that does not win has taken nothing from its pipe. The stop comes last,
+            // so that what is there already is read.
             let read = tokio::select! {
                 biased;
-                read = self.stdout.read(log), if self.stdout.is_open => read,
-                read = self.stderr.read(log), if self.stderr.is_open => read,
+                read = first.read(log), if first.is_open => read,
+                read = second.read(log), if second.is_open => read,
                 () = stop.cancelled() => break,
             };
+            std::mem::swap(&mut first, &mut second);
             if stop.is_cancelled() {
                 after_stop += read;
                 if after_stop > AFTER_STOP {

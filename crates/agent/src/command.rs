@@ -94,8 +94,11 @@ async fn see_through(
         let limit = run.timeout.unwrap_or_default();
         log.say(&format!("otto-agent: the command was stopped: it ran longer than {limit:?}"));
     }
-    if !has_read_all {
-        read_the_rest(run, child, log, &stop, ended, reading.as_mut()).await;
+    // Those whom the command left behind may hold its output open for a while, and are killed after that.
+    if !has_read_all && supervisor.within(ended + run.pipe_grace, reading.as_mut()).await.is_none() {
+        child.kill_leftovers();
+        stop.cancel();
+        read_the_rest(run, supervisor, log, ended, reading).await;
     }
     (outcome, ended_at, ended)
 }
@@ -129,23 +132,16 @@ async fn until_it_ends(
     }
 }
 
-/// Those whom the command left behind may hold its output open for a while, and are killed after that.
-/// What is in the pipes by then is read; where the log blocks, it may take until the flush timeout to
-/// find room for it, and no longer.
+/// What is in the pipes is read; where the log blocks, it may take until the flush timeout to find room
+/// for it, and no longer. A signal cuts that short.
 async fn read_the_rest(
     run: &Run,
-    child: &Child,
+    supervisor: &mut Supervisor,
     log: &Log,
-    stop: &CancellationToken,
     ended: Instant,
     mut reading: impl Future<Output = ()> + Unpin,
 ) {
-    if within(ended + run.pipe_grace, &mut reading).await {
-        return;
-    }
-    child.kill_leftovers();
-    stop.cancel();
-    if !within(ended + run.flush_timeout.max(MOMENT), &mut reading).await {
+    if supervisor.within(ended + run.flush_timeout.max(MOMENT), &mut reading).await.is_none() {
         log.stop_blocking();
         reading.await;
     }
@@ -153,7 +149,3 @@ async fn read_the_rest(
 
 /// What is in a pipe is read in less, where nothing blocks.
 const MOMENT: Duration = Duration::from_millis(100);
-
-async fn within(deadline: Instant, future: impl Future<Output = ()>) -> bool {
-    tokio::time::timeout_at(deadline, future).await.is_ok()
-}

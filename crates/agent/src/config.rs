@@ -17,6 +17,10 @@ use crate::ids::{TaskId, WorkerId};
 /// Where Kubernetes reads a container's last words.
 const TERMINATION_LOG: &str = "/dev/termination-log";
 
+/// What log-ingest takes by default. A piece of the log that is larger than the server's messages may be
+/// ends every stream on which it goes first.
+const LONGEST_LINE: ByteSize = ByteSize::mib(1);
+
 /// Runs a command and ships every line that it prints.
 #[derive(Debug, Parser)]
 #[command(name = "otto-agent", version = ottoscaler_kit::VERSION)]
@@ -73,7 +77,7 @@ pub struct Run {
     /// What to do when it is full.
     #[arg(long, env = "OTTO_WHEN_FULL", value_enum, default_value_t = WhenFull::DropOldest, help_heading = "Lines")]
     pub when_full: WhenFull,
-    /// A longer line is cut into pieces that say so.
+    /// A longer line is cut into pieces that say so; at most 1MiB.
     #[arg(long, env = "OTTO_MAX_LINE", default_value_t = ByteSize::kib(64), value_parser = parse_max_line, help_heading = "Lines")]
     pub max_line: ByteSize,
     /// Copy the lines to the agent's own stdout and stderr.
@@ -121,7 +125,8 @@ fn parse_buffer_limit(text: &str) -> Result<ByteSize, String> {
 }
 
 fn parse_max_line(text: &str) -> Result<ByteSize, String> {
-    at_least(text, ByteSize::bytes(16))
+    let size = at_least(text, ByteSize::bytes(16))?;
+    if size > LONGEST_LINE { Err(format!("must be at most {LONGEST_LINE}")) } else { Ok(size) }
 }
 
 fn at_least(text: &str, least: ByteSize) -> Result<ByteSize, String> {

@@ -33,7 +33,7 @@ use config::Run;
 use ids::{Incarnation, WorkerId};
 use log::Log;
 use rundir::RunDir;
-use ship::{Identity, Shipped, Shipper};
+use ship::{Cut, Identity, Shipped, Shipper};
 use summary::{Phase, Summary};
 use supervisor::Supervisor;
 
@@ -64,7 +64,7 @@ pub async fn run(run: &Run) -> Result<i32> {
         write_summary(run, &summary(run, &identity, &record, &log));
         // The shipper listens for as long as it ships.
         finished.send_replace(Some(record.finish()));
-        record
+        (record, supervisor)
     };
     let (record, end) = run_both(command, &mut shipper, run).await;
     write_summary(run, &final_summary(summary(run, &identity, &record, &log), &shipper, &end));
@@ -76,42 +76,42 @@ pub async fn run(run: &Run) -> Result<i32> {
 }
 
 /// Runs the command and ships at the same time; when the command has ended, ships on until all is
-/// durable or the deadline has passed.
+/// durable, the deadline has passed, or a signal cuts it short.
 async fn run_both(
-    command: impl Future<Output = Record>,
+    command: impl Future<Output = (Record, Supervisor)>,
     shipper: &mut Shipper,
     run: &Run,
 ) -> (Record, Shipped) {
     let mut command = pin!(command);
-    let (record, end) = {
+    let (record, supervisor, end) = {
         let mut shipping = pin!(shipper.run());
         let mut early = None;
-        let record = loop {
+        let (record, mut supervisor) = loop {
             // Cancel safe: both futures go on where they were.
             tokio::select! {
-                record = &mut command => break record,
+                ended = &mut command => break ended,
                 end = &mut shipping, if early.is_none() => early = Some(end),
             }
         };
         let end = if early.is_some() {
             early
         } else {
-            let deadline = record.ended + run.flush_timeout;
-            tokio::time::timeout_at(deadline, &mut shipping).await.ok()
+            supervisor.within(record.ended + run.flush_timeout, &mut shipping).await
         };
-        (record, end)
+        (record, supervisor, end)
     };
     if let Some(end) = end {
         return (record, end);
     }
-    shipper.close(record.finish()).await;
-    (
-        record,
-        Shipped::Incomplete(format!(
-            "not everything was durable {:?} after the command's end",
-            run.flush_timeout
-        )),
-    )
+    let cut = if supervisor.is_asked_to_end() { Cut::BySignal } else { Cut::ByTimeout };
+    shipper.close(record.finish(), cut).await;
+    let reason = match cut {
+        Cut::BySignal => "not everything was durable when a signal cut the flush short".to_owned(),
+        Cut::ByTimeout => {
+            format!("not everything was durable {:?} after the command's end", run.flush_timeout)
+        }
+    };
+    (record, Shipped::Incomplete(reason))
 }
 
 fn identity(run: &Run) -> Identity {

@@ -3,6 +3,7 @@
 //! What an answer means is decided in [`session`], which is pure; this module only acts on it.
 
 mod link;
+mod registration;
 pub mod session;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use tracing::{info, warn};
 use crate::ids::{Incarnation, TaskId, WorkerId};
 use crate::log::Log;
 use link::{Link, LinkError};
+use registration::Registration;
 
 /// Waits between attempts: from 100 ms, doubling, to 2 s, jittered, for ever.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -62,11 +64,31 @@ pub enum Shipped {
     Incomplete(String),
 }
 
+/// Why a log ends before all of it is durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// The flush timeout has passed.
+    ByTimeout,
+    /// A signal asked the agent to end.
+    BySignal,
+}
+
+impl Cut {
+    /// For the gap at the end of the log.
+    const fn reason(self) -> &'static str {
+        match self {
+            Self::ByTimeout => "flush_timeout",
+            Self::BySignal => "flush_interrupted",
+        }
+    }
+}
+
 /// Ships one worker's log.
 pub struct Shipper {
     identity: Identity,
     log: Arc<Log>,
     finish: watch::Receiver<Option<Finish>>,
+    registration: Registration,
     /// Since the last time that it was connected.
     failed_attempts: u64,
     /// In all.
@@ -76,7 +98,8 @@ pub struct Shipper {
 impl Shipper {
     /// Of `log`; it is complete once `finish` holds the command's end.
     pub fn new(identity: Identity, log: Arc<Log>, finish: watch::Receiver<Option<Finish>>) -> Self {
-        Self { identity, log, finish, failed_attempts: 0, disconnects: 0 }
+        let registration = Registration::default();
+        Self { identity, log, finish, registration, failed_attempts: 0, disconnects: 0 }
     }
 
     /// Connections that ended before the log did, or never came to be.
@@ -89,7 +112,7 @@ impl Shipper {
     pub async fn run(&mut self) -> Shipped {
         let mut waits = waits();
         loop {
-            let error = match Link::open(&self.identity, &self.log).await {
+            let error = match Link::open(&self.identity, &mut self.registration, &self.log).await {
                 Ok(mut link) => {
                     if self.failed_attempts > 0 {
                         info!(
@@ -138,10 +161,14 @@ impl Shipper {
         Shipped::Incomplete(reason)
     }
 
-    /// The deadline has passed: closes the log as it is, so that its readers need not wait for more.
-    pub async fn close(&self, finish: Finish) {
-        let completion =
-            completion(&self.identity.worker_id, finish, self.log.buffer().last(), "flush_timeout");
+    /// There is no more time: closes the log as it is, so that its readers need not wait for more. A
+    /// completion names no run, so it is left alone where the log may be another run's.
+    pub async fn close(&self, finish: Finish, cut: Cut) {
+        if !self.registration.is_confirmed() {
+            return;
+        }
+        let last = self.log.buffer().last();
+        let completion = completion(&self.identity.worker_id, finish, last, cut.reason());
         let close = async {
             let mut client = link::connect(&self.identity).await?;
             client.complete_worker(completion).await.map_err(LinkError::from)

@@ -1,9 +1,11 @@
-//! From the start of the command to its end: signals, the timeout, the grace period.
+//! From the start of the command to the agent's end: signals, the timeout, the grace period, and who may
+//! cut short what is left to do when the command has ended.
 
 use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use futures::FutureExt;
 use nix::sys::signal::Signal;
 use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 use tokio::time::{Instant, sleep_until};
@@ -20,6 +22,12 @@ const FORWARDED: [(Signal, bool); 6] = [
     (Signal::SIGUSR2, false),
 ];
 
+/// Once the command has ended, these ask the agent to end as well.
+const END: [Signal; 3] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT];
+
+/// So long the rest may take when it is cut short: a last try, for a server that answers.
+const LAST_TRY: Duration = Duration::from_secs(1);
+
 /// Far enough to be never.
 const NEVER: Duration = Duration::from_hours(24 * 365 * 30);
 
@@ -28,6 +36,8 @@ const NEVER: Duration = Duration::from_hours(24 * 365 * 30);
 pub struct Supervisor {
     children: Signals,
     forwarded: Vec<(Signal, bool, Signals)>,
+    /// Since the agent was asked to end: by when all has to be done.
+    last_moment: Option<Instant>,
 }
 
 /// How the command ended.
@@ -46,7 +56,7 @@ impl Supervisor {
         let forward =
             |(name, stops): (Signal, bool)| Ok((name, stops, listen(SignalKind::from_raw(name as i32))?));
         let forwarded = FORWARDED.into_iter().map(forward).collect::<Result<_>>()?;
-        Ok(Self { children: listen(SignalKind::child())?, forwarded })
+        Ok(Self { children: listen(SignalKind::child())?, forwarded, last_moment: None })
     }
 
     /// Waits until the command has ended, and stops it when it is time or when it is asked for.
@@ -57,6 +67,7 @@ impl Supervisor {
         let (mut timed_out, mut stopping, mut killed) = (false, false, false);
         loop {
             if let Some(ended) = child.reap() {
+                self.forget_signals();
                 return Outcome { ended, timed_out };
             }
             // Each branch is cancel safe: signals are kept until they are received, and sleeps go on.
@@ -87,6 +98,40 @@ impl Supervisor {
             }
         }
     }
+
+    /// What came before the command's end was meant for the command: Ctrl-C ends it first, and must not
+    /// cost the log its flush.
+    fn forget_signals(&mut self) {
+        while next_signal(&mut self.forwarded).now_or_never().is_some() {}
+    }
+
+    /// Gives what `future` gives, if that is before `deadline`, which a signal brings forward for this and
+    /// for all that comes after. For the time after the command's end.
+    pub async fn within<T>(&mut self, deadline: Instant, future: impl Future<Output = T>) -> Option<T> {
+        let mut future = pin!(future);
+        loop {
+            let until = self.last_moment.map_or(deadline, |last| last.min(deadline));
+            // Cancel safe: signals are kept until they are received, and `future` goes on.
+            tokio::select! {
+                biased;
+                output = &mut future => return Some(output),
+                () = asked_to_end(&mut self.forwarded), if self.last_moment.is_none() => {
+                    self.last_moment = Some(Instant::now() + LAST_TRY);
+                }
+                () = sleep_until(until) => return None,
+            }
+        }
+    }
+
+    /// Whether a signal has cut short what comes after the command's end.
+    pub const fn is_asked_to_end(&self) -> bool {
+        self.last_moment.is_some()
+    }
+}
+
+/// A signal that means the agent, now that there is no command to forward it to.
+async fn asked_to_end(forwarded: &mut [(Signal, bool, Signals)]) {
+    while !END.contains(&next_signal(forwarded).await.0) {}
 }
 
 /// The next signal that is to be forwarded.
@@ -98,4 +143,33 @@ async fn next_signal(forwarded: &mut [(Signal, bool, Signals)]) -> (Signal, bool
         })
     });
     futures::future::select_all(receive).await.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::child;
+    use nix::sys::signal::raise;
+    use tokio::time::sleep;
+
+    const MOMENT: Duration = Duration::from_millis(100);
+
+    /// Ctrl-C reaches the command and the agent at once; the agent may hear of the end before the signal.
+    #[tokio::test]
+    async fn only_a_signal_from_after_the_commands_end_cuts_the_rest_short() {
+        let mut supervisor = Supervisor::new().unwrap();
+        let (child, _pipes) = child::start(&["true".into()]).unwrap();
+        raise(Signal::SIGINT).unwrap();
+        sleep(MOMENT).await;
+        supervisor.supervise(&child, None, MOMENT).await;
+        let for_ever = std::future::pending::<()>;
+        assert_eq!(supervisor.within(Instant::now() + MOMENT, for_ever()).await, None);
+        assert!(!supervisor.is_asked_to_end());
+
+        raise(Signal::SIGINT).unwrap();
+        assert_eq!(supervisor.within(Instant::now() + 30 * LAST_TRY, for_ever()).await, None);
+        assert!(supervisor.is_asked_to_end());
+        assert_eq!(supervisor.within(Instant::now() + 30 * LAST_TRY, for_ever()).await, None);
+        assert_eq!(supervisor.within(Instant::now() + LAST_TRY, async { 1 }).await, Some(1));
+    }
 }

@@ -29,6 +29,24 @@ fn what_is_acknowledged_is_let_go_and_the_rest_is_sent_again_unchanged() {
 }
 
 #[test]
+fn what_was_sent_once_counts_as_offered_after_a_cut_and_an_ack_too() {
+    let mut buffer = Buffer::new(1 << 20, WhenFull::DropOldest);
+    for _ in 0..3 {
+        push(&mut buffer, 10);
+        buffer.seal();
+    }
+    assert_eq!(buffer.last_offered(), 0);
+    buffer.take();
+    buffer.take();
+    buffer.rewind();
+    assert_eq!(buffer.last_offered(), 2);
+    buffer.ack(2);
+    assert_eq!(buffer.last_offered(), 2);
+    buffer.forget(1);
+    assert_eq!(buffer.last_offered(), 2, "the gap in place of line 2");
+}
+
+#[test]
 fn p6_full_it_drops_the_oldest_that_are_not_in_flight_into_one_gap() {
     let mut buffer = Buffer::new(350, WhenFull::DropOldest);
     push(&mut buffer, 70);

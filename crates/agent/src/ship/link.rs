@@ -3,18 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use ottoscaler_proto::v1::log_streaming_service_client::LogStreamingServiceClient;
-use ottoscaler_proto::v1::registration_response::Status as RegistrationStatus;
-use ottoscaler_proto::v1::{LogBatch, LogResponse, WorkerRegistration};
+use ottoscaler_proto::v1::{LogBatch, LogResponse};
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Status, Streaming};
-use tracing::warn;
+use tonic::{Status, Streaming};
 
+use super::registration::Registration;
 use super::session::{self, Next};
 use super::{Finish, Identity, Shipped, completion};
 use crate::ids::WorkerId;
@@ -23,7 +21,7 @@ use crate::log::Log;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Of a call that is no stream.
-const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A silent connection is asked after the first and given up after the second.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
@@ -98,9 +96,13 @@ enum Due {
 
 impl Link {
     /// Connects, registers, and learns what the server has.
-    pub(super) async fn open(identity: &Identity, log: &Arc<Log>) -> Result<Self, LinkError> {
+    pub(super) async fn open(
+        identity: &Identity,
+        registration: &mut Registration,
+        log: &Arc<Log>,
+    ) -> Result<Self, LinkError> {
         let mut client = connect(identity).await?;
-        register(identity, log, &mut client).await?;
+        registration.renew(identity, log, &mut client).await?;
         let (batches, outgoing) = mpsc::channel(QUEUE);
         let opening = client.stream_log_batches(ReceiverStream::new(outgoing));
         let timeout = || LinkError::NotNow(format!("no stream within {CALL_TIMEOUT:?}"));
@@ -231,58 +233,5 @@ impl Link {
             return Ok(Shipped::Incomplete("the log was closed before its end".to_owned()));
         }
         Err(LinkError::NotNow(answer.message))
-    }
-}
-
-async fn register(
-    identity: &Identity,
-    log: &Log,
-    client: &mut LogStreamingServiceClient<Channel>,
-) -> Result<(), LinkError> {
-    let registration = WorkerRegistration {
-        worker_id: identity.worker_id.to_string(),
-        task_id: identity.task_id.to_string(),
-        attempt: identity.attempt,
-        incarnation: Bytes::copy_from_slice(identity.incarnation.as_bytes()),
-        server_endpoint: identity.ingest_url.clone(),
-        metadata: None,
-    };
-    let call = client.register_worker(registration);
-    let timeout = || LinkError::NotNow(format!("no answer to RegisterWorker within {CALL_TIMEOUT:?}"));
-    let called = tokio::time::timeout(CALL_TIMEOUT, call).await.map_err(|_| timeout())?;
-    let answer = called.map_err(permanent_or_not)?.into_inner();
-    match answer.status() {
-        RegistrationStatus::Success | RegistrationStatus::AlreadyRegistered => {}
-        RegistrationStatus::ServerFull => return Err(LinkError::NotNow(answer.message)),
-        RegistrationStatus::InvalidRequest => return Err(LinkError::Permanent(answer.message)),
-    }
-    let max_line = answer.config.map_or(0, |config| config.max_message_size);
-    if let Ok(max_line @ 1..) = usize::try_from(max_line) {
-        log.lower_line_limit(max_line);
-    }
-    resume(identity, log, answer.last_sequence.max(0).cast_unsigned());
-    Ok(())
-}
-
-/// Goes on after what the server has.
-fn resume(identity: &Identity, log: &Log, last_sequence: u64) {
-    let lost = {
-        let mut buffer = log.buffer();
-        let lost = buffer.forget(last_sequence);
-        buffer.ack(last_sequence);
-        lost
-    };
-    log.freed();
-    if lost > 0 {
-        warn!(worker_id = %identity.worker_id, lost, "the server has lost lines that it had acknowledged");
-    }
-}
-
-fn permanent_or_not(status: Status) -> LinkError {
-    match status.code() {
-        Code::Unimplemented | Code::PermissionDenied | Code::Unauthenticated => {
-            LinkError::Permanent(format!("{} ({:?})", status.message(), status.code()))
-        }
-        _ => LinkError::Call(status),
     }
 }

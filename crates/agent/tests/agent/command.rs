@@ -101,12 +101,14 @@ async fn what_the_command_left_running_is_killed() {
 
 #[tokio::test]
 async fn bad_configuration_is_one_line_and_exit_64() {
-    let flags: [&[&str]; 5] = [
+    let flags: [&[&str]; 7] = [
         &["--ingest-url", "nowhere"],
         &["--worker-id", ""],
         &["--flush-timeout", "soon"],
         &["--buffer-limit", "1"],
         &["--when-full", "explode"],
+        &["--max-line", "15"],
+        &["--max-line", "1048577"],
     ];
     for flags in flags {
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_otto-agent"));

@@ -7,6 +7,7 @@
 mod command;
 mod hostage;
 mod process;
+mod proxy;
 mod rundir;
 mod server;
 mod session;

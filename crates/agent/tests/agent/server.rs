@@ -16,6 +16,8 @@ use tokio::task::JoinHandle;
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
+use crate::proxy::{Denial, Proxy};
+
 /// What it does with a batch, in place of storing it and acknowledging it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mischief {
@@ -40,8 +42,12 @@ pub(crate) enum Mischief {
 pub(crate) struct Seen {
     /// What happens to the next batches; afterwards it behaves.
     pub(crate) mischief: VecDeque<Mischief>,
+    /// What the next registrations get, where it is not an answer.
+    pub(crate) denials: VecDeque<Option<Denial>>,
     /// Whether it refuses registrations for good.
     pub(crate) refuses: bool,
+    /// Whether it never answers a registration.
+    pub(crate) is_mute: bool,
     /// The longest line that it takes; 0: any.
     pub(crate) max_line: i32,
     /// The stored lines, a gap as `Err` of its reason, in order of sequence from 1.
@@ -99,8 +105,9 @@ impl Server {
         let seen = Arc::new(Mutex::new(Seen { mischief: mischief.into_iter().collect(), ..Seen::default() }));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let service = LogStreamingServiceServer::new(Service(Arc::clone(&seen)));
-        let router = tonic::transport::Server::builder().add_service(service);
+        let server = LogStreamingServiceServer::new(Streams(Arc::clone(&seen)));
+        let proxy = Proxy { server, seen: Arc::clone(&seen) };
+        let router = tonic::transport::Server::builder().add_service(proxy);
         #[allow(clippy::disallowed_methods, reason = "Drop ends it")]
         let serving = tokio::spawn(async move {
             router.serve_with_incoming(TcpListenerStream::new(listener)).await.unwrap();
@@ -119,7 +126,8 @@ impl Drop for Server {
     }
 }
 
-struct Service(Arc<Mutex<Seen>>);
+#[derive(Clone)]
+pub(crate) struct Streams(Arc<Mutex<Seen>>);
 
 fn answer(status: Answer, message: &str, sequence: i64) -> LogResponse {
     LogResponse { status: status.into(), message: message.to_owned(), sequence }
@@ -167,7 +175,7 @@ fn respond(seen: &mut Seen, batch: &LogBatch) -> Result<Vec<LogResponse>, Status
 }
 
 #[async_trait]
-impl LogStreamingService for Service {
+impl LogStreamingService for Streams {
     type StreamLogsStream = ReceiverStream<Result<LogResponse, Status>>;
     type StreamLogBatchesStream = ReceiverStream<Result<LogResponse, Status>>;
 
@@ -175,6 +183,10 @@ impl LogStreamingService for Service {
         &self,
         request: Request<WorkerRegistration>,
     ) -> Result<Response<RegistrationResponse>, Status> {
+        let is_mute = self.0.lock().unwrap().is_mute;
+        if is_mute {
+            std::future::pending::<()>().await;
+        }
         let mut seen = self.0.lock().unwrap();
         seen.registrations.push(request.into_inner());
         let status = if seen.refuses { Registered::InvalidRequest } else { Registered::Success };

@@ -1,10 +1,13 @@
 //! P5 from the agent's side: whatever the server does, each line arrives once, in order, or is in a gap.
 
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::process::{agent, output, summary, until, wait};
+use crate::process::{agent, output, signal, summary, until, wait};
+use crate::proxy::Denial;
 use crate::server::{Mischief, Server};
 
 fn numbers(last: u32) -> Vec<String> {
@@ -107,6 +110,79 @@ async fn a_server_that_stops_answering_is_told_that_the_log_ended_early() {
     assert_eq!((&said["complete"], &said["acked_sequence"]), (&false.into(), &0.into()), "{said}");
     let seen = server.seen();
     assert_eq!((seen.completions.len(), &*seen.completions[0].reason), (1, "flush_timeout"));
+}
+
+/// Whoever waits for the agent can end the last wait, and the log is closed as it is all the same.
+#[tokio::test]
+async fn p8_a_signal_during_the_flush_cuts_it_short() {
+    for asked in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT] {
+        let server = Server::start([Mischief::Freeze]).await;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("summary.json");
+        let flags = ["--flush-timeout", "60s", "--summary", path.to_str().unwrap()];
+        let mut child = agent(&server.url, &flags, "echo one; exit 5").stdout(Stdio::null()).spawn().unwrap();
+        until("the command has ended", || path.exists()).await;
+        signal(&child, asked);
+        let start = Instant::now();
+        assert_eq!(wait(&mut child).await.code(), Some(5), "{asked}");
+        assert!(start.elapsed() < Duration::from_secs(5), "{asked}: {:?}", start.elapsed());
+        assert_eq!(server.seen().completions[0].reason, "flush_interrupted");
+        assert!(summary(&path)["error"].as_str().unwrap().contains("signal"), "{asked}");
+    }
+}
+
+/// What is there was never sent by this process: it must not stand for the lines of this one.
+#[tokio::test]
+async fn p5_a_log_that_another_run_wrote_is_refused_and_not_gone_on_with() {
+    let server = Server::start([]).await;
+    server.seen().lines = vec![Ok(b"of the first run".to_vec()); 50];
+    let said = ship(&server, &[], "seq 1 100").await;
+    assert_eq!((&said["complete"], &said["acked_sequence"]), (&false.into(), &0.into()), "{said}");
+    assert_eq!(said["dropped"], 100, "{said}");
+    assert!(said["error"].as_str().unwrap().contains("another run"), "{said}");
+    let seen = server.seen();
+    assert_eq!((seen.lines.len(), seen.batches.len(), seen.completions.len()), (50, 0, 0));
+}
+
+/// The worker id may be another run's, whose log still grows.
+#[tokio::test]
+async fn a_log_for_which_nobody_answered_the_registration_is_not_closed() {
+    let server = Server::start([]).await;
+    server.seen().is_mute = true;
+    let said = ship(&server, &["--flush-timeout", "300ms"], "echo one").await;
+    assert_eq!((&said["complete"], &said["acked_sequence"]), (&false.into(), &0.into()), "{said}");
+    assert!(server.seen().completions.is_empty(), "{:?}", server.seen().completions);
+}
+
+/// An ingress that has lost its way for a moment does not speak for log-ingest, whatever tonic makes of it.
+#[tokio::test]
+async fn what_a_proxy_answers_over_plain_http_does_not_end_the_log() {
+    for status in [404, 401, 403] {
+        let server = Server::start([]).await;
+        server.seen().denials = [Some(Denial::Http(status)); 2].into();
+        let said = ship(&server, &[], "seq 1 100").await;
+        assert_eq!(server.seen().text(), numbers(100), "{status}");
+        assert_eq!((&said["complete"], &said["disconnects"]), (&true.into(), &2.into()), "{status}: {said}");
+    }
+}
+
+/// A proxy may also answer for a server that restarts in gRPC's own terms.
+#[tokio::test]
+async fn a_server_that_took_the_log_once_is_never_taken_for_one_that_cannot() {
+    let server = Server::start([Mischief::StoreAndCut]).await;
+    server.seen().denials = [None, Some(Denial::Unimplemented), Some(Denial::Unimplemented)].into();
+    let said = ship(&server, &[], BURSTS).await;
+    assert_eq!(server.seen().text(), numbers(300));
+    assert_eq!((&said["complete"], &said["dropped"]), (&true.into(), &0.into()), "{said}");
+}
+
+#[tokio::test]
+async fn p7_a_server_that_takes_no_logs_is_given_up_at_once() {
+    let server = Server::start([]).await;
+    server.seen().denials = [Some(Denial::Unimplemented)].into();
+    let said = ship(&server, &["--when-full", "block", "--buffer-limit", "256KiB"], "seq 1000000").await;
+    assert_eq!((&said["complete"], &said["dropped"]), (&false.into(), &1_000_000.into()), "{said}");
+    assert!(said["error"].as_str().unwrap().contains("Unimplemented"), "{said}");
 }
 
 /// Lines reach the server while the agent's own stdout stalls, and so does the end of the log.

@@ -1,0 +1,107 @@
+//! Who writes the log: this process says so on each connection, and learns what the server has of it.
+
+use bytes::Bytes;
+use ottoscaler_proto::v1::log_streaming_service_client::LogStreamingServiceClient;
+use ottoscaler_proto::v1::registration_response::Status;
+use ottoscaler_proto::v1::{RegistrationResponse, WorkerRegistration};
+use tonic::Code;
+use tonic::transport::Channel;
+use tracing::warn;
+
+use super::Identity;
+use super::link::{CALL_TIMEOUT, LinkError};
+use crate::log::Log;
+
+/// What the server has said to this process so far.
+#[derive(Debug, Default)]
+pub(super) struct Registration {
+    is_confirmed: bool,
+}
+
+impl Registration {
+    /// Whether the server took this process for the one that writes the log. Until then the worker id may
+    /// be another run's.
+    pub(super) const fn is_confirmed(&self) -> bool {
+        self.is_confirmed
+    }
+
+    /// Registers, again after each cut, and goes on after what the server has.
+    pub(super) async fn renew(
+        &mut self,
+        identity: &Identity,
+        log: &Log,
+        client: &mut LogStreamingServiceClient<Channel>,
+    ) -> Result<(), LinkError> {
+        let answer = register(identity, client).await.map_err(|error| self.lasting_or_not(error))?;
+        match answer.status() {
+            Status::Success | Status::AlreadyRegistered => {}
+            Status::ServerFull => return Err(LinkError::NotNow(answer.message)),
+            Status::InvalidRequest => return Err(LinkError::Permanent(answer.message)),
+        }
+        resume(identity, log, answer.last_sequence.max(0).cast_unsigned())?;
+        let max_line = answer.config.map_or(0, |config| config.max_message_size);
+        if let Ok(max_line @ 1..) = usize::try_from(max_line) {
+            log.lower_line_limit(max_line);
+        }
+        self.is_confirmed = true;
+        Ok(())
+    }
+
+    /// A server that took the log once will again, whatever is said meanwhile.
+    fn lasting_or_not(&self, error: LinkError) -> LinkError {
+        match error {
+            LinkError::Call(status) if !self.is_confirmed && is_lasting(&status) => {
+                LinkError::Permanent(format!("{} ({:?})", status.message(), status.code()))
+            }
+            error => error,
+        }
+    }
+}
+
+async fn register(
+    identity: &Identity,
+    client: &mut LogStreamingServiceClient<Channel>,
+) -> Result<RegistrationResponse, LinkError> {
+    let registration = WorkerRegistration {
+        worker_id: identity.worker_id.to_string(),
+        task_id: identity.task_id.to_string(),
+        attempt: identity.attempt,
+        incarnation: Bytes::copy_from_slice(identity.incarnation.as_bytes()),
+        server_endpoint: identity.ingest_url.clone(),
+        metadata: None,
+    };
+    let call = client.register_worker(registration);
+    let timeout = || LinkError::NotNow(format!("no answer to RegisterWorker within {CALL_TIMEOUT:?}"));
+    let called = tokio::time::timeout(CALL_TIMEOUT, call).await.map_err(|_| timeout())?;
+    Ok(called?.into_inner())
+}
+
+/// Goes on after what the server has, if that came from this process.
+fn resume(identity: &Identity, log: &Log, last_sequence: u64) -> Result<(), LinkError> {
+    let lost = {
+        let mut buffer = log.buffer();
+        let last_offered = buffer.last_offered();
+        if last_sequence > last_offered {
+            return Err(LinkError::Permanent(format!(
+                "another run wrote to this log: it has {last_sequence} lines, and this run sent {last_offered}"
+            )));
+        }
+        let lost = buffer.forget(last_sequence);
+        buffer.ack(last_sequence);
+        lost
+    };
+    log.freed();
+    if lost > 0 {
+        warn!(worker_id = %identity.worker_id, lost, "the server has lost lines that it had acknowledged");
+    }
+    Ok(())
+}
+
+/// Whether the server will say the same again. tonic makes these codes of a plain 404, 401 or 403 as well,
+/// which may come from a proxy that has lost its server for a moment; only gRPC's own answers have its
+/// content type.
+fn is_lasting(status: &tonic::Status) -> bool {
+    let content_type = status.metadata().get("content-type").and_then(|value| value.to_str().ok());
+    matches!(status.code(), Code::Unimplemented | Code::PermissionDenied | Code::Unauthenticated)
+        && content_type.is_some_and(|text| text.starts_with("application/grpc"))
+}
