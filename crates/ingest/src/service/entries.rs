@@ -196,9 +196,11 @@ fn response(place: &Place, answers: &[Answer]) -> LogResponse {
         Place::Item(item, offset) => (*item, *offset),
     };
     let Some(answer) = answers.get(item) else { return wire::retry(Retry::Draining, Sequence::ZERO) };
-    let sequence = answer.first.plus(offset);
+    // An item that never got to the point of being numbered has no first line.
+    let sequence = if answer.first == Sequence::ZERO { Sequence::ZERO } else { answer.first.plus(offset) };
     match &answer.refusal {
-        _ if sequence <= answer.acked => wire::ack(sequence),
+        // Durable before the rest was refused. Where nothing is, nothing may be acknowledged.
+        Some(_) if answer.acked > Sequence::ZERO && sequence <= answer.acked => wire::ack(sequence),
         Some(Refusal::Retry(retry, high)) => wire::retry(*retry, *high),
         Some(Refusal::Replaced(why) | Refusal::Drop(why)) => wire::dropped(why, sequence.to_wire()),
         None => wire::ack(sequence),

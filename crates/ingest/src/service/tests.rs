@@ -1,5 +1,7 @@
 //! The services as clients see them, in one process, on a port of their own.
 
+mod unnumbered;
+
 use bytes::Bytes;
 use futures::StreamExt;
 use ottoscaler_proto::v1::log_response::Status as Answered;
