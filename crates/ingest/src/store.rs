@@ -50,7 +50,7 @@ pub struct Opened {
 pub struct Recovery {
     /// Whole records.
     pub records: u64,
-    /// Bytes cut from the end: a record that was being written when the process or the power went.
+    /// Bytes cut from the end: what was being written when the process or the power went.
     pub torn_bytes: u64,
     /// Damaged places before the end. Their lines are shown as gaps.
     pub damaged: u64,

@@ -34,6 +34,9 @@ pub struct Registration {
     pub metadata: Arc<ottoscaler_proto::v1::WorkerMetadata>,
 }
 
+/// The session of a worker whose registration is lost.
+const RECOVERED: &str = "recovered";
+
 impl Registration {
     /// Of a worker whose own registration cannot be read any more.
     pub fn recovered(worker: WorkerId) -> Self {
@@ -42,9 +45,14 @@ impl Registration {
             worker,
             attempt: 0,
             incarnation: Bytes::new(),
-            session_id: "recovered".into(),
+            session_id: RECOVERED.into(),
             metadata: Arc::default(),
         }
+    }
+
+    /// Whether it stands in for one that was lost.
+    pub fn is_recovered(&self) -> bool {
+        &*self.session_id == RECOVERED
     }
 }
 
@@ -88,6 +96,8 @@ pub enum Change {
         worker: WorkerId,
         /// How it ended.
         closing: Closing,
+        /// The mark at that time. Where recovery finds less, the rest was damaged.
+        last: Sequence,
     },
 }
 
@@ -149,7 +159,11 @@ impl WorkerState {
                 self.numbering = Some(*numbering);
                 self.append(block);
             }
-            Change::Closed { closing, .. } => self.closing = Some(closing.clone()),
+            Change::Closed { closing, last, .. } => {
+                self.lost += last.get().saturating_sub(self.high.get());
+                self.high = self.high.max(*last);
+                self.closing = Some(closing.clone());
+            }
         }
     }
 
@@ -166,9 +180,8 @@ impl WorkerState {
         self.high = self.high.max(block.last());
     }
 
-    /// Whether its log ended of itself, with nothing missing that no gap tells of. Lines that gaps stand
-    /// for are counted in `lost`.
+    /// Whether its log ended of itself and every line of it is there.
     pub fn is_complete(&self) -> bool {
-        self.closing.as_ref().is_some_and(|closing| closing.reason.is_empty())
+        self.lost == 0 && self.closing.as_ref().is_some_and(|closing| closing.reason.is_empty())
     }
 }

@@ -123,10 +123,12 @@ impl Writer {
         if before == introduction.incarnation {
             return Registered::Known(Arc::new(known.clone()));
         }
-        if !before.is_empty() {
+        // One that had no incarnation may tell it before its first line, or where a damaged store has
+        // forgotten it. With lines, it was another run: to take its lines for this one's would lose these.
+        let adopts = before.is_empty() && (known.high == Sequence::ZERO || known.registration.is_recovered());
+        if !adopts {
             return Registered::OtherIncarnation;
         }
-        // It was registered by its first entry, or by a client that tells no runs apart.
         let (task, session_id) =
             (known.registration.task.clone(), Arc::clone(&known.registration.session_id));
         let registration = Registration { task, session_id, ..registration(introduction) };
@@ -189,18 +191,17 @@ impl Writer {
         if state.closing.is_some() {
             return if complete { Completed::Complete } else { Completed::Closed };
         }
-        if last <= high && closing.reason.is_empty() {
-            close(group, &worker, closing);
-            return Completed::Complete;
-        }
-        if closing.reason.is_empty() {
+        if last > high && closing.reason.is_empty() {
             return Completed::Missing(high.next(), last);
         }
+        // A client that gives up names its last line; where that is here, nothing was given up.
+        let whole = last <= high && last > Sequence::ZERO;
+        let closing = if whole { Closing { reason: Arc::default(), ..closing } } else { closing };
         if last > high {
             lose(group, &worker, last, &closing.reason);
         }
-        close(group, &worker, closing);
-        Completed::Closed
+        let complete = close(group, &worker, closing);
+        if complete { Completed::Complete } else { Completed::Closed }
     }
 
     fn commit(&mut self, group: Group) -> Result<(), CommitError> {
@@ -317,14 +318,18 @@ fn server_full(item: &Item) -> Answer {
     }
 }
 
-fn push(group: &mut Group, worker: &WorkerId, change: Change) {
+fn push<'a>(group: &'a mut Group, worker: &WorkerId, change: Change) -> &'a WorkerState {
     let record = Record { at_ns: now_ns(), change };
-    group.states.get_mut(worker).expect("its state was looked up before").apply(&record);
+    let state = group.states.get_mut(worker).expect("its state was looked up before");
+    state.apply(&record);
     group.records.push(record);
+    state
 }
 
-fn close(group: &mut Group, worker: &WorkerId, closing: Closing) {
-    push(group, worker, Change::Closed { worker: worker.clone(), closing });
+/// Closes a log; whether it is complete.
+fn close(group: &mut Group, worker: &WorkerId, closing: Closing) -> bool {
+    let last = group.states[worker].high;
+    push(group, worker, Change::Closed { worker: worker.clone(), closing, last }).is_complete()
 }
 
 /// Puts a gap where lines are missing at the end of a log that is closed all the same.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::stream::{self, BoxStream, Stream, StreamExt};
 use ottoscaler_kit::ident;
 use ottoscaler_proto::v1::log_streaming_service_server::LogStreamingService;
@@ -105,7 +106,9 @@ fn introduction(request: WorkerRegistration) -> Result<Introduction, String> {
         "" => TaskId::from(&worker),
         task => TaskId::try_from(task).map_err(|why| format!("task_id: {why}"))?,
     };
-    let (incarnation, metadata) = (request.incarnation, request.metadata.unwrap_or_default());
+    // A copy: a slice would keep the connection's whole buffer in memory for as long as the worker is known.
+    let incarnation = Bytes::copy_from_slice(&request.incarnation);
+    let metadata = request.metadata.unwrap_or_default();
     at_most("incarnation", incarnation.len(), MAX_INCARNATION)?;
     at_most("metadata", metadata.encoded_len(), MAX_METADATA)?;
     Ok(Introduction { worker, task, attempt: request.attempt, incarnation, metadata })

@@ -188,13 +188,18 @@ async fn p5_another_incarnation_of_a_worker_is_refused_and_the_same_resumes() {
 }
 
 #[tokio::test]
-async fn a_worker_known_from_its_first_entry_may_register_later() {
+async fn p5_an_incarnation_is_told_before_the_first_line_or_never() {
     let running = Running::in_memory().await;
+    assert_eq!(register(&running, "early", b"").await, RegistrationStatus::Success);
+    assert_eq!(register(&running, "early", b"one").await, RegistrationStatus::AlreadyRegistered);
+    assert_eq!(register(&running, "early", b"two").await, RegistrationStatus::InvalidRequest);
+
     let mut stream = Exchange::entries(&running).await;
-    stream.send([entry("w", 1)]).await;
+    stream.send([entry("late", 1)]).await;
     assert_eq!(stream.answer().await, "ack 1");
-    assert_eq!(register(&running, "w", b"one").await, RegistrationStatus::AlreadyRegistered);
-    assert_eq!(register(&running, "w", b"two").await, RegistrationStatus::InvalidRequest);
+    assert_eq!(register(&running, "late", b"").await, RegistrationStatus::AlreadyRegistered);
+    // Another run: its line 1 would pass for a repeat.
+    assert_eq!(register(&running, "late", b"one").await, RegistrationStatus::InvalidRequest);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Append-only segments in one directory: all workers' records one after another, one fdatasync a group.
 //!
-//! A crash leaves at most a torn record at the end of the last segment; opening cuts it off. What
-//! opening finds is synced before anyone relies on it, because a record that was read back from the page
+//! A crash leaves at most one group that is not whole, the last: [`super::segment`] says how opening tells
+//! it from damage and cuts it off. What opening finds is synced before anyone relies on it, because a record that was read back from the page
 //! cache may never have reached the disk. An index in memory, rebuilt at each start, says where the
 //! blocks of each worker are: 24 bytes a block.
 
@@ -218,11 +218,14 @@ fn recover(
             path.display()
         ),
     };
-    let scan = seal.scan(&bytes, HEADER.min(bytes.len()));
+    let mut scan = seal.scan(&bytes, HEADER.min(bytes.len()));
+    if is_last {
+        scan.cut_unfinished_group();
+    }
     let end = scan.end.max(HEADER) as u64;
     let torn = (bytes.len() as u64).saturating_sub(end);
     if torn > 0 && is_last {
-        warn!(segment = number, bytes = torn, "cut off a torn record at the end of the store");
+        warn!(segment = number, bytes = torn, "cut off a commit that never ended");
         recovery.torn_bytes += torn;
         file.set_len(end).with_context(context)?;
     }

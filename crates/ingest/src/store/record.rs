@@ -106,6 +106,8 @@ struct StoredClosing {
     signal: i32,
     #[prost(string, tag = "3")]
     reason: String,
+    #[prost(uint64, tag = "4")]
+    last: u64,
 }
 
 /// Appends `record` to `out`.
@@ -128,10 +130,11 @@ fn stored_change(change: &Change) -> StoredChange {
             metadata: Some(registration.metadata.as_ref().clone()),
         }),
         Change::Appended { numbering, block, .. } => stored_block(block, *numbering == Numbering::Server),
-        Change::Closed { closing, .. } => StoredChange::Closed(StoredClosing {
+        Change::Closed { closing, last, .. } => StoredChange::Closed(StoredClosing {
             exit_code: closing.exit_code,
             signal: closing.signal,
             reason: closing.reason.as_ref().to_owned(),
+            last: last.get(),
         }),
     }
 }
@@ -184,8 +187,9 @@ pub(super) fn decode(bytes: Bytes) -> Result<Record, InvalidRecord> {
     let worker = WorkerId::try_from(&*stored.worker).map_err(|_| InvalidRecord::Field("worker"))?;
     let change = match stored.change.ok_or(InvalidRecord::Field("change"))? {
         StoredChange::Registered(stored) => Change::Registered(registration(worker, stored)?),
-        StoredChange::Closed(StoredClosing { exit_code, signal, reason }) => {
-            Change::Closed { worker, closing: Closing { exit_code, signal, reason: reason.into() } }
+        StoredChange::Closed(StoredClosing { exit_code, signal, reason, last }) => {
+            let closing = Closing { exit_code, signal, reason: reason.into() };
+            Change::Closed { worker, closing, last: Sequence::new(last) }
         }
         StoredChange::Gap(gap) => {
             let content = Content::Gap { last: Sequence::new(gap.last), reason: gap.reason.into() };
@@ -204,7 +208,8 @@ fn registration(worker: WorkerId, stored: StoredRegistration) -> Result<Registra
         worker,
         task: TaskId::try_from(&*stored.task).map_err(|_| InvalidRecord::Field("task"))?,
         attempt: stored.attempt,
-        incarnation: stored.incarnation,
+        // A copy: a slice would keep the whole segment in memory for as long as the worker is known.
+        incarnation: Bytes::copy_from_slice(&stored.incarnation),
         session_id: stored.session_id.into(),
         metadata: Arc::new(stored.metadata.unwrap_or_default()),
     })
@@ -273,7 +278,7 @@ pub(super) mod tests {
         let gap = Content::Gap { last: Sequence::new(9), reason: "buffer_full".into() };
         for change in [
             Change::Registered(registration),
-            Change::Closed { worker: worker.clone(), closing },
+            Change::Closed { worker: worker.clone(), closing, last: Sequence::new(4) },
             appended(worker, true, 3, gap),
         ] {
             let record = Record { at_ns: -7, change };

@@ -1,20 +1,27 @@
-//! The file format: a header, then frames of `length, checksum, payload`, and nothing else.
+//! The file format: a header, then frames, and nothing else. A frame is a head of [`FRAME_HEAD`] bytes
+//! (length of the payload, place of the group's first frame, checksum of the payload, checksum of the
+//! head; little endian) and the payload.
 //!
-//! Opening a segment finds every whole frame, says what is torn at its end and skips what is damaged
-//! before that. A frame counts only if its checksum matches, so damage is never served as truth. The
-//! checksum covers the frame's place and a random number of the segment as well: the search for the next
-//! whole frame runs through lines of a damaged one, and a job may have printed the store's own files.
+//! Opening a segment finds every whole frame and says what is damaged before, between and behind them. A
+//! frame counts only if its checksums match, so damage is never served as truth. The head's checksum
+//! covers the frame's place and a random number of the segment as well: the search for the next frame
+//! runs through lines of a damaged one, and a job may have printed the store's own files. It stands for
+//! itself so that this search looks at each byte once: only behind a true head is a payload summed up.
+//!
+//! One commit is one group, and a power cut may leave any of its pages unwritten, the first as well as
+//! the last. So in the group that was written last a damaged frame means that the commit never ended:
+//! nothing of it was acknowledged, and it is cut off there. With a whole group behind it, damage is damage.
 
 use std::ops::Range;
 
 /// First bytes of each segment: what it is, and the version of its format.
-const MAGIC: [u8; 8] = *b"OTTOLOG\x02";
+const MAGIC: [u8; 8] = *b"OTTOLOG\x03";
 
 /// Bytes of the header: [`MAGIC`], the segment's seal, and the checksum of both.
 pub(super) const HEADER: usize = MAGIC.len() + 2 * size_of::<u32>();
 
-/// Bytes before each payload: its length and its checksum, both little endian.
-pub(super) const FRAME_HEAD: usize = 8;
+/// Bytes before each payload.
+pub(super) const FRAME_HEAD: usize = 4 * size_of::<u32>();
 
 /// No frame is larger: the largest message that gRPC lets in, twice, so that columns fit.
 pub(super) const MAX_PAYLOAD: usize = 32 << 20;
@@ -49,46 +56,54 @@ impl Seal {
         (seal.header() == header).then_some(seal)
     }
 
-    /// Appends a frame whose payload `write` appends; `out` will stand at `base` in the file. Gives the
-    /// payload's place in `out`.
+    /// Appends a frame of the group that began when `out` was empty; `out` will stand at `base` in the
+    /// file, and `write` appends the payload. Gives the payload's place in `out`.
     pub(super) fn append_frame(
         self,
         out: &mut Vec<u8>,
         base: usize,
         write: impl FnOnce(&mut Vec<u8>),
     ) -> Range<usize> {
-        let head = out.len();
+        let at = out.len();
         out.extend_from_slice(&[0; FRAME_HEAD]);
         write(out);
-        let payload = head + FRAME_HEAD..out.len();
+        let payload = at + FRAME_HEAD..out.len();
         // Opening would take a larger one for damage; better to stop before it is acknowledged.
         assert!(payload.len() <= MAX_PAYLOAD, "records are bounded where they are parsed");
-        let length = u32::try_from(payload.len()).expect("a payload is at most MAX_PAYLOAD").to_le_bytes();
-        let checksum = self.checksum(base + head, length, &out[payload.clone()]).to_le_bytes();
-        out[head..head + 4].copy_from_slice(&length);
-        out[head + 4..head + 8].copy_from_slice(&checksum);
+        let head = Head {
+            length: small(payload.len()),
+            group: small(base),
+            checksum: crc32c::crc32c(&out[payload.clone()]),
+        };
+        out[at..at + FRAME_HEAD].copy_from_slice(&self.head(head, base + at));
         payload
     }
 
-    /// The length is covered as well: a damaged one would make the next bytes look like a frame.
-    fn checksum(self, place: usize, length: [u8; 4], payload: &[u8]) -> u32 {
-        let place = (place as u64).to_le_bytes();
-        let sealed = crc32c::crc32c_append(self.0, &place);
-        crc32c::crc32c_append(crc32c::crc32c_append(sealed, &length), payload)
+    /// The head of a frame that stands at `place`.
+    fn head(self, head: Head, place: usize) -> [u8; FRAME_HEAD] {
+        let mut bytes = [0; FRAME_HEAD];
+        bytes[..4].copy_from_slice(&head.length.to_le_bytes());
+        bytes[4..8].copy_from_slice(&head.group.to_le_bytes());
+        bytes[8..12].copy_from_slice(&head.checksum.to_le_bytes());
+        let sealed = crc32c::crc32c_append(self.0, &(place as u64).to_le_bytes());
+        let checksum = crc32c::crc32c_append(sealed, &bytes[..12]);
+        bytes[12..].copy_from_slice(&checksum.to_le_bytes());
+        bytes
+    }
+
+    /// The head that stands at `at` in `bytes`, which stand at `base` in the file, if a true one does.
+    fn head_at(self, bytes: &[u8], base: usize, at: usize) -> Option<Head> {
+        let found = bytes.get(at..at + FRAME_HEAD)?;
+        let number = |from: usize| u32::from_le_bytes([0, 1, 2, 3].map(|byte| found[from + byte]));
+        let head = Head { length: number(0), group: number(4), checksum: number(8) };
+        let possible = head.length > 0 && head.length as usize <= MAX_PAYLOAD;
+        (possible && self.head(head, base + at) == found).then_some(head)
     }
 
     /// The payload of the frame at `at` in `bytes`, which stand at `base` in the file, if a whole and
     /// undamaged one is there.
     pub(super) fn frame_at(self, bytes: &[u8], base: usize, at: usize) -> Option<Range<usize>> {
-        let head = bytes.get(at..at + FRAME_HEAD)?;
-        let length = [head[0], head[1], head[2], head[3]];
-        let expected = u32::from_le_bytes([head[4], head[5], head[6], head[7]]);
-        let size = u32::from_le_bytes(length) as usize;
-        if size == 0 || size > MAX_PAYLOAD {
-            return None;
-        }
-        let payload = at + FRAME_HEAD..at + FRAME_HEAD + size;
-        (self.checksum(base + at, length, bytes.get(payload.clone())?) == expected).then_some(payload)
+        whole(bytes, at, self.head_at(bytes, base, at)?)
     }
 
     /// Finds every whole frame of `file` from `start` on.
@@ -96,7 +111,12 @@ impl Seal {
         let mut scan = Scan { end: start, ..Scan::default() };
         let mut at = start;
         while at < file.len() {
-            if let Some(payload) = self.frame_at(file, 0, at) {
+            let Some(head) = self.head_at(file, 0, at) else {
+                at += 1;
+                continue;
+            };
+            scan.group = head.group as usize;
+            if let Some(payload) = whole(file, at, head) {
                 if at > scan.end {
                     scan.damaged.push(scan.end..at);
                 }
@@ -104,11 +124,33 @@ impl Seal {
                 scan.end = at;
                 scan.payloads.push(payload);
             } else {
-                at += 1;
+                // The head is true, so the next frame, if there is one, begins behind this payload.
+                at = at.saturating_add(FRAME_HEAD + head.length as usize).min(file.len());
             }
         }
         scan
     }
+}
+
+/// What stands before a payload.
+#[derive(Clone, Copy)]
+struct Head {
+    length: u32,
+    /// Where the first frame of its group stands.
+    group: u32,
+    /// Of the payload.
+    checksum: u32,
+}
+
+/// The payload behind the head at `at`, where it is whole and undamaged.
+fn whole(bytes: &[u8], at: usize, head: Head) -> Option<Range<usize>> {
+    let start = at + FRAME_HEAD;
+    let payload = start..start.checked_add(head.length as usize)?;
+    (crc32c::crc32c(bytes.get(payload.clone())?) == head.checksum).then_some(payload)
+}
+
+fn small(number: usize) -> u32 {
+    u32::try_from(number).expect("segments are smaller than 4 GiB")
 }
 
 /// What stands in a segment after its header.
@@ -120,6 +162,18 @@ pub(super) struct Scan {
     pub(super) damaged: Vec<Range<usize>>,
     /// Where the last whole frame ends. Bytes after it are torn.
     pub(super) end: usize,
+    /// Where the group of the last true head begins.
+    group: usize,
+}
+
+impl Scan {
+    /// Takes back what stands behind the first damage in the last group: a commit that never ended.
+    pub(super) fn cut_unfinished_group(&mut self) {
+        let Some(first) = self.damaged.iter().position(|damage| damage.start >= self.group) else { return };
+        self.end = self.damaged[first].start;
+        self.damaged.truncate(first);
+        self.payloads.retain(|payload| payload.end <= self.end);
+    }
 }
 
 #[cfg(test)]
@@ -156,6 +210,35 @@ mod tests {
             let mut damaged = header;
             damaged[bit / 8] ^= 1 << (bit % 8);
             assert_eq!(Seal::of(&damaged), None, "bit {bit}");
+        }
+    }
+
+    /// Each would be summed up by a search that trusts a length which is not checked itself.
+    #[test]
+    fn a_search_through_a_damaged_frame_sums_up_no_payload_that_has_no_head() {
+        let mut damaged = file(&[1_u32.to_le_bytes().repeat(1 << 20), b"behind".to_vec()]);
+        damaged[12] ^= 1;
+        let scan = SEAL.scan(&damaged, 0);
+        assert_eq!(scan.payloads.len(), 1);
+    }
+
+    #[test]
+    fn a_group_that_lost_any_of_its_frames_is_cut_there_if_it_is_the_last() {
+        let whole: Vec<Vec<u8>> = (0..5_u8).map(|n| vec![n; 9]).collect();
+        let before = file(&whole[..2]);
+        for lost in 0..3 {
+            for length in [FRAME_HEAD, FRAME_HEAD + 9] {
+                let mut group = Vec::new();
+                for payload in &whole[2..] {
+                    SEAL.append_frame(&mut group, before.len(), |out| out.extend_from_slice(payload));
+                }
+                let at = lost * (FRAME_HEAD + 9);
+                group[at + FRAME_HEAD + 9 - length..][..length].fill(0);
+                let mut scan = SEAL.scan(&[before.clone(), group].concat(), 0);
+                scan.cut_unfinished_group();
+                assert_eq!((scan.payloads.len(), scan.end), (2 + lost, before.len() + at), "{lost} {length}");
+                assert!(scan.damaged.is_empty());
+            }
         }
     }
 

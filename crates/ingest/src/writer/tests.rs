@@ -133,11 +133,52 @@ async fn p5_a_full_disk_never_lets_a_second_run_pass_for_the_first() {
 async fn an_incarnation_that_could_not_be_stored_is_not_adopted() {
     let (server, script, _tasks) = writer(Sizes::default());
     script.answer(Verdict::Store);
-    append(&server, "w", 1).await.unwrap();
+    assert!(matches!(register(&server, "w", b"").await.unwrap(), Registered::New(_)));
     script.answer(Verdict::Full);
     assert!(matches!(register(&server, "w", b"one").await.unwrap(), Registered::NotStored));
     script.answer(Verdict::Store);
     assert!(matches!(register(&server, "w", b"two").await.unwrap(), Registered::Known(_)));
+}
+
+fn complete(server: &Server, name: &str, last: u64, reason: &str) -> oneshot::Receiver<Completed> {
+    let (reply, answer) = oneshot::channel();
+    let closing = Closing { exit_code: 0, signal: 0, reason: reason.into() };
+    let completion = Completion { worker: worker(name), last: Sequence::new(last), closing };
+    server.queue.try_submit(1, Submission::Complete(completion, reply)).unwrap();
+    answer
+}
+
+/// A worker gives up when its time for the flush is over, and the last ACK may have been on its way.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_is_given_up_is_complete_where_nothing_of_it_is_missing() {
+    let (server, script, _tasks) = writer(Sizes::default());
+    drop(script);
+    // What is named last, with which reason, and whether the log is complete then.
+    let table =
+        [(1, "flush_timeout", true), (1, "", true), (2, "agent_gone", false), (0, "agent_gone", false)];
+    for (at, (last, reason, complete_then)) in table.into_iter().enumerate() {
+        let name = format!("w{at}");
+        append(&server, &name, 1).await.unwrap();
+        let completed = complete(&server, &name, last, reason).await.unwrap();
+        assert_eq!(matches!(completed, Completed::Complete), complete_then, "{last} {reason}");
+        let state = server.catalog.worker(&worker(&name)).unwrap();
+        assert_eq!(state.is_complete(), complete_then, "{last} {reason}");
+        assert_eq!(state.closing.as_ref().unwrap().reason.is_empty(), complete_then, "{last} {reason}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_with_lost_lines_is_never_called_complete() {
+    let (server, script, _tasks) = writer(Sizes::default());
+    drop(script);
+    let (reply, answers) = oneshot::channel();
+    let offer = Offer::Gap { last: Sequence::new(3), reason: "buffer_full".into() };
+    let items = vec![Item { first: Some(Sequence::new(1)), offer }];
+    let append = Append { worker: worker("w"), register_as: Some(TaskId::from(&worker("w"))), items };
+    server.queue.try_submit(1, Submission::Append(append, reply)).unwrap();
+    answers.await.unwrap();
+    assert!(matches!(complete(&server, "w", 3, "").await.unwrap(), Completed::Closed));
+    assert!(!server.catalog.worker(&worker("w")).unwrap().is_complete());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -54,6 +54,7 @@ fn damage_before_the_end_is_reported_and_costs_no_other_record() {
     opened.store.commit(&group(1, 1)).unwrap();
     let first = usize::try_from(opened.store.size()).unwrap();
     opened.store.commit(&group(2, 3)).unwrap();
+    opened.store.commit(&group(4, 4)).unwrap();
     drop(opened);
     let segment = dir.path().join("0000000001.log");
     let mut bytes = std::fs::read(&segment).unwrap();
@@ -61,7 +62,63 @@ fn damage_before_the_end_is_reported_and_costs_no_other_record() {
     std::fs::write(&segment, bytes).unwrap();
     let (opened, records) = open_and_collect(dir.path());
     assert_eq!((opened.recovery.damaged, opened.recovery.torn_bytes), (1, 0));
-    assert_eq!(records, [group(1, 1), group(3, 3)].concat());
+    assert_eq!(records, [group(1, 1), group(3, 4)].concat());
+}
+
+/// A power cut may lose any page of what was being written, and keep those behind it.
+#[test]
+fn p4_a_power_cut_inside_a_commit_keeps_no_line_without_those_before_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut opened, _) = open_and_collect(dir.path());
+    opened.store.commit(&group(1, 2)).unwrap();
+    let committed = usize::try_from(opened.store.size()).unwrap();
+    opened.store.commit(&group(3, 6)).unwrap();
+    drop(opened);
+    let segment = dir.path().join("0000000001.log");
+    let whole = std::fs::read(&segment).unwrap();
+    for lost in committed..whole.len() {
+        let mut bytes = whole.clone();
+        let end = whole.len().min(lost + 16);
+        bytes[lost..end].fill(0);
+        if bytes == whole {
+            continue;
+        }
+        std::fs::write(&segment, bytes).unwrap();
+        let (mut opened, records) = open_and_collect(dir.path());
+        assert_eq!(records, group(1, records.len() as u64), "without {lost}..{end}");
+        assert!((2..6).contains(&records.len()), "without {lost}..{end}");
+        assert_eq!(opened.recovery.damaged, 0);
+        let next = records.len() as u64 + 1;
+        opened.store.commit(&group(next, 6)).unwrap();
+        drop(opened);
+        assert_eq!(open_and_collect(dir.path()).1, group(1, 6), "written again without {lost}..{end}");
+    }
+}
+
+/// The lines are gone, but nobody is told that all of them are there.
+#[test]
+fn damage_at_the_end_of_a_closed_log_is_known_from_its_closing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut opened, _) = open_and_collect(dir.path());
+    let worker = WorkerId::try_from("w").unwrap();
+    let registered = Change::Registered(crate::worker::Registration::recovered(worker.clone()));
+    opened.store.commit(&[Record { at_ns: 0, change: registered }]).unwrap();
+    opened.store.commit(&group(1, 1)).unwrap();
+    let damaged = usize::try_from(opened.store.size()).unwrap();
+    opened.store.commit(&group(2, 2)).unwrap();
+    let closing = crate::worker::Closing { exit_code: 0, signal: 0, reason: "".into() };
+    let closed = Change::Closed { worker, closing, last: Sequence::new(2) };
+    opened.store.commit(&[Record { at_ns: 0, change: closed }]).unwrap();
+    drop(opened);
+    let segment = dir.path().join("0000000001.log");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    bytes[damaged + FRAME_HEAD] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+    let mut states = HashMap::new();
+    let _opened = open(dir.path(), &mut |record| crate::replay(&mut states, &record)).unwrap();
+    let state = states.into_values().next().unwrap();
+    assert_eq!((state.high, state.lines, state.lost), (Sequence::new(2), 1, 1));
+    assert!(!state.is_complete());
 }
 
 #[test]
