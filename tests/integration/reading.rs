@@ -9,6 +9,7 @@ use ottoscaler_proto::v1::{GetTaskRequest, ListTasksRequest, TailRequest, tail_r
 use ottoscaler_tests::agent;
 use ottoscaler_tests::chatter::Script;
 use ottoscaler_tests::ingest::Ingest;
+use ottoscaler_tests::wait;
 use serde_json::Value;
 use tonic::transport::Channel;
 
@@ -149,10 +150,39 @@ async fn errors_of_the_api_are_json_with_a_code_and_a_message() {
         ("/api/v1/workers/unknown/log.txt", 404),
         ("/api/v1/workers/a%0Ab/logs", 400),
         ("/api/v1/workers/unknown/logs?from=minus", 400),
+        ("/api/v1/workers/unknown/logs?from=1&from=2", 400),
+        ("/api/v1/tasks/%ff", 400),
+        ("/api/v2", 404),
     ] {
         let response = reqwest::get(ingest.http_url(path)).await.unwrap();
         assert_eq!(response.status().as_u16(), status, "{path}");
         let error: Value = response.json().await.unwrap();
         assert!(error["code"].is_string() && error["message"].is_string(), "{path}: {error}");
     }
+    let posted = reqwest::Client::new().post(ingest.http_url("/api/v1/tasks")).send().await.unwrap();
+    assert_eq!(posted.status().as_u16(), 405);
+    assert_eq!(posted.json::<Value>().await.unwrap()["code"], "no_such_method");
+}
+
+#[tokio::test]
+async fn p6_readers_beyond_the_limit_are_asked_to_come_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let ingest = Ingest::start(dir.path(), &["--max-readers", "1"]).await;
+    let script = Script { seed: 3, lines: 1 };
+    assert!(agent::output(agent::chatter(&ingest.url(), "busy", "busy", script)).await.status.success());
+    let mut client = LogQueryServiceClient::<Channel>::connect(ingest.url()).await.unwrap();
+    let of = Some(Of::TaskId("busy".to_owned()));
+    let request = TailRequest { of, follow: true, expected_workers: 2, ..Default::default() };
+    let mut reading = client.tail_logs(request).await.unwrap().into_inner();
+    reading.message().await.unwrap();
+    let url = ingest.http_url("/api/v1/workers/busy/logs");
+    let refused = reqwest::get(&url).await.unwrap();
+    assert_eq!((refused.status().as_u16(), &refused.headers()["retry-after"]), (503, &"1".parse().unwrap()));
+    assert_eq!(refused.json::<Value>().await.unwrap()["code"], "too_many_readers");
+    drop(reading);
+    wait::until("the first reader has left", Duration::from_secs(20), || async {
+        let answer = reqwest::get(&url).await.unwrap();
+        if answer.status().as_u16() == 200 { Ok(()) } else { Err(answer.text().await.unwrap()) }
+    })
+    .await;
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use crate::capture::{Capture, Captured};
 use crate::child::{self, Child, Ended};
@@ -65,14 +66,14 @@ pub async fn execute(run: &Run, supervisor: &mut Supervisor, log: &Log) -> Recor
     let (child, mut capture) = match start(run) {
         Ok(started) => started,
         Err((exit_code, message)) => {
-            log.say(&format!("otto-agent: {message}"));
+            tell(log, &message);
             return Record::not_started(exit_code, message);
         }
     };
     let (outcome, ended_at, ended) = see_through(run, supervisor, &child, &mut capture, log).await;
     child.kill_leftovers();
     if capture.is_open() {
-        log.say("otto-agent: processes that the command had left behind kept its output open; it was cut");
+        tell(log, "processes that the command had left behind kept its output open; it was cut");
     }
     let (captured, mirrors) = capture.end();
     Record { outcome, captured, started_at, ended_at, ended, error: None, mirrors }
@@ -92,7 +93,7 @@ async fn see_through(
     let (ended_at, ended) = (Timestamp::now(), Instant::now());
     if outcome.timed_out {
         let limit = run.timeout.unwrap_or_default();
-        log.say(&format!("otto-agent: the command was stopped: it ran longer than {limit:?}"));
+        tell(log, &format!("the command was stopped: it ran longer than {limit:?}"));
     }
     // Those whom the command left behind may hold its output open for a while, and are killed after that.
     if !has_read_all && supervisor.within(ended + run.pipe_grace, reading.as_mut()).await.is_none() {
@@ -101,6 +102,12 @@ async fn see_through(
         read_the_rest(run, supervisor, log, ended, reading).await;
     }
     (outcome, ended_at, ended)
+}
+
+/// Says it where the command's lines are read: in the log, and beside its own output.
+fn tell(log: &Log, message: &str) {
+    warn!("{message}");
+    log.say(&format!("otto-agent: {message}"));
 }
 
 /// The command and its output, or the exit code and the reason.

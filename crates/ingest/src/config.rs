@@ -1,14 +1,16 @@
 //! Flags and environment of log-ingest.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use ottoscaler_kit::size::ByteSize;
+use ottoscaler_kit::size::{ByteSize, InvalidSize};
 use ottoscaler_kit::telemetry::TelemetryArgs;
 use ottoscaler_kit::time::parse_duration;
+use tokio::sync::Semaphore;
 
 /// Takes log lines from workers, keeps them on disk, and shows them live.
 #[derive(Clone, Debug, Parser)]
@@ -36,14 +38,17 @@ pub struct Config {
     #[arg(long, env = "OTTO_STORE", default_value = "disk", help_heading = "Store")]
     pub store: StoreKind,
     /// Bytes of one line; a longer one is refused and leaves a gap.
-    #[arg(long, env = "OTTO_MAX_LINE", default_value_t = ByteSize::mib(1), help_heading = "Limits")]
+    #[arg(long, env = "OTTO_MAX_LINE", default_value_t = MAX_LINE, value_parser = parse_max_line, help_heading = "Limits")]
     pub max_line: ByteSize,
     /// Lines that wait for the disk, in bytes; beyond it clients are asked to come back.
     #[arg(long, env = "OTTO_QUEUE_LIMIT", default_value_t = ByteSize::mib(64), help_heading = "Limits")]
     pub queue_limit: ByteSize,
     /// Workers that the store may know; beyond it new ones are refused.
-    #[arg(long, env = "OTTO_MAX_WORKERS", default_value_t = 100_000, help_heading = "Limits")]
+    #[arg(long, env = "OTTO_MAX_WORKERS", default_value_t = 100_000, value_parser = parse_count, help_heading = "Limits")]
     pub max_workers: usize,
+    /// Logs that may be read at a time; beyond it readers are asked to come back. Each takes up to 1 MiB.
+    #[arg(long, env = "OTTO_MAX_READERS", default_value_t = 1000, value_parser = parse_count, help_heading = "Limits")]
+    pub max_readers: usize,
     /// How long SIGTERM waits for streams to end.
     #[arg(long, env = "OTTO_SHUTDOWN_TIMEOUT", default_value = "10s", value_parser = parse_duration)]
     pub shutdown_timeout: Duration,
@@ -53,6 +58,27 @@ pub struct Config {
     /// Something else than serving.
     #[command(subcommand)]
     pub command: Option<Command>,
+}
+
+/// With the raw bytes, their text and what else an entry carries, the longest line is still a message that
+/// gRPC clients take: 4 MiB, where they do not say otherwise.
+const MAX_LINE: ByteSize = ByteSize::mib(1);
+
+fn parse_max_line(text: &str) -> Result<ByteSize, String> {
+    let size: ByteSize = text.parse().map_err(|error: InvalidSize| error.to_string())?;
+    if size == ByteSize::bytes(0) || size > MAX_LINE {
+        return Err(format!("expected a size from 1 B to {MAX_LINE}"));
+    }
+    Ok(size)
+}
+
+fn parse_count(text: &str) -> Result<usize, String> {
+    let count: NonZeroUsize = text.parse().map_err(|_| "expected a number from 1 on".to_owned())?;
+    // Beyond it no permit could be counted; no machine has room for so many.
+    if count.get() > Semaphore::MAX_PERMITS {
+        return Err(format!("expected at most {}", Semaphore::MAX_PERMITS));
+    }
+    Ok(count.get())
 }
 
 /// Something else than serving.

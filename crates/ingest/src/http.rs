@@ -4,6 +4,7 @@ mod api;
 mod error;
 mod json;
 mod page;
+mod params;
 mod tail;
 
 use axum::Router;
@@ -23,5 +24,6 @@ pub fn router(server: Server) -> Router {
         .route("/api/v1/workers/{worker}/log.txt", get(api::text))
         .route("/api/v1/workers/{worker}/tail", get(tail::events))
         .fallback(error::no_such_path)
+        .method_not_allowed_fallback(error::no_such_method)
         .with_state(server)
 }

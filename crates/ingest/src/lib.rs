@@ -51,6 +51,7 @@ use parse::Limits;
 use queue::Queued;
 use server::Server;
 use store::Opened;
+use tail::Tails;
 use worker::{Change, Record, Registration, WorkerState};
 use writer::Writer;
 
@@ -92,7 +93,7 @@ pub async fn run(config: Config) -> Result<()> {
     let server = Server {
         queue,
         catalog: Arc::clone(&catalog),
-        reader: Arc::clone(&opened.reader),
+        tails: Tails::new(Arc::clone(&opened.reader), config.max_readers, metrics.clone()),
         fence: Fence::new(metrics.clone()),
         limits: Limits { max_line: config.max_line.as_usize() },
         draining: tasks.stop_token().clone(),

@@ -227,6 +227,32 @@ impl Lines {
 }
 
 impl Lines {
+    /// Takes the first `count` lines off; their bytes are shared, not copied.
+    fn split_first(&mut self, count: usize) -> Self {
+        let bytes: usize = self.lengths[..count].iter().map(|length| *length as usize).sum();
+        let mut rest = self.extras.split_off(&u32::try_from(count).unwrap_or(u32::MAX));
+        let shift = u32::try_from(count).unwrap_or(u32::MAX);
+        rest = rest.into_iter().map(|(at, extra)| (at - shift, extra)).collect();
+        Self {
+            times_ns: self.times_ns.drain(..count).collect(),
+            lengths: self.lengths.drain(..count).collect(),
+            marks: self.marks.drain(..count).collect(),
+            data: self.data.split_to(bytes),
+            extras: std::mem::replace(&mut self.extras, rest),
+        }
+    }
+
+    /// How many lines from the first on have together at most `bytes`, and are at most `count`; one at
+    /// least.
+    fn fitting(&self, count: usize, bytes: usize) -> usize {
+        let mut sum = 0;
+        let fits = |length: &&u32| {
+            sum += **length as usize;
+            sum <= bytes
+        };
+        self.lengths.iter().take(count).take_while(fits).count().max(1)
+    }
+
     /// The first `count` lines; their bytes are shared, not copied.
     #[must_use]
     pub fn truncate(mut self, count: usize) -> Self {
@@ -306,6 +332,28 @@ impl Block {
             Content::Lines(lines) => Sequence::new(self.first.get() + lines.len() as u64 - 1),
             Content::Gap { last, .. } => *last,
         }
+    }
+
+    /// Takes a first part off that has at most `lines` lines and `bytes` bytes of them, or one line. None
+    /// where that is all of it.
+    pub fn split_first(&mut self, lines: usize, bytes: usize) -> Option<Self> {
+        let Content::Lines(content) = &mut self.content else { return None };
+        let count = content.fitting(lines, bytes);
+        if count >= content.len() {
+            return None;
+        }
+        let first = Self { first: self.first, content: Content::Lines(content.split_first(count)) };
+        self.first = first.last().next();
+        Some(first)
+    }
+
+    /// The part that ends at `until`, which is not before its first line; a gap stays whole.
+    #[must_use]
+    pub fn ending_at(self, until: Sequence) -> Self {
+        let Content::Lines(lines) = self.content else { return self };
+        let wanted = usize::try_from(until.since(self.first) + 1).unwrap_or(usize::MAX);
+        let count = lines.len().min(wanted);
+        Self { first: self.first, content: Content::Lines(lines.truncate(count)) }
     }
 
     /// The part that begins at `from`; all of it where it begins later.

@@ -47,6 +47,8 @@ pub struct Metrics {
     pub streams: Gauge,
     /// Tails that are open.
     pub readers: Gauge,
+    /// Tails refused, because there were too many.
+    pub readers_refused: Counter,
     /// Streams that a newer one of the same worker ended.
     pub superseded: Counter,
 }
@@ -75,6 +77,7 @@ impl Metrics {
             recovered_damage: Gauge::default(),
             streams: Gauge::default(),
             readers: Gauge::default(),
+            readers_refused: Counter::default(),
             superseded: Counter::default(),
         };
         metrics.show_all_reasons();
@@ -112,6 +115,7 @@ impl Metrics {
         registry.register("recovered_damage", "Damaged places at the last start", self.recovered_damage);
         registry.register("streams_open", "Streams of lines that are open", self.streams);
         registry.register("readers_open", "Tails that are open", self.readers);
+        registry.register("readers_refused", "Tails refused because of --max-readers", self.readers_refused);
         registry.register(
             "streams_superseded",
             "Streams ended by a newer one of their worker",

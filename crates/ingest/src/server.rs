@@ -10,7 +10,7 @@ use crate::fence::Fence;
 use crate::metrics::Metrics;
 use crate::parse::Limits;
 use crate::queue::Queue;
-use crate::store::LogReader;
+use crate::tail::Tails;
 
 /// Handles to everything that a request may need; cheap to clone.
 #[derive(Clone)]
@@ -20,7 +20,7 @@ pub struct Server {
     /// What is durable.
     pub catalog: Arc<Catalog>,
     /// The lines themselves.
-    pub reader: Arc<dyn LogReader>,
+    pub tails: Tails,
     /// One stream for each worker.
     pub fence: Fence,
     /// Of lines.

@@ -4,12 +4,14 @@
 //! repeated, and a slow reader is simply further behind: it can never be skipped. Only durable lines are
 //! read, so a line that was seen is never taken back.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
 use futures::Stream;
 use futures::stream::try_unfold;
-use tokio::sync::watch;
+use thiserror::Error;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::ids::WorkerId;
 use crate::line::{Block, Content, Sequence};
@@ -17,8 +19,15 @@ use crate::metrics::{Metrics, Open};
 use crate::store::LogReader;
 use crate::worker::WorkerState;
 
-/// Bytes of one read. It is what one reader holds in memory.
+/// Bytes of one read: what one reader holds in memory, where a single block is not larger.
 const READ_BYTES: usize = 256 << 10;
+
+/// Lines of one piece. With lines of 100 bytes that is about 50 KiB.
+const PIECE_LINES: usize = 512;
+
+/// Bytes of the lines of one piece, where a single line is not longer. What a client is sent takes a
+/// multiple of that while it is made: times, names, quotes.
+const PIECE_BYTES: usize = 64 << 10;
 
 /// What a reader of a log asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,36 +41,75 @@ pub enum Follow {
 /// A piece of a tail.
 #[derive(Clone, Debug)]
 pub enum Piece {
-    /// More of the log, in order and without a hole.
-    Blocks(Vec<Block>),
+    /// More of the log, in order and without a hole: at most 512 lines, and not much more than 64 KiB.
+    Block(Block),
     /// Nothing more follows.
     End(Arc<WorkerState>),
+}
+
+/// As many logs are read at the same time as this server allows.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error(
+    "reason=too_many_readers: this server serves no more readers at a time; come back later, or raise --max-readers"
+)]
+pub struct TooManyReaders;
+
+/// The logs, for those who read: a bounded number at a time.
+#[derive(Clone)]
+pub struct Tails {
+    reader: Arc<dyn LogReader>,
+    places: Arc<Semaphore>,
+    metrics: Metrics,
+}
+
+impl Tails {
+    /// Of the logs that `reader` reads, for at most `max_readers` at a time.
+    pub fn new(reader: Arc<dyn LogReader>, max_readers: usize, metrics: Metrics) -> Self {
+        Self { reader, places: Arc::new(Semaphore::new(max_readers)), metrics }
+    }
+
+    /// The log of a worker from `from` on. Ends with [`Piece::End`].
+    pub fn tail(
+        &self,
+        states: watch::Receiver<Arc<WorkerState>>,
+        from: Sequence,
+        follow: Follow,
+    ) -> Result<impl Stream<Item = io::Result<Piece>> + Send + use<>, TooManyReaders> {
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
+            self.metrics.readers_refused.inc();
+            TooManyReaders
+        })?;
+        let now = Arc::clone(&states.borrow());
+        let cursor = Cursor {
+            reader: Arc::clone(&self.reader),
+            until: (follow == Follow::No).then_some(now),
+            states,
+            next: from.max(Sequence::new(1)),
+            read: VecDeque::new(),
+            ended: false,
+            _open: Open::new(&self.metrics.readers),
+            _place: place,
+        };
+        Ok(try_unfold(cursor, |mut cursor| async move {
+            let piece = cursor.advance().await?;
+            Ok(piece.map(|piece| (piece, cursor)))
+        }))
+    }
 }
 
 /// A place in a log that moves towards its end.
 struct Cursor {
     reader: Arc<dyn LogReader>,
     states: watch::Receiver<Arc<WorkerState>>,
+    /// Where to stop, for a reader that does not follow: a log that grows as fast as it is read has an
+    /// end all the same.
+    until: Option<Arc<WorkerState>>,
     next: Sequence,
-    follow: Follow,
+    /// Read and not yet given.
+    read: VecDeque<Block>,
     ended: bool,
     _open: Open,
-}
-
-/// The log of a worker from `from` on. Ends with [`Piece::End`].
-pub fn tail(
-    reader: Arc<dyn LogReader>,
-    states: watch::Receiver<Arc<WorkerState>>,
-    from: Sequence,
-    follow: Follow,
-    metrics: &Metrics,
-) -> impl Stream<Item = io::Result<Piece>> + Send + use<> {
-    let next = from.max(Sequence::new(1));
-    let cursor = Cursor { reader, states, next, follow, ended: false, _open: Open::new(&metrics.readers) };
-    try_unfold(cursor, |mut cursor| async move {
-        let piece = cursor.advance().await?;
-        Ok(piece.map(|piece| (piece, cursor)))
-    })
+    _place: OwnedSemaphorePermit,
 }
 
 impl Cursor {
@@ -69,11 +117,18 @@ impl Cursor {
     /// drops the cursor with it.
     async fn advance(&mut self) -> io::Result<Option<Piece>> {
         while !self.ended {
-            let state = Arc::clone(&self.states.borrow_and_update());
-            if self.next <= state.high {
-                return Ok(Some(Piece::Blocks(self.read(&state).await?)));
+            if let Some(block) = self.take_read() {
+                return Ok(Some(Piece::Block(block)));
             }
-            let waits = self.follow == Follow::UntilClosed && state.closing.is_none();
+            let state = match &self.until {
+                Some(state) => Arc::clone(state),
+                None => Arc::clone(&self.states.borrow_and_update()),
+            };
+            if self.next <= state.high {
+                self.read(&state).await?;
+                continue;
+            }
+            let waits = self.until.is_none() && state.closing.is_none();
             // The sender is gone when the server stops: that is an end as well.
             if !waits || self.states.changed().await.is_err() {
                 self.ended = true;
@@ -83,30 +138,36 @@ impl Cursor {
         Ok(None)
     }
 
-    async fn read(&mut self, state: &WorkerState) -> io::Result<Vec<Block>> {
+    /// The first part of what was read.
+    fn take_read(&mut self) -> Option<Block> {
+        let block = self.read.front_mut()?;
+        block.split_first(PIECE_LINES, PIECE_BYTES).or_else(|| self.read.pop_front())
+    }
+
+    async fn read(&mut self, state: &WorkerState) -> io::Result<()> {
         let blocks = self.read_store(state.registration.worker.clone()).await?;
-        let mut pieces = Vec::with_capacity(blocks.len());
         for block in blocks {
-            let block = block.starting_at(self.next);
-            self.fill_hole(block.first, &mut pieces);
+            if block.first > state.high {
+                break;
+            }
+            let block = block.starting_at(self.next).ending_at(state.high);
+            self.fill_hole(block.first);
             self.next = block.last().next();
-            pieces.push(block);
+            self.read.push_back(block);
         }
-        if pieces.is_empty() {
+        if self.read.is_empty() {
             // The mark says that there were lines, and the store has none from here on.
-            self.fill_hole(state.high.next(), &mut pieces);
+            self.fill_hole(state.high.next());
         }
-        Ok(pieces)
+        Ok(())
     }
 
     /// Lines that a damaged record held are shown as missing.
-    fn fill_hole(&mut self, until: Sequence, pieces: &mut Vec<Block>) {
+    fn fill_hole(&mut self, until: Sequence) {
         if self.next < until {
             let last = Sequence::new(until.get() - 1);
-            pieces.push(Block {
-                first: self.next,
-                content: Content::Gap { last, reason: "store_damaged".into() },
-            });
+            let content = Content::Gap { last, reason: "store_damaged".into() };
+            self.read.push_back(Block { first: self.next, content });
             self.next = until;
         }
     }
@@ -117,3 +178,6 @@ impl Cursor {
         read.await.map_err(io::Error::other)?
     }
 }
+
+#[cfg(test)]
+mod tests;

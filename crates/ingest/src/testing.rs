@@ -18,6 +18,7 @@ use crate::parse::Limits;
 use crate::queue;
 use crate::server::Server;
 use crate::store::{CommitError, LogStore, Opened, memory};
+use crate::tail::Tails;
 use crate::worker::Record;
 use crate::writer::Writer;
 
@@ -86,11 +87,12 @@ pub(crate) struct Sizes {
     pub(crate) queue: usize,
     pub(crate) max_workers: usize,
     pub(crate) max_line: usize,
+    pub(crate) max_readers: usize,
 }
 
 impl Default for Sizes {
     fn default() -> Self {
-        Self { queue: 64 << 20, max_workers: 100, max_line: 1 << 20 }
+        Self { queue: 64 << 20, max_workers: 100, max_line: 1 << 20, max_readers: 100 }
     }
 }
 
@@ -109,7 +111,7 @@ pub(crate) fn parts(opened: Opened, sizes: Sizes, tasks: &Tasks) -> Server {
     Server {
         queue,
         catalog,
-        reader: opened.reader,
+        tails: Tails::new(opened.reader, sizes.max_readers, metrics.clone()),
         fence: Fence::new(metrics.clone()),
         limits: Limits { max_line: sizes.max_line },
         draining: CancellationToken::new(),

@@ -50,6 +50,10 @@ pub fn parse<T: Parser>(args: impl IntoIterator<Item = OsString>) -> Result<T, F
 
 /// clap's first paragraph in one line, with the variable of the flag that it blames.
 fn one_line(command: &Command, error: &clap::Error) -> String {
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let names: Vec<_> = command.get_subcommands().map(Command::get_name).collect();
+        return format!("a command is missing: {}; --help says more", names.join(" or "));
+    }
     let text = error.to_string();
     let paragraph = text.split("\n\n").next().unwrap_or(&text);
     let line = paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -92,6 +96,18 @@ mod tests {
         assert!(line.contains("'many'") && line.contains("--workers"), "{line}");
         assert!(line.contains("KIT_TEST_WORKERS"), "{line}");
         assert!(!line.contains('\n'), "{line}");
+    }
+
+    #[derive(Parser, Debug)]
+    enum WithCommands {
+        First,
+        Second,
+    }
+
+    #[test]
+    fn a_missing_command_is_one_line_that_names_those_there_are() {
+        let Err(Failure::Usage(line)) = parse::<WithCommands>(["sample".into()]) else { panic!("parsed") };
+        assert_eq!(line, "a command is missing: first or second; --help says more");
     }
 
     #[test]

@@ -18,6 +18,9 @@ use super::{Finish, Identity, Shipped, completion};
 use crate::ids::WorkerId;
 use crate::log::Log;
 
+/// What a server means that calls a log neither complete nor open, and says no more.
+const CLOSED_EARLY: &str = "the log was closed before its end";
+
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Of a call that is no stream.
@@ -230,7 +233,8 @@ impl Link {
             return Ok(Shipped::Complete);
         }
         if answer.missing.is_empty() {
-            return Ok(Shipped::Incomplete("the log was closed before its end".to_owned()));
+            let said = Some(answer.message).filter(|message| !message.is_empty());
+            return Ok(Shipped::Incomplete(said.unwrap_or_else(|| CLOSED_EARLY.to_owned())));
         }
         Err(LinkError::NotNow(answer.message))
     }

@@ -1,23 +1,24 @@
 //! Tasks, workers and their lines.
 
 use std::io;
-use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use futures::{Stream, StreamExt};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::error::{ApiError, task_id, worker_id};
+use super::error::ApiError;
 use super::json;
-use crate::line::{Block, Content, Sequence};
+use super::params::{Named, Params, number};
+use crate::ids::{TaskId, WorkerId};
+use crate::line::{Block, Content, Sequence, Source};
 use crate::server::Server;
 use crate::summary::Summary;
-use crate::tail::{self, Follow, Piece};
+use crate::tail::{Follow, Piece};
 
 /// Tasks that one answer lists: the latest ones.
 const MAX_TASKS: usize = 1000;
@@ -39,9 +40,8 @@ pub(super) async fn tasks(State(server): State<Server>) -> Json<Value> {
 
 pub(super) async fn task(
     State(server): State<Server>,
-    Path(task): Path<String>,
+    Named(task): Named<TaskId>,
 ) -> Result<Json<Value>, ApiError> {
-    let task = task_id(&task)?;
     let workers = server.catalog.task(&task).ok_or_else(|| ApiError::not_found("task", task.as_str()))?;
     let mut shown = json::summary(&Summary::new(task, &workers));
     shown["workers"] = workers.iter().map(|state| json::worker(state)).collect();
@@ -55,39 +55,46 @@ pub(super) struct Window {
     limit: Option<String>,
 }
 
-pub(super) fn number(field: &str, text: Option<&String>, default: u64) -> Result<u64, ApiError> {
-    let invalid = |_| ApiError::invalid(format!("{field}: must be a number from 0 on"));
-    text.map_or(Ok(default), |text| text.parse().map_err(invalid))
-}
-
 pub(super) async fn logs(
     State(server): State<Server>,
-    Path(worker): Path<String>,
-    Query(window): Query<Window>,
+    Named(worker): Named<WorkerId>,
+    Params(window): Params<Window>,
 ) -> Result<Response, ApiError> {
     let from = Sequence::new(number("from", window.from.as_ref(), 1)?);
     let limit = number("limit", window.limit.as_ref(), LINES)?.min(MAX_LINES);
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let lines = blocks(&server, &worker, from)?.flat_map(|block| {
-        let lines = match block {
-            Ok(block) => json::lines(&block).into_iter().map(|(_, line)| Ok(format!("{line}\n"))).collect(),
-            Err(error) => vec![Err(error)],
-        };
-        futures::stream::iter(lines)
+    let mut left = usize::try_from(limit).unwrap_or(usize::MAX);
+    let lines = blocks(&server, &worker, from)?.map(move |block| {
+        let lines = json::lines(&block?);
+        let mut text = String::new();
+        for (_, line) in lines.iter().take(left) {
+            text.push_str(&line.to_string());
+            text.push('\n');
+        }
+        left = left.saturating_sub(lines.len());
+        Ok((text, left == 0))
     });
-    Ok(stream("application/x-ndjson", lines.take(limit).ready_chunks(256).map(joined)))
+    Ok(stream("application/x-ndjson", until_done(lines, limit == 0)))
 }
 
-/// Many small pieces would be many small writes.
-fn joined(pieces: Vec<io::Result<String>>) -> io::Result<String> {
-    pieces.into_iter().collect()
+/// The pieces up to the one that says that nothing more is wanted.
+fn until_done(
+    pieces: impl Stream<Item = io::Result<(String, bool)>> + Send + 'static,
+    mut done: bool,
+) -> impl Stream<Item = io::Result<String>> + Send + 'static {
+    let wanted = move |piece: &io::Result<(String, bool)>| {
+        let before = std::mem::replace(&mut done, matches!(piece, Ok((_, true)) | Err(_)));
+        std::future::ready(!before)
+    };
+    pieces.take_while(wanted).map(|piece| piece.map(|(text, _)| text))
 }
 
 pub(super) async fn text(
     State(server): State<Server>,
-    Path(worker): Path<String>,
+    Named(worker): Named<WorkerId>,
 ) -> Result<Response, ApiError> {
-    let bytes = blocks(&server, &worker, Sequence::new(1))?.map(|block| Ok(as_written(&block?)));
+    let mut at_line_start = true;
+    let bytes = blocks(&server, &worker, Sequence::new(1))?
+        .map(move |block| Ok(as_written(&block?, &mut at_line_start)));
     Ok(stream("text/plain; charset=utf-8", bytes))
 }
 
@@ -99,40 +106,86 @@ fn stream<T: Into<bytes::Bytes> + Send + 'static>(
     (headers, Body::from_stream(pieces)).into_response()
 }
 
-/// The blocks of a worker's log as of now.
+/// The blocks of a worker's log as of now. Where the server stops meanwhile, that is an error: what was
+/// given does not pass for the whole.
 fn blocks(
     server: &Server,
-    worker: &str,
+    worker: &WorkerId,
     from: Sequence,
 ) -> Result<impl Stream<Item = io::Result<Block>> + Send + use<>, ApiError> {
-    let worker = worker_id(worker)?;
     let states =
-        server.catalog.watch(&worker).ok_or_else(|| ApiError::not_found("worker", worker.as_str()))?;
-    let tail = tail::tail(Arc::clone(&server.reader), states, from, Follow::No, &server.metrics);
-    Ok(tail.flat_map(|piece| {
-        futures::stream::iter(match piece {
-            Ok(Piece::Blocks(blocks)) => blocks.into_iter().map(Ok).collect(),
-            Ok(Piece::End(_)) => Vec::new(),
-            Err(error) => vec![Err(error)],
-        })
+        server.catalog.watch(worker).ok_or_else(|| ApiError::not_found("worker", worker.as_str()))?;
+    let tail = server.tails.tail(states, from, Follow::No).map_err(ApiError::busy)?;
+    let draining = server.draining.clone();
+    Ok(tail.filter_map(move |piece| {
+        let stopped = draining.is_cancelled().then(|| Err(io::Error::other("the server is stopping")));
+        std::future::ready(stopped.or_else(|| match piece {
+            Ok(Piece::Block(block)) => Some(Ok(block)),
+            Ok(Piece::End(_)) => None,
+            Err(error) => Some(Err(error)),
+        }))
     }))
 }
 
-/// The bytes that the command wrote; a gap as a line that says what is missing.
-fn as_written(block: &Block) -> Vec<u8> {
+/// The bytes that the command wrote; a gap as a line of its own that says what is missing. What the agent
+/// has to say is not the command's, and left out.
+fn as_written(block: &Block, at_line_start: &mut bool) -> Vec<u8> {
+    let mut bytes = Vec::new();
     match &block.content {
         Content::Gap { last, reason } => {
-            format!("[otto: lines {}-{last} are missing: {reason}]\n", block.first).into_bytes()
+            if !*at_line_start {
+                bytes.push(b'\n');
+            }
+            let gap = format!("[otto: lines {}-{last} are missing: {reason}]\n", block.first);
+            bytes.extend_from_slice(gap.as_bytes());
+            *at_line_start = true;
         }
         Content::Lines(lines) => {
-            let mut bytes = Vec::with_capacity(lines.bytes() + lines.len());
-            for line in lines.iter() {
+            bytes.reserve(lines.bytes() + lines.len());
+            for line in lines.iter().filter(|line| line.mark.source() != Source::System) {
                 bytes.extend_from_slice(line.bytes);
-                if line.mark.flags() & WITHOUT_NEWLINE == 0 {
+                *at_line_start = line.mark.flags() & WITHOUT_NEWLINE == 0;
+                if *at_line_start {
                     bytes.push(b'\n');
                 }
             }
-            bytes
         }
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::line::{Extra, LinesBuilder, Mark};
+
+    fn block(lines: &[(Source, u32, &str)]) -> Block {
+        let mut builder = LinesBuilder::default();
+        for (source, flags, text) in lines {
+            builder.push(0, Mark::new(*source, *flags), text.as_bytes(), Extra::default());
+        }
+        Block { first: Sequence::new(1), content: Content::Lines(builder.finish()) }
+    }
+
+    #[test]
+    fn text_is_what_the_command_wrote_and_a_gap_stands_on_a_line_of_its_own() {
+        let gap = Block {
+            first: Sequence::new(4),
+            content: Content::Gap { last: Sequence::new(6), reason: "buffer_full".into() },
+        };
+        let blocks = [
+            block(&[
+                (Source::Stdout, 0, "whole"),
+                (Source::System, 0, "the agent's"),
+                (Source::Stderr, 1, "goes on, "),
+            ]),
+            gap.clone(),
+            block(&[(Source::Stdout, 2, "no newline")]),
+            gap,
+        ];
+        let mut at_line_start = true;
+        let text: Vec<u8> = blocks.iter().flat_map(|block| as_written(block, &mut at_line_start)).collect();
+        let gap = "[otto: lines 4-6 are missing: buffer_full]";
+        assert_eq!(String::from_utf8(text).unwrap(), format!("whole\ngoes on, \n{gap}\nno newline\n{gap}\n"));
     }
 }

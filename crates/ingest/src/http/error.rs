@@ -1,11 +1,11 @@
 //! Errors as JSON with a code that programs match and a message for people.
 
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use crate::ids::{TaskId, WorkerId};
+use crate::tail::TooManyReaders;
 
 /// Why a request has no answer.
 #[derive(Debug)]
@@ -21,6 +21,14 @@ impl ApiError {
         Self { status: StatusCode::NOT_FOUND, code: "not_found", message }
     }
 
+    pub(super) fn busy(refused: TooManyReaders) -> Self {
+        Self {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            code: "too_many_readers",
+            message: refused.to_string(),
+        }
+    }
+
     pub(super) fn invalid(message: impl Into<String>) -> Self {
         Self { status: StatusCode::BAD_REQUEST, code: "invalid_argument", message: message.into() }
     }
@@ -28,7 +36,12 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        (self.status, Json(json!({"code": self.code, "message": self.message}))).into_response()
+        let mut response =
+            (self.status, Json(json!({"code": self.code, "message": self.message}))).into_response();
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
     }
 }
 
@@ -40,10 +53,10 @@ pub(super) async fn no_such_path() -> ApiError {
     }
 }
 
-pub(super) fn worker_id(name: &str) -> Result<WorkerId, ApiError> {
-    WorkerId::try_from(name).map_err(|why| ApiError::invalid(format!("worker: {why}")))
-}
-
-pub(super) fn task_id(name: &str) -> Result<TaskId, ApiError> {
-    TaskId::try_from(name).map_err(|why| ApiError::invalid(format!("task: {why}")))
+pub(super) async fn no_such_method() -> ApiError {
+    ApiError {
+        status: StatusCode::METHOD_NOT_ALLOWED,
+        code: "no_such_method",
+        message: "this path takes GET and HEAD".to_owned(),
+    }
 }

@@ -1,22 +1,22 @@
 //! A log as server-sent events: event id = sequence, so that a browser resumes by itself.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures::{Stream, StreamExt, stream};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::api::number;
-use super::error::{ApiError, worker_id};
+use super::error::ApiError;
 use super::json;
+use super::params::{Named, Params, number};
+use crate::ids::WorkerId;
 use crate::line::Sequence;
 use crate::server::Server;
-use crate::tail::{self, Follow, Piece};
+use crate::tail::{Follow, Piece};
 
 /// A comment now and then keeps connections open that a proxy would close.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -28,27 +28,28 @@ pub(super) struct Start {
 
 pub(super) async fn events(
     State(server): State<Server>,
-    Path(worker): Path<String>,
-    Query(start): Query<Start>,
+    Named(worker): Named<WorkerId>,
+    Params(start): Params<Start>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
-    let worker = worker_id(&worker)?;
     let states =
         server.catalog.watch(&worker).ok_or_else(|| ApiError::not_found("worker", worker.as_str()))?;
     let from = match headers.get("last-event-id") {
         Some(id) => last_event_id(id.as_bytes())?.next(),
         None => Sequence::new(number("from", start.from.as_ref(), 1)?),
     };
-    let tail = tail::tail(Arc::clone(&server.reader), states, from, Follow::UntilClosed, &server.metrics);
+    let tail = server.tails.tail(states, from, Follow::UntilClosed);
+    let tail = tail.map_err(ApiError::busy)?;
     let events = tail.take_until(server.draining.clone().cancelled_owned()).flat_map(|piece| {
         stream::iter(match piece {
-            Ok(Piece::Blocks(blocks)) => blocks.iter().flat_map(json::lines).map(line).collect(),
+            Ok(Piece::Block(block)) => json::lines(&block).into_iter().map(line).collect(),
             Ok(Piece::End(state)) => {
                 vec![Event::default().event("end").data(json::worker(&state).to_string())]
             }
             Err(error) => {
+                // Not `error`: so a browser names what befalls the connection.
                 let error = json!({"code": "store_failed", "message": error.to_string()});
-                vec![Event::default().event("error").data(error.to_string())]
+                vec![Event::default().event("failed").data(error.to_string())]
             }
         })
     });

@@ -19,11 +19,8 @@ use crate::line::Sequence;
 use crate::parse::entry;
 use crate::server::Server;
 use crate::summary::Summary;
-use crate::tail::{self, Follow, Piece};
+use crate::tail::{Follow, Piece};
 use crate::worker::WorkerState;
-
-/// Lines of one message. With lines of 100 bytes that is about 100 KiB.
-const MESSAGE_LINES: usize = 512;
 
 /// Bytes after which a message takes no further line. Clients refuse more than 4 MiB by default.
 const MESSAGE_BYTES: usize = 1 << 20;
@@ -49,11 +46,12 @@ struct Range {
 
 impl Query {
     /// The log of one worker as messages.
-    fn worker(&self, states: watch::Receiver<Arc<WorkerState>>, range: Range) -> Responses {
+    fn worker(&self, states: watch::Receiver<Arc<WorkerState>>, range: Range) -> Result<Responses, Status> {
         let registration = states.borrow().registration.clone();
-        let tail = tail::tail(Arc::clone(&self.0.reader), states, range.from, range.follow, &self.0.metrics);
-        tail.flat_map(move |piece| stream::iter(messages(piece, &registration.worker, &registration.task)))
-            .boxed()
+        let tail = self.0.tails.tail(states, range.from, range.follow);
+        let tail = tail.map_err(|refused| Status::resource_exhausted(refused.to_string()))?;
+        let messages = move |piece| messages(piece, &registration.worker, &registration.task);
+        Ok(tail.flat_map(move |piece| stream::iter(messages(piece))).boxed())
     }
 
     /// Waits until the worker comes, if it is to be followed.
@@ -134,7 +132,8 @@ impl TaskTail {
                 continue;
             }
             if let Some(states) = self.query.0.catalog.watch(worker) {
-                self.tails.push(self.query.worker(states, self.range));
+                let refused = |status| stream::iter([Err(status)]).boxed();
+                self.tails.push(self.query.worker(states, self.range).unwrap_or_else(refused));
             }
         }
     }
@@ -151,8 +150,8 @@ fn stopping() -> Status {
 
 fn messages(piece: io::Result<Piece>, worker: &WorkerId, task: &TaskId) -> Vec<Result<TailResponse, Status>> {
     match piece {
-        Ok(Piece::Blocks(blocks)) => {
-            let entries = blocks.iter().flat_map(|block| wire::entries(worker, task, block));
+        Ok(Piece::Block(block)) => {
+            let entries = wire::entries(worker, task, &block).into_iter();
             let message = |entries| Ok(TailResponse { entries, ..TailResponse::default() });
             in_messages(entries).into_iter().map(message).collect()
         }
@@ -169,7 +168,7 @@ fn in_messages(entries: impl Iterator<Item = LogEntry>) -> Vec<Vec<LogEntry>> {
     let (mut message, mut bytes) = (Vec::new(), 0);
     for entry in entries {
         let weight = entry::weight(&entry);
-        if message.len() >= MESSAGE_LINES || (!message.is_empty() && bytes + weight > MESSAGE_BYTES) {
+        if !message.is_empty() && bytes + weight > MESSAGE_BYTES {
             messages.push(std::mem::take(&mut message));
             bytes = 0;
         }
@@ -196,7 +195,7 @@ impl LogQueryService for Query {
             Some(Of::WorkerId(worker)) => {
                 let worker = WorkerId::try_from(&*worker)
                     .map_err(|why| Status::invalid_argument(format!("worker_id: {why}")))?;
-                self.worker(self.states(&worker, follow).await?, range)
+                self.worker(self.states(&worker, follow).await?, range)?
             }
             Some(Of::TaskId(task)) => {
                 let task = TaskId::try_from(&*task)
@@ -234,7 +233,7 @@ impl LogQueryService for Query {
                 .map_err(|_| Status::invalid_argument("page_token: is not one that this server gave"))?,
         };
         let all = Summary::all(&self.0.catalog);
-        let end = all.len().min(start + size);
+        let end = all.len().min(size.saturating_add(start));
         let next_page_token = if end < all.len() { end.to_string() } else { String::new() };
         let tasks = all.get(start..end).unwrap_or_default().iter().map(wire::task).collect();
         Ok(Response::new(ListTasksResponse { tasks, next_page_token }))

@@ -76,6 +76,17 @@ impl Streaming {
         answer.await.map_err(|_| Status::unavailable(Retry::Draining.message()))
     }
 
+    /// What became of a closed log that is not complete.
+    fn closed(&self, worker: &WorkerId) -> String {
+        let state = self.0.catalog.worker(worker);
+        let reason = state.as_ref().and_then(|state| state.closing.as_ref()).map(|closing| &*closing.reason);
+        let lost = state.as_ref().map_or(0, |state| state.lost);
+        match reason.filter(|reason| !reason.is_empty()) {
+            Some(reason) => format!("the log was closed before its end: {reason}"),
+            None => format!("the log is closed, and {lost} of its lines are lost"),
+        }
+    }
+
     fn config(&self) -> LoggingConfig {
         LoggingConfig {
             rate_limit: 0,
@@ -201,7 +212,9 @@ impl LogStreamingService for Streaming {
         let answer = self.ask(|reply| Submission::Complete(completion, reply)).await?;
         Ok(Response::new(match answer {
             Completed::Complete => CompletionResponse { complete: true, ..CompletionResponse::default() },
-            Completed::Closed => CompletionResponse::default(),
+            Completed::Closed => {
+                CompletionResponse { message: self.closed(&worker), ..CompletionResponse::default() }
+            }
             Completed::Missing(first, last) => CompletionResponse {
                 complete: false,
                 missing: vec![SequenceRange { first: first.to_wire(), last: last.to_wire() }],

@@ -47,9 +47,7 @@ pub(super) fn entries(worker: &WorkerId, task: &TaskId, block: &Block) -> Vec<Lo
 fn entry(base: &LogEntry, at: i64, line: &Line<'_>) -> LogEntry {
     let (message, raw) = match std::str::from_utf8(line.bytes) {
         Ok(text) => (text.to_owned(), bytes::Bytes::new()),
-        Err(_) => {
-            (String::from_utf8_lossy(line.bytes).into_owned(), bytes::Bytes::copy_from_slice(line.bytes))
-        }
+        Err(_) => (lossy(line.bytes), bytes::Bytes::copy_from_slice(line.bytes)),
     };
     LogEntry {
         timestamp: rfc3339(line.time_ns),
@@ -62,6 +60,17 @@ fn entry(base: &LogEntry, at: i64, line: &Line<'_>) -> LogEntry {
         flags: line.mark.flags(),
         ..base.clone()
     }
+}
+
+/// Bytes of the text that stands beside a line which is not text. Each byte may become three, and `raw`
+/// has them all: a client has to get the entry at all.
+const LOSSY_BYTES: usize = 1 << 20;
+
+/// The bytes as text, the unreadable ones replaced; cut where that is longer than [`LOSSY_BYTES`].
+fn lossy(bytes: &[u8]) -> String {
+    let mut text = String::from_utf8_lossy(bytes).into_owned();
+    text.truncate(text.floor_char_boundary(LOSSY_BYTES));
+    text
 }
 
 pub(super) fn end(state: &WorkerState) -> WorkerEnd {

@@ -163,7 +163,11 @@ impl LogIngest {
 fn status(worker: &LoggedWorker) -> LogStatus {
     match worker.state() {
         LogState::Closed if worker.complete => LogStatus::Closed { complete: true, reason: String::new() },
-        LogState::Closed => LogStatus::Closed { complete: false, reason: worker.reason.clone() },
+        LogState::Closed => {
+            let said = Some(worker.reason.clone()).filter(|reason| !reason.is_empty());
+            let reason = said.unwrap_or_else(|| format!("{} lines are lost", worker.lost));
+            LogStatus::Closed { complete: false, reason }
+        }
         LogState::Open | LogState::Unspecified => LogStatus::Open,
     }
 }

@@ -156,8 +156,15 @@ function showWorker(worker) {
   events.onerror = () => {
     status.textContent = events.readyState === EventSource.CLOSED ? "this log cannot be read" : "reconnecting";
   };
+  events.addEventListener("failed", (event) => {
+    events.close();
+    status.textContent = `this log cannot be read: ${JSON.parse(event.data).message}`;
+  });
   events.addEventListener("end", (event) => {
     events.close();
+    // Nothing more comes: what waits need not wait for a frame, which a hidden page never gets.
+    cancelAnimationFrame(frame);
+    draw();
     const end = JSON.parse(event.data);
     status.replaceChildren(workerState(end));
     path.replaceChildren(link("#/", "tasks"), " / ", taskLink(end.task_id), ` / ${worker} `, raw);
