@@ -24,7 +24,7 @@ demo *args:
 # Measure, each figure beside a bare limit of the same run.
 bench *args:
     cargo build --release --workspace --bins
-    PATH="$(scripts/cluster-tools api):$(scripts/cluster-tools kwok):$PATH" cargo run --quiet --release -p ottoscaler-tests --bin bench -- {{ args }}
+    PATH="$(scripts/cluster-tools api):$(scripts/cluster-tools kwok):$PATH" "${CARGO_TARGET_DIR:-target}/release/bench" {{ args }}
 
 # API documentation of the crates.
 doc:

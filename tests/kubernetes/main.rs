@@ -4,10 +4,12 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(clippy::float_cmp, reason = "counters are whole numbers")]
 
+mod births;
 mod classes;
 mod faults;
 mod harness;
 mod life;
+mod proxied;
 mod replicas;
 mod rights;
 mod world;

@@ -175,10 +175,12 @@ impl KubeApi {
 
     /// A file for the variable `KUBECONFIG`.
     pub fn kubeconfig(&self, user: &str, namespace: &str) -> PathBuf {
-        let cluster = json!({
-            "server": format!("https://{}", self.addr),
-            "certificate-authority": self.ca_file(),
-        });
+        self.kubeconfig_by(&format!("https://{}", self.addr), user, namespace)
+    }
+
+    /// The same for what stands before the API server at `url`.
+    pub(crate) fn kubeconfig_by(&self, url: &str, user: &str, namespace: &str) -> PathBuf {
+        let cluster = json!({ "server": url, "certificate-authority": self.ca_file() });
         let config = json!({
             "apiVersion": "v1",
             "kind": "Config",
@@ -190,7 +192,8 @@ impl KubeApi {
             }],
             "current-context": "test",
         });
-        let path = self.file(&format!("{}-{namespace}.kubeconfig", user.replace(':', "-")));
+        let unique = hex::encode(rand::random::<[u8; 4]>());
+        let path = self.file(&format!("{}-{namespace}-{unique}.kubeconfig", user.replace(':', "-")));
         // JSON is YAML.
         std::fs::write(&path, config.to_string()).expect("the directory is writable");
         path

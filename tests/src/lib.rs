@@ -2,6 +2,7 @@
 //! Kubernetes, a proxy that cuts connections, and an oracle that knows what every line has to be.
 
 pub mod agent;
+pub mod api_proxy;
 pub mod binary;
 pub mod chatter;
 pub mod cluster;

@@ -11,6 +11,7 @@ mod names;
 mod phase;
 mod pods;
 mod refusal;
+mod retry_after;
 mod watch;
 
 use std::path::PathBuf;
@@ -21,8 +22,10 @@ use anyhow::{Context, Result};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, ListParams, PostParams, Preconditions};
+use kube::client::ClientBuilder;
 use kube::{Api, Client};
 use tokio::sync::Notify;
+use tower::util::MapResponseLayer;
 
 pub use self::classes::Classes;
 pub use self::lease::{LeaseConfig, LeaseElection};
@@ -84,7 +87,9 @@ pub async fn connect() -> Result<(Client, String)> {
     // A proxy of the environment is for the world outside; this one is asked directly.
     config.proxy_url = None;
     let namespace = config.default_namespace.clone();
-    let client = Client::try_from(config).context("cannot make a Kubernetes client of the configuration")?;
+    let builder =
+        ClientBuilder::try_from(config).context("cannot make a Kubernetes client of the configuration")?;
+    let client = builder.with_layer(&MapResponseLayer::new(retry_after::in_body)).build();
     Ok((client, namespace))
 }
 
