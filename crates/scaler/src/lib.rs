@@ -10,6 +10,7 @@
 
 pub mod config;
 pub mod controller;
+mod entries;
 pub mod event;
 pub mod explain;
 pub mod grpc;
