@@ -10,6 +10,7 @@ use ottoscaler_kit::telemetry::TelemetryArgs;
 use ottoscaler_kit::time::parse_duration;
 
 use crate::controller::ControllerConfig;
+use crate::dlq::DlqCommand;
 use crate::event::{CommandLine, EventPolicy, RunDefaults};
 use crate::intake::IntakeConfig;
 use crate::reconcile::Policy;
@@ -47,10 +48,13 @@ pub struct Config {
 }
 
 /// What to do instead of serving.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum Command {
     /// Ask the scaler at --admin-addr whether it is ready; exit 0 if so.
     Healthcheck,
+    /// Look at dead letters and put them back on the stream.
+    #[command(subcommand, arg_required_else_help = false)]
+    Dlq(DlqCommand),
 }
 
 /// Where workers run.
@@ -67,16 +71,17 @@ pub enum RuntimeKind {
 #[command(next_help_heading = "Redis")]
 pub struct RedisArgs {
     /// Redis; the URL may hold a password and is never shown.
-    #[arg(long, env = "REDIS_URL", default_value = "redis://127.0.0.1:6379", hide_env_values = true)]
+    #[arg(long, env = "REDIS_URL", default_value = "redis://127.0.0.1:6379")]
+    #[arg(hide_env_values = true, global = true)]
     pub redis_url: Secret,
     /// Stream that events are read from.
-    #[arg(long, env = "OTTO_EVENTS_STREAM", default_value = "otto:scale:events")]
+    #[arg(long, env = "OTTO_EVENTS_STREAM", default_value = "otto:scale:events", global = true)]
     pub events_stream: String,
     /// Consumer group on that stream.
     #[arg(long, env = "OTTO_GROUP", default_value = "ottoscaler")]
     pub group: String,
     /// Stream for events that cannot work.
-    #[arg(long, env = "OTTO_DLQ_STREAM", default_value = "otto:scale:events:dlq")]
+    #[arg(long, env = "OTTO_DLQ_STREAM", default_value = "otto:scale:events:dlq", global = true)]
     pub dlq_stream: String,
     /// Stream for notifications of workers' states.
     #[arg(long, env = "OTTO_STATUS_STREAM", default_value = "otto:scale:status")]

@@ -10,6 +10,8 @@
 
 pub mod config;
 pub mod controller;
+pub mod dlq;
+mod entries;
 pub mod event;
 pub mod explain;
 pub mod grpc;
@@ -28,6 +30,7 @@ pub mod secret;
 pub mod status;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
@@ -50,11 +53,13 @@ use crate::runtime::kubernetes::{self, KubernetesConfig, KubernetesRuntime, Leas
 use crate::runtime::process::ProcessRuntime;
 
 /// Serves until a signal, or does what was asked for instead.
-pub async fn run(config: Config) -> Result<()> {
-    match config.command {
-        Some(Command::Healthcheck) => admin::healthcheck(config.listen.admin_addr).await,
-        None => serve(config).await,
+pub async fn run(config: Config) -> Result<ExitCode> {
+    match &config.command {
+        Some(Command::Healthcheck) => admin::healthcheck(config.listen.admin_addr).await?,
+        Some(Command::Dlq(command)) => return Ok(dlq::run(command, &config.redis).await),
+        None => serve(config).await?,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn serve(config: Config) -> Result<()> {

@@ -13,7 +13,7 @@ async fn main() -> ExitCode {
     }
     let _guard = telemetry::init(&config.telemetry, LevelFilter::INFO);
     match ottoscaler::run(config).await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), "ottoscaler failed");
             ExitCode::FAILURE

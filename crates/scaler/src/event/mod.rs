@@ -6,6 +6,7 @@
 //! [`Rejection`] that names the field.
 
 mod fields;
+mod pin;
 mod reject;
 mod run;
 
@@ -18,6 +19,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use self::pin::pinned;
 pub use self::reject::Rejection;
 pub use self::run::{CommandLine, InvalidCommand, Run, RunDefaults};
 use crate::ids::{EntryId, Group, RequestId, TaskId, Tenant};

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::error::Category;
 
 use super::Rejection;
 use super::fields::{Fields, Given};
@@ -73,7 +74,8 @@ impl FromStr for CommandLine {
         }
         let words: Vec<String> = serde_json::from_str(text).map_err(|error| {
             InvalidCommand(format!(
-                "starts with [ and is no JSON array of strings: {error}; a shell command may start with a space"
+                "starts with [ and is no JSON array of strings: {}; a shell command may start with a space",
+                not_json(&error)
             ))
         })?;
         Self::try_from(words)
@@ -130,14 +132,24 @@ fn command(fields: &mut Fields, defaults: &RunDefaults) -> Result<CommandLine, R
     };
     let Some(given) = fields.take(&["args"])? else { return Ok(command) };
     let args = serde_json::from_str(&given.value)
-        .map_err(|error| given.reject(format!("expected a JSON array of strings: {error}")))?;
+        .map_err(|error| given.reject(format!("expected a JSON array of strings: {}", not_json(&error))))?;
     command.with(args).map_err(|error| given.reject(error))
+}
+
+/// serde's words, but where they would show the value: it may be a secret, and reasons are logged and listed.
+fn not_json(error: &serde_json::Error) -> String {
+    match error.classify() {
+        Category::Data => {
+            format!("a value of another kind at line {} column {}", error.line(), error.column())
+        }
+        Category::Io | Category::Syntax | Category::Eof => error.to_string(),
+    }
 }
 
 fn variables(given: Option<Given>) -> Result<BTreeMap<String, String>, Rejection> {
     let Some(given) = given else { return Ok(BTreeMap::new()) };
     let object: BTreeMap<String, Value> = serde_json::from_str(&given.value)
-        .map_err(|error| given.reject(format!("expected a JSON object of strings: {error}")))?;
+        .map_err(|error| given.reject(format!("expected a JSON object of strings: {}", not_json(&error))))?;
     object.into_iter().map(|(name, value)| variable(&given, name, value)).collect()
 }
 

@@ -152,6 +152,24 @@ fn p10_a_bad_field_is_named_with_the_reason() {
 }
 
 #[test]
+fn a_reason_does_not_quote_a_value_that_may_be_a_secret() {
+    for (name, value) in [
+        ("env", r#""TOKEN=sesame""#),
+        ("secret_env", r#""sesame""#),
+        ("args", r#"{"a":"sesame"}"#),
+        ("args", r#""sesame""#),
+        ("command", r#"[["sesame"]]"#),
+        ("env", r#"{"TOKEN":["sesame"]}"#),
+    ] {
+        let mut fields = BTreeMap::from([("type", "scale_up"), ("pod_count", "1"), ("command", "make")]);
+        fields.insert(name, value);
+        let rejection = parse(&fields.into_iter().collect::<Vec<_>>()).unwrap_err();
+        assert_eq!(rejection.field(), name);
+        assert!(!rejection.reason().contains("sesame"), "{rejection}");
+    }
+}
+
+#[test]
 fn a_scale_down_means_a_task_or_else_a_group() {
     let of_task = down(&[("task_id", "t"), ("group", "g"), ("worker_count", "2")]).unwrap();
     assert_eq!((of_task.selector, of_task.keep), (Selector::Task("t".parse().unwrap()), 2));

@@ -1,13 +1,11 @@
-//! The consumer group's commands and what Redis answers, byte-safe.
-//!
-//! The answers are read here and not by the redis crate's own types: those want field names to be
-//! text, and one entry with a bad name would make its whole batch unreadable.
+//! The consumer group's commands and what Redis answers, byte-safe (see [`crate::entries`]).
 
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{RedisResult, Value};
 
+use crate::entries::entries;
 use crate::event::RawEntry;
 use crate::ids::EntryId;
 
@@ -98,31 +96,6 @@ fn streams(answer: Value) -> Vec<RawEntry> {
 fn second(pair: Value) -> Option<Value> {
     let Value::Array(pair) = pair else { return None };
     pair.into_iter().nth(1)
-}
-
-/// An entry that was deleted since is nil to Redis 6 and has no fields; there is nothing to handle.
-fn entries(answer: Value) -> Vec<RawEntry> {
-    let Value::Array(answers) = answer else { return Vec::new() };
-    answers.into_iter().filter_map(entry).collect()
-}
-
-fn entry(answer: Value) -> Option<RawEntry> {
-    let Value::Array(parts) = answer else { return None };
-    let mut parts = parts.into_iter();
-    let id = text(parts.next()?)?.parse().ok()?;
-    let fields = match parts.next()? {
-        Value::Array(flat) => {
-            let mut flat = flat.into_iter().map(bytes);
-            std::iter::from_fn(|| Some((flat.next()?, flat.next()?))).collect()
-        }
-        Value::Map(pairs) => pairs.into_iter().map(|(name, value)| (bytes(name), bytes(value))).collect(),
-        _ => return None,
-    };
-    Some(RawEntry { id, fields })
-}
-
-fn bytes(value: Value) -> Vec<u8> {
-    redis::from_redis_value(value).unwrap_or_default()
 }
 
 fn text(value: Value) -> Option<String> {

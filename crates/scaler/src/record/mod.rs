@@ -4,6 +4,7 @@
 //! never changes; each worker has a [`Slot`]. [`Store`] keeps records in Redis; [`Records`] is the
 //! controller's copy of those that still matter.
 
+mod letter;
 mod slot;
 mod store;
 
@@ -11,8 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::letter::{DeadLetter, Letter};
 pub use self::slot::{Log, Outcome, Progress, Slot, Stop, Verdict};
-pub use self::store::{DeadLetter, Loaded, Recorded, Store, StoreConfig, Term, Update, Written, is_fenced};
+pub use self::store::{Loaded, Recorded, Store, StoreConfig, Term, Update, Written, is_fenced};
 use crate::event::{Event, ScaleDown, ScaleUp};
 use crate::ids::{Attempt, EntryId, RecordId, RequestId, TaskId, WorkerId, WorkerIndex};
 use crate::name;

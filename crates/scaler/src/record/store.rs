@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use redis::aio::ConnectionManager;
 use redis::{RedisError, RedisResult, Script, ScriptInvocation};
 
-use super::{Record, ScaleDownRecord, Slot, Spec, TaskRecord};
-use crate::event::{RawEntry, Rejection};
+use super::{DeadLetter, Record, ScaleDownRecord, Slot, Spec, TaskRecord};
+use crate::event::RawEntry;
 use crate::ids::{EntryId, RecordId, WorkerIndex};
 use crate::status::Notification;
 
@@ -21,13 +21,6 @@ const MAX_KEEP_MILLIS: u64 = 100 * 366 * 24 * 60 * 60 * 1_000;
 
 /// So many records are read in one round trip.
 const LOAD_CHUNK: usize = 200;
-
-/// A letter keeps so many fields of an entry one by one, and the rest as one: Lua passes at most
-/// about 8,000 values to a command, two for each field.
-const LETTER_FIELDS: usize = 1_000;
-
-/// Fields of the entry in its dead letter carry this prefix, so that they cannot pass for the letter's own.
-const ORIGINAL_PREFIX: &[u8] = b"original.";
 
 /// Names and limits in Redis.
 #[derive(Clone, Debug)]
@@ -66,18 +59,6 @@ pub enum Written {
     Done,
     /// Redis no longer has the record, or had the change before.
     Nothing,
-}
-
-/// Why an entry is a dead letter.
-#[derive(Clone, Debug)]
-pub enum DeadLetter {
-    /// It is no event.
-    Rejected(Rejection),
-    /// Its handling failed or crashed so many times.
-    Undeliverable {
-        /// How many times it was delivered.
-        deliveries: u64,
-    },
 }
 
 /// What changes of one worker.
@@ -237,11 +218,7 @@ impl Store {
         let mut call = self.call(&self.scripts.dead_letter);
         call.key(&self.config.dead_letters).key(&self.config.events);
         call.arg(&self.config.group).arg(entry.id.to_string()).arg(self.config.dead_letter_limit);
-        for (name, value) in letter.fields() {
-            call.arg(name).arg(value);
-        }
-        call.arg("entry_id").arg(entry.id.to_string());
-        for (name, value) in original(entry) {
+        for (name, value) in letter.fields(entry) {
             call.arg(name).arg(value);
         }
         written(call.invoke_async(&mut self.redis.clone()).await?)
@@ -355,46 +332,6 @@ impl Store {
     fn keep_millis(&self) -> u64 {
         u64::try_from(self.config.dedupe_period.as_millis()).unwrap_or(u64::MAX).clamp(1, MAX_KEEP_MILLIS)
     }
-}
-
-impl DeadLetter {
-    /// Cause, field and reason.
-    pub fn blame(&self) -> (&'static str, &str, String) {
-        match self {
-            Self::Rejected(rejection) => ("rejected", rejection.field(), rejection.reason().to_owned()),
-            Self::Undeliverable { deliveries } => {
-                ("undeliverable", "", format!("handling failed {deliveries} times"))
-            }
-        }
-    }
-
-    fn fields(&self) -> [(&'static str, String); 4] {
-        let (cause, field, reason) = self.blame();
-        let deliveries = match self {
-            Self::Rejected(_) => String::new(),
-            Self::Undeliverable { deliveries } => deliveries.to_string(),
-        };
-        [
-            ("cause", cause.to_owned()),
-            ("field", field.to_owned()),
-            ("reason", reason),
-            ("deliveries", deliveries),
-        ]
-    }
-}
-
-/// The entry's own fields under names that cannot be mistaken for the letter's.
-fn original(entry: &RawEntry) -> Vec<(Vec<u8>, Vec<u8>)> {
-    let (single, rest) = entry.fields.split_at(entry.fields.len().min(LETTER_FIELDS));
-    let mut fields: Vec<_> =
-        single.iter().map(|(name, value)| ([ORIGINAL_PREFIX, name].concat(), value.clone())).collect();
-    if !rest.is_empty() {
-        let lossy = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
-        let rest: Vec<_> = rest.iter().map(|(name, value)| (lossy(name), lossy(value))).collect();
-        let rest = serde_json::to_vec(&rest).expect("pairs of text");
-        fields.push((b"more_fields".to_vec(), rest));
-    }
-    fields
 }
 
 fn tell(call: &mut ScriptInvocation<'_>, notifications: &[Notification]) {
