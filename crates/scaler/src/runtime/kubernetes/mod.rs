@@ -62,6 +62,7 @@ struct Inner {
     metrics: Metrics,
     pods: Mutex<Pods>,
     changed: Notify,
+    refresh: Notify,
 }
 
 impl std::fmt::Debug for Inner {
@@ -107,6 +108,7 @@ impl KubernetesRuntime {
             metrics,
             pods: Mutex::new(Pods::default()),
             changed: Notify::new(),
+            refresh: Notify::new(),
         };
         let runtime = Self(Arc::new(inner));
         (runtime.clone(), Watch::new(runtime, api))
@@ -123,6 +125,11 @@ impl KubernetesRuntime {
     /// Plain data that no panic can leave half changed; never held across an await.
     fn pods(&self) -> MutexGuard<'_, Pods> {
         self.0.pods.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until the watch is to begin anew. Cancel safe; for the one watch.
+    async fn refresh_wanted(&self) {
+        self.0.refresh.notified().await;
     }
 
     fn tell_changed(&self) {
@@ -270,6 +277,11 @@ impl Runtime for KubernetesRuntime {
 
     fn observe(&self) -> Result<Arc<Observation>, NotSynced> {
         self.pods().observe()
+    }
+
+    fn refresh(&self) {
+        self.pods().forget_list();
+        self.0.refresh.notify_one();
     }
 
     async fn changed(&self) {
