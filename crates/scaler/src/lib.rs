@@ -27,6 +27,9 @@ pub mod runtime;
 pub mod secret;
 pub mod status;
 
+#[cfg(test)]
+mod simulation;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 

@@ -28,6 +28,8 @@ use self::hands::{Adopted, Done, Hands, Work};
 use self::pace::Pace;
 pub use self::pace::Trouble;
 use self::telling::Telling;
+#[cfg(test)]
+pub(crate) use self::writing::finishing;
 use crate::explain::{self, Question};
 use crate::ids::{RecordId, WorkerId};
 use crate::logs::{LogAnswer, LogIngest, Narrator};

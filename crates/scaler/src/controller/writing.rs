@@ -177,7 +177,7 @@ impl<R: Runtime> Controller<R> {
 }
 
 /// Which of the updates leaves nothing of its task unsettled.
-fn finishing(task: Option<&TaskRecord>, updates: Vec<Update>) -> Batch {
+pub(crate) fn finishing(task: Option<&TaskRecord>, updates: Vec<Update>) -> Batch {
     let Some(task) = task else { return updates.into_iter().map(|update| (update, false)).collect() };
     let mut unsettled = task.workers().filter(|(_, slot)| !slot.is_settled()).count();
     let mark = |update: Update| {

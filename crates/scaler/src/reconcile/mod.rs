@@ -306,6 +306,3 @@ pub(crate) mod testing;
 
 #[cfg(test)]
 mod tests;
-
-#[cfg(test)]
-mod simulation;

@@ -13,6 +13,9 @@ mod pods;
 mod refusal;
 mod watch;
 
+#[cfg(test)]
+pub(crate) mod testing;
+
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
