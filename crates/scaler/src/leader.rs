@@ -170,6 +170,8 @@ impl<R: Runtime> Office<R> {
         };
         tracing::info!(term = begun.get(), "leading");
         self.means.metrics.terms.inc();
+        // Not sooner: until its term is over, the leader before makes workers.
+        self.means.runtime.refresh();
         self.role.send_replace(Role { leads: true, term: begun.get() });
         let store = self.means.store.in_term(begun);
         let (recorded, records) = mpsc::channel(RECORDED);

@@ -29,6 +29,9 @@ pub mod runtime;
 pub mod secret;
 pub mod status;
 
+#[cfg(test)]
+mod simulation;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;

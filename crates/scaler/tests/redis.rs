@@ -107,6 +107,22 @@ async fn p1_what_another_consumer_read_and_did_not_acknowledge_is_taken_over_fir
 }
 
 #[tokio::test]
+async fn p1_what_a_leader_of_before_reads_later_is_taken_over_before_long() {
+    let server = Server::start().await;
+    let mut redis = server.redis().await;
+    let mut intake = Running::start(&server, 5);
+    add_task(&mut redis, "first").await;
+    assert_eq!(intake.recorded().await, "first");
+    // In one step, so that nobody else reads it.
+    let added = ["events", "*", "type", "scale_up", "task_id", "late", "pod_count", "1", "command", "true"];
+    let read = ["GROUP", "group", "hung", "STREAMS", "events", ">"];
+    let mut both = redis::pipe();
+    both.atomic().cmd("XADD").arg(&added).cmd("XREADGROUP").arg(&read);
+    both.query_async::<redis::Value>(&mut redis).await.unwrap();
+    assert_eq!(intake.recorded().await, "late");
+}
+
+#[tokio::test]
 async fn p1_a_group_that_is_gone_is_made_again_and_reads_from_the_beginning() {
     let server = Server::start().await;
     let mut redis = server.redis().await;

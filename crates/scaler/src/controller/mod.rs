@@ -4,8 +4,8 @@
 //! to, observes, decides, writes and starts work; it is woken by any of these or by the clock. Work on
 //! the runtime and on log-ingest is never waited for: what is in flight is known to the next pass.
 //! Redis is the truth: after any doubt (a failed write, a connection that intake lost) all records are
-//! read again first. While Redis cannot be reached, passes go on with the copy; what could not be
-//! written is decided again.
+//! read again first. While Redis cannot be reached, passes go on with the copy and write nothing; what
+//! could not be written is decided again.
 
 mod hands;
 mod pace;
@@ -28,12 +28,14 @@ use self::hands::{Adopted, Done, Hands, Work};
 use self::pace::Pace;
 pub use self::pace::Trouble;
 use self::telling::Telling;
+#[cfg(test)]
+pub(crate) use self::writing::finishing;
 use crate::explain::{self, Question};
 use crate::ids::{RecordId, WorkerId};
 use crate::logs::{LogAnswer, LogIngest, Narrator};
 use crate::metrics::{Metrics, kind};
-use crate::reconcile::{Action, Busy, Known, Policy, reconcile, refused};
-use crate::record::{Record, Records, Store, TaskRecord};
+use crate::reconcile::{Action, Busy, Known, Policy, reconcile};
+use crate::record::{Record, Records, Store, TaskRecord, WorkerSpec};
 use crate::runtime::{NotSynced, Observation, Runtime};
 use crate::status::State;
 
@@ -113,8 +115,8 @@ pub struct Controller<R> {
     /// Records that are just being looked for, and workers that are nobody's.
     adopting: BTreeSet<RecordId>,
     strangers: BTreeSet<WorkerId>,
-    /// To be written before anything else is decided.
-    owed: Vec<Action>,
+    /// Workers that can never be made, and why: to be written before anything else is decided.
+    owed: Vec<(Box<WorkerSpec>, String)>,
     /// Workers with which something did not work, until the next tick.
     resting: Vec<WorkerId>,
 }
@@ -233,13 +235,16 @@ impl<R: Runtime> Controller<R> {
             }
         };
         self.synced.met();
-        let owed = std::mem::take(&mut self.owed);
-        if self.write(owed).await == Next::Never || self.tell().await == Next::Never {
+        if self.write_owed().await == Next::Never || self.tell().await == Next::Never {
             return Ok(Next::Never);
         }
         let may_create = self.pace.may_create(self.creating());
         let actions = reconcile(&self.known(&observation, may_create), &self.config.policy);
         let writes = self.start(actions, &observation);
+        // What Redis has may be newer than the copy, where the answer to a write was lost.
+        if self.reload != Reload::No {
+            return Ok(Next::OnChange);
+        }
         Ok(self.write(writes).await)
     }
 
@@ -352,8 +357,7 @@ impl<R: Runtime> Controller<R> {
                 if error.is_transient() {
                     self.pace.failed(&error);
                 } else {
-                    let outcome = refused(&spec, &self.records, error.reason(), Timestamp::now());
-                    self.owed.extend(outcome.map(|update| Action::Record(Box::new(update))));
+                    self.owed.push((spec, error.reason().to_owned()));
                 }
             }
             // It stays busy until the next tick: to try again at once would be a busy loop.

@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 
 use futures::StreamExt;
+use jiff::Timestamp;
 use redis::{RedisError, RedisResult};
 
 use super::{Controller, Next, Reload};
 use crate::ids::{RecordId, WorkerIndex};
 use crate::metrics::kind;
-use crate::reconcile::Action;
+use crate::reconcile::{Action, refused};
 use crate::record::{Slot, Store, TaskRecord, Update, Written, is_fenced};
 use crate::runtime::Runtime;
 
@@ -64,6 +65,19 @@ impl<R: Runtime> Controller<R> {
             }
         }
         next
+    }
+
+    /// Writes the ends of workers that can never be made. While the copy of the records is in doubt they
+    /// are forgotten: each will be refused again.
+    pub(super) async fn write_owed(&mut self) -> Next {
+        let now = Timestamp::now();
+        let owed = std::mem::take(&mut self.owed).into_iter();
+        if self.reload != Reload::No {
+            return Next::OnChange;
+        }
+        let ends = owed.filter_map(|(spec, reason)| refused(&spec, &self.records, &reason, now));
+        let ends = ends.map(|update| Action::Record(Box::new(update))).collect();
+        self.write(ends).await
     }
 
     /// Puts what was noticed on the status stream.
@@ -163,7 +177,7 @@ impl<R: Runtime> Controller<R> {
 }
 
 /// Which of the updates leaves nothing of its task unsettled.
-fn finishing(task: Option<&TaskRecord>, updates: Vec<Update>) -> Batch {
+pub(crate) fn finishing(task: Option<&TaskRecord>, updates: Vec<Update>) -> Batch {
     let Some(task) = task else { return updates.into_iter().map(|update| (update, false)).collect() };
     let mut unsettled = task.workers().filter(|(_, slot)| !slot.is_settled()).count();
     let mark = |update: Update| {

@@ -11,7 +11,7 @@ mod scale_down;
 mod transition;
 mod worker;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -111,16 +111,27 @@ pub struct Known<'a> {
 
 /// Says what is to be done now.
 pub fn reconcile(known: &Known<'_>, policy: &Policy) -> Vec<Action> {
-    let mut pass = Pass { known, policy, actions: Vec::new(), waiting: Vec::new(), asks: BTreeMap::new() };
+    let mut pass = Pass {
+        known,
+        policy,
+        actions: Vec::new(),
+        waiting: Vec::new(),
+        asks: BTreeMap::new(),
+        cancelled: BTreeSet::new(),
+    };
     for down in known.records.scale_downs() {
         let cancelled = scale_down::choose(down.spec(), known.records, known.observation);
+        pass.cancelled.extend(cancelled.iter().map(|(record, index, _)| (record.clone(), *index)));
         pass.actions.push(Action::ApplyScaleDown { down: down.id().clone(), cancelled });
     }
-    // Whoever is about to be cancelled must not be made in the same pass.
+    // Whoever is about to be cancelled must not be made in the same pass, and whatever is put down of
+    // it in the same pass would go without the mark.
     let admits = pass.actions.is_empty();
     for task in known.records.tasks() {
         for (index, slot) in task.workers() {
-            pass.step(task, index, slot);
+            if !pass.is_cancelled(task, index) {
+                pass.step(task, index, slot);
+            }
         }
     }
     pass.look_at_workers();
@@ -152,6 +163,8 @@ struct Pass<'a> {
     actions: Vec<Action>,
     waiting: Vec<Waiting<'a>>,
     asks: BTreeMap<TaskId, Vec<WorkerId>>,
+    /// Those that this very pass marks as cancelled.
+    cancelled: BTreeSet<(RecordId, WorkerIndex)>,
 }
 
 impl<'a> Pass<'a> {
@@ -200,6 +213,10 @@ impl<'a> Pass<'a> {
 
     fn record(&mut self, update: Update) {
         self.actions.push(Action::Record(Box::new(update)));
+    }
+
+    fn is_cancelled(&self, task: &TaskRecord, index: WorkerIndex) -> bool {
+        !self.cancelled.is_empty() && self.cancelled.contains(&(task.id().clone(), index))
     }
 
     fn is_busy(&self, worker: &WorkerId) -> bool {
@@ -289,6 +306,3 @@ pub(crate) mod testing;
 
 #[cfg(test)]
 mod tests;
-
-#[cfg(test)]
-mod simulation;

@@ -290,6 +290,22 @@ fn a_scale_down_takes_what_waits_then_what_is_pending_then_the_youngest() {
     }
 }
 
+/// What is put down of a worker replaces its whole slot, and would take the mark away again.
+#[test]
+fn nothing_else_is_put_down_of_a_worker_in_the_pass_that_cancels_it() {
+    let mut facts = Facts::new(9, vec![scale_up("a", "r", 1, 2)]);
+    facts.observe("a", 0, running(1));
+    facts.observe("a", 1, running(2));
+    facts.scale_down(Selector::Task("a".parse().unwrap()), 5, 1);
+    let actions = facts.decide(9);
+    assert_eq!(cancelled(&actions), [1]);
+    let put_down = actions.iter().filter_map(|action| match action {
+        Action::Record(update) => Some(update.index),
+        _ => None,
+    });
+    assert_eq!(put_down.collect::<Vec<_>>(), [index(0)], "and of the other one all goes on");
+}
+
 #[test]
 fn a_scale_down_means_its_task_or_group_and_only_what_came_before() {
     let mut in_group = scale_up("a", "r", 1, 1);

@@ -45,7 +45,14 @@ pub(super) fn step(
     let Some(worker) = observed else { return absent(spec, slot, now) };
     let is_alive = worker.phase.takes_capacity();
     if slot.stop.is_some() && is_alive {
-        return if worker.stopping { Step::Wait } else { Step::Stop };
+        // That it was made is on record before its end is asked for: once it is gone, nothing else says
+        // that it ever was, and that it may have left a log.
+        return match &worker.phase {
+            Phase::Running { .. } if slot.progress == Progress::Queued => Step::Advance(Progress::Running),
+            _ if slot.progress == Progress::Queued => Step::Advance(Progress::Pending),
+            _ if worker.stopping => Step::Wait,
+            _ => Step::Stop,
+        };
     }
     match &worker.phase {
         Phase::Unstarted if slot.stop.is_some() => Step::Stop,
@@ -222,7 +229,9 @@ mod tests {
             (queued.clone(), CANCELLED, Some((Phase::Unstarted, false)), Step::Stop),
             (queued.clone(), None, Some((pending(), false)), Step::Advance(Progress::Pending)),
             (queued.clone(), None, Some((running(), false)), Step::Advance(Progress::Running)),
-            (queued, CANCELLED, Some((pending(), false)), Step::Stop),
+            (queued.clone(), CANCELLED, Some((pending(), false)), Step::Advance(Progress::Pending)),
+            (queued, CANCELLED, Some((running(), true)), Step::Advance(Progress::Running)),
+            (made.clone(), CANCELLED, Some((pending(), false)), Step::Stop),
             (made.clone(), None, Some((pending(), false)), Step::Wait),
             (made.clone(), None, Some((Phase::Unstarted, false)), Step::Admit),
             (made, None, Some((running(), false)), Step::Advance(Progress::Running)),

@@ -49,6 +49,10 @@ pub trait Runtime: Send + Sync + 'static {
     /// All workers that are there, as far as the runtime has heard.
     fn observe(&self) -> Result<Arc<Observation>, NotSynced>;
 
+    /// What is observed is to be begun anew: [`NotSynced`] until all that is there now is known. Whoever
+    /// begins to lead asks for it, since the leader before has made workers and put that down.
+    fn refresh(&self);
+
     /// Waits until there may be something new to observe. Cancel safe; for one waiter.
     fn changed(&self) -> impl Future<Output = ()> + Send;
 }

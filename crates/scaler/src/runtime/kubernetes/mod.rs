@@ -14,6 +14,9 @@ mod refusal;
 mod retry_after;
 mod watch;
 
+#[cfg(test)]
+pub(crate) mod testing;
+
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -65,6 +68,7 @@ struct Inner {
     metrics: Metrics,
     pods: Mutex<Pods>,
     changed: Notify,
+    refresh: Notify,
 }
 
 impl std::fmt::Debug for Inner {
@@ -112,6 +116,7 @@ impl KubernetesRuntime {
             metrics,
             pods: Mutex::new(Pods::default()),
             changed: Notify::new(),
+            refresh: Notify::new(),
         };
         let runtime = Self(Arc::new(inner));
         (runtime.clone(), Watch::new(runtime, api))
@@ -128,6 +133,11 @@ impl KubernetesRuntime {
     /// Plain data that no panic can leave half changed; never held across an await.
     fn pods(&self) -> MutexGuard<'_, Pods> {
         self.0.pods.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until the watch is to begin anew. Cancel safe; for the one watch.
+    async fn refresh_wanted(&self) {
+        self.0.refresh.notified().await;
     }
 
     fn tell_changed(&self) {
@@ -275,6 +285,11 @@ impl Runtime for KubernetesRuntime {
 
     fn observe(&self) -> Result<Arc<Observation>, NotSynced> {
         self.pods().observe()
+    }
+
+    fn refresh(&self) {
+        self.pods().forget_list();
+        self.0.refresh.notify_one();
     }
 
     async fn changed(&self) {

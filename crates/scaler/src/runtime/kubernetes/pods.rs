@@ -53,6 +53,12 @@ impl Pods {
         self.observation.get(worker)
     }
 
+    /// What is known may be old. Only a list that begins after this is new enough.
+    pub(super) fn forget_list(&mut self) {
+        self.listing = None;
+        self.is_synced = false;
+    }
+
     /// The watch starts over, from a list.
     pub(super) fn list_begins(&mut self) {
         self.listing = Some(BTreeSet::new());

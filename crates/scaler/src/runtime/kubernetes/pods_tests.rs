@@ -59,6 +59,20 @@ fn before_the_first_list_is_complete_nothing_is_known() {
 }
 
 #[test]
+fn whoever_begins_to_lead_knows_nothing_before_a_list_of_its_own() {
+    let mut pods = synced(&[pod("a", "1", &running())]);
+    pods.list_begins();
+    pods.forget_list();
+    pods.list_ends(at(2));
+    assert_eq!(pods.observe(), Err(NotSynced), "that list was older");
+    pods.list_begins();
+    pods.seen(&pod("b", "2", &running()), at(3));
+    pods.list_ends(at(3));
+    assert!(matches!(phase_of(&pods, "a"), Some(Phase::Vanished { .. })));
+    assert!(matches!(phase_of(&pods, "b"), Some(Phase::Running { .. })));
+}
+
+#[test]
 fn a_pod_made_here_outlives_a_list_that_is_older_than_it() {
     let mut pods = synced(&[]);
     pods.list_begins();

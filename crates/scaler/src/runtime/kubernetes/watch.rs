@@ -2,9 +2,9 @@
 //! the API server about them.
 //!
 //! The watch may break at any time, by a restart of the API server, a lost connection, an expired
-//! token or `410 Gone`: it is resumed, or begun again from a list. Until then what is known stays.
+//! token or `410 Gone`: it is resumed, or begun again from a list. Until then what is known stays. A
+//! replica that begins to lead begins it again, too: it may have fallen behind unnoticed.
 
-use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -47,11 +47,22 @@ impl Watch {
             .labels(&names::selector(&self.runtime.config().pod.instance))
             .timeout(WATCH_SECONDS)
             .page_size(PAGE);
-        let mut events = pin!(watcher(self.pods.clone(), config));
+        let begin = || Box::pin(watcher(self.pods.clone(), config.clone()));
+        let mut events = begin();
         let pauses =
             ExponentialBuilder::new().with_jitter().with_min_delay(PAUSE_MIN).with_max_delay(PAUSE_MAX);
         let mut backoff = pauses.without_max_times().build();
-        while let Some(next) = stop.run_until_cancelled(events.try_next()).await {
+        loop {
+            // Each branch is cancel safe: what the stream has not given stays in it, a wish not noticed
+            // stays noted.
+            let next = tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                () = self.runtime.refresh_wanted() => {
+                    events = begin();
+                    continue;
+                }
+                next = events.try_next() => next,
+            };
             match next {
                 Ok(Some(event)) => {
                     self.take_in(event);
@@ -66,7 +77,6 @@ impl Watch {
                 }
             }
         }
-        Ok(())
     }
 
     fn take_in(&self, event: Event<Pod>) {

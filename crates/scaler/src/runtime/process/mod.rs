@@ -202,6 +202,9 @@ impl Runtime for ProcessRuntime {
         Ok(Arc::new(self.workers().iter().map(observed).collect()))
     }
 
+    /// Nobody else makes workers here.
+    fn refresh(&self) {}
+
     async fn changed(&self) {
         self.0.changed.notified().await;
     }
