@@ -110,7 +110,8 @@ fn cause(
 ) -> Cause {
     let said = terminated.message.as_deref().unwrap_or_default();
     match terminated.reason.as_deref() {
-        Some("OOMKilled") => return Cause::OutOfMemory,
+        // Without cgroup v2 the kernel may end a child alone, and what counts is what its command made of it.
+        Some("OOMKilled") if terminated.exit_code != 0 => return Cause::OutOfMemory,
         Some(reason @ ("ContainerCannotRun" | "StartError" | "ContainerStatusUnknown")) => {
             return Cause::Infrastructure(format!("its container could not run: {reason}: {said}"));
         }
@@ -270,6 +271,8 @@ mod tests {
     #[test]
     fn an_end_that_is_not_the_commands_is_told_apart() {
         assert_eq!(ended(&terminated(&json!({ "reason": "OOMKilled" }))).cause, Cause::OutOfMemory);
+        let got_over_it = json!({ "reason": "OOMKilled", "exitCode": 0 });
+        assert_eq!(ended(&terminated(&got_over_it)).cause, Cause::Command);
         let evicted = json!({ "reason": "Evicted", "message": "The node was low on resource: memory." });
         let infrastructure = |exit: Exit| match exit.cause {
             Cause::Infrastructure(why) => why,
