@@ -11,11 +11,18 @@ use ottoscaler_tests::kube_api::ADMIN;
 use ottoscaler_tests::{kube_tools, wait};
 use serde_json::json;
 
+use crate::images;
+
 const LIMIT: Duration = Duration::from_mins(1);
 
 /// Whether this machine can run a cluster. On CI it has to.
 pub(crate) fn possible() -> bool {
-    let Err(missing) = Cluster::possible() else { return true };
+    let compilers = images::COMPILERS.into_iter().filter_map(|compiler| kube_tools::on_path(compiler).err());
+    let missing: Vec<_> = Cluster::possible().err().into_iter().chain(compilers).collect();
+    if missing.is_empty() {
+        return true;
+    }
+    let missing = missing.join("; ");
     assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{missing}");
     println!("SKIPPED: {missing}");
     false

@@ -7,4 +7,11 @@
     reason = "a test may panic, and says aloud what it skips"
 )]
 
+mod classes;
 mod harness;
+mod images;
+mod life;
+mod lines;
+mod names;
+mod scenarios;
+mod world;

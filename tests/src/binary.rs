@@ -16,20 +16,51 @@ pub fn path(name: &str) -> PathBuf {
     DIRECTORY.get_or_init(build).join(name)
 }
 
-/// Test programs lie in `target/<profile>/deps`, examples and binaries beside it.
+/// The agent as images hold it: linked so that it needs no file of the image that it runs in.
+pub fn static_agent() -> PathBuf {
+    static FILE: OnceLock<PathBuf> = OnceLock::new();
+    FILE.get_or_init(build_static_agent).clone()
+}
+
+/// For a named target the flags go to the program alone, and not to what runs while it is built.
+fn build_static_agent() -> PathBuf {
+    let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let (target_dir, profile) = directories();
+    let mut cargo = cargo(&target_dir, &profile);
+    cargo.args(["--package", "otto-agent", "--target", &target]);
+    // Of the variables for flags the one that wins; what separates its words is no space.
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", "-C\u{1f}target-feature=+crt-static");
+    let status = cargo.status().expect("cargo runs");
+    assert!(status.success(), "building the static agent failed");
+    target_dir.join(target).join(profile).join("otto-agent")
+}
+
 fn build() -> PathBuf {
+    let (target_dir, profile) = directories();
+    let mut cargo = cargo(&target_dir, &profile);
+    let status = cargo.args(["--workspace", "--bins", "--examples"]).status().expect("cargo runs");
+    assert!(status.success(), "building the programs under test failed");
+    target_dir.join(profile)
+}
+
+/// Cargo's target directory and the profile in it. Test programs lie in `target/<profile>/deps`, examples
+/// and binaries beside it.
+fn directories() -> (PathBuf, String) {
     let test = std::env::current_exe().expect("a process knows its own path");
-    let profile = test
-        .ancestors()
-        .find(|dir| ["debug", "release"].iter().any(|name| dir.ends_with(name)))
-        .expect("cargo puts test programs below target/<profile>");
+    let names = ["debug", "release"];
+    let found = test.ancestors().find_map(|dir| {
+        let profile = names.iter().find(|name| dir.ends_with(name))?;
+        Some((dir.parent()?.to_owned(), (*profile).to_owned()))
+    });
+    found.expect("cargo puts test programs below target/<profile>")
+}
+
+/// A build, without what it is to be of.
+fn cargo(target_dir: &Path, profile: &str) -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(workspace()).args(["build", "--quiet", "--workspace", "--bins", "--examples"]);
-    cargo.arg("--target-dir").arg(profile.parent().expect("the profile has a target directory"));
-    if profile.ends_with("release") {
+    cargo.current_dir(workspace()).args(["build", "--quiet", "--target-dir"]).arg(target_dir);
+    if profile == "release" {
         cargo.arg("--release");
     }
-    let status = cargo.status().expect("cargo runs");
-    assert!(status.success(), "building the programs under test failed");
-    profile.to_owned()
+    cargo
 }

@@ -115,8 +115,8 @@ impl Cluster {
     }
 
     /// The API server.
-    pub fn api(&mut self) -> &mut KubeApi {
-        &mut self.api
+    pub fn api(&self) -> &KubeApi {
+        &self.api
     }
 
     /// The address of this machine that Pods reach: what has to talk with them listens here.
@@ -144,6 +144,14 @@ impl Cluster {
     /// Makes an image of these files, under a name with a tag, and puts it on the node.
     pub async fn image(&self, name: &str, files: &[(&str, Source<'_>)], config: &ImageConfig<'_>) {
         self.node.image(name, files, config).await;
+    }
+
+    /// Takes the node away as its machine's owner may: all on it ends at one blow, and its object is
+    /// deleted. No Pod runs here any more.
+    pub async fn lose_node(&self) {
+        self.node.crash();
+        let nodes: Api<NodeObject> = Api::all(self.client(ADMIN));
+        nodes.delete(NODE, &DeleteParams::default()).await.expect("the node is there");
     }
 
     /// Deletes every Pod, waits until the node has nothing of them left, and ends everything.

@@ -68,6 +68,14 @@ impl Daemon {
         kill(self.pid().expect("it runs"), signal).expect("the process is there");
     }
 
+    /// Ends it as a crash would, and waits until it has gone. It stays to be dropped.
+    pub(crate) fn crash(&self) {
+        let Some(pid) = self.pid() else { return };
+        // Whoever removes its files next must not race with it. Reaping it is left to the runtime.
+        let _it_may_have_ended = kill(pid, Signal::SIGKILL);
+        let _it_may_have_been_reaped = waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
+    }
+
     /// Ends it as a crash would.
     pub async fn kill(mut self) {
         self.child.kill().await.expect("the process is there");
@@ -76,9 +84,6 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        let Some(pid) = self.pid() else { return };
-        // Whoever removes its files next must not race with it. Reaping it is left to the runtime.
-        let _it_may_have_ended = kill(pid, Signal::SIGKILL);
-        let _it_may_have_been_reaped = waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
+        self.crash();
     }
 }

@@ -1,6 +1,6 @@
 //! A log-ingest of a test's own, and its HTTP API as a user sees it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -29,8 +29,14 @@ pub struct Ingest {
 impl Ingest {
     /// Starts one on `data_dir`, with more flags where a test wants them.
     pub async fn start(data_dir: &Path, extra: &[&str]) -> Self {
+        Self::start_on(Ipv4Addr::LOCALHOST.into(), data_dir, extra).await
+    }
+
+    /// The same, taking lines in on an address of this machine that others than its own processes reach.
+    pub async fn start_on(ip: IpAddr, data_dir: &Path, extra: &[&str]) -> Self {
         let extra = extra.iter().map(ToString::to_string).collect();
-        let (grpc, http, admin) = (port::free(), port::free(), port::free());
+        let (http, admin) = (port::free(), port::free());
+        let grpc = SocketAddr::new(ip, port::free().port());
         let mut ingest = Self { data_dir: data_dir.to_owned(), grpc, http, admin, extra, service: None };
         ingest.resume().await;
         ingest

@@ -103,6 +103,9 @@ pub struct WorkerView {
     /// The class of a failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub class: Option<Class>,
+    /// Why it ended as it did, where there is something to say.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub reason: String,
     /// Its log, once it has ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log: Option<Log>,
@@ -204,6 +207,7 @@ impl Explain<'_> {
             next: words.next,
             exit_code: outcome.and_then(|outcome| outcome.exit_code),
             class: outcome.and_then(|outcome| outcome.verdict.class()),
+            reason: outcome.map(|outcome| outcome.reason.clone()).unwrap_or_default(),
             log: outcome.map(|outcome| outcome.log.clone()),
             earlier: slot.earlier.clone(),
         }
@@ -298,5 +302,52 @@ impl Explain<'_> {
             }
             (_, None) => Words::new(since, "nothing", "nothing"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reconcile::testing::{at, exit, index, observed, outcome, policy, scale_up};
+    use crate::record::{Record, Records, Verdict};
+    use crate::runtime::{Observation, Obstacle};
+
+    /// The only worker of a task, as it is explained.
+    fn explained(progress: Progress, phase: Phase) -> serde_json::Value {
+        let mut task = TaskRecord::new(scale_up("t", "r", 1, 1));
+        let slot = Slot { progress, ..Slot::default() };
+        let worker = task.worker_id(index(0), slot.attempt);
+        task.set_slot(index(0), slot);
+        let mut records = Records::default();
+        records.insert(Record::Task(Box::new(task)));
+        let known = Known {
+            records: &records,
+            observation: &Observation::from([(worker, observed(phase, false))]),
+            logs: &BTreeMap::new(),
+            busy: &BTreeMap::new(),
+            may_create: 1,
+            now: at(9),
+        };
+        let answer = answer(&About::Task("t".parse().unwrap()), &known, &policy(1), None);
+        serde_json::to_value(answer).unwrap()["workers"][0].clone()
+    }
+
+    #[test]
+    fn an_end_is_explained_with_its_reason() {
+        let reason = "out of memory".to_owned();
+        let ended = Outcome { reason, log: Log::Complete, ..outcome(Verdict::Failed(Class::Policy)) };
+        let worker = explained(Progress::Ended(ended), Phase::Ended(exit(137)));
+        assert_eq!((&worker["state"], &worker["class"]), (&"failed".into(), &"policy".into()));
+        assert_eq!(worker["reason"], "out of memory");
+    }
+
+    #[test]
+    fn an_obstacle_is_explained_with_what_comes_next() {
+        let obstacle =
+            Obstacle { kind: ObstacleKind::Image, message: "ImagePullBackOff".to_owned(), since: at(5) };
+        let worker = explained(Progress::Pending, Phase::Pending { since: at(1), obstacle: Some(obstacle) });
+        assert_eq!(worker["waits_for"], "ImagePullBackOff");
+        assert_eq!(worker["next"], "it fails (infra) if that lasts longer than 30s");
+        assert!(worker["reason"].is_null(), "{worker}");
     }
 }

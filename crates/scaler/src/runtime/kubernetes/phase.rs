@@ -3,7 +3,7 @@
 //! The kubelet's word on the exit code counts. The agent's summary, in the termination message, only
 //! tells a deadline from other ends: the command could forge it.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{
     ContainerState, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus, Pod, PodCondition,
     PodStatus,
@@ -44,7 +44,7 @@ pub(super) fn phase(pod: &Pod, now: Timestamp) -> Phase {
     let worker = worker_status(status);
     let state = worker.and_then(|worker| worker.state.as_ref());
     if let Some(terminated) = state.and_then(|state| state.terminated.as_ref()) {
-        return Phase::Ended(exit(status, terminated, now));
+        return Phase::Ended(exit(pod, status, terminated, now));
     }
     if let Some("Failed" | "Succeeded") = status.phase.as_deref() {
         return Phase::Ended(ended_without_worker(status, now));
@@ -75,13 +75,15 @@ fn worker_status(status: &PodStatus) -> Option<&ContainerStatus> {
     status.container_statuses.iter().flatten().find(|container| container.name == WORKER)
 }
 
-fn exit(status: &PodStatus, terminated: &ContainerStateTerminated, now: Timestamp) -> Exit {
+fn exit(pod: &Pod, status: &PodStatus, terminated: &ContainerStateTerminated, now: Timestamp) -> Exit {
     let summary: Option<Summary> =
         terminated.message.as_deref().and_then(|message| serde_json::from_str(message).ok());
     let signal = summary.as_ref().map(|summary| summary.signal).filter(|signal| *signal != 0);
     let timed_out = summary.as_ref().is_some_and(|summary| summary.timed_out);
     let started_at = summary.and_then(|summary| summary.started_at);
-    let cause = cause(status, terminated, timed_out);
+    let was_deleted = deleted_at(pod)
+        .is_some_and(|at| terminated.finished_at.as_ref().is_none_or(|finished| at <= finished.0));
+    let cause = cause(status, terminated, timed_out, was_deleted);
     // A container that never started has no exit code of a command.
     let ran = !matches!(terminated.reason.as_deref(), Some("ContainerCannotRun" | "StartError"));
     Exit {
@@ -93,10 +95,23 @@ fn exit(status: &PodStatus, terminated: &ContainerStateTerminated, now: Timestam
     }
 }
 
-fn cause(status: &PodStatus, terminated: &ContainerStateTerminated, timed_out: bool) -> Cause {
+/// When the end of a Pod was asked for; what is on it is when its grace is over.
+fn deleted_at(pod: &Pod) -> Option<Timestamp> {
+    let due = pod.metadata.deletion_timestamp.as_ref()?.0;
+    let grace = pod.metadata.deletion_grace_period_seconds.unwrap_or_default();
+    due.checked_sub(SignedDuration::from_secs(grace)).ok()
+}
+
+fn cause(
+    status: &PodStatus,
+    terminated: &ContainerStateTerminated,
+    timed_out: bool,
+    was_deleted: bool,
+) -> Cause {
     let said = terminated.message.as_deref().unwrap_or_default();
     match terminated.reason.as_deref() {
-        Some("OOMKilled") => return Cause::OutOfMemory,
+        // Without cgroup v2 the kernel may end a child alone, and what counts is what its command made of it.
+        Some("OOMKilled") if terminated.exit_code != 0 => return Cause::OutOfMemory,
         Some(reason @ ("ContainerCannotRun" | "StartError" | "ContainerStatusUnknown")) => {
             return Cause::Infrastructure(format!("its container could not run: {reason}: {said}"));
         }
@@ -108,7 +123,14 @@ fn cause(status: &PodStatus, terminated: &ContainerStateTerminated, timed_out: b
     {
         return why;
     }
-    if timed_out { Cause::Deadline } else { Cause::Command }
+    if timed_out {
+        return Cause::Deadline;
+    }
+    if terminated.exit_code != 0 && was_deleted {
+        // Whoever stops a worker on purpose has put that on record before, and that counts.
+        return Cause::Infrastructure("its Pod was deleted, and its command ended by that".to_owned());
+    }
+    Cause::Command
 }
 
 /// A Pod that has ended and whose worker's container says nothing.
@@ -249,6 +271,8 @@ mod tests {
     #[test]
     fn an_end_that_is_not_the_commands_is_told_apart() {
         assert_eq!(ended(&terminated(&json!({ "reason": "OOMKilled" }))).cause, Cause::OutOfMemory);
+        let got_over_it = json!({ "reason": "OOMKilled", "exitCode": 0 });
+        assert_eq!(ended(&terminated(&got_over_it)).cause, Cause::Command);
         let evicted = json!({ "reason": "Evicted", "message": "The node was low on resource: memory." });
         let infrastructure = |exit: Exit| match exit.cause {
             Cause::Infrastructure(why) => why,
@@ -274,6 +298,28 @@ mod tests {
         let late = json!({ "phase": "Failed", "reason": "DeadlineExceeded" });
         assert_eq!(ended(&late).cause, Cause::Deadline);
         assert!(infrastructure(ended(&json!({ "phase": "Failed" }))).contains("no reason given"));
+    }
+
+    #[test]
+    fn a_command_that_ends_because_somebody_deletes_its_pod_is_not_to_blame() {
+        // Asked for at second 15, with 30 seconds of grace; the command ends at second 20.
+        let deleted = json!({
+            "deletionTimestamp": "1970-01-01T00:00:45Z", "deletionGracePeriodSeconds": 30,
+        });
+        let cause = |exit_code: i32, more: &Value| {
+            let metadata = with(deleted.clone(), more);
+            let status = terminated(&json!({ "exitCode": exit_code, "reason": "Error" }));
+            let pod = json!({ "metadata": metadata, "status": status });
+            match phase(&serde_json::from_value(pod).unwrap(), at(60)) {
+                Phase::Ended(exit) => exit.cause,
+                other => panic!("{other:?}"),
+            }
+        };
+        let by_deletion = cause(143, &json!({}));
+        assert!(matches!(&by_deletion, Cause::Infrastructure(why) if why.contains("deleted")));
+        assert_eq!(cause(0, &json!({})), Cause::Command, "it was through all the same");
+        let later = json!({ "deletionTimestamp": "1970-01-01T00:00:55Z" });
+        assert_eq!(cause(7, &later), Cause::Command, "it had failed before");
     }
 
     #[test]
