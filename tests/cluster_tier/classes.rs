@@ -78,6 +78,14 @@ pub(crate) async fn a_secret_that_is_not_there_is_waited_for_and_then_given_up(s
     site.is_gone(&worker).await;
 }
 
+pub(crate) async fn a_worker_that_no_node_has_room_for_is_given_up_at_its_pending_timeout(site: Arc<Site>) {
+    site.submit("huge", 1, &[("resource_class", "huge"), ("pending_timeout_seconds", "3")]).await;
+    waits_for(&site, "no node has room", "huge", "Insufficient memory").await;
+    let (worker, ended) = ended_as(&site, "no node has room", "huge", "failed", "policy").await;
+    assert!(ended["reason"].starts_with("pending timeout"), "{ended:?}");
+    site.is_gone(&worker).await;
+}
+
 pub(crate) async fn a_command_that_fails_is_its_users_and_keeps_its_code(site: Arc<Site>) {
     site.submit("fails", 1, &[("command", "echo broken >&2; exit 7")]).await;
     let (worker, ended) = ended_as(&site, "command fails", "fails", "failed", "user").await;

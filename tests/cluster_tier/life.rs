@@ -1,13 +1,13 @@
 //! What becomes of many workers: scaled down, and made by a scaler that is killed in between.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ottoscaler_tests::oracle;
+use kube::api::EvictParams;
+use ottoscaler_tests::{oracle, wait};
 use serde_json::{Value, json};
 
 use crate::images::{BARE, PROGRAM};
-use crate::world::{Grounds, Site};
+use crate::world::{Grounds, LIMIT, Site};
 
 pub(crate) async fn a_scale_down_ends_workers_gently_and_keeps_their_lines(site: Arc<Site>) {
     // busybox's shell waits for its child before it heeds a signal, unless it waits by itself.
@@ -30,6 +30,27 @@ pub(crate) async fn a_scale_down_ends_workers_gently_and_keeps_their_lines(site:
         assert_eq!(said, ["before", "asked to end"]);
         site.is_gone(&worker).await;
     }
+}
+
+pub(crate) async fn a_worker_that_is_evicted_is_tried_again(site: Arc<Site>) {
+    let command = "echo attempt $OTTO_ATTEMPT; [ $OTTO_ATTEMPT = 2 ] || exec sleep 600";
+    site.submit("evicted", 1, &[("max_attempts", "2"), ("command", command)]).await;
+    let first = site.are("evicted", 1, "running").await.remove(0);
+    site.has_said(&first, "attempt 1").await;
+    site.pods().evict(&first, &EvictParams::default()).await.unwrap();
+    let second = site.are("evicted", 1, "succeeded").await.remove(0);
+    site.has_said(&second, "attempt 2").await;
+    let worker = site.explained("evicted", |worker| worker["state"] == "succeeded").await;
+    let before = &worker["earlier"][0];
+    assert_eq!(before["verdict"]["failed"], "infra", "{worker}");
+    assert!(word(&before["reason"]).contains("EvictionByEvictionAPI"), "{worker}");
+    println!(
+        "EXPLAIN Pod evicted: attempt {}, earlier: failed (infra): {}",
+        word(&worker["attempt"]),
+        word(&before["reason"])
+    );
+    site.is_gone(&first).await;
+    site.is_gone(&second).await;
 }
 
 fn word(value: &Value) -> &str {
@@ -64,7 +85,12 @@ pub(crate) async fn p1_p2_a_scaler_that_is_killed_in_between_runs_each_command_o
         let out = lines.iter().filter(|line| line["source"] == "stdout").count();
         assert_eq!(out, LINES as usize + 1, "{worker}");
     }
-    let workers: BTreeSet<_> = slow.into_iter().chain(quick).collect();
-    assert_eq!(workers.len(), 2 * WORKERS);
+    // Lines alone would not show it: a second run in another Pod would find its log closed.
+    wait::until("the kubelet has told of every start", LIMIT, || async {
+        let starts = site.starts().await;
+        if starts >= 2 * WORKERS { Ok(()) } else { Err(starts.to_string()) }
+    })
+    .await;
     site.no_pod_is_left().await;
+    assert_eq!(site.starts().await, 2 * WORKERS, "each command was started once");
 }

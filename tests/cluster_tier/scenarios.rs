@@ -29,6 +29,7 @@ fn scenarios(site: &Arc<Site>) -> Vec<Scenario> {
         scenario!(classes::an_image_name_that_can_never_be_fails_at_once(site())),
         scenario!(classes::an_image_that_is_not_there_is_waited_for_and_then_given_up(site())),
         scenario!(classes::a_secret_that_is_not_there_is_waited_for_and_then_given_up(site())),
+        scenario!(classes::a_worker_that_no_node_has_room_for_is_given_up_at_its_pending_timeout(site())),
         scenario!(classes::a_command_that_fails_is_its_users_and_keeps_its_code(site())),
         scenario!(classes::a_command_that_runs_too_long_is_ended_and_its_lines_are_kept(site())),
         scenario!(classes::a_command_that_needs_too_much_memory_is_told_so(site())),
@@ -39,6 +40,7 @@ fn scenarios(site: &Arc<Site>) -> Vec<Scenario> {
         scenario!(classes::a_pod_that_somebody_deletes_by_force_is_lost(site())),
         scenario!(names::the_agent_finds_log_ingest_by_name_where_there_is_no_libc(site())),
         scenario!(life::a_scale_down_ends_workers_gently_and_keeps_their_lines(site())),
+        scenario!(life::a_worker_that_is_evicted_is_tried_again(site())),
         scenario!(life::p1_p2_a_scaler_that_is_killed_in_between_runs_each_command_once(grounds())),
     ]
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::Api;
 use kube::api::ListParams;
 use ottoscaler_tests::cluster::Cluster;
@@ -27,6 +27,8 @@ const CLASSES: &str = r#"
 resourceClasses:
   tight:
     podTemplate: { spec: { containers: [{ name: worker, resources: { limits: { memory: 48Mi } } }] } }
+  huge:
+    podTemplate: { spec: { containers: [{ name: worker, resources: { requests: { memory: 900Ti } } }] } }
   setup:
     podTemplate:
       spec:
@@ -147,6 +149,17 @@ impl Site {
             if names.len() == count { Ok(names) } else { Err(format!("{states:#?}")) }
         })
         .await
+    }
+
+    /// How often kubelets say that they have started the container of a worker. Each Pod that there ever
+    /// was counts.
+    pub(crate) async fn starts(&self) -> usize {
+        let events: Api<Event> = Api::namespaced(self.grounds.cluster.client(ADMIN), &self.namespace);
+        let started = ListParams::default().fields("reason=Started");
+        let events = events.list(&started).await.unwrap().items.into_iter();
+        let of_workers = events
+            .filter(|event| event.involved_object.field_path.as_deref() == Some("spec.containers{worker}"));
+        of_workers.map(|event| usize::try_from(event.count.unwrap_or(1)).unwrap()).sum()
     }
 
     /// Waits until the only worker of a task has ended, and gives its name and last notification.
