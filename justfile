@@ -27,7 +27,7 @@ demo *args:
 
 # Measure, each figure beside a bare limit of the same run.
 bench *args:
-    cargo build --release --workspace --bins
+    cargo build --release --workspace --bins --examples
     PATH="$(scripts/cluster-tools api):$(scripts/cluster-tools kwok):$PATH" "${CARGO_TARGET_DIR:-target}/release/bench" {{ args }}
 
 # API documentation of the crates.

@@ -10,6 +10,7 @@
 mod hands;
 mod pace;
 mod telling;
+mod working;
 mod writing;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,14 +18,15 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
 use ottoscaler_kit::admin::Condition;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::hands::{Adopted, Done, Hands, Work};
+use self::hands::{Done, Hands};
 use self::pace::Pace;
 pub use self::pace::Trouble;
 use self::telling::Telling;
@@ -34,7 +36,7 @@ use crate::explain::{self, Question};
 use crate::ids::{RecordId, WorkerId};
 use crate::logs::{LogAnswer, LogIngest, Narrator};
 use crate::metrics::{Metrics, kind};
-use crate::reconcile::{Action, Busy, Known, Policy, reconcile};
+use crate::reconcile::{Busy, Known, Policy, reconcile};
 use crate::record::{Record, Records, Store, TaskRecord, WorkerSpec};
 use crate::runtime::{NotSynced, Observation, Runtime};
 use crate::status::State;
@@ -42,9 +44,15 @@ use crate::status::State;
 /// A pass is made at least this often: time passes, and a missed wake must not matter.
 const TICK: Duration = Duration::from_secs(1);
 
-/// So many pieces of work other than creates run at once, so that neither holds up the other: ended
-/// workers go while new ones come.
-const OTHER_WORK: usize = 32;
+/// A pass looks at every worker. With ten thousand it takes milliseconds, and while many come to be there
+/// is always a reason for the next one: what deciding took is followed by a rest of so many times that.
+const REST: u32 = 3;
+
+/// No rest is longer: what comes meanwhile waits for it.
+const REST_MAX: Duration = Duration::from_millis(30);
+
+/// The clock's resolution. A shorter rest is none, so few workers never wait.
+const REST_MIN: Duration = Duration::from_millis(1);
 
 /// An answer about the log of a worker of which nothing else is left is remembered for so long: past
 /// the longest time between two questions.
@@ -119,6 +127,8 @@ pub struct Controller<R> {
     owed: Vec<(Box<WorkerSpec>, String)>,
     /// Workers with which something did not work, until the next tick.
     resting: Vec<WorkerId>,
+    /// How long the last pass took to decide.
+    decided_in: Duration,
 }
 
 /// Whether the copy of the records can be relied on.
@@ -171,6 +181,7 @@ impl<R: Runtime> Controller<R> {
             strangers: BTreeSet::new(),
             owed: Vec::new(),
             resting: Vec::new(),
+            decided_in: Duration::ZERO,
         }
     }
 
@@ -189,7 +200,9 @@ impl<R: Runtime> Controller<R> {
             while let Ok(message) = intake.try_recv() {
                 self.hear(message);
             }
-            match self.pass().await? {
+            let next = self.pass().await?;
+            self.rest(&stop).await;
+            match next {
                 Next::AtOnce => continue,
                 Next::OnChange => {}
                 Next::Never => return Ok(Ended::Fenced),
@@ -208,6 +221,14 @@ impl<R: Runtime> Controller<R> {
             }
         }
         Ok(Ended::Stopped)
+    }
+
+    /// So that deciding takes at most a quarter of a core, and one pass is made for all that has come.
+    async fn rest(&mut self, stop: &CancellationToken) {
+        let rest = (std::mem::take(&mut self.decided_in) * REST).min(REST_MAX);
+        if rest >= REST_MIN {
+            let _stopped = stop.run_until_cancelled(tokio::time::sleep(rest)).await;
+        }
     }
 
     fn hear(&mut self, message: Intake) {
@@ -238,8 +259,10 @@ impl<R: Runtime> Controller<R> {
         if self.write_owed().await == Next::Never || self.tell().await == Next::Never {
             return Ok(Next::Never);
         }
+        let began = Instant::now();
         let may_create = self.pace.may_create(self.creating());
         let actions = reconcile(&self.known(&observation, may_create), &self.config.policy);
+        self.decided_in = began.elapsed();
         let writes = self.start(actions, &observation);
         // What Redis has may be newer than the copy, where the answer to a write was lost.
         if self.reload != Reload::No {
@@ -282,119 +305,6 @@ impl<R: Runtime> Controller<R> {
         match self.write_again(&lost).await {
             Ok(()) => self.reload = Reload::No,
             Err(error) => self.redis_failed(&error, "a record that redis lost cannot be written again"),
-        }
-    }
-
-    /// Starts the work, and gives what is to be written. What depends on a record being written is
-    /// only decided in a later pass.
-    fn start(&mut self, actions: Vec<Action>, observation: &Arc<Observation>) -> Vec<Action> {
-        let mut others = self.work.len().saturating_sub(self.creating());
-        let mut writes = Vec::new();
-        for action in actions {
-            let work = match action {
-                Action::Record(_) | Action::ApplyScaleDown { .. } => {
-                    writes.push(action);
-                    continue;
-                }
-                Action::Create(spec) => {
-                    self.pace.started();
-                    self.busy.insert(spec.worker_id.clone(), Busy::Creating);
-                    self.spawn(Work::Create(spec));
-                    continue;
-                }
-                _ if others >= OTHER_WORK => continue,
-                Action::Adopt { worker, record } => {
-                    let is_new = !self.strangers.contains(&worker) && self.adopting.insert(record.clone());
-                    if !is_new {
-                        continue;
-                    }
-                    Work::Adopt(worker, record, Arc::clone(observation))
-                }
-                Action::Stop(worker) => Work::Stop(worker),
-                Action::Remove(worker) => Work::Remove(worker),
-                Action::AskLogs { task, workers } => Work::AskLogs(task, workers),
-                Action::CloseLog(closing) => Work::CloseLog(closing),
-            };
-            others += 1;
-            self.mark_busy(&work);
-            self.spawn(work);
-        }
-        writes
-    }
-
-    fn mark_busy(&mut self, work: &Work) {
-        let workers: &[WorkerId] = match work {
-            Work::Create(_) => &[],
-            Work::Stop(worker) | Work::Remove(worker) | Work::Adopt(worker, ..) => {
-                std::slice::from_ref(worker)
-            }
-            Work::AskLogs(_, workers) => workers,
-            Work::CloseLog(closing) => std::slice::from_ref(&closing.worker),
-        };
-        for worker in workers {
-            self.busy.insert(worker.clone(), Busy::Otherwise);
-        }
-    }
-
-    /// Work ends within the time limit of its calls, and its end is always learned of.
-    fn spawn(&mut self, work: Work) {
-        self.work.spawn(self.hands.clone().work(work));
-    }
-
-    fn learn(&mut self, done: Result<Done, tokio::task::JoinError>) -> Result<()> {
-        let done = match done {
-            Ok(done) => done,
-            Err(error) => bail!("work of the controller failed: {error}"),
-        };
-        match done {
-            Done::Worker(worker) => drop(self.busy.remove(&worker)),
-            Done::Created(worker) => {
-                self.busy.remove(&worker);
-                self.pace.succeeded();
-            }
-            Done::NotCreated(spec, error) => {
-                self.busy.remove(&spec.worker_id);
-                if error.is_transient() {
-                    self.pace.failed(&error);
-                } else {
-                    self.owed.push((spec, error.reason().to_owned()));
-                }
-            }
-            // It stays busy until the next tick: to try again at once would be a busy loop.
-            Done::Failed(worker) => self.resting.push(worker),
-            Done::Logs(answers) => {
-                for worker in answers.keys() {
-                    self.busy.remove(worker);
-                }
-                self.logs.extend(answers);
-            }
-            Done::Adopted(worker, record, adopted) => {
-                self.adopting.remove(&record);
-                self.busy.remove(&worker);
-                self.adopted(&worker, adopted);
-            }
-        }
-        Ok(())
-    }
-
-    fn adopted(&mut self, worker: &WorkerId, adopted: Adopted) {
-        match adopted {
-            Adopted::Record(task) => self.records.replace(Record::Task(task)),
-            Adopted::Rebuilt(task) => {
-                let task_id = &task.spec().task_id;
-                tracing::warn!(%task_id, record = %task.id(), "redis has lost a record; it is written again");
-                self.hands.metrics.records_rebuilt.inc();
-                self.records.replace(Record::Task(task));
-            }
-            Adopted::Nobody => {
-                tracing::warn!(worker_id = %worker, "a worker is there and nobody asked for it; it is left alone");
-                self.strangers.insert(worker.clone());
-            }
-            Adopted::Unknown(error) => {
-                tracing::warn!(worker_id = %worker, error, "cannot tell whose worker it is; trying again");
-                self.busy.insert(worker.clone(), Busy::Otherwise);
-                self.resting.push(worker.clone());
-            }
         }
     }
 

@@ -5,7 +5,7 @@
 //! and nobody waits for ever: each worker given makes its tenant less urgent.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, VecDeque, btree_map};
 use std::num::NonZeroUsize;
 
 use super::{Busy, Known};
@@ -54,28 +54,59 @@ pub(super) fn order<'a>(waiting: Vec<Waiting<'a>>, known: &Known<'a>) -> impl It
         let tenants = priorities.entry(Reverse(one.task.spec().priority)).or_default();
         tenants.entry(one.tenant()).or_default().push(one);
     }
-    let mut in_use = if priorities.is_empty() { BTreeMap::new() } else { in_use_by_tenant(known) };
-    let mut ordered = Vec::new();
-    for tenants in priorities.into_values() {
-        let mut queues: BTreeMap<_, VecDeque<_>> = BTreeMap::new();
-        let mut next = BinaryHeap::new();
-        for (tenant, mut queue) in tenants {
-            queue.sort_unstable_by_key(Waiting::place);
-            let has = in_use.get(&tenant).copied().unwrap_or_default();
-            next.push(Reverse((has, queue[0].place(), tenant)));
-            queues.insert(tenant, queue.into());
-        }
-        while let Some(Reverse((has, _, tenant))) = next.pop() {
-            let Some(queue) = queues.get_mut(&tenant) else { continue };
-            let Some(first) = queue.pop_front() else { continue };
-            ordered.push(first);
-            in_use.insert(tenant, has + 1);
+    let in_use = if priorities.is_empty() { BTreeMap::new() } else { in_use_by_tenant(known) };
+    Order { priorities: priorities.into_values(), round: Round::default(), in_use }
+}
+
+/// Puts those that wait in order one by one: mostly there is room for a few of many.
+struct Order<'a> {
+    /// Those of less urgent priorities, by tenant.
+    priorities: btree_map::IntoValues<Reverse<i32>, BTreeMap<Option<&'a Tenant>, Vec<Waiting<'a>>>>,
+    round: Round<'a>,
+    in_use: BTreeMap<Option<&'a Tenant>, usize>,
+}
+
+/// How many workers a tenant has, and the place of its first that waits.
+type Turn<'a> = (usize, (EntryId, WorkerIndex), Option<&'a Tenant>);
+
+/// Those of one priority.
+#[derive(Default)]
+struct Round<'a> {
+    queues: BTreeMap<Option<&'a Tenant>, VecDeque<Waiting<'a>>>,
+    /// The tenant with the fewest workers first, then the one whose first waits longest.
+    next: BinaryHeap<Reverse<Turn<'a>>>,
+}
+
+impl<'a> Iterator for Order<'a> {
+    type Item = Waiting<'a>;
+
+    fn next(&mut self) -> Option<Waiting<'a>> {
+        loop {
+            let Some(Reverse((has, _, tenant))) = self.round.next.pop() else {
+                let tenants = self.priorities.next()?;
+                self.begin(tenants);
+                continue;
+            };
+            let queue = self.round.queues.get_mut(&tenant)?;
+            let first = queue.pop_front()?;
+            self.in_use.insert(tenant, has + 1);
             if let Some(second) = queue.front() {
-                next.push(Reverse((has + 1, second.place(), tenant)));
+                self.round.next.push(Reverse((has + 1, second.place(), tenant)));
             }
+            return Some(first);
         }
     }
-    ordered.into_iter()
+}
+
+impl<'a> Order<'a> {
+    fn begin(&mut self, tenants: BTreeMap<Option<&'a Tenant>, Vec<Waiting<'a>>>) {
+        for (tenant, mut queue) in tenants {
+            queue.sort_unstable_by_key(Waiting::place);
+            let has = self.in_use.get(&tenant).copied().unwrap_or_default();
+            self.round.next.push(Reverse((has, queue[0].place(), tenant)));
+            self.round.queues.insert(tenant, queue.into());
+        }
+    }
 }
 
 /// Whether a worker that has not ended waits for capacity.

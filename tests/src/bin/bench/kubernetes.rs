@@ -21,7 +21,7 @@ use ottoscaler_tests::scaler::submit;
 use ottoscaler_tests::wait;
 use serde_json::json;
 use tempfile::TempDir;
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 use crate::stats::{Durations, Table};
 
@@ -106,8 +106,10 @@ impl Bench {
         let replica = self.scaler.lead().await;
         let mut redis = self.redis.connect().await;
         let mut rates = [Vec::new(), Vec::new()];
+        let mut cpu = 0.0;
         for round in 0..2 {
             let start = Instant::now();
+            cpu -= replica.cpu_seconds();
             for part in 0..count.div_ceil(1_000) {
                 let (task, workers) = (format!("rate-{round}-{part}"), count.min(1_000).to_string());
                 submit(&mut redis, &[("type", "scale_up"), ("worker_count", &workers), ("task_id", &task)])
@@ -119,6 +121,7 @@ impl Bench {
             })
             .await;
             rates[0].push(per_second(count, start.elapsed()));
+            cpu += replica.cpu_seconds();
             let template = self.template().await?;
             let pods = self.pods();
             let start = Instant::now();
@@ -138,6 +141,7 @@ impl Bench {
             "creates by the scaler (must: 0.8 of bare, aim: 0.95)",
             format!("{ours:.0} /s = {:.2} of bare", ours / bare),
         );
+        table.row("scaler's CPU for a create", format!("{:.2} ms", cpu * 1e3 / per_round(count, 2)));
         replica.terminate().await;
         self.clear().await
     }
@@ -151,6 +155,9 @@ impl Bench {
             kube_tools::on_path("kwok").map_err(|missing| anyhow::anyhow!("{missing}: run just bench"))?;
         let mut command = Command::new(kwok);
         command.arg("--kubeconfig").arg(self.api.kubeconfig(ADMIN, &self.namespace));
+        let stages = dir.path().join("kwok.yaml");
+        std::fs::write(&stages, include_str!("kwok.yaml"))?;
+        command.arg("--config").arg(&stages);
         command.args(["--manage-all-nodes=true", "--node-lease-duration-seconds=40"]);
         let log = std::fs::File::create(dir.path().join("kwok.log"))?;
         let mut kwok = command.stdout(log.try_clone()?).stderr(log).kill_on_drop(true).spawn()?;
@@ -162,7 +169,7 @@ impl Bench {
             let (task, workers) = (format!("many-{part}"), count.min(1_000).to_string());
             submit(&mut redis, &[("type", "scale_up"), ("worker_count", &workers), ("task_id", &task)]).await;
         }
-        running(&replica, count).await;
+        running(&replica, &mut kwok, count).await?;
         let took = start.elapsed();
         table.row(
             format!("{count} live workers, scaler's memory (must: 128 MiB, aim: 64 MiB)"),
@@ -189,7 +196,7 @@ impl Bench {
             }
         })
         .await;
-        running(&replica, count).await;
+        running(&replica, &mut kwok, count).await?;
         let adopted = start.elapsed();
         table.row(
             format!("adoption of {count} Pods after SIGKILL (aim: 5 s on top of the Lease's 4 s)"),
@@ -234,12 +241,14 @@ impl Bench {
     }
 }
 
-async fn running(replica: &Replica, count: usize) {
+async fn running(replica: &Replica, kwok: &mut Child, count: usize) -> Result<()> {
     wait::until("all are running", LIMIT, || async {
         let running = replica.metric("otto_scaler_workers{kind=\"running\"}").await;
         if running >= per_round(count, 1) { Ok(()) } else { Err(running.to_string()) }
     })
     .await;
+    ensure!(kwok.try_wait()?.is_none(), "kwok has ended");
+    Ok(())
 }
 
 fn copy(template: &Pod, name: &str, number: usize) -> Pod {
