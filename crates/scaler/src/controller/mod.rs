@@ -46,7 +46,7 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// A pass looks at every worker. With ten thousand it takes milliseconds, and while many come to be there
 /// is always a reason for the next one: what deciding took is followed by a rest of so many times that.
-const REST: u32 = 3;
+const REST: u32 = 9;
 
 /// No rest is longer: what comes meanwhile waits for it.
 const REST_MAX: Duration = Duration::from_millis(30);
@@ -223,7 +223,7 @@ impl<R: Runtime> Controller<R> {
         Ok(Ended::Stopped)
     }
 
-    /// So that deciding takes at most a quarter of a core, and one pass is made for all that has come.
+    /// So that deciding takes a tenth of a core or little more, and one pass is made for all that has come.
     async fn rest(&mut self, stop: &CancellationToken) {
         let rest = (std::mem::take(&mut self.decided_in) * REST).min(REST_MAX);
         if rest >= REST_MIN {
