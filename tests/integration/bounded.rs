@@ -36,7 +36,8 @@ async fn p6_p7_an_agent_without_a_server_drops_the_oldest_and_says_so() {
     ingest.resume().await;
     assert_eq!(child.wait().await.unwrap().code(), Some(0));
 
-    let shown = ingest.completed("loud", "loud").await;
+    let shown = ingest.closed("loud", "loud").await;
+    assert_eq!(shown["complete"], false, "{shown}");
     let lines = ingest.lines("loud").await.unwrap();
     let gaps: Vec<_> = lines.iter().filter(|line| !line["gap"].is_null()).collect();
     assert!(!gaps.is_empty() && gaps.iter().all(|gap| gap["gap"]["reason"] == "buffer_full"), "{gaps:?}");

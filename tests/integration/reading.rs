@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use ottoscaler_proto::v1::log_query_service_client::LogQueryServiceClient;
-use ottoscaler_proto::v1::{GetTaskRequest, ListTasksRequest, TailRequest, tail_request::Of};
+use ottoscaler_proto::v1::log_streaming_service_client::LogStreamingServiceClient;
+use ottoscaler_proto::v1::{
+    GetTaskRequest, ListTasksRequest, TailRequest, WorkerRegistration, tail_request::Of,
+};
 use ottoscaler_tests::agent;
 use ottoscaler_tests::chatter::Script;
 use ottoscaler_tests::ingest::Ingest;
@@ -168,13 +171,13 @@ async fn errors_of_the_api_are_json_with_a_code_and_a_message() {
 async fn p6_readers_beyond_the_limit_are_asked_to_come_back() {
     let dir = tempfile::tempdir().unwrap();
     let ingest = Ingest::start(dir.path(), &["--max-readers", "1"]).await;
-    let script = Script { seed: 3, lines: 1 };
-    assert!(agent::output(agent::chatter(&ingest.url(), "busy", "busy", script)).await.status.success());
+    let mut streaming = LogStreamingServiceClient::<Channel>::connect(ingest.url()).await.unwrap();
+    let worker = WorkerRegistration { worker_id: "busy".to_owned(), ..Default::default() };
+    streaming.register_worker(worker).await.unwrap();
     let mut client = LogQueryServiceClient::<Channel>::connect(ingest.url()).await.unwrap();
-    let of = Some(Of::TaskId("busy".to_owned()));
-    let request = TailRequest { of, follow: true, expected_workers: 2, ..Default::default() };
-    let mut reading = client.tail_logs(request).await.unwrap().into_inner();
-    reading.message().await.unwrap();
+    let of = Some(Of::WorkerId("busy".to_owned()));
+    // It waits for lines, and has its place for as long.
+    let reading = client.tail_logs(TailRequest { of, follow: true, ..Default::default() }).await.unwrap();
     let url = ingest.http_url("/api/v1/workers/busy/logs");
     let refused = reqwest::get(&url).await.unwrap();
     assert_eq!((refused.status().as_u16(), &refused.headers()["retry-after"]), (503, &"1".parse().unwrap()));

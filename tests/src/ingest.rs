@@ -129,11 +129,20 @@ impl Ingest {
 
     /// Waits until a worker's log is closed and whole, and gives the worker as the API shows it.
     pub async fn completed(&self, task: &str, worker: &str) -> Value {
-        wait::until(&format!("the log of {worker} is complete"), COMPLETE_LIMIT, || async {
+        self.once(task, worker, "complete", |found| found["complete"] == true).await
+    }
+
+    /// Waits until a worker's log is closed, whole or not.
+    pub async fn closed(&self, task: &str, worker: &str) -> Value {
+        self.once(task, worker, "closed", |found| found["state"] == "closed").await
+    }
+
+    async fn once(&self, task: &str, worker: &str, what: &str, is: impl Fn(&Value) -> bool) -> Value {
+        wait::until(&format!("the log of {worker} is {what}"), COMPLETE_LIMIT, || async {
             let task = self.task(task).await.map_err(|error| format!("{error:#}"))?;
             let workers = task["workers"].as_array().cloned().unwrap_or_default();
             match workers.into_iter().find(|w| w["worker_id"] == worker) {
-                Some(found) if found["complete"] == true => Ok(found),
+                Some(found) if is(&found) => Ok(found),
                 found => Err(format!("{found:?}")),
             }
         })

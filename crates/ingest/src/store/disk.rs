@@ -1,6 +1,6 @@
 //! Append-only segments in one directory: all workers' records one after another, one fdatasync a group.
 //!
-//! A crash leaves at most one group that is not whole, the last: [`super::segment`] says how opening tells
+//! A crash leaves at most one group that is not whole, the last: `segment` says how opening tells
 //! it from damage and cuts it off. What opening finds is synced before anyone relies on it, because a record that was read back from the page
 //! cache may never have reached the disk. An index in memory, rebuilt at each start, says where the
 //! blocks of each worker are: 24 bytes a block.
