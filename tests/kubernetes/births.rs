@@ -2,26 +2,38 @@
 //! two.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::TryStreamExt;
 use kube::runtime::{WatchStreamExt, watcher};
+use ottoscaler_tests::wait;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use crate::world::World;
+use crate::world::{LIMIT, World};
 
 /// A watch of its own. Dropping it ends it.
 pub(crate) struct Births {
-    uids: Arc<Mutex<BTreeSet<String>>>,
+    seen: Arc<Mutex<Seen>>,
     _task: JoinSet<()>,
+}
+
+/// Uids.
+#[derive(Default)]
+struct Seen {
+    born: BTreeSet<String>,
+    gone: BTreeSet<String>,
+}
+
+fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
+    seen.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Births {
     /// Counts from now on; what is there already counts as well.
     pub(crate) async fn watch(world: &World) -> Self {
-        let uids = Arc::new(Mutex::new(BTreeSet::new()));
-        let (pods, seen) = (world.pods(), Arc::clone(&uids));
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let (pods, sees) = (world.pods(), Arc::clone(&seen));
         let (ready, is_ready) = oneshot::channel();
         let mut ready = Some(ready);
         let mut task = JoinSet::new();
@@ -31,20 +43,25 @@ impl Births {
                 match event {
                     watcher::Event::InitDone => drop(ready.take().map(|ready| ready.send(()))),
                     watcher::Event::Apply(pod) | watcher::Event::InitApply(pod) => {
-                        let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-                        seen.extend(pod.metadata.uid);
+                        lock(&sees).born.extend(pod.metadata.uid);
                     }
-                    watcher::Event::Init | watcher::Event::Delete(_) => {}
+                    watcher::Event::Delete(pod) => lock(&sees).gone.extend(pod.metadata.uid),
+                    watcher::Event::Init => {}
                 }
                 futures::future::ok(())
             });
             each.await.expect("nothing stands between this watch and the API server");
         });
         is_ready.await.expect("the watch begins");
-        Self { uids, _task: task }
+        Self { seen, _task: task }
     }
 
-    pub(crate) fn count(&self) -> usize {
-        self.uids.lock().unwrap_or_else(PoisonError::into_inner).len()
+    /// Once all Pods are gone: waits until this watch has seen so too, and gives how many there were.
+    pub(crate) async fn count(&self) -> usize {
+        wait::until("each birth was followed by an end", LIMIT, || async {
+            let Seen { born, gone } = &*lock(&self.seen);
+            if !born.is_empty() && born == gone { Ok(born.len()) } else { Err(format!("{born:?}, {gone:?}")) }
+        })
+        .await
     }
 }

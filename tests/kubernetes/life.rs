@@ -19,9 +19,13 @@ async fn an_event_becomes_pods_that_cost_one_create_and_one_delete_each() {
     let ended = world.ended("task-1", WORKERS).await;
     assert!(ended.values().all(|entry| entry["state"] == "succeeded" && entry["exit_code"] == "0"));
     world.pods_are(0).await;
-    let creates = replica.metric("otto_scaler_creates_total{kind=\"new\"}").await;
-    let removes = replica.metric("otto_scaler_removes_total").await;
-    assert_eq!((creates, removes), (20.0, 20.0));
+    // A Pod is gone before the answer to its delete has come.
+    wait::until("the scaler knows of each create and delete", LIMIT, || async {
+        let creates = replica.metric("otto_scaler_creates_total{kind=\"new\"}").await;
+        let removes = replica.metric("otto_scaler_removes_total").await;
+        if (creates, removes) == (20.0, 20.0) { Ok(()) } else { Err(format!("{creates} and {removes}")) }
+    })
+    .await;
     let posts = world.api.pod_requests("POST").await - before.0;
     let deletes = world.api.pod_requests("DELETE").await - before.1;
     assert_eq!((posts, deletes), (WORKERS as u64, WORKERS as u64), "by the API server's own count");

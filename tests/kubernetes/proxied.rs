@@ -171,7 +171,7 @@ async fn p1_p2_p3_every_event_has_exactly_its_workers_whatever_the_api_server_do
     let mut replica = scaler.lead().await;
     proxy.fail_at_random(
         seed,
-        0.15,
+        0.25,
         &[
             Fault::Refuse(429, 0),
             Fault::Refuse(500, 0),
@@ -202,12 +202,17 @@ async fn p1_p2_p3_every_event_has_exactly_its_workers_whatever_the_api_server_do
     let ended = world.ended("t", keys.len()).await;
     proxy.relent();
     assert!(ended.values().all(|entry| entry["state"] == "succeeded"), "{ended:#?}");
-    assert_eq!(births.count(), keys.len(), "each worker's Pod was made once");
+    // The last entries may repeat events whose workers have long ended.
+    wait::until("nothing is left on the stream", LIMIT, || async {
+        let left = scaler::entries(&mut world.redis().await, scaler::EVENTS).await.len();
+        if left == 0 { Ok(()) } else { Err(format!("{left} entries")) }
+    })
+    .await;
     assert_eq!(world.pod_names().await.len(), keys.len());
-    assert!(proxy.faults() > usize::try_from(events / 10).unwrap(), "{} faults", proxy.faults());
-    let mut redis = world.redis().await;
-    assert_eq!(scaler::entries(&mut redis, scaler::EVENTS).await.len(), 0, "nothing is left on the stream");
+    // A quarter of some 150 requests or more: that so few fail by chance does not happen.
+    assert!(proxy.faults() > usize::try_from(events / 20).unwrap(), "{} faults", proxy.faults());
     replica.kill().await;
     let _replica = last.lead().await;
     world.pods_are(0).await;
+    assert_eq!(births.count().await, keys.len(), "each worker's Pod was made once");
 }
