@@ -53,7 +53,13 @@ impl KubeApi {
     /// Starts one on loopback and waits until it is ready.
     pub async fn start() -> Self {
         // There is no interface to find in a sandbox, and nobody who looks for the API's endpoints.
-        let flags = ["--advertise-address=127.0.0.1", "--endpoint-reconciler-type=none"];
+        // A list told by a watch needs an etcd that tells its progress, which distributions' does not;
+        // clients that would like one (kwok) then ask for a plain list.
+        let flags = [
+            "--advertise-address=127.0.0.1",
+            "--endpoint-reconciler-type=none",
+            "--feature-gates=WatchList=false",
+        ];
         Self::start_on(Ipv4Addr::LOCALHOST.into(), &flags).await
     }
 

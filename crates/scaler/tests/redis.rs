@@ -11,7 +11,8 @@ use jiff::Timestamp;
 use ottoscaler::event::{Event, RawEntry};
 use ottoscaler::ids::Attempt;
 use ottoscaler::record::{
-    DeadLetter, Log, Outcome, Progress, Record, Recorded, Slot, Stop, TaskRecord, Update, Verdict, Written,
+    DeadLetter, Log, Outcome, Progress, Record, Recorded, Slot, Stop, TaskRecord, Update, Verdict, Write,
+    Written,
 };
 use ottoscaler::status::Notification;
 use redis::aio::MultiplexedConnection;
@@ -27,7 +28,7 @@ fn task(name: &str, entry: &str) -> (RawEntry, TaskRecord) {
     (raw, TaskRecord::new(*spec))
 }
 
-fn ended(record: &TaskRecord, index: u32) -> Update {
+fn ended(record: &TaskRecord, index: u32, finishes: bool) -> Write {
     let index = index.to_string().parse().unwrap();
     let outcome = Outcome {
         verdict: Verdict::Succeeded,
@@ -49,7 +50,9 @@ fn ended(record: &TaskRecord, index: u32) -> Update {
         at: Timestamp::now(),
     };
     let slot = Slot { progress, ..Slot::default() };
-    Update { record: record.id().clone(), index, slot, notifications: vec![notification] }
+    let record = record.id().clone();
+    let update = Update { record: record.clone(), index, slot, notifications: vec![notification] };
+    Write { record, updates: vec![update], finishes }
 }
 
 #[tokio::test]
@@ -209,11 +212,11 @@ async fn p2_a_finished_record_leaves_the_index_and_is_known_for_the_dedupe_perio
     let (entry, task) = task("short", "5-0");
     let record = Record::Task(Box::new(task.clone()));
     store.record_and_ack(entry.id, &record, Timestamp::now()).await.unwrap();
-    assert_eq!(store.update_worker(&ended(&task, 0), false).await.unwrap(), Written::Done);
+    assert_eq!(store.update_workers(&ended(&task, 0, false)).await.unwrap(), Written::Done);
     let loaded = store.load().await.unwrap().records;
     let [Record::Task(half)] = loaded.as_slice() else { panic!("{loaded:?}") };
     assert!(half.slot("0".parse().unwrap()).is_ended() && !half.is_finished());
-    store.update_worker(&ended(&task, 1), true).await.unwrap();
+    store.update_workers(&ended(&task, 1, true)).await.unwrap();
     assert!(store.load().await.unwrap().records.is_empty());
     let again = store.record_and_ack("6-0".parse().unwrap(), &record, Timestamp::now()).await.unwrap();
     assert_eq!(again, Recorded::Duplicate);
@@ -235,7 +238,7 @@ async fn a_record_that_redis_lost_is_not_written_by_halves() {
     let server = Server::start().await;
     let mut redis = server.redis().await;
     let (_, task) = task("lost", "5-0");
-    assert_eq!(server.store().update_worker(&ended(&task, 0), false).await.unwrap(), Written::Nothing);
+    assert_eq!(server.store().update_workers(&ended(&task, 0, false)).await.unwrap(), Written::Nothing);
     assert_eq!(count(&mut redis, "EXISTS", &format!("task:{}", task.id())).await, 0);
     assert_eq!(count(&mut redis, "XLEN", "status").await, 1, "the end is told all the same");
 }

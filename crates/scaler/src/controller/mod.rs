@@ -31,7 +31,7 @@ use self::pace::Pace;
 pub use self::pace::Trouble;
 use self::telling::Telling;
 #[cfg(test)]
-pub(crate) use self::writing::finishing;
+pub(crate) use self::writing::finishes;
 use crate::explain::{self, Question};
 use crate::ids::{RecordId, WorkerId};
 use crate::logs::{LogAnswer, LogIngest, Narrator};
@@ -264,6 +264,8 @@ impl<R: Runtime> Controller<R> {
         let actions = reconcile(&self.known(&observation, may_create), &self.config.policy);
         self.decided_in = began.elapsed();
         let writes = self.start(actions, &observation);
+        // While it is held, the runtime has to copy all of it to note a change.
+        drop(observation);
         // What Redis has may be newer than the copy, where the answer to a write was lost.
         if self.reload != Reload::No {
             return Ok(Next::OnChange);

@@ -1,7 +1,7 @@
-//! Writes of records: those of one record one after another, since the last one also finishes it, and
-//! those of different records side by side.
+//! Writes of records: all of one record in one step where it is not too large, else one step after
+//! another, since the last one also finishes it; those of different records side by side.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::StreamExt;
 use jiff::Timestamp;
@@ -11,17 +11,14 @@ use super::{Controller, Next, Reload};
 use crate::ids::{RecordId, WorkerIndex};
 use crate::metrics::kind;
 use crate::reconcile::{Action, refused};
-use crate::record::{Slot, Store, TaskRecord, Update, Written, is_fenced};
+use crate::record::{Slot, Store, TaskRecord, Update, Write, Written, is_fenced};
 use crate::runtime::Runtime;
 
 /// Records that are being written at once, over one connection.
 const CONCURRENT_RECORDS: usize = 32;
 
-/// Updates of one record, and for each whether it finishes the record.
-type Batch = Vec<(Update, bool)>;
-
-/// How far a batch got, and why no further.
-type Wrote = (Vec<(Update, Written)>, Option<RedisError>);
+/// How far the steps of a record got, and why no further.
+type Wrote = (Vec<(Write, Written)>, Option<RedisError>);
 
 impl<R: Runtime> Controller<R> {
     /// Carries out [`Action::Record`] and [`Action::ApplyScaleDown`].
@@ -46,18 +43,21 @@ impl<R: Runtime> Controller<R> {
             }
         }
         let store = &self.hands.store;
-        let batches: Vec<Batch> = batches
-            .into_values()
-            .map(|updates| finishing(self.records.task(&updates[0].record), updates))
+        let batches: Vec<Vec<Write>> = batches
+            .into_iter()
+            .map(|(record, updates)| {
+                let finishes = finishes(self.records.task(&record), &updates);
+                Write::steps(&record, &updates, finishes)
+            })
             .collect();
         let wrote: Vec<Wrote> = futures::stream::iter(batches)
-            .map(|batch| write_batch(store, batch))
+            .map(|steps| write_steps(store, steps))
             .buffer_unordered(CONCURRENT_RECORDS)
             .collect()
             .await;
         for (written, error) in wrote {
-            for (update, written) in written {
-                self.written(&update, written);
+            for (write, written) in written {
+                self.written(&write, written);
                 next = Next::AtOnce;
             }
             if let Some(error) = error {
@@ -96,14 +96,20 @@ impl<R: Runtime> Controller<R> {
         }
     }
 
-    fn written(&mut self, update: &Update, written: Written) {
+    fn written(&mut self, write: &Write, written: Written) {
         if written == Written::Nothing {
             self.hands.metrics.lost_records.inc();
-            tracing::warn!(record = %update.record, "redis no longer has the record");
+            tracing::warn!(record = %write.record, "redis no longer has the record");
             if self.reload == Reload::No {
                 self.reload = Reload::Again;
             }
         }
+        for update in &write.updates {
+            self.told(update);
+        }
+    }
+
+    fn told(&mut self, update: &Update) {
         for told in &update.notifications {
             tracing::info!(
                 task_id = %told.task_id,
@@ -176,24 +182,19 @@ impl<R: Runtime> Controller<R> {
     }
 }
 
-/// Which of the updates leaves nothing of its task unsettled.
-pub(crate) fn finishing(task: Option<&TaskRecord>, updates: Vec<Update>) -> Batch {
-    let Some(task) = task else { return updates.into_iter().map(|update| (update, false)).collect() };
-    let mut unsettled = task.workers().filter(|(_, slot)| !slot.is_settled()).count();
-    let mark = |update: Update| {
-        if update.slot.is_settled() && !task.slot(update.index).is_settled() {
-            unsettled -= 1;
-        }
-        (update, unsettled == 0)
-    };
-    updates.into_iter().map(mark).collect()
+/// Whether these updates leave nothing of their task unsettled.
+pub(crate) fn finishes(task: Option<&TaskRecord>, updates: &[Update]) -> bool {
+    let Some(task) = task else { return false };
+    let settled: BTreeSet<WorkerIndex> =
+        updates.iter().filter(|update| update.slot.is_settled()).map(|update| update.index).collect();
+    task.workers().all(|(index, slot)| slot.is_settled() || settled.contains(&index))
 }
 
-async fn write_batch(store: &Store, batch: Batch) -> Wrote {
+async fn write_steps(store: &Store, steps: Vec<Write>) -> Wrote {
     let mut done = Vec::new();
-    for (update, finished) in batch {
-        match store.update_worker(&update, finished).await {
-            Ok(written) => done.push((update, written)),
+    for write in steps {
+        match store.update_workers(&write).await {
+            Ok(written) => done.push((write, written)),
             Err(error) => return (done, Some(error)),
         }
     }

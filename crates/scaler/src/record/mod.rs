@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::letter::{DeadLetter, Letter};
 pub use self::slot::{Log, Outcome, Progress, Slot, Stop, Verdict};
-pub use self::store::{Loaded, Recorded, Store, StoreConfig, Term, Update, Written, is_fenced};
+pub use self::store::{Loaded, Recorded, Store, StoreConfig, Term, Update, Write, Written, is_fenced};
 use crate::event::{Event, ScaleDown, ScaleUp};
 use crate::ids::{Attempt, EntryId, RecordId, RequestId, TaskId, WorkerId, WorkerIndex};
 use crate::name;

@@ -22,6 +22,9 @@ const MAX_KEEP_MILLIS: u64 = 100 * 366 * 24 * 60 * 60 * 1_000;
 /// So many records are read in one round trip.
 const LOAD_CHUNK: usize = 200;
 
+/// So many workers of a record are written in one script: while it runs, Redis does nothing else.
+const WRITE_CHUNK: usize = 100;
+
 /// Names and limits in Redis.
 #[derive(Clone, Debug)]
 pub struct StoreConfig {
@@ -74,6 +77,34 @@ pub struct Update {
     pub notifications: Vec<Notification>,
 }
 
+/// What changes of workers of one record, in one step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Write {
+    /// The record.
+    pub record: RecordId,
+    /// Each of this record.
+    pub updates: Vec<Update>,
+    /// Whether nothing of the record is left to be done after it.
+    pub finishes: bool,
+}
+
+impl Write {
+    /// The steps, in order, that write these updates of `record`; `finishes` says what is true after the
+    /// last one.
+    pub fn steps(record: &RecordId, updates: &[Update], finishes: bool) -> Vec<Self> {
+        let chunks = updates.chunks(WRITE_CHUNK).map(|chunk| Self {
+            record: record.clone(),
+            updates: chunk.to_vec(),
+            finishes: false,
+        });
+        let mut steps: Vec<Self> = chunks.collect();
+        if let Some(last) = steps.last_mut() {
+            last.finishes = finishes;
+        }
+        steps
+    }
+}
+
 /// What was found in Redis.
 #[derive(Debug, Default)]
 pub struct Loaded {
@@ -99,7 +130,7 @@ struct Scripts {
     take_term: Script,
     record_and_ack: Script,
     dead_letter: Script,
-    update_worker: Script,
+    update_workers: Script,
     apply_scale_down: Script,
     rebuild: Script,
     tell: Script,
@@ -143,7 +174,7 @@ impl Store {
             take_term: Script::new(include_str!("scripts/take_term.lua")),
             record_and_ack: script(include_str!("scripts/record_and_ack.lua")),
             dead_letter: script(include_str!("scripts/dead_letter.lua")),
-            update_worker: script(include_str!("scripts/update_worker.lua")),
+            update_workers: script(include_str!("scripts/update_workers.lua")),
             apply_scale_down: script(include_str!("scripts/apply_scale_down.lua")),
             rebuild: script(include_str!("scripts/rebuild.lua")),
             tell: script(include_str!("scripts/tell.lua")),
@@ -224,14 +255,18 @@ impl Store {
         written(call.invoke_async(&mut self.redis.clone()).await?)
     }
 
-    /// Writes what is known of a worker and tells it. `finished` says that it was the last of its task.
-    pub async fn update_worker(&self, update: &Update, finished: bool) -> RedisResult<Written> {
-        let keep = if finished { self.keep_millis() } else { 0 };
-        let mut call = self.call(&self.scripts.update_worker);
-        call.key(self.key(&update.record)).key(self.index()).key(&self.config.status);
-        call.arg(update.record.as_str()).arg(slot_field(update.index)).arg(slot_json(&update.slot));
-        call.arg(keep).arg(self.config.status_limit);
-        tell(&mut call, &update.notifications);
+    /// Writes what is known of workers and tells it.
+    pub async fn update_workers(&self, write: &Write) -> RedisResult<Written> {
+        let keep = if write.finishes { self.keep_millis() } else { 0 };
+        let mut call = self.call(&self.scripts.update_workers);
+        call.key(self.key(&write.record)).key(self.index()).key(&self.config.status);
+        call.arg(write.record.as_str()).arg(keep).arg(self.config.status_limit).arg(write.updates.len());
+        for update in &write.updates {
+            call.arg(slot_field(update.index)).arg(slot_json(&update.slot));
+        }
+        for update in &write.updates {
+            tell(&mut call, &update.notifications);
+        }
         written(call.invoke_async(&mut self.redis.clone()).await?)
     }
 

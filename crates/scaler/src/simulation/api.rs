@@ -5,17 +5,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Pod;
 
 use crate::ids::WorkerId;
 use crate::record::WorkerSpec;
-use crate::runtime::kubernetes::testing::{Life, pod};
+use crate::runtime::kubernetes::testing::{Life, WorkerPod, pod};
 
 /// What a watch is told.
 #[derive(Clone, Debug)]
 pub(super) enum Told {
-    Is(Arc<Pod>),
-    IsGone(Arc<Pod>),
+    Is(Arc<WorkerPod>),
+    IsGone(Arc<WorkerPod>),
 }
 
 /// A Pod that is there.
@@ -29,7 +28,7 @@ pub(super) struct Truth {
 }
 
 impl Truth {
-    fn pod(&self) -> Arc<Pod> {
+    fn pod(&self) -> Arc<WorkerPod> {
         Arc::new(pod(&self.spec, &self.uid, self.created, self.deleting, &self.life))
     }
 }
@@ -55,7 +54,7 @@ pub(super) struct Server {
 
 impl Server {
     /// `None`: there is one of this name.
-    pub(super) fn create(&mut self, spec: &WorkerSpec, now: Timestamp) -> Option<Arc<Pod>> {
+    pub(super) fn create(&mut self, spec: &WorkerSpec, now: Timestamp) -> Option<Arc<WorkerPod>> {
         if self.pods.contains_key(&spec.worker_id) {
             return None;
         }
@@ -68,7 +67,7 @@ impl Server {
         self.read(&spec.worker_id)
     }
 
-    pub(super) fn read(&self, worker: &WorkerId) -> Option<Arc<Pod>> {
+    pub(super) fn read(&self, worker: &WorkerId) -> Option<Arc<WorkerPod>> {
         self.pods.get(worker).map(Truth::pod)
     }
 

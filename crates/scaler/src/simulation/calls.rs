@@ -4,8 +4,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::Pod;
-
 use super::bugs::PlantedBug;
 use super::checks::Seen;
 use super::faults::Site;
@@ -15,6 +13,7 @@ use crate::ids::{RecordId, WorkerId};
 use crate::logs::LogAnswer;
 use crate::reconcile::{Action, rebuild};
 use crate::record::{Record, TaskRecord, WorkerSpec};
+use crate::runtime::kubernetes::testing::WorkerPod;
 use crate::runtime::{ErrorKind, Observation, RuntimeError};
 
 /// A call under way.
@@ -45,7 +44,7 @@ pub(super) enum CallState {
 /// What the API server says.
 #[derive(Debug)]
 pub(super) enum Answer {
-    Made(Arc<Pod>),
+    Made(Arc<WorkerPod>),
     NameTaken,
     Deleted(bool),
     No(ErrorKind),

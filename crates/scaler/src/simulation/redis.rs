@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::RawEntry;
 use crate::ids::{EntryId, RecordId, WorkerIndex};
-use crate::record::{Record, Slot, TaskRecord, Term, Update};
+use crate::record::{Record, Slot, TaskRecord, Term, Write};
 
 /// A later leader has written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,16 +95,14 @@ impl Redis {
     }
 
     /// Says whether the record was there.
-    pub(super) fn update_worker(
-        &mut self,
-        term: Term,
-        update: &Update,
-        finished: bool,
-    ) -> Result<bool, Fenced> {
+    pub(super) fn update_workers(&mut self, term: Term, write: &Write) -> Result<bool, Fenced> {
         self.fence(term)?;
-        let was_there = self.set_slot(&update.record, update.index, &update.slot);
-        if was_there && finished {
-            self.index.remove(&update.record);
+        let mut was_there = false;
+        for update in &write.updates {
+            was_there = self.set_slot(&write.record, update.index, &update.slot);
+        }
+        if was_there && write.finishes {
+            self.index.remove(&write.record);
         }
         Ok(was_there)
     }

@@ -4,8 +4,6 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::Pod;
-
 use super::api::Told;
 use super::calls::{Call, CallState};
 use super::controller::Controller;
@@ -14,7 +12,7 @@ use super::intake::Intake;
 use super::redis::Fenced;
 use super::world::World;
 use crate::record::Term;
-use crate::runtime::kubernetes::testing::PodMemory;
+use crate::runtime::kubernetes::testing::{PodMemory, WorkerPod};
 
 /// Another replica leads once it has seen the Lease unchanged for so many milliseconds.
 const LEASE: i64 = 4_000;
@@ -43,7 +41,7 @@ pub(super) struct Replica {
     pub(super) memory: PodMemory,
     /// Up to where the watch has told; nothing: it begins with a list.
     heard: Option<usize>,
-    listing: VecDeque<Arc<Pod>>,
+    listing: VecDeque<Arc<WorkerPod>>,
     is_listing: bool,
     /// The version of the Lease, and since when it is seen.
     seen: Option<(u64, i64)>,
@@ -273,7 +271,8 @@ impl World {
             return;
         };
         if let Some(pod) = replica.listing.pop_front() {
-            return replica.memory.seen(&pod, now);
+            replica.memory.seen(&pod, now);
+            return;
         }
         if replica.is_listing {
             replica.is_listing = false;

@@ -1,17 +1,17 @@
 //! What a pass writes, one script after the other, as `controller/writing.rs` does: scale-downs first,
-//! then the updates of each record in order. What came of them is learned when all are through.
+//! then the steps of each record in order. What came of them is learned when all are through.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use super::checks::Seen;
-use super::controller::Reload;
+use super::controller::{Controller, Reload};
 use super::faults::Site;
 use super::redis::Fenced;
 use super::replica::{Leader, Trouble};
 use super::world::World;
-use crate::controller::finishing;
+use crate::controller::finishes;
 use crate::ids::{RecordId, WorkerIndex};
-use crate::record::{Records, Slot, Term, Update};
+use crate::record::{Records, Slot, Term, Update, Write};
 
 /// A scale-down and whom it takes away.
 pub(super) type Down = (RecordId, Vec<(RecordId, WorkerIndex, Slot)>);
@@ -28,10 +28,9 @@ pub(super) struct Writes {
 /// Updates of one record.
 #[derive(Debug, Default)]
 struct Batch {
-    /// With whether each finishes the record.
-    left: VecDeque<(Update, bool)>,
+    left: VecDeque<Write>,
     /// With whether the record was there.
-    done: Vec<(Update, bool)>,
+    done: Vec<(Write, bool)>,
     has_failed: bool,
 }
 
@@ -45,8 +44,9 @@ impl Writes {
     }
 
     fn plan(&mut self, records: &Records) {
-        for updates in std::mem::take(&mut self.updates).into_values() {
-            let left = finishing(records.task(&updates[0].record), updates).into();
+        for (record, updates) in std::mem::take(&mut self.updates) {
+            let finishes = finishes(records.task(&record), &updates);
+            let left = Write::steps(&record, &updates, finishes).into();
             self.batches.push(Batch { left, ..Batch::default() });
         }
     }
@@ -80,16 +80,16 @@ impl World {
         }
         let place = self.rng.place(writes.batches.len());
         let batch = &mut writes.batches[place];
-        let Some((update, finished)) = batch.left.front().cloned() else {
+        let Some(write) = batch.left.front().cloned() else {
             let batch = writes.batches.swap_remove(place);
             writes.wrote.push(batch);
             return Ok(true);
         };
         let (term, away) = (leader.term(), self.redis.away);
-        match self.remote(r, Site::UpdateWorker, away, |world| world.write(term, &update, finished)) {
+        match self.remote(r, Site::UpdateWorkers, away, |world| world.write(term, &write)) {
             Ok(was_there) => {
                 batch.left.pop_front();
-                batch.done.push((update, was_there));
+                batch.done.push((write, was_there));
             }
             Err(Trouble::Failed) => {
                 batch.left.clear();
@@ -116,10 +116,12 @@ impl World {
         Ok(())
     }
 
-    fn write(&mut self, term: Term, update: &Update, finished: bool) -> Result<bool, Fenced> {
+    fn write(&mut self, term: Term, write: &Write) -> Result<bool, Fenced> {
         self.redis.fence(term)?;
-        self.check_slot(&update.record, update.index, &update.slot);
-        self.redis.update_worker(term, update, finished)
+        for update in &write.updates {
+            self.check_slot(&update.record, update.index, &update.slot);
+        }
+        self.redis.update_workers(term, write)
     }
 
     fn apply_scale_down(&mut self, term: Term, down: &Down) -> Result<bool, Fenced> {
@@ -144,17 +146,23 @@ impl World {
 fn learn_written(leader: &mut Leader, wrote: Vec<Batch>) {
     let controller = &mut leader.controller;
     for batch in wrote {
-        for (update, was_there) in batch.done {
+        for (write, was_there) in batch.done {
             if !was_there {
                 controller.doubts();
             }
-            if update.notifications.iter().any(|told| told.state.is_end()) {
-                controller.counted = controller.counted.saturating_sub(1);
-            }
-            controller.records.set_slot(&update.record, update.index, update.slot);
+            learn_updates(controller, write.updates);
         }
         if batch.has_failed {
             return controller.doubts();
         }
+    }
+}
+
+fn learn_updates(controller: &mut Controller, updates: Vec<Update>) {
+    for update in updates {
+        if update.notifications.iter().any(|told| told.state.is_end()) {
+            controller.counted = controller.counted.saturating_sub(1);
+        }
+        controller.records.set_slot(&update.record, update.index, update.slot);
     }
 }

@@ -11,8 +11,10 @@ mod names;
 mod phase;
 mod pods;
 mod refusal;
+mod requests;
 mod retry_after;
 mod watch;
+mod worker_pod;
 
 #[cfg(test)]
 pub(crate) mod testing;
@@ -23,8 +25,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Pod;
-use kube::api::{DeleteParams, ListParams, PostParams, Preconditions};
+use kube::api::{DeleteParams, ListParams, Preconditions};
 use kube::client::ClientBuilder;
 use kube::{Api, Client};
 use tokio::sync::Notify;
@@ -34,7 +35,9 @@ pub use self::classes::Classes;
 pub use self::lease::{LeaseConfig, LeaseElection};
 pub use self::manifest::PodConfig;
 use self::pods::Pods;
+use self::requests::Requests;
 pub use self::watch::Watch;
+use self::worker_pod::WorkerPod;
 use super::{Created, ErrorKind, NotSynced, Observation, Observed, Runtime, RuntimeError};
 use crate::ids::WorkerId;
 use crate::leader::Tenure;
@@ -61,7 +64,8 @@ pub struct KubernetesConfig {
 pub struct KubernetesRuntime(Arc<Inner>);
 
 struct Inner {
-    api: Api<Pod>,
+    api: Api<WorkerPod>,
+    requests: Requests,
     home: String,
     config: KubernetesConfig,
     tenure: Tenure,
@@ -105,11 +109,13 @@ pub fn classes(path: Option<&PathBuf>) -> Result<Classes> {
 impl KubernetesRuntime {
     /// Makes Pods while `tenure` holds; nothing is asked of the API server yet.
     pub fn new(client: Client, config: KubernetesConfig, tenure: Tenure, metrics: Metrics) -> (Self, Watch) {
-        let api: Api<Pod> = Api::namespaced(client, &config.pod.namespace);
+        let api: Api<WorkerPod> = Api::namespaced(client.clone(), &config.pod.namespace);
+        let requests = Requests::new(client, &config.pod.namespace);
         let home =
             format!("kubernetes: namespace {}, instance {}", config.pod.namespace, config.pod.instance);
         let inner = Inner {
             api: api.clone(),
+            requests,
             home,
             config,
             tenure,
@@ -205,7 +211,7 @@ impl KubernetesRuntime {
     }
 
     /// By a list of one: the right to list is needed anyway, and no other.
-    async fn read(&self, worker: &WorkerId) -> Result<Option<Pod>, RuntimeError> {
+    async fn read(&self, worker: &WorkerId) -> Result<Option<WorkerPod>, RuntimeError> {
         let one = ListParams::default().fields(&format!("metadata.name={worker}"));
         match self.call("read", worker, self.0.api.list(&one)).await {
             Ok(list) => Ok(list.items.into_iter().next()),
@@ -223,8 +229,8 @@ impl KubernetesRuntime {
     ) -> Result<bool, RuntimeError> {
         let precondition = Preconditions { uid: Some(uid), ..Preconditions::default() };
         let delete = DeleteParams { preconditions: Some(precondition), ..DeleteParams::default() };
-        match self.call(attempted, worker, self.0.api.delete(worker.as_str(), &delete)).await {
-            Ok(_) => Ok(true),
+        match self.call(attempted, worker, self.0.requests.delete(worker, &delete)).await {
+            Ok(()) => Ok(true),
             // Gone, or another Pod has its name.
             Err(CallError::Absent | CallError::Conflict) => Ok(false),
             Err(CallError::Failed(error)) => Err(error),
@@ -237,7 +243,7 @@ impl Runtime for KubernetesRuntime {
         let worker = &spec.worker_id;
         let pod = manifest::pod(spec, &self.0.config.pod)
             .map_err(|reason| RuntimeError::new(ErrorKind::Refused, "create", worker, reason))?;
-        match self.call("create", worker, self.0.api.create(&PostParams::default(), &pod)).await {
+        match self.call("create", worker, self.0.requests.create(&pod)).await {
             Ok(pod) => {
                 self.pods().made(&pod, Timestamp::now());
                 self.tell_changed();

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::Pod;
-
+use super::worker_pod::WorkerPod;
 use crate::ids::WorkerId;
 use crate::record::{Identity, WorkerSpec};
 
@@ -63,17 +62,17 @@ pub(super) fn annotations(spec: &WorkerSpec) -> BTreeMap<String, String> {
 }
 
 /// Which worker a Pod is; nothing where it does not say so.
-pub(super) fn identity(pod: &Pod) -> Option<(WorkerId, Identity)> {
+pub(super) fn identity(pod: &WorkerPod) -> Option<(WorkerId, Identity)> {
     let name = pod.metadata.name.as_deref()?.parse().ok()?;
     let identity = annotation(pod, IDENTITY)?;
     Some((name, serde_json::from_str(identity).ok()?))
 }
 
 /// What a Pod was made for; nothing where it does not say so.
-pub(super) fn spec(pod: &Pod) -> Option<WorkerSpec> {
+pub(super) fn spec(pod: &WorkerPod) -> Option<WorkerSpec> {
     serde_json::from_str(annotation(pod, SPEC)?).ok()
 }
 
-fn annotation<'a>(pod: &'a Pod, name: &str) -> Option<&'a str> {
+fn annotation<'a>(pod: &'a WorkerPod, name: &str) -> Option<&'a str> {
     pod.metadata.annotations.as_ref()?.get(name).map(String::as_str)
 }

@@ -5,12 +5,12 @@
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{
-    ContainerState, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus, Pod, PodCondition,
-    PodStatus,
+    ContainerState, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus, PodCondition, PodStatus,
 };
 use serde::Deserialize;
 
 use super::names::WORKER;
+use super::worker_pod::WorkerPod;
 use crate::runtime::{Cause, Exit, Obstacle, ObstacleKind, Phase};
 
 /// Reasons of the kubelet and of controllers for a Pod's end that is not its command's doing.
@@ -38,7 +38,7 @@ struct Summary {
 }
 
 /// The phase of a Pod that is there. Times that it does not tell are `now`.
-pub(super) fn phase(pod: &Pod, now: Timestamp) -> Phase {
+pub(super) fn phase(pod: &WorkerPod, now: Timestamp) -> Phase {
     let none = PodStatus::default();
     let status = pod.status.as_ref().unwrap_or(&none);
     let worker = worker_status(status);
@@ -57,7 +57,7 @@ pub(super) fn phase(pod: &Pod, now: Timestamp) -> Phase {
 }
 
 /// The same, of a Pod that is no longer there.
-pub(super) fn last_phase(pod: &Pod, now: Timestamp) -> Phase {
+pub(super) fn last_phase(pod: &WorkerPod, now: Timestamp) -> Phase {
     match phase(pod, now) {
         ended @ Phase::Ended(_) => ended,
         Phase::Running { .. } | Phase::Pending { .. } | Phase::Unstarted | Phase::Vanished { .. } => {
@@ -75,7 +75,7 @@ fn worker_status(status: &PodStatus) -> Option<&ContainerStatus> {
     status.container_statuses.iter().flatten().find(|container| container.name == WORKER)
 }
 
-fn exit(pod: &Pod, status: &PodStatus, terminated: &ContainerStateTerminated, now: Timestamp) -> Exit {
+fn exit(pod: &WorkerPod, status: &PodStatus, terminated: &ContainerStateTerminated, now: Timestamp) -> Exit {
     let summary: Option<Summary> =
         terminated.message.as_deref().and_then(|message| serde_json::from_str(message).ok());
     let signal = summary.as_ref().map(|summary| summary.signal).filter(|signal| *signal != 0);
@@ -96,7 +96,7 @@ fn exit(pod: &Pod, status: &PodStatus, terminated: &ContainerStateTerminated, no
 }
 
 /// When the end of a Pod was asked for; what is on it is when its grace is over.
-fn deleted_at(pod: &Pod) -> Option<Timestamp> {
+fn deleted_at(pod: &WorkerPod) -> Option<Timestamp> {
     let due = pod.metadata.deletion_timestamp.as_ref()?.0;
     let grace = pod.metadata.deletion_grace_period_seconds.unwrap_or_default();
     due.checked_sub(SignedDuration::from_secs(grace)).ok()
@@ -359,7 +359,7 @@ mod tests {
         let running = json!({ "metadata": {}, "status": { "phase": "Running", "containerStatuses": [
             worker(&json!({ "running": { "startedAt": "1970-01-01T00:00:10Z" } })),
         ] } });
-        let pod: Pod = serde_json::from_value(running).unwrap();
+        let pod: WorkerPod = serde_json::from_value(running).unwrap();
         assert_eq!(phase(&pod, at(60)), Phase::Running { started_at: Some(at(10)) });
         assert!(
             matches!(last_phase(&pod, at(60)), Phase::Vanished { noticed_at, .. } if noticed_at == at(60))

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Pod;
 
+use super::worker_pod::WorkerPod;
 use super::{names, phase};
 use crate::ids::WorkerId;
 use crate::record::Identity;
@@ -81,17 +81,17 @@ impl Pods {
         self.is_synced = true;
     }
 
-    /// The watch, or a list, tells of a Pod.
-    pub(super) fn seen(&mut self, pod: &Pod, now: Timestamp) {
-        let Some((worker, identity)) = names::identity(pod) else { return };
+    /// The watch, or a list, tells of a Pod. Says whether that is news.
+    pub(super) fn seen(&mut self, pod: &WorkerPod, now: Timestamp) -> bool {
+        let Some((worker, identity)) = names::identity(pod) else { return false };
         if let Some(listing) = &mut self.listing {
             listing.insert(worker.clone());
         }
-        self.put(worker, identity, pod, false, now);
+        self.put(worker, identity, pod, false, now)
     }
 
     /// A create was answered with this Pod.
-    pub(super) fn made(&mut self, pod: &Pod, now: Timestamp) {
+    pub(super) fn made(&mut self, pod: &WorkerPod, now: Timestamp) {
         let Some((worker, identity)) = names::identity(pod) else { return };
         // What the watch told since is newer.
         if !self.known.contains_key(&worker) {
@@ -100,7 +100,7 @@ impl Pods {
     }
 
     /// The watch tells that a Pod is gone, and what was last known of it.
-    pub(super) fn deleted(&mut self, pod: &Pod, now: Timestamp) {
+    pub(super) fn deleted(&mut self, pod: &WorkerPod, now: Timestamp) {
         let Some((worker, _)) = names::identity(pod) else { return };
         let uid = pod.metadata.uid.as_deref().unwrap_or_default();
         if self.removed.get(&worker).is_some_and(|removed| removed == uid) {
@@ -135,18 +135,30 @@ impl Pods {
         }
     }
 
-    fn put(&mut self, worker: WorkerId, identity: Identity, pod: &Pod, unseen: bool, now: Timestamp) {
+    fn put(
+        &mut self,
+        worker: WorkerId,
+        identity: Identity,
+        pod: &WorkerPod,
+        unseen: bool,
+        now: Timestamp,
+    ) -> bool {
         let uid = pod.metadata.uid.clone().unwrap_or_default();
         if self.removed.get(&worker) == Some(&uid) {
-            return;
+            return false;
         }
+        let before = self.observation.get(&worker);
         let mut phase = phase::phase(pod, now);
-        let before = self.observation.get(&worker).map(|observed| &observed.phase);
-        keep_since(before, &mut phase);
+        keep_since(before.map(|observed| &observed.phase), &mut phase);
         let stopping = pod.metadata.deletion_timestamp.is_some();
         let observed = Observed::new(identity, phase, stopping);
-        Arc::make_mut(&mut self.observation).insert(worker.clone(), observed);
+        // Of each Pod made here the watch tells once what its create has told before.
+        let is_news = before != Some(&observed);
+        if is_news {
+            Arc::make_mut(&mut self.observation).insert(worker.clone(), observed);
+        }
         self.known.insert(worker, Known { uid, is_gone: false, unseen });
+        is_news
     }
 
     fn mark_gone(&mut self, worker: &WorkerId, last: Option<Phase>, now: Timestamp) {

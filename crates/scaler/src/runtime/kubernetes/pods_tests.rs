@@ -5,9 +5,9 @@ use crate::reconcile::testing::{at, worker_spec};
 use crate::runtime::ObstacleKind;
 
 /// A Pod of the worker of a task, with a status.
-fn pod(task: &str, uid: &str, status: &serde_json::Value) -> Pod {
+fn pod(task: &str, uid: &str, status: &serde_json::Value) -> WorkerPod {
     let spec = worker_spec(task, "r");
-    let mut pod: Pod = serde_json::from_value(json!({
+    let mut pod: WorkerPod = serde_json::from_value(json!({
         "metadata": { "name": spec.worker_id.to_string(), "uid": uid }, "status": status,
     }))
     .unwrap();
@@ -33,7 +33,7 @@ fn id(task: &str) -> WorkerId {
     worker_spec(task, "r").worker_id
 }
 
-fn synced(pods: &[Pod]) -> Pods {
+fn synced(pods: &[WorkerPod]) -> Pods {
     let mut known = Pods::default();
     known.list_begins();
     for pod in pods {

@@ -4,12 +4,13 @@
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{
     ContainerState, ContainerStateRunning, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus,
-    Pod, PodStatus,
+    PodStatus,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
 use super::names::{self, WORKER};
 use super::pods::Pods;
+pub(crate) use super::worker_pod::WorkerPod;
 use crate::ids::WorkerId;
 use crate::record::WorkerSpec;
 use crate::runtime::{NotSynced, Observation, Observed};
@@ -42,7 +43,13 @@ impl Life {
 }
 
 /// A Pod without what only the kubelet reads of it.
-pub(crate) fn pod(spec: &WorkerSpec, uid: &str, created: Timestamp, stopping: bool, life: &Life) -> Pod {
+pub(crate) fn pod(
+    spec: &WorkerSpec,
+    uid: &str,
+    created: Timestamp,
+    stopping: bool,
+    life: &Life,
+) -> WorkerPod {
     let mut annotations = names::annotations(spec);
     annotations.remove(names::SPEC);
     let metadata = ObjectMeta {
@@ -53,7 +60,7 @@ pub(crate) fn pod(spec: &WorkerSpec, uid: &str, created: Timestamp, stopping: bo
         deletion_timestamp: stopping.then_some(Time(created)),
         ..ObjectMeta::default()
     };
-    Pod { metadata, status: Some(status(life)), ..Pod::default() }
+    WorkerPod { metadata, status: Some(status(life)) }
 }
 
 fn status(life: &Life) -> PodStatus {
@@ -117,15 +124,15 @@ impl PodMemory {
         self.0.list_ends(now);
     }
 
-    pub(crate) fn seen(&mut self, pod: &Pod, now: Timestamp) {
+    pub(crate) fn seen(&mut self, pod: &WorkerPod, now: Timestamp) {
         self.0.seen(pod, now);
     }
 
-    pub(crate) fn made(&mut self, pod: &Pod, now: Timestamp) {
+    pub(crate) fn made(&mut self, pod: &WorkerPod, now: Timestamp) {
         self.0.made(pod, now);
     }
 
-    pub(crate) fn deleted(&mut self, pod: &Pod, now: Timestamp) {
+    pub(crate) fn deleted(&mut self, pod: &WorkerPod, now: Timestamp) {
         self.0.deleted(pod, now);
     }
 

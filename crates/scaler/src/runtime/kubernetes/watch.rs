@@ -11,11 +11,11 @@ use anyhow::Result;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use futures::TryStreamExt;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::runtime::watcher::{self, Event, watcher};
 use tokio_util::sync::CancellationToken;
 
+use super::worker_pod::WorkerPod;
 use super::{KubernetesRuntime, names};
 
 /// The API server ends a watch after so long, and it is begun again where it left off: a connection
@@ -33,11 +33,11 @@ const PAUSE_MAX: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub struct Watch {
     runtime: KubernetesRuntime,
-    pods: Api<Pod>,
+    pods: Api<WorkerPod>,
 }
 
 impl Watch {
-    pub(super) fn new(runtime: KubernetesRuntime, pods: Api<Pod>) -> Self {
+    pub(super) fn new(runtime: KubernetesRuntime, pods: Api<WorkerPod>) -> Self {
         Self { runtime, pods }
     }
 
@@ -79,7 +79,7 @@ impl Watch {
         }
     }
 
-    fn take_in(&self, event: Event<Pod>) {
+    fn take_in(&self, event: Event<WorkerPod>) {
         let now = Timestamp::now();
         let mut pods = self.runtime.pods();
         match event {
@@ -89,7 +89,11 @@ impl Watch {
                 return;
             }
             Event::InitDone => pods.list_ends(now),
-            Event::Apply(pod) => pods.seen(&pod, now),
+            Event::Apply(pod) => {
+                if !pods.seen(&pod, now) {
+                    return;
+                }
+            }
             Event::Delete(pod) => pods.deleted(&pod, now),
         }
         drop(pods);
