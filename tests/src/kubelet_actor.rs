@@ -7,13 +7,14 @@ use futures::TryStreamExt;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, GetParams, Patch, PatchParams, PostParams};
 use kube::core::Status;
 use kube::runtime::{WatchStreamExt, watcher};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::kube_api::{ADMIN, KubeApi};
+use crate::wait;
 
 /// The container of a worker's Pod that the actor writes of.
 pub const CONTAINER: &str = "worker";
@@ -26,6 +27,9 @@ const CONCURRENCY: usize = 16;
 
 /// The pause after an answer that was no answer.
 const RETRY: Duration = Duration::from_millis(100);
+
+/// The API server's cache follows within milliseconds.
+const CACHE_LIMIT: Duration = Duration::from_secs(30);
 
 /// The exit code of a process that SIGTERM ended.
 const TERMINATED: i32 = 143;
@@ -67,6 +71,19 @@ impl KubeletActor {
     /// The Pod is put on a node. From then on its deletion waits for [`KubeletActor::remove`].
     pub async fn bind(&self, pod: &str, node: &str) {
         self.try_bind(pod, node).await.expect("the Pod is there and on no node");
+        self.is_known_to_be_bound(pod).await;
+    }
+
+    /// The API server decides from its cache whether a deletion has to wait for a node. A Pod that the cache
+    /// does not yet know to be on one goes at once.
+    async fn is_known_to_be_bound(&self, pod: &str) {
+        wait::until("the API server's cache knows the Pod's node", CACHE_LIMIT, || async {
+            let cached =
+                self.pods.get_with(pod, &GetParams::any()).await.map_err(|error| error.to_string())?;
+            let node = cached.spec.and_then(|spec| spec.node_name);
+            node.map(drop).ok_or_else(|| "on no node".to_owned())
+        })
+        .await;
     }
 
     /// The Pod's container runs.
