@@ -234,6 +234,39 @@ async fn p2_a_finished_record_leaves_the_index_and_is_known_for_the_dedupe_perio
 }
 
 #[tokio::test]
+async fn p1_consumers_that_are_no_more_are_forgotten_but_not_with_what_they_have_read() {
+    let server = Server::start().await;
+    let mut redis = server.redis().await;
+    let group = server.store().config().group.clone();
+    add(&mut redis, &[("type", "nonsense")]).await;
+    redis::cmd("XGROUP")
+        .arg("CREATE")
+        .arg("events")
+        .arg(&group)
+        .arg("0")
+        .query_async::<()>(&mut redis)
+        .await
+        .unwrap();
+    let mut read = redis::cmd("XREADGROUP");
+    read.arg("GROUP").arg(&group).arg("has-read").arg("STREAMS").arg("events").arg(">");
+    read.query_async::<redis::Value>(&mut redis).await.unwrap();
+    for consumer in ["idle", "stays"] {
+        let mut create = redis::cmd("XGROUP");
+        create.arg("CREATECONSUMER").arg("events").arg(&group).arg(consumer);
+        create.query_async::<()>(&mut redis).await.unwrap();
+    }
+    let store = server.store();
+    assert_eq!(store.forget_consumers("stays", Duration::from_hours(1)).await.unwrap(), 0, "not yet");
+    assert_eq!(store.forget_consumers("stays", Duration::ZERO).await.unwrap(), 1);
+    let mut info = redis::cmd("XINFO");
+    let left: Vec<std::collections::HashMap<String, redis::Value>> =
+        info.arg("CONSUMERS").arg("events").arg(&group).query_async(&mut redis).await.unwrap();
+    let names: Vec<String> =
+        left.iter().map(|consumer| redis::from_redis_value(consumer["name"].clone()).unwrap()).collect();
+    assert_eq!(names, ["has-read", "stays"]);
+}
+
+#[tokio::test]
 async fn a_record_that_redis_lost_is_not_written_by_halves() {
     let server = Server::start().await;
     let mut redis = server.redis().await;

@@ -39,6 +39,9 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// claimed, it cannot record, and nobody else is told of it. It is claimed within this.
 pub(crate) const CLAIM_EVERY: Duration = Duration::from_secs(10);
 
+/// A consumer that has done nothing for so long, and has nothing to do, is a replica that is no more.
+const CONSUMER_IDLE: Duration = Duration::from_mins(10);
+
 /// Between two tries to connect: jittered, doubling.
 const RECONNECT_MIN: Duration = Duration::from_millis(50);
 const RECONNECT_MAX: Duration = Duration::from_secs(3);
@@ -92,7 +95,8 @@ impl Intake {
         Self { link, store, consumer, config, controller, metrics, connected }
     }
 
-    /// Reads until `stop`, or until another leader has written; what it is handling then stays pending. Redis being away ends nothing.
+    /// Reads until `stop`, or until another leader has written; what it is handling then stays pending.
+    /// Redis being away ends nothing.
     pub async fn run(self, stop: CancellationToken) -> Result<Ended> {
         let pauses = ExponentialBuilder::new()
             .with_jitter()
@@ -167,6 +171,7 @@ impl Intake {
         Ok(())
     }
 
+    /// What is pending is handled here, whoever read it; then nobody else is needed in the group.
     async fn claim(&self, session: &mut Session) -> RedisResult<()> {
         let mut cursor = None;
         loop {
@@ -182,9 +187,23 @@ impl Intake {
             }
             cursor = claimed.cursor;
             if cursor.is_none() {
-                return Ok(());
+                break;
             }
         }
+        self.forget_consumers().await
+    }
+
+    /// That it does not work (no right to it, say) keeps nobody from reading.
+    async fn forget_consumers(&self) -> RedisResult<()> {
+        match self.store.forget_consumers(&self.consumer.name, CONSUMER_IDLE).await {
+            Ok(0) => {}
+            Ok(consumers) => {
+                tracing::info!(consumers, "consumers of replicas that are no more are forgotten");
+            }
+            Err(error) if is_fenced(&error) => return Err(error),
+            Err(error) => tracing::debug!(error = %error, "idle consumers cannot be forgotten"),
+        }
+        Ok(())
     }
 
     /// An error ends the session; one that only this entry makes leaves it pending for a later claim.

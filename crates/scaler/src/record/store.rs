@@ -130,6 +130,7 @@ struct Scripts {
     take_term: Script,
     record_and_ack: Script,
     dead_letter: Script,
+    forget_consumers: Script,
     update_workers: Script,
     apply_scale_down: Script,
     rebuild: Script,
@@ -174,6 +175,7 @@ impl Store {
             take_term: Script::new(include_str!("scripts/take_term.lua")),
             record_and_ack: script(include_str!("scripts/record_and_ack.lua")),
             dead_letter: script(include_str!("scripts/dead_letter.lua")),
+            forget_consumers: script(include_str!("scripts/forget_consumers.lua")),
             update_workers: script(include_str!("scripts/update_workers.lua")),
             apply_scale_down: script(include_str!("scripts/apply_scale_down.lua")),
             rebuild: script(include_str!("scripts/rebuild.lua")),
@@ -253,6 +255,15 @@ impl Store {
             call.arg(name).arg(value);
         }
         written(call.invoke_async(&mut self.redis.clone()).await?)
+    }
+
+    /// Takes consumers other than `stays` out of the group that have nothing pending and were idle for so
+    /// long, and gives how many they were. One that comes back is made again by its first read.
+    pub async fn forget_consumers(&self, stays: &str, idle: Duration) -> RedisResult<u64> {
+        let mut call = self.call(&self.scripts.forget_consumers);
+        call.key(&self.config.events).arg(&self.config.group).arg(stays);
+        call.arg(u64::try_from(idle.as_millis()).unwrap_or(u64::MAX));
+        call.invoke_async(&mut self.redis.clone()).await
     }
 
     /// Writes what is known of workers and tells it.
