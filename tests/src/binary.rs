@@ -55,9 +55,18 @@ fn directories() -> (PathBuf, String) {
     found.expect("cargo puts test programs below target/<profile>")
 }
 
+/// What cargo tells a test of the package that it is of. Build scripts that look at these would run again,
+/// and all that depends on them be built again, with each change between a test's build and anybody else's.
+const OF_THIS_PACKAGE: [&str; 4] = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_", "CARGO_BIN_"];
+
 /// A build, without what it is to be of.
 fn cargo(target_dir: &Path, profile: &str) -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| OF_THIS_PACKAGE.iter().any(|prefix| name.starts_with(prefix))) {
+            cargo.env_remove(name);
+        }
+    }
     cargo.current_dir(workspace()).args(["build", "--quiet", "--target-dir"]).arg(target_dir);
     if profile == "release" {
         cargo.arg("--release");
