@@ -177,7 +177,8 @@ impl Intake {
         loop {
             let claimed = self.consumer.claim(&mut session.redis, cursor.as_deref()).await?;
             self.metrics.events_claimed.inc_by(claimed.entries.len() as u64);
-            for entry in claimed.entries {
+            for id in claimed.entries {
+                let Some(entry) = self.consumer.deliver(&mut session.redis, id).await? else { continue };
                 let deliveries = self.consumer.deliveries(&mut session.redis, entry.id).await?;
                 if deliveries > self.config.max_deliveries {
                     self.give_up(&entry, &DeadLetter::Undeliverable { deliveries }).await?;

@@ -26,7 +26,7 @@ pub(super) struct Consumer {
 /// Entries claimed, and where to go on.
 #[derive(Debug)]
 pub(super) struct Claimed {
-    pub(super) entries: Vec<RawEntry>,
+    pub(super) entries: Vec<EntryId>,
     pub(super) cursor: Option<String>,
 }
 
@@ -55,7 +55,9 @@ impl Consumer {
         Ok(streams(read.query_async(redis).await?))
     }
 
-    /// Takes over entries that were read and not acknowledged, by whomever. `from` is a cursor.
+    /// Takes over entries that were read and not acknowledged, by whomever. `from` is a cursor. That is no
+    /// delivery yet: what is delivered and then left by a crash counts against an entry, and must not count
+    /// against those behind it.
     pub(super) async fn claim(
         &self,
         redis: &mut MultiplexedConnection,
@@ -63,11 +65,24 @@ impl Consumer {
     ) -> RedisResult<Claimed> {
         let mut claim = redis::cmd("XAUTOCLAIM");
         claim.arg(&self.stream).arg(&self.group).arg(&self.name).arg(0);
-        claim.arg(from.unwrap_or(START)).arg("COUNT").arg(BATCH);
+        claim.arg(from.unwrap_or(START)).arg("COUNT").arg(BATCH).arg("JUSTID");
         let answer: Vec<Value> = claim.query_async(redis).await?;
         let mut parts = answer.into_iter();
         let cursor = parts.next().and_then(text).filter(|cursor| cursor != START);
-        Ok(Claimed { entries: parts.next().map(entries).unwrap_or_default(), cursor })
+        let ids = parts.next().map(redis::from_redis_value::<Vec<String>>).transpose()?.unwrap_or_default();
+        let entries = ids.iter().filter_map(|id| id.parse().ok()).collect();
+        Ok(Claimed { entries, cursor })
+    }
+
+    /// Has one of those delivered. `None`: it is no longer on the stream.
+    pub(super) async fn deliver(
+        &self,
+        redis: &mut MultiplexedConnection,
+        entry: EntryId,
+    ) -> RedisResult<Option<RawEntry>> {
+        let mut claim = redis::cmd("XCLAIM");
+        claim.arg(&self.stream).arg(&self.group).arg(&self.name).arg(0).arg(entry.to_string());
+        Ok(entries(claim.query_async(redis).await?).into_iter().next())
     }
 
     /// How many times an entry was delivered, this time included; 0 where it is not pending.
