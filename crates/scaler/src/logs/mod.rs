@@ -22,8 +22,16 @@ pub use self::narrator::{Narration, Narrator, narrator};
 use crate::ids::{TaskId, WorkerId};
 use crate::record::{Outcome, TaskRecord};
 
-/// Within this a connection is made and a call answered, or it has failed.
+/// Within this a connection is made and a call answered, or it has failed. tonic's own limit ends with the
+/// head of an answer, so whole calls are limited as well.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Closing a log takes up to three calls.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// A connection over which nothing comes for so long is asked, and given up after as long again: one whose
+/// other end is gone without a word is otherwise kept for a quarter of an hour.
+const KEEPALIVE: Duration = Duration::from_secs(5);
 
 /// A task of a thousand workers, each with labels, in one answer.
 const ANSWER_BYTES: usize = 32 << 20;
@@ -92,6 +100,9 @@ impl LogIngest {
             .connect_timeout(CALL_TIMEOUT)
             .timeout(CALL_TIMEOUT)
             .tcp_nodelay(true)
+            .http2_keep_alive_interval(KEEPALIVE)
+            .keep_alive_timeout(KEEPALIVE)
+            .keep_alive_while_idle(true)
             .connect_lazy();
         Ok(Self {
             query: LogQueryServiceClient::new(channel.clone()).max_decoding_message_size(ANSWER_BYTES),
@@ -101,7 +112,7 @@ impl LogIngest {
 
     /// What it says of these workers of a task.
     pub async fn ask(&self, task: &TaskId, workers: &[WorkerId]) -> BTreeMap<WorkerId, LogAnswer> {
-        let logged = self.workers(task).await;
+        let logged = whole(CALL_TIMEOUT, self.workers(task)).await;
         let at = Timestamp::now();
         let status = |worker: &WorkerId| match &logged {
             Ok(logged) => Ok(logged.get(worker.as_str()).map_or(LogStatus::Unknown, status)),
@@ -112,7 +123,7 @@ impl LogIngest {
 
     /// Closes a log, with a line in it that says why.
     pub async fn close(&self, closing: &Closing) -> LogAnswer {
-        let status = self.try_close(closing).await.map_err(|error| shown(&error));
+        let status = whole(CLOSE_TIMEOUT, self.try_close(closing)).await.map_err(|error| shown(&error));
         LogAnswer { status, at: Timestamp::now() }
     }
 
@@ -158,6 +169,12 @@ impl LogIngest {
             Err(error) => Err(error),
         }
     }
+}
+
+/// A call, and the reading of its answer, within a limit.
+async fn whole<T>(limit: Duration, call: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
+    let answer = tokio::time::timeout(limit, call).await;
+    answer.unwrap_or_else(|_| Err(Status::deadline_exceeded(format!("no whole answer within {limit:?}"))))
 }
 
 fn status(worker: &LoggedWorker) -> LogStatus {

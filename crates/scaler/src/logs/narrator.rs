@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 
-use super::LogIngest;
+use super::{CALL_TIMEOUT, LogIngest, whole};
 use crate::ids::TaskId;
 
 /// Lines that wait: a few hundred bytes each, so this is well below a MiB.
@@ -96,7 +96,7 @@ impl NarratorTask {
             ExponentialBuilder::new().with_jitter().with_min_delay(PAUSE_MIN).with_max_delay(PAUSE_MAX);
         let mut pauses = pauses.with_max_times(TRIES - 1).build();
         loop {
-            match (self.write(narration).await, pauses.next()) {
+            match (whole(CALL_TIMEOUT, self.write(narration)).await, pauses.next()) {
                 (Err(_), Some(pause)) => tokio::time::sleep(pause).await,
                 (written, _) => return written,
             }
