@@ -19,7 +19,7 @@ test *args:
 
 # A million schedules of the scaler's simulation; OTTO_SIM_SEED=… replays one.
 sim schedules="1000000":
-    OTTO_SIM_SCHEDULES={{ schedules }} cargo test -p ottoscaler --lib simulation -- --nocapture
+    OTTO_SIM_SCHEDULES={{ schedules }} cargo test --workspace --lib simulation -- --nocapture
 
 # The whole system on this machine, with a task to look at.
 demo *args:

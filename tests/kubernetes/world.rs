@@ -78,16 +78,21 @@ impl World {
     /// Lets so many Pods be there at once. Nobody counts them here as a controller manager would, so
     /// the quota is given anew each time, with what is used.
     pub(crate) async fn quota(&self, pods: u32) {
+        let used = self.pod_names().await.len().to_string();
+        self.quota_of("pods", &pods.to_string(), &used).await;
+    }
+
+    /// A quota of some resource; without a controller manager, what is used has to be told as well.
+    pub(crate) async fn quota_of(&self, resource: &str, hard: &str, used: &str) {
         let quotas: Api<ResourceQuota> = Api::namespaced(self.api.client(ADMIN), &self.namespace);
-        let hard = json!({ "pods": pods.to_string() });
+        let hard = json!({ resource: hard });
         let quota = json!({
             "apiVersion": "v1", "kind": "ResourceQuota",
             "metadata": { "name": "pods" }, "spec": { "hard": hard },
         });
         let params = PatchParams::apply("test").force();
         quotas.patch("pods", &params, &Patch::Apply(&quota)).await.unwrap();
-        let used = self.pod_names().await.len().to_string();
-        let status = json!({ "status": { "hard": hard, "used": { "pods": used } } });
+        let status = json!({ "status": { "hard": hard, "used": { resource: used } } });
         quotas.patch_status("pods", &PatchParams::default(), &Patch::Merge(status)).await.unwrap();
     }
 

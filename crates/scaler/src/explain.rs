@@ -8,9 +8,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
-use crate::controller::Trouble;
 use crate::ids::{RecordId, TaskId, WorkerId, WorkerIndex};
-use crate::reconcile::{Busy, Known, Policy, queue};
+use crate::reconcile::{Busy, Known, Policy, Trouble, queue};
 use crate::record::{Log, Outcome, Progress, Slot, TaskRecord};
 use crate::runtime::{Observed, ObstacleKind, Phase};
 use crate::status::{Class, State};
@@ -54,7 +53,7 @@ pub struct Tasks {
     pub workers_in_use: usize,
     /// `--max-workers`.
     pub max_workers: usize,
-    /// Why no worker could be made last, if none was since.
+    /// Why no worker could be made last, if none was since: of all, or of some task.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trouble: Option<TroubleView>,
     /// The tasks.
@@ -145,6 +144,8 @@ pub fn answer(about: &About, known: &Known<'_>, policy: &Policy, trouble: Option
 }
 
 fn tasks(known: &Known<'_>, policy: &Policy, trouble: Option<&Trouble>) -> Tasks {
+    let of_tasks = known.aside.values().map(|aside| &aside.trouble);
+    let trouble = trouble.or_else(|| of_tasks.max_by_key(|trouble| trouble.at));
     let mut lines: BTreeMap<&TaskId, TaskLine> = BTreeMap::new();
     for task in known.records.tasks() {
         let task_id = &task.spec().task_id;
@@ -169,8 +170,9 @@ fn task_view(task_id: &TaskId, known: &Known<'_>, policy: &Policy, trouble: Opti
         return Answer::NoTask;
     }
     requests.sort_by_key(|task| task.spec().entry_id);
-    let queue = queue(known);
-    let explain = Explain { known, policy, trouble, queue: &queue };
+    let queue = queue(known).into_iter().enumerate().map(|(place, worker)| (worker, place)).collect();
+    let in_use = crate::reconcile::in_use(known);
+    let explain = Explain { known, policy, trouble, queue, in_use };
     let workers = requests.iter().flat_map(|task| {
         let view = |(index, slot): (WorkerIndex, &Slot)| explain.worker(task, index, slot);
         task.workers().map(view).collect::<Vec<_>>()
@@ -182,7 +184,9 @@ struct Explain<'a> {
     known: &'a Known<'a>,
     policy: &'a Policy,
     trouble: Option<&'a Trouble>,
-    queue: &'a [(RecordId, WorkerIndex)],
+    /// How many come before each worker that waits.
+    queue: BTreeMap<(RecordId, WorkerIndex), usize>,
+    in_use: usize,
 }
 
 impl Explain<'_> {
@@ -225,15 +229,19 @@ impl Explain<'_> {
                 "its end is put on record: it was cancelled before it was made",
             );
         }
-        let place = self.queue.iter().position(|(record, of)| record == task.id() && *of == index);
-        let before = place.unwrap_or_default();
-        let in_use = crate::reconcile::in_use(self.known);
-        let max = self.policy.max_workers;
-        let waits_for = match self.trouble {
-            Some(trouble) => {
+        let before = self.queue.get(&(task.id().clone(), index)).copied().unwrap_or_default();
+        let (in_use, max) = (self.in_use, self.policy.max_workers);
+        let own = self.known.aside.get(task.id()).map(|aside| &aside.trouble);
+        let waits_for = match (own, self.trouble) {
+            (Some(trouble), _) => {
+                format!("the runtime, which could not make it at {}: {}", trouble.at, trouble.reason)
+            }
+            (None, Some(trouble)) => {
                 format!("the runtime, which makes no workers since {}: {}", trouble.at, trouble.reason)
             }
-            None => format!("capacity: {in_use} of {max} workers are in use, and {before} wait before it"),
+            (None, None) => {
+                format!("capacity: {in_use} of {max} workers are in use, and {before} wait before it")
+            }
         };
         let next = match task.spec().clocks.queue {
             Some(limit) => format!("it is made when its turn comes, or fails after {limit:?} of waiting"),
@@ -326,6 +334,7 @@ mod tests {
             logs: &BTreeMap::new(),
             busy: &BTreeMap::new(),
             may_create: 1,
+            aside: &BTreeMap::new(),
             now: at(9),
         };
         let answer = answer(&About::Task("t".parse().unwrap()), &known, &policy(1), None);

@@ -34,6 +34,7 @@ fn ended(record: &TaskRecord, index: u32, finishes: bool) -> Write {
         verdict: Verdict::Succeeded,
         exit_code: Some(0),
         reason: String::new(),
+        ran: true,
         started_at: None,
         ended_at: Timestamp::now(),
         log: Log::Complete,

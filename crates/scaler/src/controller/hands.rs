@@ -31,7 +31,7 @@ pub(super) enum Work {
 pub(super) enum Done {
     /// A worker was made, stopped or removed.
     Worker(WorkerId),
-    Created(WorkerId),
+    Created(Box<WorkerSpec>),
     NotCreated(Box<WorkerSpec>, RuntimeError),
     Failed(WorkerId),
     Logs(BTreeMap<WorkerId, LogAnswer>),
@@ -75,7 +75,7 @@ impl<R: Runtime> Hands<R> {
     pub(super) async fn work(self, work: Work) -> Done {
         match work {
             Work::Create(spec) => match self.create(&spec).await {
-                Ok(()) => Done::Created(spec.worker_id),
+                Ok(()) => Done::Created(spec),
                 Err(error) => Done::NotCreated(spec, self.failed(error)),
             },
             Work::Stop(worker) => match self.runtime.stop(&worker).await {

@@ -7,6 +7,7 @@
 //! read again first. While Redis cannot be reached, passes go on with the copy and write nothing; what
 //! could not be written is decided again.
 
+mod aside;
 mod hands;
 mod pace;
 mod telling;
@@ -18,7 +19,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use jiff::{SignedDuration, Timestamp};
 use ottoscaler_kit::admin::Condition;
 use tokio::sync::mpsc;
@@ -26,9 +27,9 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use self::aside::Asides;
 use self::hands::{Done, Hands};
 use self::pace::Pace;
-pub use self::pace::Trouble;
 use self::telling::Telling;
 #[cfg(test)]
 pub(crate) use self::writing::finishes;
@@ -117,7 +118,10 @@ pub struct Controller<R> {
     records: Records,
     reload: Reload,
     pace: Pace,
+    asides: Asides,
     work: JoinSet<Done>,
+    /// How much of it talks to log-ingest.
+    log_work: usize,
     busy: BTreeMap<WorkerId, Busy>,
     logs: BTreeMap<WorkerId, LogAnswer>,
     /// Records that are just being looked for, and workers that are nobody's.
@@ -174,7 +178,9 @@ impl<R: Runtime> Controller<R> {
             records: Records::default(),
             reload: Reload::First,
             pace: Pace::new(config.create_rate),
+            asides: Asides::default(),
             work: JoinSet::new(),
+            log_work: 0,
             busy: BTreeMap::new(),
             logs: BTreeMap::new(),
             adopting: BTreeSet::new(),
@@ -202,22 +208,24 @@ impl<R: Runtime> Controller<R> {
             }
             let next = self.pass().await?;
             self.rest(&stop).await;
-            match next {
-                Next::AtOnce => continue,
-                Next::OnChange => {}
-                Next::Never => return Ok(Ended::Fenced),
+            if next == Next::Never {
+                return Ok(Ended::Fenced);
             }
             let runtime = Arc::clone(&self.hands.runtime);
             // Each branch is cancel safe: a message not received stays in its channel, work not joined
             // in its set, a change not waited for stays noted, and the next pass looks at everything.
+            // What only happens here comes first: while each pass writes, the last branch is always ready.
             tokio::select! {
+                biased;
                 () = stop.cancelled() => {}
-                Some(message) = intake.recv() => self.hear(message),
+                _ = tick.tick() => self.look_around(),
                 Some(question) = questions.recv() => self.answer(question),
+                Some(message) = intake.recv() => self.hear(message),
                 Some(done) = self.work.join_next() => self.learn(done)?,
                 () = runtime.changed() => {}
-                _ = tick.tick() => self.look_around(),
                 () = self.pace.over() => {}
+                () = self.asides.over() => {}
+                () = std::future::ready(()), if next == Next::AtOnce => {}
             }
         }
         Ok(Ended::Stopped)
@@ -243,7 +251,7 @@ impl<R: Runtime> Controller<R> {
         while let Some(done) = self.work.try_join_next() {
             self.learn(done)?;
         }
-        self.reload_records().await;
+        self.reload_records().await?;
         if self.reload == Reload::First {
             self.synced.missing("the records were not read yet");
             return Ok(Next::OnChange);
@@ -261,6 +269,7 @@ impl<R: Runtime> Controller<R> {
         }
         let began = Instant::now();
         let may_create = self.pace.may_create(self.creating());
+        self.asides.now();
         let actions = reconcile(&self.known(&observation, may_create), &self.config.policy);
         self.decided_in = began.elapsed();
         let writes = self.start(actions, &observation);
@@ -280,6 +289,7 @@ impl<R: Runtime> Controller<R> {
             logs: &self.logs,
             busy: &self.busy,
             may_create,
+            aside: self.asides.known(),
             now: Timestamp::now(),
         }
     }
@@ -288,13 +298,26 @@ impl<R: Runtime> Controller<R> {
         self.busy.values().filter(|busy| **busy == Busy::Creating).count()
     }
 
-    async fn reload_records(&mut self) {
+    /// An error: the records are another scaler's, which has come while Redis had lost whose they are.
+    async fn reload_records(&mut self) -> Result<()> {
         if self.reload == Reload::No {
-            return;
+            return Ok(());
+        }
+        let home = self.hands.runtime.home();
+        match self.hands.store.claim(home).await {
+            Ok(None) => {}
+            Ok(Some(other)) => bail!("the records in Redis are now those of workers somewhere else: {other}"),
+            Err(error) => {
+                self.redis_failed(&error, "records cannot be claimed");
+                return Ok(());
+            }
         }
         let loaded = match self.hands.store.load().await {
             Ok(loaded) => loaded,
-            Err(error) => return self.redis_failed(&error, "records cannot be read"),
+            Err(error) => {
+                self.redis_failed(&error, "records cannot be read");
+                return Ok(());
+            }
         };
         tracing::info!(records = loaded.records.len(), "records read");
         for (record, error) in &loaded.unreadable {
@@ -308,6 +331,7 @@ impl<R: Runtime> Controller<R> {
             Ok(()) => self.reload = Reload::No,
             Err(error) => self.redis_failed(&error, "a record that redis lost cannot be written again"),
         }
+        Ok(())
     }
 
     /// What need not be done in every pass.
@@ -317,6 +341,7 @@ impl<R: Runtime> Controller<R> {
         }
         let Ok(observation) = self.hands.runtime.observe() else { return };
         self.records.prune(&observation);
+        self.asides.retain(|task| self.records.task(task).is_some_and(|task| !task.is_finished()));
         self.strangers.retain(|worker| observation.contains_key(worker));
         self.telling.obstacles(&self.records, &observation);
         let now = Timestamp::now();

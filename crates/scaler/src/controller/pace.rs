@@ -1,8 +1,9 @@
 //! How fast workers are made: a rate that the operator sets, and less of it while the runtime cannot.
 //!
-//! A failure that may pass (no quota, an API server that is overloaded or away) stops all creates for
-//! a while: for as long as the other side asks, else doubled each time. Then one is tried, and each
-//! success lets one more be in flight, so nobody is run over as soon as they are back.
+//! A failure that may pass (an API server that is overloaded or away) stops all creates for a while: for
+//! as long as the other side asks, else doubled each time. Then one is tried, and each success lets one
+//! more be in flight, so nobody is run over as soon as they are back. A quota says nothing of what others
+//! ask for: it only makes the rest go slowly for a moment, and its task waits by itself (see `aside`).
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -10,7 +11,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::runtime::RuntimeError;
+use crate::reconcile::Trouble;
+use crate::runtime::{ErrorKind, RuntimeError};
 
 /// So many workers are being made at once: what the API server of a small cluster likes best, as
 /// measured by `just bench`.
@@ -22,15 +24,6 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 
 /// What the other side asks for is granted up to this.
 const RETRY_AFTER_MAX: Duration = Duration::from_mins(1);
-
-/// Why no worker could be made last.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trouble {
-    /// In the runtime's own words.
-    pub reason: String,
-    /// When.
-    pub at: Timestamp,
-}
 
 /// See the module.
 #[derive(Debug)]
@@ -92,6 +85,11 @@ impl Pace {
     /// are no reason to wait longer.
     pub(super) fn failed(&mut self, error: &RuntimeError) {
         self.in_flight = 1;
+        if error.kind() == ErrorKind::Quota {
+            let soon = Instant::now() + PAUSE_MIN;
+            self.paused_until = Some(self.paused_until.map_or(soon, |until| until.max(soon)));
+            return;
+        }
         self.trouble = Some(Trouble { reason: error.reason().to_owned(), at: Timestamp::now() });
         if self.paused_until.is_some_and(|until| until > Instant::now()) {
             return;
@@ -125,7 +123,6 @@ impl Pace {
 mod tests {
     use super::*;
     use crate::reconcile::testing;
-    use crate::runtime::ErrorKind;
 
     fn error() -> RuntimeError {
         let worker = testing::worker_spec("t", "r").worker_id;
@@ -157,6 +154,20 @@ mod tests {
             paused.push(start.elapsed().as_millis() / 100);
         }
         assert_eq!(paused, [1, 2, 4, 70]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_quota_keeps_others_for_a_moment_only() {
+        let mut pace = Pace::new(None);
+        let worker = testing::worker_spec("t", "r").worker_id;
+        for _ in 0..10 {
+            pace.failed(&RuntimeError::new(ErrorKind::Quota, "create", &worker, "quota".to_owned()));
+            assert_eq!((pace.may_create(0), pace.trouble()), (0, None));
+            let start = Instant::now();
+            pace.over().await;
+            assert!(start.elapsed() <= PAUSE_MIN + Duration::from_millis(1));
+            assert_eq!(pace.may_create(0), 1);
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -15,12 +15,13 @@ use crate::status::{Class, Notification, State};
 pub(super) struct Telling {
     narrator: Narrator,
     obstacles: BTreeMap<WorkerId, String>,
-    untold: Vec<Notification>,
+    /// The last one of each worker.
+    untold: BTreeMap<WorkerId, Notification>,
 }
 
 impl Telling {
     pub(super) fn new(narrator: Narrator) -> Self {
-        Self { narrator, obstacles: BTreeMap::new(), untold: Vec::new() }
+        Self { narrator, obstacles: BTreeMap::new(), untold: BTreeMap::new() }
     }
 
     /// Obstacles that are new or have changed: into the task's log, and as notifications.
@@ -34,7 +35,7 @@ impl Telling {
             let Some(task) = records.task(&observed.record) else { continue };
             self.line(task, format!("worker {worker} waits: {}", obstacle.message), obstacle.since);
             self.obstacles.insert(worker.clone(), obstacle.message.clone());
-            self.untold.push(Notification {
+            let notification = Notification {
                 task_id: task.spec().task_id.clone(),
                 worker_id: worker.clone(),
                 state: State::Pending,
@@ -43,18 +44,21 @@ impl Telling {
                 reason: obstacle.message.clone(),
                 obstacle: Some(obstacle.kind.as_str()),
                 at: obstacle.since,
-            });
+            };
+            self.untold.insert(worker.clone(), notification);
         }
     }
 
     /// Notifications that are not on the status stream yet.
     pub(super) fn untold(&mut self) -> Vec<Notification> {
-        std::mem::take(&mut self.untold)
+        std::mem::take(&mut self.untold).into_values().collect()
     }
 
-    /// They could not be told.
+    /// They could not be told. What was noticed since is newer.
     pub(super) fn tell_again(&mut self, untold: Vec<Notification>) {
-        self.untold.extend(untold);
+        for notification in untold {
+            self.untold.entry(notification.worker_id.clone()).or_insert(notification);
+        }
     }
 
     /// Ends that were neither the command's own nor asked for, and the end of it all.

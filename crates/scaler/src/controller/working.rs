@@ -7,20 +7,24 @@ use anyhow::{Result, bail};
 
 use super::Controller;
 use super::hands::{Adopted, Done, Work};
-use crate::ids::WorkerId;
+use crate::ids::{RecordId, WorkerId};
+use crate::name;
 use crate::reconcile::{Action, Busy};
-use crate::record::Record;
+use crate::record::{Record, WorkerSpec};
 use crate::runtime::{Observation, Runtime};
 
 /// So many pieces of work other than creates run at once, so that neither holds up the other: ended
 /// workers go while new ones come.
 const OTHER_WORK: usize = 32;
 
+/// So many talk to log-ingest at once, beside those: that it is slow keeps nobody from being stopped.
+const LOG_WORK: usize = 16;
+
 impl<R: Runtime> Controller<R> {
     /// Starts the work, and gives what is to be written. What depends on a record being written is
     /// only decided in a later pass.
     pub(super) fn start(&mut self, actions: Vec<Action>, observation: &Arc<Observation>) -> Vec<Action> {
-        let mut others = self.work.len().saturating_sub(self.creating());
+        let mut others = self.work.len().saturating_sub(self.creating() + self.log_work);
         let mut writes = Vec::new();
         for action in actions {
             let work = match action {
@@ -34,6 +38,17 @@ impl<R: Runtime> Controller<R> {
                     self.spawn(Work::Create(spec));
                     continue;
                 }
+                Action::AskLogs { .. } | Action::CloseLog(_) if self.log_work >= LOG_WORK => continue,
+                Action::AskLogs { task, workers } => {
+                    self.log_work += 1;
+                    self.begin(Work::AskLogs(task, workers));
+                    continue;
+                }
+                Action::CloseLog(closing) => {
+                    self.log_work += 1;
+                    self.begin(Work::CloseLog(closing));
+                    continue;
+                }
                 _ if others >= OTHER_WORK => continue,
                 Action::Adopt { worker, record } => {
                     let is_new = !self.strangers.contains(&worker) && self.adopting.insert(record.clone());
@@ -44,14 +59,16 @@ impl<R: Runtime> Controller<R> {
                 }
                 Action::Stop(worker) => Work::Stop(worker),
                 Action::Remove(worker) => Work::Remove(worker),
-                Action::AskLogs { task, workers } => Work::AskLogs(task, workers),
-                Action::CloseLog(closing) => Work::CloseLog(closing),
             };
             others += 1;
-            self.mark_busy(&work);
-            self.spawn(work);
+            self.begin(work);
         }
         writes
+    }
+
+    fn begin(&mut self, work: Work) {
+        self.mark_busy(&work);
+        self.spawn(work);
     }
 
     fn mark_busy(&mut self, work: &Work) {
@@ -80,14 +97,16 @@ impl<R: Runtime> Controller<R> {
         };
         match done {
             Done::Worker(worker) => drop(self.busy.remove(&worker)),
-            Done::Created(worker) => {
-                self.busy.remove(&worker);
+            Done::Created(spec) => {
+                self.busy.remove(&spec.worker_id);
                 self.pace.succeeded();
+                self.asides.succeeded(&record_of(&spec));
             }
             Done::NotCreated(spec, error) => {
                 self.busy.remove(&spec.worker_id);
                 if error.is_transient() {
                     self.pace.failed(&error);
+                    self.asides.failed(&record_of(&spec), error.reason());
                 } else {
                     self.owed.push((spec, error.reason().to_owned()));
                 }
@@ -95,6 +114,7 @@ impl<R: Runtime> Controller<R> {
             // It stays busy until the next tick: to try again at once would be a busy loop.
             Done::Failed(worker) => self.resting.push(worker),
             Done::Logs(answers) => {
+                self.log_work -= 1;
                 for worker in answers.keys() {
                     self.busy.remove(worker);
                 }
@@ -129,4 +149,8 @@ impl<R: Runtime> Controller<R> {
             }
         }
     }
+}
+
+fn record_of(spec: &WorkerSpec) -> RecordId {
+    name::task_record(&spec.identity.task_id, &spec.identity.request_id)
 }

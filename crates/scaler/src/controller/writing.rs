@@ -17,6 +17,9 @@ use crate::runtime::Runtime;
 /// Records that are being written at once, over one connection.
 const CONCURRENT_RECORDS: usize = 32;
 
+/// Notifications in one script: while it runs, Redis does nothing else.
+const TOLD_AT_ONCE: usize = 100;
+
 /// How far the steps of a record got, and why no further.
 type Wrote = (Vec<(Write, Written)>, Option<RedisError>);
 
@@ -55,16 +58,16 @@ impl<R: Runtime> Controller<R> {
             .buffer_unordered(CONCURRENT_RECORDS)
             .collect()
             .await;
+        // What was written is told, whatever became of the rest.
+        let mut failed = None;
         for (written, error) in wrote {
             for (write, written) in written {
                 self.written(&write, written);
                 next = Next::AtOnce;
             }
-            if let Some(error) = error {
-                return self.not_written(&error);
-            }
+            failed = error.or(failed);
         }
-        next
+        failed.map_or(next, |error| self.not_written(&error))
     }
 
     /// Writes the ends of workers that can never be made. While the copy of the records is in doubt they
@@ -83,17 +86,16 @@ impl<R: Runtime> Controller<R> {
     /// Puts what was noticed on the status stream.
     pub(super) async fn tell(&mut self) -> Next {
         // Told once more where the answer is lost: what is not told is noticed again by the next leader.
-        let untold = self.telling.untold();
-        if untold.is_empty() {
-            return Next::OnChange;
-        }
-        match self.hands.store.tell(&untold).await {
-            Ok(()) => Next::OnChange,
-            Err(error) => {
+        let mut untold = self.telling.untold();
+        while !untold.is_empty() {
+            let part = &untold[..untold.len().min(TOLD_AT_ONCE)];
+            if let Err(error) = self.hands.store.tell(part).await {
                 self.telling.tell_again(untold);
-                self.not_written(&error)
+                return self.not_written(&error);
             }
+            untold.drain(..part.len());
         }
+        Next::OnChange
     }
 
     fn written(&mut self, write: &Write, written: Written) {

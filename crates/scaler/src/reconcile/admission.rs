@@ -1,8 +1,9 @@
 //! Who gets capacity next: PURE. By priority, then fair between tenants, then in order.
 //!
 //! Fair means: of the tenants that wait, the one that has the fewest workers gets the next one. What
-//! a tenant has is what is observed and what is being made, so there is no counter to go wrong (P3),
-//! and nobody waits for ever: each worker given makes its tenant less urgent.
+//! a tenant has is what is observed and what is being made, so there is no counter to go wrong (P3);
+//! each worker given makes its tenant less urgent. Who is less urgent waits for as long as there are
+//! others: only a queue timeout ends that.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque, btree_map};
@@ -43,7 +44,8 @@ pub(super) fn admit<'a>(
     max: NonZeroUsize,
 ) -> impl Iterator<Item = WorkerSpec> {
     let room = max.get().saturating_sub(in_use(known)).min(known.may_create);
-    let waiting = if room == 0 { Vec::new() } else { waiting };
+    let mut waiting = if room == 0 { Vec::new() } else { waiting };
+    waiting.retain(|one| !known.aside.get(one.task.id()).is_some_and(|aside| aside.waits));
     order(waiting, known).take(room).map(|waiting| waiting.task.worker_spec(waiting.index, waiting.attempt))
 }
 

@@ -44,9 +44,13 @@ pub(super) fn step(
         Ok(LogStatus::Closed { complete: false, reason }) => {
             LogStep::Settle(Log::Incomplete { reason: reason.clone() })
         }
-        // It never came to its command, and so has nothing to say.
-        Ok(LogStatus::Unknown) if outcome.exit_code.is_none() && outcome.started_at.is_none() => {
-            if passed(ended_at, LAST_WORDS, now) { LogStep::Settle(Log::None) } else { stale(is_stale) }
+        // As far as anybody knows it never came to its command, and so has nothing to say.
+        Ok(LogStatus::Unknown) if !outcome.has_run() => {
+            if passed(ended_at, LAST_WORDS, now) {
+                LogStep::Settle(Log::None)
+            } else {
+                stale(is_stale)
+            }
         }
         Ok(LogStatus::Unknown | LogStatus::Open) if passed(ended_at, LAST_WORDS, now) => LogStep::Close,
         Err(error) if passed(ended_at, policy.drain_timeout, now) => LogStep::Settle(Log::Incomplete {
@@ -109,9 +113,20 @@ mod tests {
 
     #[test]
     fn a_worker_that_never_came_to_its_command_has_no_log() {
-        let never =
-            Outcome { exit_code: None, started_at: None, ended_at: at(100), ..outcome(Verdict::Lost) };
+        let never = Outcome {
+            exit_code: None,
+            started_at: None,
+            ran: false,
+            ended_at: at(100),
+            ..outcome(Verdict::Lost)
+        };
         let unknown = answer(Ok(LogStatus::Unknown), 104);
         assert_eq!(step(&never, Some(&unknown), &policy(1), at(106)), LogStep::Settle(Log::None));
+        let ran = Outcome { ran: true, ..never };
+        assert_eq!(
+            step(&ran, Some(&unknown), &policy(1), at(106)),
+            LogStep::Close,
+            "its lines are lost, which the log has to say"
+        );
     }
 }

@@ -92,6 +92,24 @@ pub enum Busy {
     Otherwise,
 }
 
+/// Why no worker could be made last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// In the runtime's own words.
+    pub reason: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A task of which a worker could not be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Aside {
+    /// Why.
+    pub trouble: Trouble,
+    /// It lets others go first. Otherwise it is its turn again.
+    pub waits: bool,
+}
+
 /// All that is known.
 #[derive(Clone, Copy, Debug)]
 pub struct Known<'a> {
@@ -103,8 +121,10 @@ pub struct Known<'a> {
     pub logs: &'a BTreeMap<WorkerId, LogAnswer>,
     /// What is being done just now.
     pub busy: &'a BTreeMap<WorkerId, Busy>,
-    /// So many workers may be made now: the API server's pace, and quotas.
+    /// So many workers may be made now: the API server's pace.
     pub may_create: usize,
+    /// Tasks of which the last worker could not be made.
+    pub aside: &'a BTreeMap<RecordId, Aside>,
     /// The time.
     pub now: Timestamp,
 }
@@ -120,13 +140,12 @@ pub fn reconcile(known: &Known<'_>, policy: &Policy) -> Vec<Action> {
         cancelled: BTreeSet::new(),
     };
     for down in known.records.scale_downs() {
-        let cancelled = scale_down::choose(down.spec(), known.records, known.observation);
+        let cancelled = scale_down::choose(down.spec(), known, &pass.cancelled);
         pass.cancelled.extend(cancelled.iter().map(|(record, index, _)| (record.clone(), *index)));
         pass.actions.push(Action::ApplyScaleDown { down: down.id().clone(), cancelled });
     }
     // Whoever is about to be cancelled must not be made in the same pass, and whatever is put down of
     // it in the same pass would go without the mark.
-    let admits = pass.actions.is_empty();
     for task in known.records.tasks() {
         for (index, slot) in task.workers() {
             if !pass.is_cancelled(task, index) {
@@ -135,10 +154,8 @@ pub fn reconcile(known: &Known<'_>, policy: &Policy) -> Vec<Action> {
         }
     }
     pass.look_at_workers();
-    if admits {
-        let created = admission::admit(std::mem::take(&mut pass.waiting), known, policy.max_workers);
-        pass.actions.extend(created.map(|spec| Action::Create(Box::new(spec))));
-    }
+    let created = admission::admit(std::mem::take(&mut pass.waiting), known, policy.max_workers);
+    pass.actions.extend(created.map(|spec| Action::Create(Box::new(spec))));
     let asks = std::mem::take(&mut pass.asks);
     pass.actions.extend(asks.into_iter().map(|(task, workers)| Action::AskLogs { task, workers }));
     pass.actions

@@ -62,6 +62,7 @@ pub(crate) fn outcome(verdict: Verdict) -> Outcome {
         verdict,
         exit_code: Some(0),
         reason: String::new(),
+        ran: true,
         started_at: Some(at(1)),
         ended_at: at(2),
         log: Log::Open,

@@ -116,6 +116,7 @@ pub(super) fn never_made(verdict: Verdict, reason: &str, now: Timestamp) -> Outc
         verdict,
         exit_code: None,
         reason: reason.to_owned(),
+        ran: false,
         started_at: None,
         ended_at: now,
         log: Log::None,

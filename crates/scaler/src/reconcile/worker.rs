@@ -158,6 +158,7 @@ fn ended(slot: &Slot, exit: &Exit) -> Outcome {
         verdict,
         exit_code: exit.code,
         reason,
+        ran: exit.code.is_some() || exit.started_at.is_some(),
         started_at: exit.started_at,
         ended_at: exit.ended_at,
         log: Log::Open,
@@ -188,7 +189,8 @@ fn gone(slot: &Slot, reason: &str, now: Timestamp) -> Outcome {
         Some(stop) => (stop.verdict(), stop.reason()),
         None => (Verdict::Lost, reason),
     };
-    Outcome { log: Log::Open, ..transition::never_made(verdict, reason, now) }
+    let ran = slot.progress == Progress::Running;
+    Outcome { log: Log::Open, ran, ..transition::never_made(verdict, reason, now) }
 }
 
 #[cfg(test)]

@@ -236,9 +236,12 @@ pub struct Records {
 
 impl Records {
     /// Takes in a record just written. One that is known already stays as it is: it may have come
-    /// further since.
+    /// further since. But a finished one is not written: Redis had lost it, and was asked for it again.
     pub fn insert(&mut self, record: Record) {
         match record {
+            Record::Task(task) if self.tasks.get(&task.id).is_some_and(TaskRecord::is_finished) => {
+                self.tasks.insert(task.id.clone(), *task);
+            }
             Record::Task(task) => drop(self.tasks.entry(task.id.clone()).or_insert(*task)),
             Record::ScaleDown(down) => drop(self.scale_downs.entry(down.id.clone()).or_insert(down)),
         }
@@ -287,8 +290,10 @@ impl Records {
         self.tasks.get(id)
     }
 
-    /// The scale-downs that are not applied.
-    pub fn scale_downs(&self) -> impl Iterator<Item = &ScaleDownRecord> {
-        self.scale_downs.values()
+    /// The scale-downs that are not applied, the earliest first.
+    pub fn scale_downs(&self) -> Vec<&ScaleDownRecord> {
+        let mut downs: Vec<&ScaleDownRecord> = self.scale_downs.values().collect();
+        downs.sort_by_key(|down| down.spec.entry_id);
+        downs
     }
 }

@@ -61,12 +61,22 @@ pub struct Outcome {
     pub exit_code: Option<i32>,
     /// In words, where there is something to say.
     pub reason: String,
+    /// Whether its command is known to have run, whatever else is known.
+    #[serde(default)]
+    pub ran: bool,
     /// When the command started.
     pub started_at: Option<Timestamp>,
     /// When it ended, or when that was noticed.
     pub ended_at: Timestamp,
     /// What is known of its log.
     pub log: Log,
+}
+
+impl Outcome {
+    /// Whether its command is known to have run: then it has a log, or has lost one.
+    pub fn has_run(&self) -> bool {
+        self.ran || self.exit_code.is_some() || self.started_at.is_some()
+    }
 }
 
 /// What is known of an ended worker's log (P9).
@@ -82,7 +92,7 @@ pub enum Log {
         /// What is missing or unknown, in words.
         reason: String,
     },
-    /// There never was one: the worker was never made.
+    /// There is none: as far as anybody knows its command never ran.
     None,
 }
 

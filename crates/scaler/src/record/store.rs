@@ -130,6 +130,7 @@ struct Scripts {
     take_term: Script,
     record_and_ack: Script,
     dead_letter: Script,
+    forget: Script,
     forget_consumers: Script,
     update_workers: Script,
     apply_scale_down: Script,
@@ -175,6 +176,7 @@ impl Store {
             take_term: Script::new(include_str!("scripts/take_term.lua")),
             record_and_ack: script(include_str!("scripts/record_and_ack.lua")),
             dead_letter: script(include_str!("scripts/dead_letter.lua")),
+            forget: script(include_str!("scripts/forget.lua")),
             forget_consumers: script(include_str!("scripts/forget_consumers.lua")),
             update_workers: script(include_str!("scripts/update_workers.lua")),
             apply_scale_down: script(include_str!("scripts/apply_scale_down.lua")),
@@ -355,8 +357,9 @@ impl Store {
         hash: &HashMap<String, Vec<u8>>,
     ) -> RedisResult<()> {
         if hash.is_empty() {
-            let mut redis = self.redis.clone();
-            return redis::cmd("ZREM").arg(self.index()).arg(id).query_async(&mut redis).await;
+            let mut call = self.call(&self.scripts.forget);
+            call.key(self.index()).key(format!("{}{id}", self.config.record_prefix)).arg(id);
+            return call.invoke_async(&mut self.redis.clone()).await;
         }
         match read_record(hash) {
             Ok(record) => loaded.records.push(record),

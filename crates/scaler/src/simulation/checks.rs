@@ -186,7 +186,9 @@ impl Checks {
             Log::Complete => world.ingest.closed(worker) == Some(true),
             Log::Incomplete { .. } => world.ingest.closed(worker).is_some() || world.is_drained(outcome),
             // That it ran is unknown where nobody saw it run and its agent never got through.
-            Log::None => !self.started.contains(worker) || !world.ingest.knows(worker),
+            Log::None => {
+                !outcome.has_run() && (!self.started.contains(worker) || !world.ingest.knows(worker))
+            }
         };
         if !is_so {
             self.broken("P9", format!("{worker}: its log is on record as {:?}, and it is not", outcome.log));

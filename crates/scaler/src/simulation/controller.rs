@@ -12,7 +12,7 @@ use super::world::World;
 use super::writes::Writes;
 use crate::ids::{RecordId, WorkerId};
 use crate::logs::LogAnswer;
-use crate::reconcile::{Action, Busy, Known, Policy, in_use, reconcile, refused};
+use crate::reconcile::{Action, Aside, Busy, Known, Policy, in_use, reconcile, refused};
 use crate::record::{Record, Records, Update, WorkerSpec};
 use crate::runtime::{Observation, Phase};
 
@@ -58,6 +58,8 @@ pub(super) struct Controller {
     adopting: BTreeSet<RecordId>,
     owed: Vec<(Box<WorkerSpec>, String)>,
     resting: Vec<WorkerId>,
+    /// None: all pause alike here.
+    aside: BTreeMap<RecordId, Aside>,
     paused_until: i64,
     next_tick: i64,
     pub(super) mail: VecDeque<Mail>,
@@ -253,6 +255,7 @@ impl World {
             logs: &controller.logs,
             busy: &controller.busy,
             may_create,
+            aside: &controller.aside,
             now: self.at(),
         };
         let mut actions = reconcile(&known, &policy);
@@ -267,8 +270,8 @@ impl World {
 
     /// P3: what is in use and what is being made is never more than there may be once something is made.
     fn check_capacity(&mut self, leader: &Leader, observation: &Observation) {
-        let Controller { records, logs, busy, .. } = &leader.controller;
-        let known = Known { records, observation, logs, busy, may_create: 0, now: self.at() };
+        let Controller { records, logs, busy, aside, .. } = &leader.controller;
+        let known = Known { records, observation, logs, busy, may_create: 0, aside, now: self.at() };
         let (in_use, max) = (in_use(&known), self.policy.max_workers.get());
         if in_use > max {
             self.checks.broken("P3", format!("{in_use} workers are in use or being made, of {max}"));
