@@ -15,6 +15,7 @@ mod examples;
 mod exit_codes;
 mod faults;
 mod fixed_contract;
+mod masking;
 mod page;
 mod reading;
 mod scaling;

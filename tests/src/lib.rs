@@ -22,3 +22,4 @@ pub mod rights;
 pub mod scaler;
 pub mod service;
 pub mod wait;
+pub mod wiretap;

@@ -1,10 +1,11 @@
-//! Reads the command's output, as it comes, into the log.
+//! Reads the command's output, as it comes, masks it, and puts it into the log.
 //!
 //! Both pipes are read by one loop, so lines of the two streams are numbered in the order in which they
 //! were read. That is as much order as two pipes allow: what a command writes to both within one moment
 //! may be read in either order.
 
 use std::io;
+use std::sync::Arc;
 
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
@@ -14,6 +15,7 @@ use crate::batch::Source;
 use crate::child::Pipes;
 use crate::line::{Ending, Splitter};
 use crate::log::{Log, now_ns};
+use crate::mask::{Masker, Masks};
 use crate::mirror::Mirror;
 
 /// What one read takes at the most: a pipe's usual capacity.
@@ -41,12 +43,16 @@ pub struct Captured {
 }
 
 impl Capture {
-    /// Of these pipes. With `mirror`, what is read is copied to the agent's own output.
-    pub fn new(pipes: Pipes, mirror: bool) -> io::Result<Self> {
+    /// Of these pipes. With `mirror`, what is read and masked is copied to the agent's own output.
+    pub fn new(pipes: Pipes, mirror: bool, masks: &Arc<Masks>) -> io::Result<Self> {
         let mirrors = if mirror { (Mirror::stdout(), Mirror::stderr()) } else { (None, None) };
+        let stream = |pipe, source, mirror| {
+            let pipe = pipe::Receiver::from_owned_fd(pipe)?;
+            Ok::<_, io::Error>(Stream::new(pipe, source, Masker::new(Arc::clone(masks)), mirror))
+        };
         Ok(Self {
-            stdout: Stream::new(pipe::Receiver::from_owned_fd(pipes.stdout)?, Source::Stdout, mirrors.0),
-            stderr: Stream::new(pipe::Receiver::from_owned_fd(pipes.stderr)?, Source::Stderr, mirrors.1),
+            stdout: stream(pipes.stdout, Source::Stdout, mirrors.0)?,
+            stderr: stream(pipes.stderr, Source::Stderr, mirrors.1)?,
         })
     }
 
@@ -88,10 +94,10 @@ impl Capture {
     pub fn end(self) -> (Captured, Vec<Mirror>) {
         let (mut all, mut mirrors) = (Captured::default(), Vec::new());
         for stream in [self.stdout, self.stderr] {
-            all.lines += stream.lines;
+            all.lines += stream.output.lines;
             all.bytes += stream.bytes;
-            all.unmirrored += stream.mirror.as_ref().map_or(0, Mirror::dropped_bytes);
-            mirrors.extend(stream.mirror);
+            all.unmirrored += stream.output.mirror.as_ref().map_or(0, Mirror::dropped_bytes);
+            mirrors.extend(stream.output.mirror);
         }
         (all, mirrors)
     }
@@ -100,19 +106,26 @@ impl Capture {
 #[derive(Debug)]
 struct Stream {
     pipe: pipe::Receiver,
-    source: Source,
-    splitter: Splitter,
-    mirror: Option<Mirror>,
+    masker: Masker,
+    output: Output,
     chunk: Vec<u8>,
     is_open: bool,
-    lines: u64,
     bytes: u64,
 }
 
+/// Where the bytes of a stream go, once they are masked.
+#[derive(Debug)]
+struct Output {
+    source: Source,
+    splitter: Splitter,
+    mirror: Option<Mirror>,
+    lines: u64,
+}
+
 impl Stream {
-    fn new(pipe: pipe::Receiver, source: Source, mirror: Option<Mirror>) -> Self {
-        let (splitter, chunk) = (Splitter::default(), vec![0; READ]);
-        Self { pipe, source, splitter, mirror, chunk, is_open: true, lines: 0, bytes: 0 }
+    fn new(pipe: pipe::Receiver, source: Source, masker: Masker, mirror: Option<Mirror>) -> Self {
+        let output = Output { source, splitter: Splitter::default(), mirror, lines: 0 };
+        Self { pipe, masker, output, chunk: vec![0; READ], is_open: true, bytes: 0 }
     }
 
     /// Reads once and gives the bytes read; 0 at the end of the stream.
@@ -120,24 +133,44 @@ impl Stream {
         let read = match self.pipe.read(&mut self.chunk).await {
             Ok(read) => read,
             Err(error) => {
-                tracing::error!(source = ?self.source, %error, "cannot read the command's output");
+                tracing::error!(source = ?self.output.source, %error, "cannot read the command's output");
                 0
             }
         };
         self.is_open = read > 0;
         self.bytes += read as u64;
+        self.output.take(self.masker.feed(&self.chunk[..read]), log);
+        self.say_what_is_not_masked(log);
+        read as u64
+    }
+
+    fn finish(&mut self, log: &Log) {
+        self.output.take(self.masker.finish(), log);
+        self.output.finish(log);
+        self.say_what_is_not_masked(log);
+    }
+
+    /// Whoever asked for it has to know.
+    fn say_what_is_not_masked(&mut self, log: &Log) {
+        for why in self.masker.refused() {
+            log.say(&format!("otto-agent: a value that the command named is not masked: {why}"));
+        }
+    }
+}
+
+impl Output {
+    fn take(&mut self, bytes: &[u8], log: &Log) {
         if let Some(mirror) = &mut self.mirror {
-            mirror.write(&self.chunk[..read]);
+            mirror.write(bytes);
         }
         let (time_ns, limit, source) = (now_ns(), log.line_limit(), self.source);
         let (mut buffer, lines) = (log.buffer(), &mut self.lines);
-        self.splitter.feed(&self.chunk[..read], limit, &mut |line, ending| {
+        self.splitter.feed(bytes, limit, &mut |line, ending| {
             *lines += u64::from(ending != Ending::Continues);
             buffer.push(time_ns, source, line, ending);
         });
         drop(buffer);
         log.arrived.notify_one();
-        read as u64
     }
 
     fn finish(&mut self, log: &Log) {

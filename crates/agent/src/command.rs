@@ -1,6 +1,7 @@
 //! The command's whole life: started, read, supervised, and its leavings cleared away.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -12,6 +13,7 @@ use crate::capture::{Capture, Captured};
 use crate::child::{self, Child, Ended};
 use crate::config::Run;
 use crate::log::Log;
+use crate::mask::Masks;
 use crate::mirror::Mirror;
 use crate::ship::Finish;
 use crate::supervisor::{Outcome, Supervisor};
@@ -61,11 +63,13 @@ impl Record {
 }
 
 /// Runs the command to its end, and its output to the end of that.
-pub async fn execute(run: &Run, supervisor: &mut Supervisor, log: &Log) -> Record {
+pub async fn execute(run: &Run, supervisor: &mut Supervisor, log: &Log, masks: &Arc<Masks>) -> Record {
     let started_at = Timestamp::now();
-    let (child, mut capture) = match start(run) {
+    let (child, mut capture) = match start(run, masks) {
         Ok(started) => started,
         Err((exit_code, message)) => {
+            // It says what could not be run, and a secret may be a word of that.
+            let message = masks.mask(&message);
             tell(log, &message);
             return Record::not_started(exit_code, message);
         }
@@ -111,10 +115,10 @@ fn tell(log: &Log, message: &str) {
 }
 
 /// The command and its output, or the exit code and the reason.
-fn start(run: &Run) -> Result<(Child, Capture), (i32, String)> {
+fn start(run: &Run, masks: &Arc<Masks>) -> Result<(Child, Capture), (i32, String)> {
     let (child, pipes) =
         child::start(&run.command).map_err(|not_started| (not_started.exit_code, not_started.message))?;
-    let capture = Capture::new(pipes, run.mirror).map_err(|error| {
+    let capture = Capture::new(pipes, run.mirror, masks).map_err(|error| {
         child.signal(nix::sys::signal::Signal::SIGKILL);
         (126, format!("cannot read the command's output: {error}"))
     })?;

@@ -84,6 +84,13 @@ pub struct Run {
     #[arg(long, env = "OTTO_MIRROR", default_value_t = true, action = clap::ArgAction::Set, help_heading = "Lines")]
     pub mirror: bool,
 
+    /// Variables whose values nobody may read; separated by commas.
+    #[arg(long, env = "OTTO_MASK_ENV", value_delimiter = ',', value_name = "NAME", help_heading = "Secrets")]
+    pub mask_env: Vec<String>,
+    /// A file of values that nobody may read, one a line; %0A stands for a newline in a value.
+    #[arg(long, env = "OTTO_MASK_FILE", value_name = "FILE", help_heading = "Secrets")]
+    pub mask_file: Option<PathBuf>,
+
     /// How long to go on shipping when the command has ended.
     #[arg(long, env = "OTTO_FLUSH_TIMEOUT", default_value = "30s", value_parser = parse_duration, help_heading = "End")]
     pub flush_timeout: Duration,

@@ -1,6 +1,7 @@
 //! otto-agent: runs one command and ships every line that it prints.
 //!
-//! The way of a line: [`capture`] reads and splits it ([`mod@line`]), [`buffer`] numbers and keeps it,
+//! The way of a line: [`capture`] reads it, without secrets ([`mask`]), and splits it off ([`mod@line`]),
+//! [`buffer`] numbers and keeps it,
 //! [`ship`] sends it and lets it go once it is durable. [`command`] sees to the command
 //! meanwhile. Everything runs on one thread, and the exit code is the command's, whatever became of the lines.
 
@@ -14,6 +15,7 @@ pub mod ids;
 pub mod install;
 pub mod line;
 pub mod log;
+pub mod mask;
 pub mod mirror;
 pub mod rundir;
 pub mod ship;
@@ -32,6 +34,7 @@ use command::Record;
 use config::Run;
 use ids::{Incarnation, WorkerId};
 use log::Log;
+use mask::{Masks, Unreadable};
 use rundir::RunDir;
 use ship::{Cut, Identity, Shipped, Shipper};
 use summary::{Phase, Summary};
@@ -40,8 +43,19 @@ use supervisor::Supervisor;
 /// `EX_TEMPFAIL` of sysexits.h: nothing was run, because it runs or ran elsewhere.
 const EXIT_NOT_RUN: i32 = 75;
 
+/// `EX_USAGE` of sysexits.h: the configuration is wrong.
+const EXIT_CONFIG: i32 = 64;
+
 /// Runs the command of `run` and gives the code to exit with.
 pub async fn run(run: &Run) -> Result<i32> {
+    let masks = match masks(run) {
+        Ok(masks) => masks,
+        Err(unreadable) => {
+            // Nothing is run, or its log would show what it must not.
+            error!("{unreadable}");
+            return Ok(EXIT_CONFIG);
+        }
+    };
     let run_dir = match run.run_dir.as_deref().map(RunDir::take).transpose() {
         Ok(run_dir) => run_dir,
         Err(refused) => {
@@ -60,7 +74,7 @@ pub async fn run(run: &Run) -> Result<i32> {
     let (finished, finish) = watch::channel(None);
     let mut shipper = Shipper::new(identity.clone(), Arc::clone(&log), finish);
     let command = async {
-        let record = command::execute(run, &mut supervisor, &log).await;
+        let record = command::execute(run, &mut supervisor, &log, &masks).await;
         write_summary(run, &summary(run, &identity, &record, &log));
         // The shipper listens for as long as it ships.
         finished.send_replace(Some(record.finish()));
@@ -112,6 +126,19 @@ async fn run_both(
         }
     };
     (record, Shipped::Incomplete(reason))
+}
+
+/// What is named for masking. What cannot be masked is said; the command has to run all the same, or a value
+/// of `1` would stop every build that has it.
+fn masks(run: &Run) -> Result<Arc<Masks>, Unreadable> {
+    let masks = Arc::new(Masks::default());
+    let in_file = run.mask_file.as_deref().map(mask::of_file).transpose()?.unwrap_or_default();
+    for (name, value) in mask::of_environment(&run.mask_env).into_iter().chain(in_file) {
+        if let Err(reason) = masks.add(&value) {
+            warn!(value = name, %reason, "a value is not masked");
+        }
+    }
+    Ok(masks)
 }
 
 fn identity(run: &Run) -> Identity {

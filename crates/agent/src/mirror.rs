@@ -57,7 +57,7 @@ impl Mirror {
 
     /// Hands a chunk over if there is room.
     pub fn write(&mut self, chunk: &[u8]) {
-        let Some(chunks) = &self.chunks else { return };
+        let Some(chunks) = self.chunks.as_ref().filter(|_| !chunk.is_empty()) else { return };
         if chunks.try_send(chunk.to_vec()).is_err() {
             self.dropped_bytes += chunk.len() as u64;
         }

@@ -28,6 +28,9 @@ const HOME_DIR: &str = "/home/otto";
 /// Where the agent notes that it has started the command: never twice in one Pod.
 const RUN_DIR: &str = "/run/otto";
 
+/// Names the variables whose values the agent masks.
+const MASKED: &str = "OTTO_MASK_ENV";
+
 /// Past grace and drain, what a kubelet may be late.
 const MARGIN: Duration = Duration::from_secs(15);
 
@@ -75,6 +78,8 @@ pub(super) fn pod(spec: &WorkerSpec, config: &PodConfig) -> Result<Pod, String> 
     for addition in templates {
         template.merge_from(addition.clone());
     }
+    let containers = template.spec.iter_mut().flat_map(|spec| &mut spec.containers);
+    containers.filter(|container| container.name == WORKER).for_each(mask_secrets);
     let mut metadata = template.metadata.unwrap_or_default();
     metadata.name = Some(spec.worker_id.to_string());
     metadata.namespace = Some(config.namespace.clone());
@@ -169,6 +174,23 @@ fn variables(spec: &WorkerSpec) -> Vec<EnvVar> {
         Some(EnvVar { name: name.clone(), value: None, value_from: Some(from) })
     });
     plain.chain(secret).collect()
+}
+
+/// Whatever a variable gets from a Secret is kept out of the log, be it the event's or the operator's, beside
+/// what was named already. By a variable and not by a flag, which an older agent would not know.
+fn mask_secrets(container: &mut Container) {
+    let variables = container.env.get_or_insert_default();
+    let is_secret = |source: &EnvVarSource| source.secret_key_ref.is_some();
+    let secret = variables.iter().filter(|variable| variable.value_from.as_ref().is_some_and(is_secret));
+    let names: Vec<&str> = secret.map(|variable| variable.name.as_str()).collect();
+    if names.is_empty() {
+        return;
+    }
+    let before = variables.iter().filter(|variable| variable.name == MASKED);
+    let all =
+        before.filter_map(|variable| variable.value.as_deref()).chain(names).collect::<Vec<_>>().join(",");
+    variables.retain(|variable| variable.name != MASKED);
+    variables.push(EnvVar { name: MASKED.to_owned(), value: Some(all), value_from: None });
 }
 
 /// Kubernetes would replace `$(NAME)`, and read `$$` as `$`: what was given has to arrive as it is.

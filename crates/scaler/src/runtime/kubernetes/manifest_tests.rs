@@ -115,3 +115,20 @@ fn p10_what_cannot_be_a_pod_is_refused_in_words() {
     large.request.run.env.insert("X".to_owned(), "x".repeat(ANNOTATION_BYTES));
     assert!(refused(&large).contains("too large"));
 }
+
+#[test]
+fn whatever_comes_from_a_secret_is_masked_beside_what_the_event_names() {
+    let classes = "podTemplate: {spec: {containers: [{name: worker, env: [
+        {name: OPERATORS, valueFrom: {secretKeyRef: {name: registry, key: password}}},
+        {name: PLAIN, value: x}]}]}}";
+    let mut spec = spec(None);
+    spec.request.run.env.insert(MASKED.to_owned(), "MINE".to_owned());
+    let pod = pod(&spec, &config(classes)).unwrap();
+    let container = &pod.spec.unwrap().containers[0];
+    let env = container.env.as_ref().unwrap();
+    let masked: Vec<_> = env.iter().filter(|variable| variable.name == MASKED).collect();
+    let [masked] = masked[..] else { panic!("it is there once: {masked:?}") };
+    let mut names: Vec<_> = masked.value.as_deref().unwrap().split(',').collect();
+    names.sort_unstable();
+    assert_eq!(names, ["MINE", "OPERATORS", "TOKEN"]);
+}

@@ -1,0 +1,104 @@
+//! Secret values never leave the agent: they are masked before anything is mirrored, kept or sent.
+//!
+//! Owns the values. They are named by environment variables, by a file, and by the command itself. What is
+//! shorter than [`SHORTEST`] bytes is not masked, and said so. A value is masked in the forms that
+//! [`encodings`] lists, wherever reads cut it. Up to three characters of base64 at either end of a value stay,
+//! which it shares with its neighbours. Whatever looks like one of the forms by chance is masked as well: of
+//! random text, the chance at each place is 1 in 64^4 for each of the six forms of base64 of the shortest
+//! value, and falls with every byte more.
+
+mod encodings;
+mod masker;
+mod patterns;
+mod redactor;
+mod secret;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub use masker::Masker;
+pub use secret::{Named, SHORTEST, Unmaskable, Unreadable, of_environment, of_file};
+
+use patterns::Patterns;
+use redactor::Redactor;
+use secret::Secret;
+
+/// States of the automaton, each some 40 bytes: several hundred usual tokens, or a dozen private keys.
+const MOST_STATES: usize = 256 << 10;
+
+/// The values that are masked, in all streams.
+#[derive(Debug)]
+pub struct Masks {
+    known: Mutex<Known>,
+}
+
+#[derive(Debug)]
+struct Known {
+    forms: BTreeSet<Vec<u8>>,
+    patterns: Arc<Patterns>,
+}
+
+impl Default for Masks {
+    fn default() -> Self {
+        Self {
+            known: Mutex::new(Known {
+                forms: BTreeSet::new(),
+                patterns: Arc::new(Patterns::new(&BTreeSet::new())),
+            }),
+        }
+    }
+}
+
+impl Masks {
+    /// Masks one more value from here on.
+    pub fn add(&self, value: &[u8]) -> Result<(), Unmaskable> {
+        let secret = Secret::new(value)?;
+        let mut known = self.known();
+        let mut forms = known.forms.clone();
+        forms.extend(encodings::forms(&secret));
+        if forms.len() == known.forms.len() {
+            return Ok(());
+        }
+        if states(&forms) > MOST_STATES {
+            return Err(Unmaskable::TooMany);
+        }
+        known.patterns = Arc::new(Patterns::new(&forms));
+        known.forms = forms;
+        Ok(())
+    }
+
+    /// A text without secrets.
+    pub fn mask(self: &Arc<Self>, text: &str) -> String {
+        let mut redactor = Redactor::new(Arc::clone(self));
+        let mut masked = redactor.feed(text.as_bytes()).to_vec();
+        masked.extend_from_slice(redactor.finish());
+        String::from_utf8_lossy(&masked).into_owned()
+    }
+
+    fn patterns(&self) -> Arc<Patterns> {
+        Arc::clone(&self.known().patterns)
+    }
+
+    /// Whether these are all that there are.
+    fn are(&self, patterns: &Arc<Patterns>) -> bool {
+        Arc::ptr_eq(&self.known().patterns, patterns)
+    }
+
+    /// What is changed under the lock is changed in one step.
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What an automaton of these has at the most: a form that begins another one shares all of its states.
+fn states(forms: &BTreeSet<Vec<u8>>) -> usize {
+    let next = forms.iter().skip(1).map(Some).chain([None]);
+    let own = |(form, next): (&Vec<u8>, Option<&Vec<u8>>)| match next {
+        Some(next) if next.starts_with(form) => 0,
+        _ => form.len(),
+    };
+    forms.iter().zip(next).map(own).sum()
+}
+
+#[cfg(test)]
+mod tests;
