@@ -26,6 +26,15 @@ pub enum Source {
 }
 
 impl Source {
+    /// As `LogEntry.source` names it.
+    fn of_wire(source: i32) -> &'static str {
+        match LineSource::try_from(source) {
+            Ok(LineSource::Stderr) => "stderr",
+            Ok(LineSource::System) => "system",
+            Ok(LineSource::Stdout | LineSource::Unspecified) | Err(_) => "stdout",
+        }
+    }
+
     fn wire(self) -> i32 {
         match self {
             Self::Stdout => LineSource::Stdout,
@@ -111,6 +120,10 @@ fn one_for_all<T: PartialEq>(column: &mut Vec<T>) {
     }
 }
 
+fn of_column<T: Copy + Default>(column: &[T], at: usize) -> T {
+    column.get(at).or_else(|| column.first()).copied().unwrap_or_default()
+}
+
 /// A batch that is complete. Its bytes are shared by all its copies.
 #[derive(Clone, Debug)]
 pub struct Sealed {
@@ -125,7 +138,39 @@ pub struct Sealed {
     data: Bytes,
 }
 
+/// One line of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Its number.
+    pub sequence: u64,
+    /// When it was read.
+    pub time_ns: i64,
+    /// As `LogEntry.source` names it.
+    pub source: &'static str,
+    /// Bits of `EntryFlag`.
+    pub flags: u32,
+    /// Without its newline.
+    pub bytes: Bytes,
+}
+
 impl Sealed {
+    /// Its lines, one by one.
+    pub fn lines(&self) -> impl Iterator<Item = Line> {
+        let (mut time_ns, mut data) = (self.base_time_ns, self.data.clone());
+        let columns = &self.columns;
+        let lines = columns.lengths.iter().zip(&columns.time_deltas_ns).enumerate();
+        lines.map(move |(at, (&length, &delta))| {
+            time_ns += delta;
+            Line {
+                sequence: self.first + at as u64,
+                time_ns,
+                source: Source::of_wire(of_column(&columns.sources, at)),
+                flags: of_column(&columns.flags, at),
+                bytes: data.split_to(length as usize),
+            }
+        })
+    }
+
     /// As it goes over the wire.
     pub fn to_wire(&self, worker_id: &str) -> LogBatch {
         LogBatch {

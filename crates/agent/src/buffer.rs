@@ -6,9 +6,11 @@
 
 use std::collections::VecDeque;
 
-use ottoscaler_proto::v1::{Gap, LogBatch};
+use bytes::Bytes;
+use jiff::Timestamp;
+use ottoscaler_proto::v1::{Gap, LogBatch, LogEntry};
 
-use crate::batch::{Builder, Sealed, Source};
+use crate::batch::{Builder, Line, Sealed, Source};
 use crate::line::Ending;
 
 /// What to do with lines for which there is no memory.
@@ -53,7 +55,8 @@ impl Piece {
         }
     }
 
-    fn last(&self) -> u64 {
+    /// Sequence of its last line.
+    pub fn last(&self) -> u64 {
         match self {
             Self::Lines(lines) => lines.last,
             Self::Gap { last, .. } => *last,
@@ -64,6 +67,22 @@ impl Piece {
         match self {
             Self::Lines(lines) => lines.size,
             Self::Gap { .. } => GAP_SIZE,
+        }
+    }
+
+    /// As it goes over the wire, line by line. `entry` says what is the same in all.
+    pub fn to_entries(&self, entry: &LogEntry) -> Vec<LogEntry> {
+        match self {
+            Self::Lines(lines) => lines.lines().map(|line| to_entry(line, entry.clone())).collect(),
+            Self::Gap { first, last, reason } => vec![LogEntry {
+                timestamp: Timestamp::now().to_string(),
+                source: "system".to_owned(),
+                // For servers that do not know what a gap is.
+                message: format!("otto-agent: lines {first} to {last} are missing: {reason}"),
+                sequence: first.cast_signed(),
+                gap: Some(Gap { last_sequence: last.cast_signed(), reason: (*reason).to_owned() }),
+                ..entry.clone()
+            }],
         }
     }
 
@@ -78,6 +97,21 @@ impl Piece {
                 ..LogBatch::default()
             },
         }
+    }
+}
+
+fn to_entry(line: Line, entry: LogEntry) -> LogEntry {
+    let timestamp = Timestamp::from_nanosecond(line.time_ns.into()).unwrap_or_default();
+    let message = String::from_utf8_lossy(&line.bytes).into_owned();
+    let raw = if message.as_bytes() == line.bytes { Bytes::new() } else { line.bytes };
+    LogEntry {
+        timestamp: timestamp.to_string(),
+        source: line.source.to_owned(),
+        message,
+        sequence: line.sequence.cast_signed(),
+        raw,
+        flags: line.flags,
+        ..entry
     }
 }
 

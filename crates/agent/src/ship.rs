@@ -2,6 +2,8 @@
 //!
 //! What an answer means is decided in [`session`], which is pure; this module only acts on it.
 
+mod entries;
+pub mod flight;
 mod link;
 mod registration;
 pub mod session;
@@ -17,6 +19,7 @@ use tracing::{info, warn};
 
 use crate::ids::{Incarnation, TaskId, WorkerId};
 use crate::log::Log;
+use entries::EntryLink;
 use link::{Link, LinkError};
 use registration::Registration;
 
@@ -83,12 +86,21 @@ impl Cut {
     }
 }
 
+/// How lines go to the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wire {
+    Batches,
+    /// To a server that knows nothing else. What it once did it can do for ever, so this is not tried anew.
+    Entries,
+}
+
 /// Ships one worker's log.
 pub struct Shipper {
     identity: Identity,
     log: Arc<Log>,
     finish: watch::Receiver<Option<Finish>>,
     registration: Registration,
+    wire: Wire,
     /// Since the last time that it was connected.
     failed_attempts: u64,
     /// In all.
@@ -99,7 +111,8 @@ impl Shipper {
     /// Of `log`; it is complete once `finish` holds the command's end.
     pub fn new(identity: Identity, log: Arc<Log>, finish: watch::Receiver<Option<Finish>>) -> Self {
         let registration = Registration::default();
-        Self { identity, log, finish, registration, failed_attempts: 0, disconnects: 0 }
+        let wire = Wire::Batches;
+        Self { identity, log, finish, registration, wire, failed_attempts: 0, disconnects: 0 }
     }
 
     /// Connections that ended before the log did, or never came to be.
@@ -112,34 +125,52 @@ impl Shipper {
     pub async fn run(&mut self) -> Shipped {
         let mut waits = waits();
         loop {
-            let error = match Link::open(&self.identity, &mut self.registration, &self.log).await {
-                Ok(mut link) => {
-                    if self.failed_attempts > 0 {
-                        info!(
-                            worker_id = %self.identity.worker_id,
-                            attempts = self.failed_attempts,
-                            "connected again"
-                        );
-                        self.failed_attempts = 0;
-                    }
-                    let ended = link.run(&mut self.finish).await;
-                    if link.made_progress() {
-                        waits = self::waits();
-                    }
-                    match ended {
-                        Ok(shipped) => return shipped,
-                        Err(error) => error,
-                    }
-                }
-                Err(error) => error,
-            };
-            self.log.buffer().rewind();
-            if let LinkError::Permanent(reason) = error {
-                return self.give_up(reason);
+            let before = self.log.buffer().acked();
+            let ended = self.connection().await;
+            if self.log.buffer().acked() > before {
+                waits = self::waits();
             }
-            self.say_once(&error);
+            self.log.buffer().rewind();
+            match ended {
+                Ok(shipped) => return shipped,
+                Err(LinkError::Permanent(reason)) => return self.give_up(reason),
+                Err(LinkError::NoBatches) if self.wire == Wire::Batches => {
+                    info!(worker_id = %self.identity.worker_id, "the server takes lines one by one");
+                    self.wire = Wire::Entries;
+                    continue;
+                }
+                Err(error) => self.say_once(&error),
+            }
             // The builder has no end; the fallback only satisfies the type.
             tokio::time::sleep(waits.next().unwrap_or(LONGEST_WAIT)).await;
+        }
+    }
+
+    /// From connecting to the end of the log, or of the connection.
+    async fn connection(&mut self) -> Result<Shipped, LinkError> {
+        let mut client = link::connect(&self.identity).await?;
+        let answer = self.registration.renew(&self.identity, &self.log, &mut client).await?;
+        match self.wire {
+            Wire::Batches => {
+                let mut link = Link::open(&self.identity, client, &self.log).await?;
+                self.registration.resume(&self.identity, &self.log, &answer)?;
+                self.connected();
+                link.run(&mut self.finish).await
+            }
+            Wire::Entries => {
+                let mut link = EntryLink::open(&self.identity, client, answer.config, &self.log).await?;
+                self.registration.resume_anywhere();
+                self.connected();
+                link.run(&mut self.finish).await
+            }
+        }
+    }
+
+    fn connected(&mut self) {
+        if self.failed_attempts > 0 {
+            let attempts = self.failed_attempts;
+            info!(worker_id = %self.identity.worker_id, attempts, "connected again");
+            self.failed_attempts = 0;
         }
     }
 
@@ -168,7 +199,7 @@ impl Shipper {
             return;
         }
         let last = self.log.buffer().last();
-        let completion = completion(&self.identity.worker_id, finish, last, cut.reason());
+        let completion = completion(self.identity.worker_id.as_str(), finish, last, cut.reason());
         let close = async {
             let mut client = link::connect(&self.identity).await?;
             client.complete_worker(completion).await.map_err(LinkError::from)
@@ -181,7 +212,7 @@ impl Shipper {
     }
 }
 
-fn completion(worker_id: &WorkerId, finish: Finish, last: u64, reason: &str) -> WorkerCompletion {
+fn completion(worker_id: &str, finish: Finish, last: u64, reason: &str) -> WorkerCompletion {
     WorkerCompletion {
         worker_id: worker_id.to_string(),
         exit_code: finish.exit_code,

@@ -1,4 +1,5 @@
-//! One connection: from connecting to its end, whichever way that comes.
+//! One connection: from connecting to its end, whichever way that comes; and what the other kind of
+//! connection, `entries`, has in common with it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,9 +11,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Status, Streaming};
+use tonic::{Code, Response, Status, Streaming};
 
-use super::registration::Registration;
+use super::registration;
 use super::session::{self, Next};
 use super::{Finish, Identity, Shipped, completion};
 use crate::ids::WorkerId;
@@ -31,7 +32,7 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A server that takes batches and answers none for so long is stuck.
-const STALL: Duration = Duration::from_secs(30);
+pub(super) const STALL: Duration = Duration::from_secs(30);
 
 /// A batch that is not full goes at the latest so long after the one before.
 const LINGER: Duration = Duration::from_millis(5);
@@ -52,6 +53,9 @@ pub(super) enum LinkError {
     Stalled,
     #[error("{0}")]
     NotNow(String),
+    /// It takes lines one by one, if at all.
+    #[error("the server does not know StreamLogBatches")]
+    NoBatches,
     /// Trying again cannot help.
     #[error("{0}")]
     Permanent(String),
@@ -87,30 +91,70 @@ pub(super) struct Link {
     /// The last answer, or the first batch after it.
     waiting_since: Instant,
     paused_until: Instant,
-    acked_at_start: u64,
 }
 
-/// When the next batch may go.
-enum Due {
+/// When more may go.
+pub(super) enum Due {
     Now,
     At(Instant),
     WhenSomethingHappens,
 }
 
+/// The answers of a stream that is being opened.
+pub(super) async fn opened(
+    opening: impl Future<Output = Result<Response<Streaming<LogResponse>>, Status>>,
+) -> Result<Streaming<LogResponse>, LinkError> {
+    let timeout = || LinkError::NotNow(format!("no stream within {CALL_TIMEOUT:?}"));
+    let opened = tokio::time::timeout(CALL_TIMEOUT, opening).await.map_err(|_| timeout())?;
+    Ok(opened?.into_inner())
+}
+
+/// gRPC's own word for a call that a server does not know; a proxy's 404 looks like it, and is not.
+pub(super) fn is_unknown(error: &LinkError) -> bool {
+    let LinkError::Call(status) = error else { return false };
+    status.code() == Code::Unimplemented && registration::is_grpc(status)
+}
+
+/// Whether all is durable, what has to be said of losses included.
+pub(super) fn is_drained(log: &Log) -> bool {
+    let drained = log.buffer().is_drained();
+    drained && !log.say_what_is_missing()
+}
+
+/// Ends the log.
+pub(super) async fn complete(
+    client: &mut LogStreamingServiceClient<Channel>,
+    worker_id: &str,
+    finish: Finish,
+    log: &Log,
+) -> Result<Shipped, LinkError> {
+    let completion = completion(worker_id, finish, log.buffer().last(), "");
+    let mut request = tonic::Request::new(completion);
+    request.set_timeout(CALL_TIMEOUT);
+    let call = client.complete_worker(request);
+    let timeout = || LinkError::NotNow(format!("no answer to CompleteWorker within {CALL_TIMEOUT:?}"));
+    let answer = tokio::time::timeout(CALL_TIMEOUT, call).await.map_err(|_| timeout())??.into_inner();
+    if answer.complete {
+        return Ok(Shipped::Complete);
+    }
+    if answer.missing.is_empty() {
+        let said = Some(answer.message).filter(|message| !message.is_empty());
+        return Ok(Shipped::Incomplete(said.unwrap_or_else(|| CLOSED_EARLY.to_owned())));
+    }
+    Err(LinkError::NotNow(answer.message))
+}
+
 impl Link {
-    /// Connects, registers, and learns what the server has.
+    /// Over a connection on which this process is about to go on after what the server has.
     pub(super) async fn open(
         identity: &Identity,
-        registration: &mut Registration,
+        mut client: LogStreamingServiceClient<Channel>,
         log: &Arc<Log>,
     ) -> Result<Self, LinkError> {
-        let mut client = connect(identity).await?;
-        registration.renew(identity, log, &mut client).await?;
         let (batches, outgoing) = mpsc::channel(QUEUE);
-        let opening = client.stream_log_batches(ReceiverStream::new(outgoing));
-        let timeout = || LinkError::NotNow(format!("no stream within {CALL_TIMEOUT:?}"));
-        let opened = tokio::time::timeout(CALL_TIMEOUT, opening).await.map_err(|_| timeout())?;
-        let responses = opened?.into_inner();
+        let responses = opened(client.stream_log_batches(ReceiverStream::new(outgoing))).await;
+        let responses =
+            responses.map_err(|error| if is_unknown(&error) { LinkError::NoBatches } else { error })?;
         let now = Instant::now();
         Ok(Self {
             worker_id: identity.worker_id.clone(),
@@ -121,13 +165,7 @@ impl Link {
             last_sent: now,
             waiting_since: now,
             paused_until: now,
-            acked_at_start: log.buffer().acked(),
         })
-    }
-
-    /// Whether it was of any use.
-    pub(super) fn made_progress(&self) -> bool {
-        self.log.buffer().acked() > self.acked_at_start
     }
 
     /// Sends and takes answers until the log is complete or the connection ends. Cancel safe: what was
@@ -139,8 +177,8 @@ impl Link {
         let batches = self.batches.clone();
         loop {
             let end = *finish.borrow_and_update();
-            if let Some(end) = end.filter(|_| self.is_drained()) {
-                return self.complete(end).await;
+            if let Some(end) = end.filter(|_| is_drained(&self.log)) {
+                return complete(&mut self.client, self.worker_id.as_str(), end, &self.log).await;
             }
             let due = self.due();
             let stalled = self.waiting_since + STALL;
@@ -165,8 +203,8 @@ impl Link {
                     }
                 }
                 response = self.responses.message() => {
-                    let response = response?.ok_or(LinkError::Ended)?;
-                    self.answered(&response)?;
+                    let response = response.map_err(LinkError::from).map_err(Self::known_late)?;
+                    self.answered(&response.ok_or(LinkError::Ended)?)?;
                 }
                 () = sleep_until(at.unwrap_or(stalled)), if at.is_some() => {}
                 () = sleep_until(stalled), if waits_for_answer => return Err(LinkError::Stalled),
@@ -174,6 +212,14 @@ impl Link {
                 // The sender lives as long as the agent.
                 _ = finish.changed() => {}
             }
+        }
+    }
+
+    /// The same in a stream that a server opens before it finds that it does not know it.
+    fn known_late(error: LinkError) -> LinkError {
+        match error {
+            LinkError::Call(status) if status.code() == Code::Unimplemented => LinkError::NoBatches,
+            error => error,
         }
     }
 
@@ -214,28 +260,5 @@ impl Link {
             Next::Reconnect => Err(LinkError::NotNow(response.message.clone())),
             Next::Stop(reason) => Err(LinkError::Permanent(reason)),
         }
-    }
-
-    /// Whether all is durable, what has to be said of losses included.
-    fn is_drained(&self) -> bool {
-        let drained = self.log.buffer().is_drained();
-        drained && !self.log.say_what_is_missing()
-    }
-
-    async fn complete(&mut self, finish: Finish) -> Result<Shipped, LinkError> {
-        let completion = completion(&self.worker_id, finish, self.log.buffer().last(), "");
-        let mut request = tonic::Request::new(completion);
-        request.set_timeout(CALL_TIMEOUT);
-        let call = self.client.complete_worker(request);
-        let timeout = || LinkError::NotNow(format!("no answer to CompleteWorker within {CALL_TIMEOUT:?}"));
-        let answer = tokio::time::timeout(CALL_TIMEOUT, call).await.map_err(|_| timeout())??.into_inner();
-        if answer.complete {
-            return Ok(Shipped::Complete);
-        }
-        if answer.missing.is_empty() {
-            let said = Some(answer.message).filter(|message| !message.is_empty());
-            return Ok(Shipped::Incomplete(said.unwrap_or_else(|| CLOSED_EARLY.to_owned())));
-        }
-        Err(LinkError::NotNow(answer.message))
     }
 }

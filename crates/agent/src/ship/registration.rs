@@ -25,26 +25,41 @@ impl Registration {
         self.is_confirmed
     }
 
-    /// Registers, again after each cut, and goes on after what the server has.
+    /// Registers, again after each cut. Gives what the server says.
     pub(super) async fn renew(
         &mut self,
         identity: &Identity,
         log: &Log,
         client: &mut LogStreamingServiceClient<Channel>,
-    ) -> Result<(), LinkError> {
+    ) -> Result<RegistrationResponse, LinkError> {
         let answer = register(identity, client).await.map_err(|error| self.lasting_or_not(error))?;
         match answer.status() {
             Status::Success | Status::AlreadyRegistered => {}
             Status::ServerFull => return Err(LinkError::NotNow(answer.message)),
             Status::InvalidRequest => return Err(LinkError::Permanent(answer.message)),
         }
-        resume(identity, log, answer.last_sequence.max(0).cast_unsigned())?;
-        let max_line = answer.config.map_or(0, |config| config.max_message_size);
+        let max_line = answer.config.as_ref().map_or(0, |config| config.max_message_size);
         if let Ok(max_line @ 1..) = usize::try_from(max_line) {
             log.lower_line_limit(max_line);
         }
+        Ok(answer)
+    }
+
+    /// Goes on after what the server has.
+    pub(super) fn resume(
+        &mut self,
+        identity: &Identity,
+        log: &Log,
+        answer: &RegistrationResponse,
+    ) -> Result<(), LinkError> {
+        resume(identity, log, answer.last_sequence.max(0).cast_unsigned())?;
         self.is_confirmed = true;
         Ok(())
+    }
+
+    /// The server does not say what it has.
+    pub(super) const fn resume_anywhere(&mut self) {
+        self.is_confirmed = true;
     }
 
     /// A server that took the log once will again, whatever is said meanwhile.
@@ -101,7 +116,12 @@ fn resume(identity: &Identity, log: &Log, last_sequence: u64) -> Result<(), Link
 /// which may come from a proxy that has lost its server for a moment; only gRPC's own answers have its
 /// content type.
 fn is_lasting(status: &tonic::Status) -> bool {
-    let content_type = status.metadata().get("content-type").and_then(|value| value.to_str().ok());
     matches!(status.code(), Code::Unimplemented | Code::PermissionDenied | Code::Unauthenticated)
-        && content_type.is_some_and(|text| text.starts_with("application/grpc"))
+        && is_grpc(status)
+}
+
+/// Whether a gRPC server said it, and not a proxy.
+pub(super) fn is_grpc(status: &tonic::Status) -> bool {
+    let content_type = status.metadata().get("content-type").and_then(|value| value.to_str().ok());
+    content_type.is_some_and(|text| text.starts_with("application/grpc"))
 }

@@ -44,13 +44,23 @@ fn retry(buffer: &mut Buffer, response: &LogResponse) -> Next {
         return Next::Reconnect;
     }
     buffer.rewind();
+    Next::Pause(delay(response))
+}
+
+/// After which what is asked for may be sent again.
+pub(super) fn delay(response: &LogResponse) -> Duration {
     let delay = part(&response.message, "retry_after_ms").and_then(|text| text.parse().ok());
-    Next::Pause(delay.map_or(DEFAULT_DELAY, Duration::from_millis).min(LONGEST_DELAY))
+    delay.map_or(DEFAULT_DELAY, Duration::from_millis).min(LONGEST_DELAY)
+}
+
+/// Whether the log takes no more lines.
+pub(super) fn is_closed(response: &LogResponse) -> bool {
+    part(&response.message, "reason") == Some("log_closed")
 }
 
 fn refused(buffer: &mut Buffer, response: &LogResponse) -> Next {
     match part(&response.message, "reason") {
-        Some("log_closed") => Next::Stop("the log was closed".to_owned()),
+        _ if is_closed(response) => Next::Stop("the log was closed".to_owned()),
         // One line among others: the server has put a gap in its place.
         Some("message_too_large") => {
             buffer.refuse_line(response.sequence.max(0).cast_unsigned());

@@ -6,6 +6,7 @@
 
 mod command;
 mod hostage;
+mod old_server;
 mod process;
 mod proxy;
 mod rundir;

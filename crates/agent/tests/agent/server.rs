@@ -48,6 +48,11 @@ pub(crate) struct Seen {
     pub(crate) refuses: bool,
     /// Whether it never answers a registration.
     pub(crate) is_mute: bool,
+    /// Whether it knows only the fixed RPCs, in their first form: answers to entries carry no sequence, and
+    /// registrations do not say what is there.
+    pub(crate) is_old: bool,
+    /// Entries as they came, to an old server.
+    pub(crate) entries: Vec<LogEntry>,
     /// The longest line that it takes; 0: any.
     pub(crate) max_line: i32,
     /// The stored lines, a gap as `Err` of its reason, in order of sequence from 1.
@@ -174,6 +179,20 @@ fn respond(seen: &mut Seen, batch: &LogBatch) -> Result<Vec<LogResponse>, Status
     Ok(vec![answer(Answer::Ack, "", seen.high())])
 }
 
+/// The answer to an entry, of a server that knows no sequences.
+fn respond_to_entry(seen: &mut Seen, entry: LogEntry) -> Result<LogResponse, Status> {
+    match seen.mischief.pop_front() {
+        Some(Mischief::Retry) => return Ok(answer(Answer::Retry, "reason=busy;retry_after_ms=5", 0)),
+        Some(Mischief::Closed) => return Ok(answer(Answer::Drop, "reason=log_closed", 0)),
+        Some(Mischief::StoreAndCut) => {
+            seen.entries.push(entry);
+            return Err(Status::unavailable("cut"));
+        }
+        _ => seen.entries.push(entry),
+    }
+    Ok(answer(Answer::Ack, "", 0))
+}
+
 #[async_trait]
 impl LogStreamingService for Streams {
     type StreamLogsStream = ReceiverStream<Result<LogResponse, Status>>;
@@ -193,7 +212,7 @@ impl LogStreamingService for Streams {
         Ok(Response::new(RegistrationResponse {
             status: status.into(),
             message: if seen.refuses { "another incarnation".to_owned() } else { String::new() },
-            last_sequence: seen.high(),
+            last_sequence: if seen.is_old { 0 } else { seen.high() },
             config: Some(LoggingConfig { max_message_size: seen.max_line, ..LoggingConfig::default() }),
             ..RegistrationResponse::default()
         }))
@@ -203,6 +222,9 @@ impl LogStreamingService for Streams {
         &self,
         request: Request<Streaming<LogBatch>>,
     ) -> Result<Response<Self::StreamLogBatchesStream>, Status> {
+        if self.0.lock().unwrap().is_old {
+            return Err(Status::unimplemented("unknown method StreamLogBatches"));
+        }
         let (answers, outgoing) = tokio::sync::mpsc::channel(64);
         let (seen, mut batches) = (Arc::clone(&self.0), request.into_inner());
         #[allow(clippy::disallowed_methods, reason = "ends with its stream")]
@@ -230,6 +252,9 @@ impl LogStreamingService for Streams {
         request: Request<WorkerCompletion>,
     ) -> Result<Response<CompletionResponse>, Status> {
         let (mut seen, completion) = (self.0.lock().unwrap(), request.into_inner());
+        if seen.is_old {
+            return Err(Status::unimplemented("unknown method CompleteWorker"));
+        }
         let high = seen.high();
         let (last, closes) = (completion.last_sequence, !completion.reason.is_empty());
         seen.completions.push(completion);
@@ -240,9 +265,22 @@ impl LogStreamingService for Streams {
 
     async fn stream_logs(
         &self,
-        _: Request<Streaming<LogEntry>>,
+        request: Request<Streaming<LogEntry>>,
     ) -> Result<Response<Self::StreamLogsStream>, Status> {
-        Err(Status::unimplemented("not here"))
+        let (answers, outgoing) = tokio::sync::mpsc::channel(64);
+        let (seen, mut entries) = (Arc::clone(&self.0), request.into_inner());
+        #[allow(clippy::disallowed_methods, reason = "ends with its stream")]
+        tokio::spawn(async move {
+            while let Ok(Some(entry)) = entries.message().await {
+                let response = respond_to_entry(&mut seen.lock().unwrap(), entry);
+                let ends = response.is_err();
+                let _gone = answers.send(response).await;
+                if ends {
+                    return;
+                }
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(outgoing)))
     }
 
     async fn upload_logs(&self, _: Request<Streaming<LogBatch>>) -> Result<Response<UploadSummary>, Status> {

@@ -1,0 +1,180 @@
+//! One connection to a server that knows only the fixed RPCs: a line an entry, an answer an entry.
+//!
+//! Such a server does not say what it has, so after a cut everything that is not acknowledged is sent again,
+//! numbered as before: one that heeds the numbers stores each line once, any other at least once.
+
+use std::sync::Arc;
+
+use ottoscaler_proto::v1::log_streaming_service_client::LogStreamingServiceClient;
+use ottoscaler_proto::v1::{LogEntry, LogResponse, LoggingConfig};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Channel;
+use tonic::{Code, Streaming};
+
+use super::flight::{Answer, Flight};
+use super::link::{self, Due, LinkError, STALL};
+use super::{Finish, Identity, Shipped};
+use crate::log::Log;
+
+/// Entries that wait for their answers at the most; each is a line and some 200 bytes.
+const WINDOW: usize = 1024;
+
+/// Entries that wait for HTTP/2 to take them.
+const QUEUE: usize = 64;
+
+/// A stream of entries, and the answers to it.
+pub(super) struct EntryLink {
+    log: Arc<Log>,
+    client: LogStreamingServiceClient<Channel>,
+    /// What is the same in all entries.
+    entry: LogEntry,
+    entries: mpsc::Sender<LogEntry>,
+    responses: Streaming<LogResponse>,
+    /// What is on its way, and the sequence of its last line.
+    flight: Option<(Flight, u64)>,
+    window: usize,
+    waiting_since: Instant,
+    paused_until: Instant,
+}
+
+impl EntryLink {
+    /// Over a connection on which this process has registered.
+    pub(super) async fn open(
+        identity: &Identity,
+        mut client: LogStreamingServiceClient<Channel>,
+        config: Option<LoggingConfig>,
+        log: &Arc<Log>,
+    ) -> Result<Self, LinkError> {
+        let (entries, outgoing) = mpsc::channel(QUEUE);
+        let responses = link::opened(client.stream_logs(ReceiverStream::new(outgoing))).await;
+        let responses =
+            responses.map_err(|error| if link::is_unknown(&error) { takes_none() } else { error })?;
+        let asked = config.and_then(|config| usize::try_from(config.buffer_size).ok()).unwrap_or(0);
+        let entry = LogEntry {
+            worker_id: identity.worker_id.to_string(),
+            task_id: identity.task_id.to_string(),
+            ..LogEntry::default()
+        };
+        let now = Instant::now();
+        Ok(Self {
+            log: Arc::clone(log),
+            client,
+            entry,
+            entries,
+            responses,
+            flight: None,
+            window: if asked == 0 { WINDOW } else { asked.min(WINDOW) },
+            waiting_since: now,
+            paused_until: now,
+        })
+    }
+
+    /// Sends and takes answers until the log is complete or the connection ends. Cancel safe: what was
+    /// not acknowledged stays in the buffer.
+    pub(super) async fn run(
+        &mut self,
+        finish: &mut watch::Receiver<Option<Finish>>,
+    ) -> Result<Shipped, LinkError> {
+        let entries = self.entries.clone();
+        loop {
+            let end = *finish.borrow_and_update();
+            if let Some(end) = end.filter(|_| link::is_drained(&self.log)) {
+                return self.complete(end).await;
+            }
+            self.take_off();
+            let due = self.due();
+            let stalled = self.waiting_since + STALL;
+            let waits_for_answer = self.flight.as_ref().is_some_and(|(flight, _)| flight.is_waiting());
+            let now = matches!(due, Due::Now);
+            let at = if let Due::At(at) = due { Some(at) } else { None };
+            // Cancel safe: a permit that is not used is given back, `message` keeps a part that has
+            // come, `notified` is asked again by the loop, whose conditions look at the state itself.
+            tokio::select! {
+                permit = entries.reserve(), if now => {
+                    let permit = permit.map_err(|_| LinkError::Ended)?;
+                    if !waits_for_answer {
+                        self.waiting_since = Instant::now();
+                    }
+                    if let Some(entry) = self.flight.as_mut().and_then(|(flight, _)| flight.send()) {
+                        permit.send(entry);
+                    }
+                }
+                response = self.responses.message() => {
+                    let response = response?.ok_or(LinkError::Ended)?;
+                    self.answered(&response)?;
+                }
+                () = sleep_until(at.unwrap_or(stalled)), if at.is_some() => {}
+                () = sleep_until(stalled), if waits_for_answer => return Err(LinkError::Stalled),
+                () = self.log.arrived.notified(), if !now => {}
+                // The sender lives as long as the agent.
+                _ = finish.changed() => {}
+            }
+        }
+    }
+
+    /// Takes what there is of the log, once the piece before has arrived: lines gather meanwhile.
+    fn take_off(&mut self) {
+        if self.flight.is_some() {
+            return;
+        }
+        let piece = self.log.buffer().take_all();
+        self.flight =
+            piece.map(|piece| (Flight::new(piece.to_entries(&self.entry), self.window), piece.last()));
+    }
+
+    fn due(&self) -> Due {
+        match &self.flight {
+            Some((flight, _)) if flight.is_ready() => {
+                if Instant::now() < self.paused_until {
+                    Due::At(self.paused_until)
+                } else {
+                    Due::Now
+                }
+            }
+            Some(_) | None => Due::WhenSomethingHappens,
+        }
+    }
+
+    fn answered(&mut self, response: &LogResponse) -> Result<(), LinkError> {
+        self.waiting_since = Instant::now();
+        let Some((flight, last)) = &mut self.flight else { return Err(stray()) };
+        match flight.answer(response) {
+            Answer::Stored => {}
+            Answer::Again(delay) => self.paused_until = Instant::now() + delay,
+            Answer::Refused(sequence) => self.log.buffer().refuse_line(sequence),
+            Answer::Stop(reason) => return Err(LinkError::Permanent(reason)),
+            Answer::Stray => return Err(stray()),
+        }
+        if flight.is_settled() {
+            self.log.buffer().ack(*last);
+            self.flight = None;
+            self.log.freed();
+        }
+        Ok(())
+    }
+
+    /// Such a server may have no end of a log either. Then every line was answered, and that is all there is.
+    async fn complete(&mut self, finish: Finish) -> Result<Shipped, LinkError> {
+        match link::complete(&mut self.client, &self.entry.worker_id, finish, &self.log).await {
+            Err(LinkError::Call(status)) if status.code() == Code::Unimplemented => {
+                match self.log.buffer().dropped() {
+                    0 => Ok(Shipped::Complete),
+                    dropped => Ok(Shipped::Incomplete(format!("{dropped} lines were dropped"))),
+                }
+            }
+            other => other,
+        }
+    }
+}
+
+fn takes_none() -> LinkError {
+    LinkError::Permanent(
+        "the server takes no lines: it knows neither StreamLogBatches nor StreamLogs".to_owned(),
+    )
+}
+
+fn stray() -> LinkError {
+    LinkError::NotNow("the server answers what was not sent".to_owned())
+}
