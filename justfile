@@ -21,6 +21,10 @@ test *args:
 sim schedules="1000000":
     OTTO_SIM_SCHEDULES={{ schedules }} cargo test --workspace --lib simulation -- --nocapture
 
+# A million power cuts of log-ingest's store; OTTO_SIM_SEED=… replays one.
+power-cuts schedules="1000000":
+    OTTO_SIM_SCHEDULES={{ schedules }} cargo test --workspace --lib power_cuts -- --nocapture
+
 # The whole system on this machine, with a task to look at.
 demo *args:
     scripts/demo {{ args }}

@@ -4,6 +4,7 @@
 //! and a power cut; the writer promises that it is the only one to commit.
 
 pub mod disk;
+mod files;
 pub mod memory;
 mod record;
 mod segment;

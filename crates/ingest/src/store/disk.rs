@@ -9,8 +9,7 @@ use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use anyhow::{Context, Result, bail};
@@ -19,6 +18,7 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use tracing::{error, warn};
 
+use super::files::{Directory, Files, SegmentFile};
 use super::segment::{FRAME_HEAD, HEADER, Seal};
 use super::{CommitError, LogReader, LogStore, Opened, Recovery, record};
 use crate::ids::WorkerId;
@@ -30,26 +30,37 @@ const SEGMENT_BYTES: u64 = 64 << 20;
 
 /// The writing side.
 struct DiskStore {
-    directory: Directory,
+    files: Arc<dyn Files>,
+    /// A segment that has grown to this is closed and the next one begun.
+    segment_bytes: u64,
     segment: Arc<Segment>,
     index: Arc<Index>,
     buffer: Vec<u8>,
     /// Bytes of the segments before the current one.
     sealed_bytes: u64,
+}
+
+/// A store that no other process can open.
+struct Locked {
+    store: Box<dyn LogStore>,
     _lock: Flock<File>,
 }
 
-/// The directory that the segments are in.
-struct Directory {
-    path: PathBuf,
-    handle: File,
+impl LogStore for Locked {
+    fn commit(&mut self, records: &[Record]) -> Result<(), CommitError> {
+        self.store.commit(records)
+    }
+
+    fn size(&self) -> u64 {
+        self.store.size()
+    }
 }
 
 /// One file. Its committed length is the writer's to know.
 struct Segment {
     number: u32,
     seal: Seal,
-    file: File,
+    file: Arc<dyn SegmentFile>,
     committed: std::sync::atomic::AtomicU64,
 }
 
@@ -115,23 +126,30 @@ pub fn open(path: &Path, visit: &mut dyn FnMut(Record)) -> Result<Opened> {
         format!("cannot make the data directory {}; choose another with --data-dir", path.display())
     })?;
     let lock = lock(path)?;
-    let handle = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-    let directory = Directory { path: path.to_owned(), handle };
+    let files = Directory::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+    let opened = open_files(Arc::new(files), SEGMENT_BYTES, visit)?;
+    Ok(Opened { store: Box::new(Locked { store: opened.store, _lock: lock }), ..opened })
+}
+
+/// The same on any files.
+fn open_files(files: Arc<dyn Files>, segment_bytes: u64, visit: &mut dyn FnMut(Record)) -> Result<Opened> {
     let index = Arc::new(Index::default());
     let mut recovery = Recovery::default();
-    let numbers = directory.segments()?;
+    let numbers = files.segments().context("cannot list the segments of the store")?;
     for number in &numbers {
         let is_last = Some(number) == numbers.last();
-        recover(&directory, *number, is_last, &index, &mut recovery, visit)?;
+        recover(&*files, *number, is_last, &index, &mut recovery, visit)?;
     }
+    // A crash may have come between a segment and its name.
+    files.sync_names().context("cannot sync the data directory")?;
     let newest = index.read().segments.last().cloned();
     let segment = match newest {
         Some(segment) => segment,
-        None => directory.create_segment(1, &index).context("cannot make the first segment of the store")?,
+        None => create_segment(&*files, 1, &index).context("cannot make the first segment of the store")?,
     };
     let sealed_bytes = sealed_bytes(&index, segment.number);
     let reader = Arc::new(DiskReader(Arc::clone(&index)));
-    let store = DiskStore { directory, segment, index, buffer: Vec::new(), sealed_bytes, _lock: lock };
+    let store = DiskStore { files, segment_bytes, segment, index, buffer: Vec::new(), sealed_bytes };
     Ok(Opened { store: Box::new(store), reader, recovery })
 }
 
@@ -158,59 +176,37 @@ fn lock(directory: &Path) -> Result<Flock<File>> {
     }
 }
 
-impl Directory {
-    fn segment_path(&self, number: u32) -> PathBuf {
-        self.path.join(format!("{number:010}.log"))
-    }
-
-    /// Numbers of the segments that are there, in order.
-    fn segments(&self) -> Result<Vec<u32>> {
-        let mut numbers = Vec::new();
-        for entry in
-            std::fs::read_dir(&self.path).with_context(|| format!("cannot list {}", self.path.display()))?
-        {
-            let name = entry.context("cannot list the data directory")?.file_name();
-            let number: Option<u32> =
-                name.to_str().and_then(|name| name.strip_suffix(".log")).and_then(|n| n.parse().ok());
-            numbers.extend(number);
-        }
-        numbers.sort_unstable();
-        Ok(numbers)
-    }
-
-    /// Makes a segment, its name durable before anything is written to it.
-    fn create_segment(&self, number: u32, index: &Index) -> io::Result<Arc<Segment>> {
-        let path = self.segment_path(number);
-        let file = OpenOptions::new().create(true).truncate(true).read(true).write(true).open(path)?;
-        let seal = Seal::random();
-        file.write_all_at(&seal.header(), 0)?;
-        file.sync_all()?;
-        self.handle.sync_all()?;
-        let segment = Arc::new(Segment { number, seal, file, committed: (HEADER as u64).into() });
-        index.write().segments.push(Arc::clone(&segment));
-        Ok(segment)
-    }
+/// Makes a segment, its name durable before anything is written to it.
+fn create_segment(files: &dyn Files, number: u32, index: &Index) -> io::Result<Arc<Segment>> {
+    let file = files.create(number)?;
+    let seal = Seal::random();
+    file.write_all_at(&seal.header(), 0)?;
+    file.sync_all()?;
+    files.sync_names()?;
+    let segment = Arc::new(Segment { number, seal, file, committed: (HEADER as u64).into() });
+    index.write().segments.push(Arc::clone(&segment));
+    Ok(segment)
 }
 
 /// Reads a segment back: whole records to `visit` and the index, the torn end of the last one cut off.
 fn recover(
-    directory: &Directory,
+    files: &dyn Files,
     number: u32,
     is_last: bool,
     index: &Index,
     recovery: &mut Recovery,
     visit: &mut dyn FnMut(Record),
 ) -> Result<()> {
-    let path = directory.segment_path(number);
+    let path = files.path(number);
     let context = || format!("cannot recover {}", path.display());
-    let bytes = Bytes::from(std::fs::read(&path).with_context(context)?);
-    let file = OpenOptions::new().read(true).write(true).open(&path).with_context(context)?;
+    let file = files.open(number).with_context(context)?;
+    let mut bytes = Bytes::from(file.read_all().with_context(context)?);
     let seal = match Seal::of(&bytes) {
         Some(seal) => seal,
-        // The crash came before the header did: nothing was ever in it.
-        None if bytes.len() < HEADER && is_last => {
+        // The crash came before the header did: it is synced before anything follows it.
+        None if bytes.len() <= HEADER && is_last => {
             let seal = Seal::random();
-            file.write_all_at(&seal.header(), 0).with_context(context)?;
+            bytes = Bytes::copy_from_slice(&seal.header());
             seal
         }
         None => bail!(
@@ -218,16 +214,18 @@ fn recover(
             path.display()
         ),
     };
-    let mut scan = seal.scan(&bytes, HEADER.min(bytes.len()));
+    let mut scan = seal.scan(&bytes, HEADER);
     if is_last {
         scan.cut_unfinished_group();
     }
-    let end = scan.end.max(HEADER) as u64;
-    let torn = (bytes.len() as u64).saturating_sub(end);
+    let end = scan.end;
+    let torn = bytes.len().saturating_sub(end) as u64;
     if torn > 0 && is_last {
         warn!(segment = number, bytes = torn, "cut off a commit that never ended");
         recovery.torn_bytes += torn;
-        file.set_len(end).with_context(context)?;
+    }
+    if is_last {
+        write_again(&*file, &bytes, scan.last_group()).with_context(context)?;
     }
     let damaged = scan.damaged.len() as u64 + u64::from(torn > 0 && !is_last);
     if damaged > 0 {
@@ -239,7 +237,7 @@ fn recover(
     }
     recovery.damaged += damaged;
     file.sync_all().with_context(context)?;
-    index.write().segments.push(Arc::new(Segment { number, seal, file, committed: end.into() }));
+    index.write().segments.push(Arc::new(Segment { number, seal, file, committed: (end as u64).into() }));
     for payload in scan.payloads {
         match record::decode(bytes.slice(payload.clone())) {
             Ok(record) => {
@@ -256,9 +254,17 @@ fn recover(
     Ok(())
 }
 
+/// After a failed sync what was read here may be in the page cache alone, and no later sync would bring it to
+/// the disk. That ended the process, so it concerns the last group, or what was cut off behind it. The same
+/// bytes in the same place: nothing is lost if the power goes meanwhile.
+fn write_again(file: &dyn SegmentFile, bytes: &[u8], group: Range<usize>) -> io::Result<()> {
+    file.write_all_at(&bytes[group.clone()], group.start as u64)?;
+    file.set_len(group.end as u64)
+}
+
 impl LogStore for DiskStore {
     fn commit(&mut self, records: &[Record]) -> Result<(), CommitError> {
-        if self.segment.committed() >= SEGMENT_BYTES {
+        if self.segment.committed() >= self.segment_bytes {
             self.begin_segment().map_err(CommitError::Full)?;
         }
         let start = self.segment.committed();
@@ -291,15 +297,16 @@ impl LogStore for DiskStore {
 
 impl DiskStore {
     fn begin_segment(&mut self) -> io::Result<()> {
-        let next = self.directory.create_segment(self.segment.number + 1, &self.index)?;
+        let next = create_segment(&*self.files, self.segment.number + 1, &self.index)?;
         self.sealed_bytes += self.segment.committed();
         self.segment = next;
         Ok(())
     }
 
-    /// Takes a half-written group back.
+    /// Takes a half-written group back, for good: the next one is written in its place, and frames of this one
+    /// must not show up behind frames of that one after a power cut.
     fn undo(&self, length: u64, error: io::Error) -> CommitError {
-        match self.segment.file.set_len(length) {
+        match self.segment.file.set_len(length).and_then(|()| self.segment.file.sync_data()) {
             Ok(()) => CommitError::Full(error),
             Err(undoing) => CommitError::Broken(undoing),
         }
@@ -363,5 +370,7 @@ fn read_block(position: &Position, segment: &Segment) -> io::Result<Block> {
     }
 }
 
+#[cfg(test)]
+mod power_cuts;
 #[cfg(test)]
 mod tests;
