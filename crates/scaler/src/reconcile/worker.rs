@@ -158,7 +158,8 @@ fn ended(slot: &Slot, exit: &Exit) -> Outcome {
         verdict,
         exit_code: exit.code,
         reason,
-        ran: exit.code.is_some() || exit.started_at.is_some(),
+        // A Pod that is failed from outside may never tell how its command ended.
+        ran: exit.code.is_some() || exit.started_at.is_some() || slot.progress == Progress::Running,
         started_at: exit.started_at,
         ended_at: exit.ended_at,
         log: Log::Open,

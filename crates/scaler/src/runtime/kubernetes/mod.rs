@@ -141,6 +141,11 @@ impl KubernetesRuntime {
         self.0.pods.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether this replica may act.
+    fn leads(&self) -> bool {
+        self.0.tenure.holds()
+    }
+
     /// Waits until the watch is to begin anew. Cancel safe; for the one watch.
     async fn refresh_wanted(&self) {
         self.0.refresh.notified().await;
@@ -164,10 +169,10 @@ impl KubernetesRuntime {
         let limit = self.0.config.call_timeout;
         match tokio::time::timeout(limit, call).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(kube::Error::Api(status))) if status.code == 404 && attempted != "create" => {
+            Ok(Err(kube::Error::Api(status))) if refusal::is_absent(&status) && attempted != "create" => {
                 Err(CallError::Absent)
             }
-            Ok(Err(kube::Error::Api(status))) if status.code == 409 => Err(CallError::Conflict),
+            Ok(Err(kube::Error::Api(status))) if refusal::is_conflict(&status) => Err(CallError::Conflict),
             Ok(Err(error)) => Err(refusal::error(attempted, worker, &error).into()),
             Err(_) => {
                 let reason = format!("the API server did not answer within {limit:?}");
@@ -188,7 +193,7 @@ impl KubernetesRuntime {
         match found {
             None => Err(refuse(
                 ErrorKind::Unavailable,
-                "its name is taken by a Pod that is just going, or is no worker",
+                "its name is taken by a Pod that is just going, or is no worker of this installation",
             )),
             Some(observed) if !observed.identity.is_same_worker(&spec.identity) => {
                 let Identity { task_id, request_id, .. } = &observed.identity;
@@ -212,7 +217,10 @@ impl KubernetesRuntime {
 
     /// By a list of one: the right to list is needed anyway, and no other.
     async fn read(&self, worker: &WorkerId) -> Result<Option<WorkerPod>, RuntimeError> {
-        let one = ListParams::default().fields(&format!("metadata.name={worker}"));
+        // Of this installation: another one's worker may have the name, and is none of our business.
+        let one = ListParams::default()
+            .fields(&format!("metadata.name={worker}"))
+            .labels(&names::selector(&self.config().pod.instance));
         match self.call("read", worker, self.0.api.list(&one)).await {
             Ok(list) => Ok(list.items.into_iter().next()),
             Err(CallError::Failed(error)) => Err(error),

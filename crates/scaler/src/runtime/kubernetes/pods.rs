@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::worker_pod::WorkerPod;
 use super::{names, phase};
@@ -31,8 +31,8 @@ pub(super) struct Pods {
 #[derive(Clone, Debug)]
 struct Known {
     uid: String,
-    /// It is no longer there.
-    is_gone: bool,
+    /// Since when it is no longer there.
+    gone_at: Option<Timestamp>,
     /// Made here while this list was being read, or not yet seen by the watch.
     unseen: bool,
 }
@@ -45,7 +45,7 @@ impl Pods {
 
     /// The id of a worker's Pod while that is there.
     pub(super) fn uid(&self, worker: &WorkerId) -> Option<String> {
-        self.known.get(worker).filter(|known| !known.is_gone).map(|known| known.uid.clone())
+        self.known.get(worker).filter(|known| known.gone_at.is_none()).map(|known| known.uid.clone())
     }
 
     /// A worker that is known, and whether its Pod is on its way out.
@@ -59,6 +59,20 @@ impl Pods {
         self.is_synced = false;
     }
 
+    /// Lets go of workers whose Pods have been gone for so long. For a replica that does not lead: the one that
+    /// does puts their ends on record, and removes them itself.
+    pub(super) fn forget_gone(&mut self, longer_than: SignedDuration, now: Timestamp) {
+        let is_old = |known: &Known| known.gone_at.is_some_and(|gone| now.duration_since(gone) > longer_than);
+        let old: Vec<_> =
+            self.known.extract_if(.., |_, known| is_old(known)).map(|(worker, _)| worker).collect();
+        if !old.is_empty() {
+            let observation = Arc::make_mut(&mut self.observation);
+            for worker in &old {
+                observation.remove(worker);
+            }
+        }
+    }
+
     /// The watch starts over, from a list.
     pub(super) fn list_begins(&mut self) {
         self.listing = Some(BTreeSet::new());
@@ -70,7 +84,7 @@ impl Pods {
         let gone: Vec<_> = self
             .known
             .iter()
-            .filter(|(worker, known)| !known.unseen && !known.is_gone && !listed.contains(*worker))
+            .filter(|(worker, known)| !known.unseen && known.gone_at.is_none() && !listed.contains(*worker))
             .map(|(worker, _)| worker.clone())
             .collect();
         for worker in gone {
@@ -129,7 +143,7 @@ impl Pods {
     pub(super) fn remove(&mut self, worker: &WorkerId) {
         Arc::make_mut(&mut self.observation).remove(worker);
         if let Some(known) = self.known.remove(worker)
-            && !known.is_gone
+            && known.gone_at.is_none()
         {
             self.removed.insert(worker.clone(), known.uid);
         }
@@ -157,13 +171,13 @@ impl Pods {
         if is_news {
             Arc::make_mut(&mut self.observation).insert(worker.clone(), observed);
         }
-        self.known.insert(worker, Known { uid, is_gone: false, unseen });
+        self.known.insert(worker, Known { uid, gone_at: None, unseen });
         is_news
     }
 
     fn mark_gone(&mut self, worker: &WorkerId, last: Option<Phase>, now: Timestamp) {
         let Some(known) = self.known.get_mut(worker) else { return };
-        known.is_gone = true;
+        known.gone_at.get_or_insert(now);
         let Some(observed) = Arc::make_mut(&mut self.observation).get_mut(worker) else { return };
         if observed.phase.takes_capacity() {
             let reason = "its Pod is gone, and how it ended was not seen".to_owned();

@@ -143,3 +143,16 @@ fn a_stop_shows_before_the_watch_tells_of_it() {
     pods.stopping(&id("a"));
     assert!(pods.worker(&id("a")).unwrap().stopping);
 }
+
+/// The leader removes them; nobody would here, and there is no end of them.
+#[test]
+fn a_replica_that_follows_forgets_pods_that_have_been_gone_for_a_while() {
+    let mut pods = synced(&[pod("a", "1", &running()), pod("b", "2", &running()), pod("c", "3", &running())]);
+    pods.deleted(&pod("a", "1", &ended()), at(100));
+    pods.deleted(&pod("b", "2", &ended()), at(150));
+    pods.forget_gone(SignedDuration::from_secs(60), at(170));
+    assert_eq!(phase_of(&pods, "a"), None);
+    assert!(matches!(phase_of(&pods, "b"), Some(Phase::Ended(_))), "its end may not be on record yet");
+    assert!(phase_of(&pods, "c").is_some_and(|phase| phase.takes_capacity()));
+    assert_eq!(pods.uid(&id("c")).as_deref(), Some("3"));
+}

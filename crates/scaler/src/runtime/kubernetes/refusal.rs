@@ -27,11 +27,31 @@ pub(super) fn error(attempted: &'static str, worker: &WorkerId, error: &kube::Er
     }
 }
 
+/// The reason that kube gives where what it was answered is no Status: not the API server said that, but
+/// something in front of it.
+const NOT_A_STATUS: &str = "Failed to parse error data";
+
+/// Whether the API server says that there is no such object.
+pub(super) fn is_absent(status: &Status) -> bool {
+    status.code == 404 && status.reason != NOT_A_STATUS
+}
+
+/// Whether it says that there is another one, or that it has changed. A create may also be in conflict over a
+/// quota (kubernetes#67761), which says nothing of the object.
+pub(super) fn is_conflict(status: &Status) -> bool {
+    let is_of_quota = status.message.contains("resourcequotas");
+    status.code == 409 && status.reason != NOT_A_STATUS && !is_of_quota
+}
+
 fn kind(status: &Status) -> ErrorKind {
     let says = |text: &str| status.message.contains(text);
     match status.code {
-        403 if says("exceeded quota") => ErrorKind::Quota,
+        _ if status.reason == NOT_A_STATUS => ErrorKind::Unavailable,
+        403 if says("exceeded quota") || says("status unknown for quota") => ErrorKind::Quota,
         403 if says("cannot create resource") || says("cannot delete resource") => ErrorKind::Unavailable,
+        403 if says("cannot list resource") || says("error looking up service account") => {
+            ErrorKind::Unavailable
+        }
         403 if says("being terminated") => ErrorKind::Unavailable,
         400 | 403 | 413 | 422 => ErrorKind::Refused,
         _ => ErrorKind::Unavailable,
@@ -67,6 +87,10 @@ mod tests {
             (403, "pods \"x\" is forbidden: violates PodSecurity \"restricted:latest\"", ErrorKind::Refused),
             (403, "pods is forbidden: User \"u\" cannot create resource \"pods\"", ErrorKind::Unavailable),
             (403, "namespace n because it is being terminated", ErrorKind::Unavailable),
+            (403, "pods \"x\" is forbidden: status unknown for quota: q, resources: pods", ErrorKind::Quota),
+            (403, "pods \"x\" is forbidden: error looking up service account n/s", ErrorKind::Unavailable),
+            (403, "pods is forbidden: User \"u\" cannot list resource \"pods\"", ErrorKind::Unavailable),
+            (409, "Operation cannot be fulfilled on resourcequotas \"q\"", ErrorKind::Unavailable),
             (422, "Pod \"x\" is invalid: spec.containers[0].image", ErrorKind::Refused),
             (400, "bad", ErrorKind::Refused),
             (404, "namespaces \"n\" not found", ErrorKind::Unavailable),
@@ -78,5 +102,19 @@ mod tests {
             assert!(error.to_string().contains(message));
             assert_eq!(error.pause(), Some(Duration::from_secs(3)));
         }
+    }
+
+    /// kube makes a Status of any body.
+    #[test]
+    fn what_something_in_front_of_the_api_server_says_is_never_its_word() {
+        for code in [400, 403, 404, 409, 413, 422] {
+            let status = Status::failure("<html>no backend</html>", NOT_A_STATUS).with_code(code);
+            assert_eq!(kind(&status), ErrorKind::Unavailable, "{code}");
+            assert!(!is_absent(&status) && !is_conflict(&status), "{code}");
+        }
+        assert!(is_absent(&Status::failure("pods \"x\" not found", "NotFound").with_code(404)));
+        assert!(is_conflict(&Status::failure("pods \"x\" already exists", "AlreadyExists").with_code(409)));
+        let quota = "Operation cannot be fulfilled on resourcequotas \"q\": the object has been modified";
+        assert!(!is_conflict(&Status::failure(quota, "Conflict").with_code(409)));
     }
 }

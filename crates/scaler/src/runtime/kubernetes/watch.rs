@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Result;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use futures::TryStreamExt;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::Api;
 use kube::runtime::watcher::{self, Event, watcher};
 use tokio_util::sync::CancellationToken;
@@ -28,6 +28,10 @@ const PAGE: u32 = 500;
 /// Between two tries while the API server is away: jittered, doubling.
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(3);
+
+/// What a replica that does not lead knows of the end of a Pod is of use for so long: the leader may be
+/// killed before it has put that on record.
+const LAST_WORDS: SignedDuration = SignedDuration::from_mins(5);
 
 /// Keeps what is known of the workers' Pods up to date.
 #[derive(Debug)]
@@ -88,13 +92,23 @@ impl Watch {
                 pods.seen(&pod, now);
                 return;
             }
-            Event::InitDone => pods.list_ends(now),
+            Event::InitDone => {
+                pods.list_ends(now);
+                if !self.runtime.leads() {
+                    pods.forget_gone(LAST_WORDS, now);
+                }
+            }
             Event::Apply(pod) => {
                 if !pods.seen(&pod, now) {
                     return;
                 }
             }
-            Event::Delete(pod) => pods.deleted(&pod, now),
+            Event::Delete(pod) => {
+                pods.deleted(&pod, now);
+                if !self.runtime.leads() {
+                    pods.forget_gone(LAST_WORDS, now);
+                }
+            }
         }
         drop(pods);
         self.runtime.tell_changed();

@@ -14,6 +14,7 @@ mod watch;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -91,7 +92,7 @@ impl ProcessRuntime {
         let trash_dir = trash_dir.canonicalize()?;
         let lock = lock_state(state_dir)
             .with_context(|| format!("cannot take over the state directory {shown}; {hint}"))?;
-        empty(&trash_dir).with_context(|| format!("cannot empty {}", trash_dir.display()))?;
+        empty(&trash_dir);
         let workers =
             read_workers(&workers_dir).with_context(|| format!("cannot read the workers in {shown}"))?;
         let (children, receiver) = mpsc::channel(CHILDREN);
@@ -149,17 +150,19 @@ impl ProcessRuntime {
 
     async fn try_remove(&self, id: &WorkerId) -> io::Result<()> {
         let dir = self.dir(id);
-        let trash = self.0.trash_dir.join(id.as_str());
+        // What cannot be deleted stays there, and must not be in the way of another attempt's.
+        let trash = self.0.trash_dir.join(format!("{id}-{}", Timestamp::now().as_nanosecond()));
         blocking(move || {
             if dir.is_locked()? {
                 return Err(io::Error::new(io::ErrorKind::ResourceBusy, "its agent still lives"));
             }
             // Renamed first: a crash leaves either the whole worker or none.
             match fs::rename(dir.path(), &trash) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-                Ok(()) | Err(_) if !trash.exists() => Ok(()),
-                Ok(()) | Err(_) => fs::remove_dir_all(&trash),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                moved => moved?,
             }
+            discard(&trash);
+            Ok(())
         })
         .await?;
         self.workers().remove(id);
@@ -302,11 +305,42 @@ fn home(state_dir: &Path, workers_dir: &Path) -> Result<String> {
     Ok(format!("process: {state_dir} on {} ({})", host.to_string_lossy(), id.trim()))
 }
 
-fn empty(dir: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(dir)? {
-        fs::remove_dir_all(entry?.path())?;
+/// What cannot be deleted now is tried again by the next start.
+fn empty(trash: &Path) {
+    match fs::read_dir(trash) {
+        Ok(entries) => entries.filter_map(Result::ok).for_each(|entry| discard(&entry.path())),
+        Err(error) => tracing::warn!(path = %trash.display(), %error, "cannot look for leftovers of workers"),
     }
-    Ok(())
+}
+
+/// Deletes what a worker left. A command may leave what cannot be deleted, such as files of another user: that
+/// costs room and nothing else, and is no reason to keep its worker, or not to start.
+fn discard(path: &Path) {
+    let deleted = match fs::remove_dir_all(path) {
+        // Go's module cache is read-only to its owner, too.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            make_writable(path);
+            fs::remove_dir_all(path)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => fs::remove_file(path),
+        deleted => deleted,
+    };
+    match deleted {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(path = %path.display(), %error, "cannot delete what a worker left; please do");
+        }
+        _ => {}
+    }
+}
+
+/// All directories below, as far as that goes.
+fn make_writable(dir: &Path) {
+    let _as_far_as_it_goes = fs::set_permissions(dir, fs::Permissions::from_mode(0o700));
+    for entry in fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok) {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            make_writable(&entry.path());
+        }
+    }
 }
 
 /// All workers that are there. One without a spec was never started: making it again completes it.

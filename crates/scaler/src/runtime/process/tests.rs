@@ -269,6 +269,25 @@ async fn only_what_has_ended_is_removed_and_that_as_a_whole() {
     assert_eq!(fs::read_dir(machine.path("state/trash")).unwrap().count(), 0);
 }
 
+/// A command may leave what nobody but its owner can delete.
+#[test]
+fn what_lies_in_the_trash_never_keeps_a_scaler_from_starting() {
+    let machine = Machine::new(AGENT);
+    drop(machine.open().unwrap());
+    let trash = machine.path("state/trash");
+    fs::write(trash.join("a plain file"), "").unwrap();
+    let read_only = trash.join("left/module/cache");
+    fs::create_dir_all(&read_only).unwrap();
+    fs::write(read_only.join("file"), "").unwrap();
+    fs::set_permissions(&read_only, fs::Permissions::from_mode(0o555)).unwrap();
+    // With the right to delete anything this is deleted, without it the modes are changed first.
+    drop(machine.open().unwrap());
+    assert_eq!(fs::read_dir(&trash).unwrap().count(), 0);
+    fs::remove_dir(&trash).unwrap();
+    std::os::unix::fs::symlink("/proc/self/fdinfo", &trash).unwrap();
+    machine.open().expect("what cannot be deleted is left there");
+}
+
 #[tokio::test]
 async fn a_name_that_another_worker_has_is_refused_for_good() {
     let machine = Machine::new(AGENT);
