@@ -325,3 +325,20 @@ async fn p1_a_script_that_fails_midway_loses_neither_an_event_nor_a_letter() {
     })
     .await;
 }
+
+/// A container that is made anew has another host name, and its volume another path.
+#[tokio::test]
+async fn records_with_work_left_are_taken_over_only_where_their_workers_are() {
+    let server = Server::start().await;
+    let mut redis = server.redis().await;
+    let store = server.store();
+    let _intake = Running::start(&server, 5);
+    let home = "process: /var/lib/otto on 3f2a (0000c0ffee)";
+    assert_eq!(store.claim(home).await.unwrap(), None);
+    add_task(&mut redis, "one").await;
+    until("it is recorded", async || (count(&mut redis, "XLEN", "events").await == 0).then_some(())).await;
+    let elsewhere = "process: /var/lib/otto on 3f2a (0000beef)";
+    assert_eq!(store.claim(elsewhere).await.unwrap().as_deref(), Some(home));
+    assert_eq!(store.claim("kubernetes: namespace a, instance b").await.unwrap().as_deref(), Some(home));
+    assert_eq!(store.claim("process: /data on 77aa (0000c0ffee)").await.unwrap(), None);
+}

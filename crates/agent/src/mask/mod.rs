@@ -2,7 +2,7 @@
 //!
 //! Owns the values. They are named by environment variables, by a file, and by the command itself. What is
 //! shorter than [`SHORTEST`] bytes is not masked, and said so. A value is masked in the forms that
-//! [`encodings`] lists, wherever reads cut it. Up to three characters of base64 at either end of a value stay,
+//! `encodings` lists, wherever reads cut it. Up to three characters of base64 at either end of a value stay,
 //! which it shares with its neighbours. Whatever looks like one of the forms by chance is masked as well: of
 //! random text, the chance at each place is 1 in 64^4 for each of the six forms of base64 of the shortest
 //! value, and falls with every byte more.

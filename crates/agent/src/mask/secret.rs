@@ -76,7 +76,7 @@ pub fn of_environment(names: &[String]) -> Named {
     names.iter().filter_map(value_of).filter(|(_, value)| !value.trim_ascii().is_empty()).collect()
 }
 
-/// The values in a file, one a line, written as for [`decoded`].
+/// The values in a file, one a line, written as in `::add-mask::` lines.
 pub fn of_file(path: &Path) -> Result<Named, Unreadable> {
     let content =
         std::fs::read(path).map_err(|source| Unreadable { path: path.display().to_string(), source })?;

@@ -55,6 +55,10 @@ pub(super) fn step(
         };
     }
     match &worker.phase {
+        // It has run, and never runs twice, whatever became of the marks of that.
+        Phase::Unstarted if slot.progress == Progress::Running => {
+            Step::End(gone(slot, "what was known of its run is gone", now))
+        }
         Phase::Unstarted if slot.stop.is_some() => Step::Stop,
         Phase::Unstarted => Step::Admit,
         Phase::Pending { since, obstacle } => pending(spec, slot, *since, obstacle.as_ref(), policy, now),

@@ -134,6 +134,8 @@ impl WorkerDir {
         }
         Ok(match started {
             None if self.has_started() => vanished("the agent ended as it was about to start the command"),
+            // With it went the mark that the command has run.
+            None if !self.0.join("spec.json").try_exists()? => vanished("its directory was taken away"),
             None => Phase::Unstarted,
             Some(StartMark { barred: Some(reason), .. }) => vanished(&reason),
             Some(_) => vanished("the agent ended without a word of how its command did"),

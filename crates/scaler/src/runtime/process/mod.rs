@@ -295,7 +295,10 @@ fn home(state_dir: &Path, workers_dir: &Path) -> Result<String> {
         Ok(id) => id,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let id = hex::encode(Timestamp::now().as_nanosecond().to_be_bytes());
-            fs::write(&path, &id)?;
+            // Whole or not at all: an empty one would be every directory's.
+            let unfinished = state_dir.join("id.new");
+            fs::write(&unfinished, &id)?;
+            fs::rename(unfinished, &path)?;
             id
         }
         Err(error) => return Err(error).context("cannot read the state directory's id"),

@@ -269,6 +269,21 @@ async fn only_what_has_ended_is_removed_and_that_as_a_whole() {
     assert_eq!(fs::read_dir(machine.path("state/trash")).unwrap().count(), 0);
 }
 
+/// With it goes the mark that the command has run, which must not run again for that.
+#[tokio::test]
+async fn p2_a_worker_whose_directory_is_taken_away_while_it_runs_has_vanished() {
+    let machine = Machine::new(AGENT);
+    let scaler = machine.scaler();
+    let gate = machine.path("gate");
+    let wait = format!("for try in $(seq 1500); do [ -e {} ] && break; sleep 0.02; done", gate.display());
+    let spec = machine.worker(&wait);
+    scaler.runtime.create(&spec).await.unwrap();
+    scaler.running(&spec.worker_id).await;
+    fs::rename(machine.path(&format!("state/workers/{}", spec.worker_id)), machine.path("away")).unwrap();
+    fs::write(gate, "").unwrap();
+    assert!(scaler.vanished(&spec.worker_id).await.contains("taken away"));
+}
+
 /// A command may leave what nobody but its owner can delete.
 #[test]
 fn what_lies_in_the_trash_never_keeps_a_scaler_from_starting() {
