@@ -23,7 +23,8 @@ async fn p6_p7_an_agent_without_a_server_drops_the_oldest_and_says_so() {
     ingest.kill().await;
     let (summary, done) = (dir.path().join("summary.json"), dir.path().join("done"));
     let mut command = agent::command(&ingest.url(), "loud");
-    command.args(["--buffer-limit", "4MiB", "--mirror", "false", "--flush-timeout", "60s", "--summary"]);
+    command.args(["--buffer-limit", "4MiB", "--spool-limit", "16MiB", "--mirror", "false"]);
+    command.arg("--spool-dir").arg(dir.path().join("spool")).args(["--flush-timeout", "60s", "--summary"]);
     let script = format!("yes {} | head -n 2000000; touch {}", "x".repeat(99), done.display());
     let mut child =
         command.arg(&summary).args(["--", "sh", "-c", &script]).stdout(Stdio::null()).spawn().unwrap();
@@ -58,10 +59,11 @@ async fn p6_block_holds_the_command_back_instead_and_loses_nothing() {
     ingest.kill().await;
     let script = Script { seed: 21, lines: 100_000 };
     let mut command = agent::command(&ingest.url(), "patient");
-    command.args(["--buffer-limit", "1MiB", "--when-full", "block", "--mirror", "false", "--"]);
+    command.args(["--buffer-limit", "1MiB", "--spool-limit", "1MiB", "--when-full", "block"]);
+    command.arg("--spool-dir").arg(dir.path().join("spool")).args(["--mirror", "false", "--"]);
     command.arg(binary::path("otto-chatter")).args(["--seed", "21", "--lines", "100000"]);
     let mut child = command.spawn().unwrap();
-    // The chatter writes ten times the limit: it cannot end before somebody takes its lines.
+    // The chatter writes five times the limits: it cannot end before somebody takes its lines.
     let early = tokio::time::timeout(Duration::from_secs(1), child.wait()).await;
     assert!(early.is_err(), "the command was not held back");
     ingest.resume().await;

@@ -19,3 +19,4 @@ mod masking;
 mod page;
 mod reading;
 mod scaling;
+mod spool;

@@ -82,6 +82,11 @@ impl Builder {
         self.columns.lengths.len() as u64
     }
 
+    /// When its first line was read, as Unix time.
+    pub const fn time_ns(&self) -> i64 {
+        self.base_time_ns
+    }
+
     /// Whether there is none yet.
     pub fn is_empty(&self) -> bool {
         self.columns.lengths.is_empty()
@@ -169,6 +174,35 @@ impl Sealed {
                 bytes: data.split_to(length as usize),
             }
         })
+    }
+
+    /// From what [`Sealed::to_wire`] gave. Nothing where the columns do not fit together.
+    pub fn from_wire(batch: LogBatch, last: u64) -> Option<Self> {
+        let lines = batch.lengths.len();
+        let bytes: u64 = batch.lengths.iter().map(|&length| u64::from(length)).sum();
+        let first = batch.first_sequence.cast_unsigned();
+        let fits = lines > 0
+            && last.checked_sub(first).is_some_and(|more| more + 1 == lines as u64)
+            && batch.time_deltas_ns.len() == lines
+            && bytes == batch.data.len() as u64;
+        fits.then(|| Self {
+            first,
+            last,
+            size: size(lines, batch.data.len()),
+            base_time_ns: batch.base_time_ns,
+            columns: Columns {
+                time_deltas_ns: batch.time_deltas_ns,
+                lengths: batch.lengths,
+                sources: batch.sources,
+                flags: batch.flags,
+            },
+            data: batch.data,
+        })
+    }
+
+    /// When its first line was read, as Unix time.
+    pub const fn time_ns(&self) -> i64 {
+        self.base_time_ns
     }
 
     /// As it goes over the wire.

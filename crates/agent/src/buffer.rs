@@ -1,17 +1,24 @@
-//! Lines that are not yet acknowledged, in memory and bounded; pure.
+//! Lines that are not yet acknowledged: in memory, in the spool beyond that, and bounded.
 //!
 //! A line gets its sequence when it comes in and keeps it for ever: sending again after a cut sends the
-//! same batches. When the buffer is full, what was never sent is dropped from its oldest end, and a gap
+//! same batches. What memory has no room for goes to the spool, oldest first, and the newest leaves memory.
+//! When both are full, what was never sent is dropped from its oldest end, and a gap
 //! says so in its place; what was sent once stays, since the server may have it, its ACK cut off.
+//! Pure, but for the spool.
+
+mod piece;
 
 use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
-use jiff::Timestamp;
-use ottoscaler_proto::v1::{Gap, LogBatch, LogEntry};
+use ottoscaler_proto::v1::WorkerCompletion;
+use tracing::error;
 
-use crate::batch::{Builder, Line, Sealed, Source};
+use crate::batch::{Builder, Source};
 use crate::line::Ending;
+use crate::spool::{Place, Spool};
+pub use piece::Piece;
+use piece::{GAP_SIZE, Kept};
 
 /// What to do with lines for which there is no memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -25,95 +32,11 @@ pub enum WhenFull {
 /// Bytes that may be in flight; at 100 MB/s that covers 40 ms from sending to ACK.
 const WINDOW: usize = 4 << 20;
 
+/// Why lines are missing that the spool had.
+const DAMAGED: &str = "spool_damaged";
+
 /// What one read from a pipe can become: 64 KiB of newlines, each a line with its 24 bytes.
 const ONE_READ: usize = 1600 << 10;
-
-/// What a gap costs in memory.
-const GAP_SIZE: usize = 64;
-
-/// A part of the log, as it is sent.
-#[derive(Clone, Debug)]
-pub enum Piece {
-    /// Lines.
-    Lines(Sealed),
-    /// Lines that are lost.
-    Gap {
-        /// The first of them.
-        first: u64,
-        /// The last of them.
-        last: u64,
-        /// Why.
-        reason: &'static str,
-    },
-}
-
-impl Piece {
-    fn first(&self) -> u64 {
-        match self {
-            Self::Lines(lines) => lines.first,
-            Self::Gap { first, .. } => *first,
-        }
-    }
-
-    /// Sequence of its last line.
-    pub fn last(&self) -> u64 {
-        match self {
-            Self::Lines(lines) => lines.last,
-            Self::Gap { last, .. } => *last,
-        }
-    }
-
-    fn size(&self) -> usize {
-        match self {
-            Self::Lines(lines) => lines.size,
-            Self::Gap { .. } => GAP_SIZE,
-        }
-    }
-
-    /// As it goes over the wire, line by line. `entry` says what is the same in all.
-    pub fn to_entries(&self, entry: &LogEntry) -> Vec<LogEntry> {
-        match self {
-            Self::Lines(lines) => lines.lines().map(|line| to_entry(line, entry.clone())).collect(),
-            Self::Gap { first, last, reason } => vec![LogEntry {
-                timestamp: Timestamp::now().to_string(),
-                source: "system".to_owned(),
-                // For servers that do not know what a gap is.
-                message: format!("otto-agent: lines {first} to {last} are missing: {reason}"),
-                sequence: first.cast_signed(),
-                gap: Some(Gap { last_sequence: last.cast_signed(), reason: (*reason).to_owned() }),
-                ..entry.clone()
-            }],
-        }
-    }
-
-    /// As it goes over the wire.
-    pub fn to_wire(&self, worker_id: &str) -> LogBatch {
-        match self {
-            Self::Lines(lines) => lines.to_wire(worker_id),
-            Self::Gap { first, last, reason } => LogBatch {
-                worker_id: worker_id.to_owned(),
-                first_sequence: first.cast_signed(),
-                gap: Some(Gap { last_sequence: last.cast_signed(), reason: (*reason).to_owned() }),
-                ..LogBatch::default()
-            },
-        }
-    }
-}
-
-fn to_entry(line: Line, entry: LogEntry) -> LogEntry {
-    let timestamp = Timestamp::from_nanosecond(line.time_ns.into()).unwrap_or_default();
-    let message = String::from_utf8_lossy(&line.bytes).into_owned();
-    let raw = if message.as_bytes() == line.bytes { Bytes::new() } else { line.bytes };
-    LogEntry {
-        timestamp: timestamp.to_string(),
-        source: line.source.to_owned(),
-        message,
-        sequence: line.sequence.cast_signed(),
-        raw,
-        flags: line.flags,
-        ..entry
-    }
-}
 
 /// The lines of one worker that are not yet acknowledged.
 #[derive(Debug)]
@@ -121,7 +44,12 @@ pub struct Buffer {
     limit: usize,
     when_full: WhenFull,
     /// Oldest first, without a hole between them.
-    pieces: VecDeque<Piece>,
+    pieces: VecDeque<Kept>,
+    spool: Spool,
+    /// So many of the pieces need not be written to the spool: they are there, or are gaps.
+    written: usize,
+    /// So many have a place there.
+    places: usize,
     /// So many of them are in flight.
     sent: usize,
     /// So many of them were ever sent. The server may have them, even after a cut: they are never dropped.
@@ -142,11 +70,14 @@ pub struct Buffer {
 
 impl Buffer {
     /// Empty, and bounded by `limit` bytes.
-    pub fn new(limit: usize, when_full: WhenFull) -> Self {
+    pub fn new(limit: usize, when_full: WhenFull, spool: Spool) -> Self {
         Self {
             limit,
             when_full,
             pieces: VecDeque::new(),
+            spool,
+            written: 0,
+            places: 0,
             sent: 0,
             offered: 0,
             in_flight: 0,
@@ -171,65 +102,167 @@ impl Buffer {
         if self.open.is_full() {
             self.seal();
         }
-        while self.when_full == WhenFull::DropOldest && self.size() > self.limit && self.drop_oldest() {}
+        while self.size() > self.limit && self.make_room() {}
+    }
+
+    /// By moving something to the spool, or by dropping something. False where neither can be.
+    fn make_room(&mut self) -> bool {
+        match self.when_full {
+            WhenFull::DropOldest => self.spill() || self.drop_oldest(),
+            WhenFull::Block => self.can_write() && self.spill(),
+        }
+    }
+
+    /// Whether the spool has room for the next piece that it does not have yet.
+    fn can_write(&self) -> bool {
+        self.pieces.get(self.written).is_some_and(|piece| self.spool.has_room(piece.size()))
     }
 
     fn seal(&mut self) {
         if !self.open.is_empty() {
             let first = self.next - self.open.lines();
             let sealed = self.open.seal(first);
-            self.append(Piece::Lines(sealed));
+            self.append(Kept::Lines(sealed, None));
         }
     }
 
-    fn append(&mut self, piece: Piece) {
+    fn append(&mut self, piece: Kept) {
         self.held += piece.size();
         self.pieces.push_back(piece);
     }
 
+    /// Writes the oldest piece that is not yet in the spool, and lets the newest that is there leave memory.
+    fn spill(&mut self) -> bool {
+        let written = self.write_oldest(i64::MAX);
+        self.evict_newest() || written
+    }
+
+    /// Writes the oldest piece that is not yet in the spool, if it was read by `until_ns`.
+    fn write_oldest(&mut self, until_ns: i64) -> bool {
+        while let Some(piece) = self.pieces.get_mut(self.written) {
+            if let Kept::Lines(lines, place @ None) = piece {
+                if lines.time_ns() > until_ns {
+                    return false;
+                }
+                *place = self.spool.append(lines);
+                let is_there = place.is_some();
+                self.places += usize::from(is_there);
+                self.written += usize::from(is_there);
+                return is_there;
+            }
+            self.written += 1;
+        }
+        false
+    }
+
+    /// Of what was never sent: what is in flight is about to go, and what was sent waits for its ACK.
+    fn evict_newest(&mut self) -> bool {
+        let newest = (self.offered..self.written).rev().find_map(|at| match &self.pieces[at] {
+            Kept::Lines(lines, Some(place)) => Some((at, lines.first, lines.last, lines.size, *place)),
+            Kept::Lines(_, None) | Kept::Spooled { .. } | Kept::Gap { .. } => None,
+        });
+        let Some((at, first, last, weight, place)) = newest else { return false };
+        self.replace(at, Kept::Spooled { first, last, weight, place });
+        true
+    }
+
+    /// Writes everything to the spool that was read by `until_ns` and is not acknowledged: an agent that is
+    /// killed leaves it there.
+    pub fn save_until(&mut self, until_ns: i64) {
+        if !self.open.is_empty() && self.open.time_ns() <= until_ns {
+            self.seal();
+        }
+        while self.write_oldest(until_ns) {}
+    }
+
+    /// Writes all that is left to the spool, and how the command ended. Gives where it is, if it is all there.
+    pub fn leave_behind(&mut self, completion: &WorkerCompletion) -> Option<PathBuf> {
+        self.save_until(i64::MAX);
+        if self.is_abandoned || self.written < self.pieces.len() {
+            return None;
+        }
+        match self.spool.finish(completion) {
+            Ok(()) => self.spool.path().map(Path::to_path_buf),
+            Err(error) => {
+                error!(%error, "the spool does not say how the command ended");
+                None
+            }
+        }
+    }
+
+    /// Nobody will need the spool.
+    pub fn delete_spool(&mut self) {
+        self.spool.delete();
+    }
+
     /// Puts the oldest lines that were never sent into a gap. False where there are none.
     fn drop_oldest(&mut self) -> bool {
-        let unsent = self.pieces.range(self.offered..);
-        let oldest = unsent.enumerate().find_map(|(at, piece)| match piece {
-            Piece::Lines(lines) => Some((self.offered + at, lines.first, lines.last)),
-            Piece::Gap { .. } => None,
-        });
-        let Some((at, first, last)) = oldest else {
+        let oldest = (self.offered..self.pieces.len()).find(|&at| self.pieces[at].lines() > 0);
+        let Some(at) = oldest else {
             let could_seal = !self.open.is_empty();
             self.seal();
             return could_seal;
         };
-        self.dropped += last - first + 1;
-        self.replace(at, Piece::Gap { first, last, reason: "buffer_full" });
+        self.lose(at, "buffer_full");
         if at > self.offered {
             self.merge_with_previous(at);
         }
         true
     }
 
-    fn replace(&mut self, at: usize, piece: Piece) {
+    /// A gap takes the place of these lines.
+    fn lose(&mut self, at: usize, reason: &'static str) {
+        let piece = &self.pieces[at];
+        let (first, last) = (piece.first(), piece.last());
+        self.dropped += piece.lines();
+        if let Some(place) = piece.place() {
+            self.places -= 1;
+            self.spool.drop_piece(place);
+        }
+        self.replace(at, Kept::Gap { first, last, reason });
+    }
+
+    fn replace(&mut self, at: usize, piece: Kept) {
         self.held = self.held - self.pieces[at].size() + piece.size();
         self.pieces[at] = piece;
     }
 
     /// Two gaps side by side are one.
     fn merge_with_previous(&mut self, at: usize) {
-        let Piece::Gap { first, reason, .. } = self.pieces[at - 1] else { return };
-        let Piece::Gap { last, reason: same, .. } = self.pieces[at] else { return };
+        let Kept::Gap { first, reason, .. } = self.pieces[at - 1] else { return };
+        let Kept::Gap { last, reason: same, .. } = self.pieces[at] else { return };
         if reason == same {
-            self.pieces[at] = Piece::Gap { first, last, reason };
+            self.pieces[at] = Kept::Gap { first, last, reason };
             self.pieces.remove(at - 1);
             self.held -= GAP_SIZE;
+            self.written -= usize::from(at <= self.written);
         }
     }
 
     /// The next piece to send, if one is complete.
     pub fn take(&mut self) -> Option<Piece> {
-        let piece = self.pieces.get(self.sent)?.clone();
+        let piece = match self.pieces.get(self.sent)? {
+            Kept::Lines(lines, _) => Piece::Lines(lines.clone()),
+            Kept::Spooled { place, .. } => self.read_back(*place),
+            Kept::Gap { first, last, reason } => Piece::Gap { first: *first, last: *last, reason },
+        };
+        self.in_flight += self.pieces[self.sent].weight();
         self.sent += 1;
         self.offered = self.offered.max(self.sent);
-        self.in_flight += piece.size();
         Some(piece)
+    }
+
+    /// What the spool cannot give back is lost.
+    fn read_back(&mut self, place: Place) -> Piece {
+        match self.spool.read(place) {
+            Ok(lines) => Piece::Lines(lines),
+            Err(error) => {
+                error!(%error, "lines in the spool cannot be read");
+                self.lose(self.sent, DAMAGED);
+                let (first, last) = (self.pieces[self.sent].first(), self.pieces[self.sent].last());
+                Piece::Gap { first, last, reason: DAMAGED }
+            }
+        }
     }
 
     /// The next piece to send, even if it could still grow.
@@ -243,14 +276,23 @@ impl Buffer {
     /// Everything up to `sequence` is durable.
     pub fn ack(&mut self, sequence: u64) {
         self.acked = self.acked.max(sequence.min(self.last()));
+        let had_places = self.places > 0;
         while self.pieces.front().is_some_and(|piece| piece.last() <= self.acked) {
             let piece = self.pieces.pop_front().expect("it was looked at");
             self.held -= piece.size();
             self.offered = self.offered.saturating_sub(1);
+            self.written = self.written.saturating_sub(1);
+            if let Some(place) = piece.place() {
+                self.places -= 1;
+                self.spool.let_go(place);
+            }
             if self.sent > 0 {
                 self.sent -= 1;
-                self.in_flight -= piece.size();
+                self.in_flight -= piece.weight();
             }
+        }
+        if had_places {
+            self.spool.begin_at(self.pieces.iter().find_map(Kept::place));
         }
     }
 
@@ -264,15 +306,16 @@ impl Buffer {
     /// What was acknowledged is gone here, too; a gap takes its place. Gives the number of lines lost.
     pub fn forget(&mut self, sequence: u64) -> u64 {
         self.rewind();
-        let first_held = self.pieces.front().map_or(self.next - self.open.lines(), Piece::first);
+        let first_held = self.pieces.front().map_or(self.next - self.open.lines(), Kept::first);
         if sequence + 1 >= first_held {
             return 0;
         }
         let (first, last) = (sequence + 1, first_held - 1);
-        let gap = Piece::Gap { first, last, reason: "server_lost" };
+        let gap = Kept::Gap { first, last, reason: "server_lost" };
         self.held += gap.size();
         self.pieces.push_front(gap);
         self.offered += 1;
+        self.written += 1;
         self.acked = sequence;
         let count = last - first + 1;
         self.dropped += count;
@@ -291,14 +334,10 @@ impl Buffer {
     /// The server refused the whole batch that begins at `first`: a gap takes its place, or it would be
     /// refused for ever.
     pub fn refuse(&mut self, first: u64) {
-        let refused = self.pieces.iter().enumerate().find_map(|(at, piece)| match piece {
-            Piece::Lines(lines) if lines.first == first => Some((at, lines.last)),
-            Piece::Lines(_) | Piece::Gap { .. } => None,
-        });
-        if let Some((at, last)) = refused {
+        let is_refused = |piece: &Kept| piece.first() == first && piece.lines() > 0;
+        if let Some(at) = self.pieces.iter().position(is_refused) {
             self.rewind();
-            self.dropped += last - first + 1;
-            self.replace(at, Piece::Gap { first, last, reason: "refused" });
+            self.lose(at, "refused");
         }
     }
 
@@ -306,15 +345,11 @@ impl Buffer {
     pub fn abandon(&mut self) {
         self.is_abandoned = true;
         self.rewind();
-        self.offered = 0;
         self.seal();
-        let lines = |piece: &Piece| match piece {
-            Piece::Lines(lines) => lines.last - lines.first + 1,
-            Piece::Gap { .. } => 0,
-        };
-        self.dropped += self.pieces.iter().map(lines).sum::<u64>();
+        self.dropped += self.pieces.iter().map(Kept::lines).sum::<u64>();
         self.pieces.clear();
-        self.held = 0;
+        (self.offered, self.written, self.places, self.held) = (0, 0, 0, 0);
+        self.spool.delete();
     }
 
     /// There is nobody left to hold back: from here on the oldest lines make room.
@@ -331,7 +366,13 @@ impl Buffer {
     /// Whether more may be read from the command. With `block` one read may go beyond the limit, by its
     /// bytes and what its lines cost: 64 KiB of nothing but newlines are 1.5 MiB.
     pub fn has_room(&self) -> bool {
-        self.size() + ONE_READ.min(self.limit / 2) <= self.limit
+        let one_read = ONE_READ.min(self.limit / 2);
+        // All that is not yet written goes before what came in last.
+        self.size() + one_read <= self.limit || self.spool.has_room(self.unwritten() + one_read)
+    }
+
+    fn unwritten(&self) -> usize {
+        self.pieces.range(self.written..).map(Kept::size).sum::<usize>() + self.open.size()
     }
 
     /// What becomes of lines for which there is no room.

@@ -10,6 +10,7 @@ use ottoscaler_kit::ident::InvalidIdent;
 use ottoscaler_kit::size::ByteSize;
 use ottoscaler_kit::telemetry::TelemetryArgs;
 use ottoscaler_kit::time::parse_duration;
+use tonic::codec::CompressionEncoding;
 
 use crate::buffer::WhenFull;
 use crate::ids::{TaskId, WorkerId};
@@ -35,6 +36,8 @@ pub struct Config {
 pub enum Command {
     /// Runs a command, ships its lines, exits with its code.
     Run(Box<Run>),
+    /// Hands in a file, or a spool that an agent left behind.
+    Upload(Box<Upload>),
     /// Copies this program into a directory, for images that do not have it.
     Install {
         /// Where to; it has to exist.
@@ -48,6 +51,9 @@ pub struct Run {
     /// The log-ingest that takes the lines.
     #[arg(long, env = "OTTO_INGEST_URL", default_value = "http://127.0.0.1:50051", value_parser = parse_url)]
     pub ingest_url: String,
+    /// How batches are compressed on their way: worth it where the network is slow or costs money.
+    #[arg(long, env = "OTTO_COMPRESSION", value_enum, default_value_t = Compression::None)]
+    pub compression: Compression,
     /// Names this run; default: the host's name and a random part.
     #[arg(long, env = "OTTO_WORKER_ID", value_parser = parse_id::<WorkerId>)]
     pub worker_id: Option<WorkerId>,
@@ -74,7 +80,14 @@ pub struct Run {
     /// Memory for lines that are not yet acknowledged.
     #[arg(long, env = "OTTO_BUFFER_LIMIT", default_value_t = ByteSize::mib(16), value_parser = parse_buffer_limit, help_heading = "Lines")]
     pub buffer_limit: ByteSize,
-    /// What to do when it is full.
+    /// Where lines go that memory has no room for, or that wait for longer than a second; default: the
+    /// directory for temporary files.
+    #[arg(long, env = "OTTO_SPOOL_DIR", value_name = "DIR", help_heading = "Lines")]
+    pub spool_dir: Option<PathBuf>,
+    /// How much of the disk they may take there; 0 for nothing.
+    #[arg(long, env = "OTTO_SPOOL_LIMIT", default_value_t = ByteSize::mib(256), help_heading = "Lines")]
+    pub spool_limit: ByteSize,
+    /// What to do when memory and spool are full.
     #[arg(long, env = "OTTO_WHEN_FULL", value_enum, default_value_t = WhenFull::DropOldest, help_heading = "Lines")]
     pub when_full: WhenFull,
     /// A longer line is cut into pieces that say so; at most 1MiB.
@@ -107,7 +120,65 @@ pub struct Run {
     pub command: Vec<OsString>,
 }
 
+/// How batches are compressed on their way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// About a tenth of a text, at little CPU time.
+    Zstd,
+    /// For what cannot read zstd on the way.
+    Gzip,
+}
+
+impl Compression {
+    /// As gRPC calls it.
+    pub const fn encoding(self) -> Option<CompressionEncoding> {
+        match self {
+            Self::None => None,
+            Self::Zstd => Some(CompressionEncoding::Zstd),
+            Self::Gzip => Some(CompressionEncoding::Gzip),
+        }
+    }
+}
+
+/// How to hand in a file.
+#[derive(Debug, Args)]
+pub struct Upload {
+    /// The log-ingest that takes the lines.
+    #[arg(long, env = "OTTO_INGEST_URL", default_value = "http://127.0.0.1:50051", value_parser = parse_url)]
+    pub ingest_url: String,
+    /// Names the log of a file; default: the host's name and a random part. A spool has a name already.
+    #[arg(long, env = "OTTO_WORKER_ID", value_parser = parse_id::<WorkerId>)]
+    pub worker_id: Option<WorkerId>,
+    /// The task that a file belongs to; default: the worker's id. A spool has one already.
+    #[arg(long, env = "OTTO_TASK_ID", value_parser = parse_id::<TaskId>)]
+    pub task_id: Option<TaskId>,
+    /// The exit code to end the log with; default: 0 for a file, and for a spool what its agent wrote. Where
+    /// that was killed before it could, the log stays open.
+    #[arg(long, env = "OTTO_EXIT_CODE", value_name = "CODE")]
+    pub exit_code: Option<i32>,
+    /// A longer line of a file is cut into pieces that say so; at most 1MiB.
+    #[arg(long, env = "OTTO_MAX_LINE", default_value_t = ByteSize::kib(64), value_parser = parse_max_line)]
+    pub max_line: ByteSize,
+    /// How long to try.
+    #[arg(long, env = "OTTO_UPLOAD_TIMEOUT", default_value = "10min", value_parser = parse_duration)]
+    pub timeout: Duration,
+
+    /// Of the agent's own log.
+    #[command(flatten)]
+    pub telemetry: TelemetryArgs,
+
+    /// The file.
+    pub file: PathBuf,
+}
+
 impl Run {
+    /// Where the spool goes, if it is needed.
+    pub fn spool_dir(&self) -> PathBuf {
+        self.spool_dir.clone().unwrap_or_else(std::env::temp_dir)
+    }
+
     /// Where the summary goes, if anywhere.
     pub fn summary_path(&self) -> Option<PathBuf> {
         let usual = || Path::new(TERMINATION_LOG).exists().then(|| PathBuf::from(TERMINATION_LOG));

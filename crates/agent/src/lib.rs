@@ -2,7 +2,7 @@
 //!
 //! The way of a line: [`capture`] reads it, without secrets ([`mask`]), and splits it off ([`mod@line`]),
 //! [`buffer`] numbers and keeps it,
-//! [`ship`] sends it and lets it go once it is durable. [`command`] sees to the command
+//! beyond memory in a [`spool`], [`ship`] sends it and lets it go once it is durable. [`command`] sees to the command
 //! meanwhile. Everything runs on one thread, and the exit code is the command's, whatever became of the lines.
 
 pub mod batch;
@@ -19,8 +19,10 @@ pub mod mask;
 pub mod mirror;
 pub mod rundir;
 pub mod ship;
+pub mod spool;
 pub mod summary;
 pub mod supervisor;
+pub mod upload;
 
 use std::path::Path;
 use std::pin::pin;
@@ -37,8 +39,10 @@ use log::Log;
 use mask::{Masks, Unreadable};
 use rundir::RunDir;
 use ship::{Cut, Identity, Shipped, Shipper};
+use spool::Spool;
 use summary::{Phase, Summary};
 use supervisor::Supervisor;
+pub use upload::upload;
 
 /// `EX_TEMPFAIL` of sysexits.h: nothing was run, because it runs or ran elsewhere.
 const EXIT_NOT_RUN: i32 = 75;
@@ -64,7 +68,7 @@ pub async fn run(run: &Run) -> Result<i32> {
         }
     };
     let identity = identity(run);
-    let log = Arc::new(Log::new(run.buffer_limit.as_usize(), run.when_full, run.max_line.as_usize()));
+    let log = Arc::new(log(run, &identity));
     let mut supervisor = Supervisor::new()?;
     adopt_orphans();
     if let Some(Err(refused)) = run_dir.as_ref().map(RunDir::mark_started) {
@@ -85,6 +89,9 @@ pub async fn run(run: &Run) -> Result<i32> {
     if let Shipped::Incomplete(reason) = &end {
         warn!(worker_id = %identity.worker_id, reason, "the log is not complete");
     }
+    if log.buffer().is_drained() {
+        log.buffer().delete_spool();
+    }
     mirror::finish(record.mirrors);
     Ok(record.outcome.ended.exit_code())
 }
@@ -98,7 +105,14 @@ async fn run_both(
 ) -> (Record, Shipped) {
     let mut command = pin!(command);
     let (record, supervisor, end) = {
-        let mut shipping = pin!(shipper.run());
+        let saved = shipper.log();
+        let mut shipping = pin!(async {
+            // Cancel safe, both of them.
+            tokio::select! {
+                end = shipper.run() => end,
+                never = saved.save() => never,
+            }
+        });
         let mut early = None;
         let (record, mut supervisor) = loop {
             // Cancel safe: both futures go on where they were.
@@ -118,14 +132,21 @@ async fn run_both(
         return (record, end);
     }
     let cut = if supervisor.is_asked_to_end() { Cut::BySignal } else { Cut::ByTimeout };
-    shipper.close(record.finish(), cut).await;
+    let left = shipper.end_early(record.finish(), cut).await;
     let reason = match cut {
         Cut::BySignal => "not everything was durable when a signal cut the flush short".to_owned(),
         Cut::ByTimeout => {
             format!("not everything was durable {:?} after the command's end", run.flush_timeout)
         }
     };
-    (record, Shipped::Incomplete(reason))
+    let left = left.map(|path| format!("; the rest is in {0}: otto-agent upload {0}", path.display()));
+    (record, Shipped::Incomplete(reason + &left.unwrap_or_default()))
+}
+
+/// Empty, with a spool that comes to be when it is needed.
+fn log(run: &Run, identity: &Identity) -> Log {
+    let spool = Spool::new(&run.spool_dir(), run.spool_limit.as_u64(), identity.registration());
+    Log::new(run.buffer_limit.as_usize(), run.when_full, run.max_line.as_usize(), spool)
 }
 
 /// What is named for masking. What cannot be masked is said; the command has to run all the same, or a value
@@ -145,6 +166,7 @@ fn identity(run: &Run) -> Identity {
     let worker_id = run.worker_id.clone().unwrap_or_else(WorkerId::made_up);
     Identity {
         ingest_url: run.ingest_url.clone(),
+        compression: run.compression,
         task_id: run.task_id.clone().unwrap_or_else(|| worker_id.clone().into()),
         worker_id,
         attempt: run.attempt,

@@ -6,15 +6,24 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::Notify;
+use tokio::time::MissedTickBehavior;
 
 use crate::batch::Source;
 use crate::buffer::{Buffer, WhenFull};
 use crate::line::Ending;
+use crate::spool::Spool;
 
 /// So long a full buffer waits for a server that takes lines before it drops any: a few syncs of a slow
 /// disk. A command that prints faster than the server takes goes at the server's pace; one whose server
 /// is gone loses this once, and is not held up again until the server is back (P7).
 const PATIENCE: Duration = Duration::from_millis(200);
+
+/// Lines that waited for so long for their ACK are written to the spool: an agent that is killed loses no
+/// more than this.
+const UNSAVED: Duration = Duration::from_secs(1);
+
+/// How often that is looked at.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// The buffer and its bells.
 #[derive(Debug)]
@@ -32,9 +41,9 @@ pub struct Log {
 
 impl Log {
     /// Empty.
-    pub fn new(limit: usize, when_full: WhenFull, line_limit: usize) -> Self {
+    pub fn new(limit: usize, when_full: WhenFull, line_limit: usize, spool: Spool) -> Self {
         Self {
-            buffer: Mutex::new(Buffer::new(limit, when_full)),
+            buffer: Mutex::new(Buffer::new(limit, when_full, spool)),
             arrived: Notify::new(),
             freed: Notify::new(),
             is_stuck: AtomicBool::new(false),
@@ -87,6 +96,17 @@ impl Log {
                     self.is_stuck.store(freed.is_err(), Ordering::Relaxed);
                 }
             }
+        }
+    }
+
+    /// Writes what waits for long to the spool, for ever. Cancel safe.
+    pub async fn save(&self) -> ! {
+        let mut looks = tokio::time::interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let age = i64::try_from(UNSAVED.as_nanos()).expect("it is a second");
+        loop {
+            looks.tick().await;
+            self.buffer().save_until(now_ns() - age);
         }
     }
 

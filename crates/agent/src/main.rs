@@ -15,12 +15,14 @@ async fn main() {
     let config: Config = config::parse_or_exit();
     let telemetry = match &config.command {
         Command::Run(run) => run.telemetry.clone(),
+        Command::Upload(upload) => upload.telemetry.clone(),
         Command::Install { .. } => TelemetryArgs { log_format: LogFormat::Auto },
     };
     // Its stderr is the command's as well: only what matters.
     let guard = telemetry::init(&telemetry, LevelFilter::WARN);
     let result = match &config.command {
         Command::Run(run) => otto_agent::run(run).await,
+        Command::Upload(args) => otto_agent::upload(args).await,
         Command::Install { directory } => otto_agent::install(directory).map(|()| 0),
     };
     let code = result.unwrap_or_else(|error| {

@@ -4,23 +4,28 @@
 
 mod entries;
 pub mod flight;
-mod link;
-mod registration;
+pub(crate) mod link;
+mod pace;
+pub(crate) mod registration;
 pub mod session;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use ottoscaler_proto::v1::WorkerCompletion;
+use bytes::Bytes;
+use ottoscaler_proto::v1::{WorkerCompletion, WorkerRegistration};
 use rand::Rng;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
+use crate::config::Compression;
 use crate::ids::{Incarnation, TaskId, WorkerId};
 use crate::log::Log;
 use entries::EntryLink;
 use link::{Link, LinkError};
+use pace::Pace;
 use registration::Registration;
 
 /// Waits between attempts: from 100 ms, doubling, to 2 s, jittered, for ever.
@@ -35,6 +40,8 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct Identity {
     /// The server.
     pub ingest_url: String,
+    /// Of batches.
+    pub compression: Compression,
     /// The worker.
     pub worker_id: WorkerId,
     /// Its task.
@@ -43,6 +50,20 @@ pub struct Identity {
     pub attempt: i32,
     /// Made once by each agent process.
     pub incarnation: Incarnation,
+}
+
+impl Identity {
+    /// As the server is told.
+    pub fn registration(&self) -> WorkerRegistration {
+        WorkerRegistration {
+            worker_id: self.worker_id.to_string(),
+            task_id: self.task_id.to_string(),
+            attempt: self.attempt,
+            incarnation: Bytes::copy_from_slice(self.incarnation.as_bytes()),
+            server_endpoint: self.ingest_url.clone(),
+            metadata: None,
+        }
+    }
 }
 
 /// How the command ended, once it has.
@@ -115,6 +136,11 @@ impl Shipper {
         Self { identity, log, finish, registration, wire, failed_attempts: 0, disconnects: 0 }
     }
 
+    /// What it ships.
+    pub fn log(&self) -> Arc<Log> {
+        Arc::clone(&self.log)
+    }
+
     /// Connections that ended before the log did, or never came to be.
     pub const fn disconnects(&self) -> u64 {
         self.disconnects
@@ -127,7 +153,8 @@ impl Shipper {
         loop {
             let before = self.log.buffer().acked();
             let ended = self.connection().await;
-            if self.log.buffer().acked() > before {
+            let got_on = self.log.buffer().acked() > before;
+            if got_on {
                 waits = self::waits();
             }
             self.log.buffer().rewind();
@@ -139,7 +166,7 @@ impl Shipper {
                     self.wire = Wire::Entries;
                     continue;
                 }
-                Err(error) => self.say_once(&error),
+                Err(error) => self.say_once(&error, got_on),
             }
             // The builder has no end; the fallback only satisfies the type.
             tokio::time::sleep(waits.next().unwrap_or(LONGEST_WAIT)).await;
@@ -148,11 +175,12 @@ impl Shipper {
 
     /// From connecting to the end of the log, or of the connection.
     async fn connection(&mut self) -> Result<Shipped, LinkError> {
-        let mut client = link::connect(&self.identity).await?;
+        let mut client = link::connect(&self.identity.ingest_url).await?;
         let answer = self.registration.renew(&self.identity, &self.log, &mut client).await?;
         match self.wire {
             Wire::Batches => {
-                let mut link = Link::open(&self.identity, client, &self.log).await?;
+                let pace = Pace::of(answer.config.as_ref());
+                let mut link = Link::open(&self.identity, client, &self.log, pace).await?;
                 self.registration.resume(&self.identity, &self.log, &answer)?;
                 self.connected();
                 link.run(&mut self.finish).await
@@ -174,9 +202,14 @@ impl Shipper {
         }
     }
 
-    /// One line for an outage, not one for each attempt.
-    fn say_once(&mut self, error: &LinkError) {
+    /// One line for an outage, not one for each attempt; and none to speak of for a connection that did its
+    /// work and ended, as those do that a server lets grow only so old.
+    fn say_once(&mut self, error: &LinkError, got_on: bool) {
         self.disconnects += 1;
+        if got_on {
+            info!(worker_id = %self.identity.worker_id, %error, "the connection ended; making a new one");
+            return;
+        }
         if self.failed_attempts == 0 {
             let url = &self.identity.ingest_url;
             warn!(worker_id = %self.identity.worker_id, url, %error, "not connected; the lines wait");
@@ -192,16 +225,22 @@ impl Shipper {
         Shipped::Incomplete(reason)
     }
 
-    /// There is no more time: closes the log as it is, so that its readers need not wait for more. A
-    /// completion names no run, so it is left alone where the log may be another run's.
-    pub async fn close(&self, finish: Finish, cut: Cut) {
-        if !self.registration.is_confirmed() {
-            return;
-        }
+    /// There is no more time. What is left goes to the spool, and the log stays open for it; gives where that
+    /// is. Where it has no room, the log is closed as it is, so that its readers need not wait for more.
+    pub async fn end_early(&self, finish: Finish, cut: Cut) -> Option<PathBuf> {
         let last = self.log.buffer().last();
-        let completion = completion(self.identity.worker_id.as_str(), finish, last, cut.reason());
+        let whole = completion(self.identity.worker_id.as_str(), finish, last, "");
+        let left = self.log.buffer().leave_behind(&whole);
+        // A completion names no run, so it is left alone where the log may be another run's.
+        if left.is_none() && self.registration.is_confirmed() {
+            self.close(WorkerCompletion { reason: cut.reason().to_owned(), ..whole }).await;
+        }
+        left
+    }
+
+    async fn close(&self, completion: WorkerCompletion) {
         let close = async {
-            let mut client = link::connect(&self.identity).await?;
+            let mut client = link::connect(&self.identity.ingest_url).await?;
             client.complete_worker(completion).await.map_err(LinkError::from)
         };
         match tokio::time::timeout(CLOSE_TIMEOUT, close).await {
@@ -212,7 +251,7 @@ impl Shipper {
     }
 }
 
-fn completion(worker_id: &str, finish: Finish, last: u64, reason: &str) -> WorkerCompletion {
+pub(crate) fn completion(worker_id: &str, finish: Finish, last: u64, reason: &str) -> WorkerCompletion {
     WorkerCompletion {
         worker_id: worker_id.to_string(),
         exit_code: finish.exit_code,
@@ -224,7 +263,7 @@ fn completion(worker_id: &str, finish: Finish, last: u64, reason: &str) -> Worke
     }
 }
 
-fn waits() -> ExponentialBackoff {
+pub(crate) fn waits() -> ExponentialBackoff {
     ExponentialBuilder::default()
         .with_min_delay(FIRST_WAIT)
         .with_max_delay(LONGEST_WAIT)

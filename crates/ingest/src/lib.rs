@@ -40,6 +40,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
+use tonic::codec::CompressionEncoding;
 use tonic_health::ServingStatus;
 use tracing::info;
 
@@ -66,6 +67,10 @@ const CONNECTION_WINDOW: u32 = 4 << 20;
 /// A connection that is silent for the first time is asked, and given up after the second.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// From telling a client that its connection is too old to ending it. Streams have no end of their own, so
+/// that all of it passes; what is in flight by then is sent again.
+const CONNECTION_GRACE: Duration = Duration::from_secs(10);
 
 /// Serves until a signal, then drains.
 pub async fn run(config: Config) -> Result<()> {
@@ -96,12 +101,13 @@ pub async fn run(config: Config) -> Result<()> {
         tails: Tails::new(Arc::clone(&opened.reader), config.max_readers, metrics.clone()),
         fence: Fence::new(metrics.clone()),
         limits: Limits { max_line: config.max_line.as_usize() },
+        rate_limit: config.rate_limit,
         draining: tasks.stop_token().clone(),
         metrics: metrics.clone(),
     };
     let writer = Writer { store: opened.store, catalog, max_workers: config.max_workers, metrics };
     tasks.spawn("writer", OnFailure::StopService, run_writer(writer, submissions));
-    tasks.spawn("grpc", OnFailure::StopService, serve_grpc(grpc, server.clone()));
+    tasks.spawn("grpc", OnFailure::StopService, serve_grpc(grpc, server.clone(), config.max_connection_age));
     tasks.spawn("http", OnFailure::StopService, serve_http(http, server));
     ready.met();
     info!(grpc = %addresses.grpc, http = %addresses.http, admin = %addresses.admin, "log-ingest listening");
@@ -185,17 +191,25 @@ async fn run_writer(writer: Writer, submissions: mpsc::Receiver<Queued>) -> Resu
     ended.await.context("the writer panicked")?
 }
 
-async fn serve_grpc(listener: TcpListener, server: Server) -> Result<()> {
+async fn serve_grpc(listener: TcpListener, server: Server, max_age: Option<Duration>) -> Result<()> {
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_service_status("", ServingStatus::Serving).await;
     let draining = server.draining.clone();
-    let streaming = LogStreamingServiceServer::new(service::Streaming(server.clone()));
+    // The limit is that of the message, whatever it was compressed to.
+    let streaming = LogStreamingServiceServer::new(service::Streaming(server.clone()))
+        .max_decoding_message_size(MAX_MESSAGE)
+        .accept_compressed(CompressionEncoding::Zstd)
+        .accept_compressed(CompressionEncoding::Gzip);
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(ottoscaler_proto::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
-    tonic::transport::Server::builder()
+    let mut builder = tonic::transport::Server::builder();
+    if let Some(age) = max_age {
+        builder = builder.max_connection_age(age).max_connection_age_grace(CONNECTION_GRACE);
+    }
+    builder
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .initial_stream_window_size(STREAM_WINDOW)
@@ -204,7 +218,7 @@ async fn serve_grpc(listener: TcpListener, server: Server) -> Result<()> {
         .add_service(health_service)
         .add_service(reflection().build_v1().context("reflection")?)
         .add_service(reflection().build_v1alpha().context("reflection")?)
-        .add_service(streaming.max_decoding_message_size(MAX_MESSAGE))
+        .add_service(streaming)
         .add_service(LogQueryServiceServer::new(service::Query(server)))
         .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async move {
             draining.cancelled().await;

@@ -25,6 +25,8 @@ pub struct Server {
     pub fence: Fence,
     /// Of lines.
     pub limits: Limits,
+    /// Lines a second that a worker is asked to keep to; 0 for no limit.
+    pub rate_limit: u32,
     /// Cancelled when the service is about to stop: streams end, clients come back later.
     pub draining: CancellationToken,
     /// What is counted.

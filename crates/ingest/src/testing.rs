@@ -114,6 +114,7 @@ pub(crate) fn parts(opened: Opened, sizes: Sizes, tasks: &Tasks) -> Server {
         tails: Tails::new(opened.reader, sizes.max_readers, metrics.clone()),
         fence: Fence::new(metrics.clone()),
         limits: Limits { max_line: sizes.max_line },
+        rate_limit: 0,
         draining: CancellationToken::new(),
         metrics,
     }
@@ -132,7 +133,7 @@ impl Running {
         let server = parts(opened, sizes, &tasks);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let addr = listener.local_addr().unwrap();
-        tasks.spawn("grpc", OnFailure::StopService, crate::serve_grpc(listener, server.clone()));
+        tasks.spawn("grpc", OnFailure::StopService, crate::serve_grpc(listener, server.clone(), None));
         Self { server, addr, _tasks: tasks }
     }
 

@@ -2,7 +2,7 @@
 //! and ends with the exit code asked for.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -20,6 +20,9 @@ struct Args {
     /// Take at least so long, spread evenly over the lines.
     #[arg(long, default_value_t = 0)]
     spread_ms: u64,
+    /// In the middle, wait until this file exists.
+    #[arg(long)]
+    half_until: Option<PathBuf>,
     /// Append a line to this file at the start: one line for each run of the command.
     #[arg(long)]
     mark: Option<PathBuf>,
@@ -47,6 +50,10 @@ fn main() -> anyhow::Result<ExitCode> {
     let start = Instant::now();
     let (mut out, mut err) = (Vec::new(), Vec::new());
     for number in 0..script.lines {
+        if let Some(path) = args.half_until.as_deref().filter(|_| number == script.lines / 2) {
+            print(&mut out, &mut err)?;
+            wait_for(path);
+        }
         let sink = if script.stream(number) == Stream::Stdout { &mut out } else { &mut err };
         script.append_line(number, sink);
         if number % CHUNK == CHUNK - 1 || number + 1 == script.lines {
@@ -64,6 +71,14 @@ fn print(out: &mut Vec<u8>, err: &mut Vec<u8>) -> std::io::Result<()> {
     out.clear();
     err.clear();
     Ok(())
+}
+
+/// Until a file exists.
+#[allow(clippy::disallowed_methods, reason = "a shell would do the same")]
+fn wait_for(path: &Path) {
+    while !path.exists() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 /// Waits until it is time for what comes after line `number`.

@@ -1,6 +1,8 @@
+use ottoscaler_proto::v1::WorkerRegistration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::spool::leftover::{Entry, Leftover};
 
 fn push(buffer: &mut Buffer, bytes: usize) {
     buffer.push(0, Source::Stdout, &vec![b'x'; bytes], Ending::Newline);
@@ -9,13 +11,16 @@ fn push(buffer: &mut Buffer, bytes: usize) {
 /// First and last sequence of each piece, and whether it is a gap.
 fn shape(buffer: &mut Buffer) -> Vec<(u64, u64, bool)> {
     std::iter::from_fn(|| buffer.take_all())
-        .map(|p| (p.first(), p.last(), matches!(p, Piece::Gap { .. })))
+        .map(|piece| match piece {
+            Piece::Lines(lines) => (lines.first, lines.last, false),
+            Piece::Gap { first, last, .. } => (first, last, true),
+        })
         .collect()
 }
 
 #[test]
 fn what_is_acknowledged_is_let_go_and_the_rest_is_sent_again_unchanged() {
-    let mut buffer = Buffer::new(1 << 20, WhenFull::DropOldest);
+    let mut buffer = Buffer::new(1 << 20, WhenFull::DropOldest, Spool::none());
     (0..3).for_each(|_| {
         push(&mut buffer, 10);
         buffer.seal();
@@ -30,7 +35,7 @@ fn what_is_acknowledged_is_let_go_and_the_rest_is_sent_again_unchanged() {
 
 #[test]
 fn what_was_sent_once_counts_as_offered_after_a_cut_and_an_ack_too() {
-    let mut buffer = Buffer::new(1 << 20, WhenFull::DropOldest);
+    let mut buffer = Buffer::new(1 << 20, WhenFull::DropOldest, Spool::none());
     for _ in 0..3 {
         push(&mut buffer, 10);
         buffer.seal();
@@ -48,7 +53,7 @@ fn what_was_sent_once_counts_as_offered_after_a_cut_and_an_ack_too() {
 
 #[test]
 fn p6_full_it_drops_the_oldest_that_are_not_in_flight_into_one_gap() {
-    let mut buffer = Buffer::new(350, WhenFull::DropOldest);
+    let mut buffer = Buffer::new(350, WhenFull::DropOldest, Spool::none());
     push(&mut buffer, 70);
     assert!(buffer.take_all().is_some(), "line 1 is in flight");
     for _ in 2..=5 {
@@ -64,7 +69,7 @@ fn p6_full_it_drops_the_oldest_that_are_not_in_flight_into_one_gap() {
 /// The ACK may have been cut off: dropping the line would call one lost that a reader can see.
 #[test]
 fn p5_what_was_sent_once_is_not_dropped_after_a_cut() {
-    let mut buffer = Buffer::new(350, WhenFull::DropOldest);
+    let mut buffer = Buffer::new(350, WhenFull::DropOldest, Spool::none());
     push(&mut buffer, 70);
     buffer.take_all();
     buffer.rewind();
@@ -77,7 +82,7 @@ fn p5_what_was_sent_once_is_not_dropped_after_a_cut() {
 
 #[test]
 fn p7_an_abandoned_buffer_takes_and_counts_everything_and_keeps_nothing() {
-    let mut buffer = Buffer::new(100, WhenFull::Block);
+    let mut buffer = Buffer::new(100, WhenFull::Block, Spool::none());
     push(&mut buffer, 200);
     assert!(!buffer.has_room());
     buffer.abandon();
@@ -88,7 +93,7 @@ fn p7_an_abandoned_buffer_takes_and_counts_everything_and_keeps_nothing() {
 
 #[test]
 fn a_line_that_is_refused_again_counts_once() {
-    let mut buffer = Buffer::new(1 << 20, WhenFull::DropOldest);
+    let mut buffer = Buffer::new(1 << 20, WhenFull::DropOldest, Spool::none());
     for sequence in [3, 5, 3, 5] {
         buffer.refuse_line(sequence);
     }
@@ -97,7 +102,7 @@ fn a_line_that_is_refused_again_counts_once() {
 
 #[test]
 fn a_server_that_lost_what_it_had_acknowledged_gets_a_gap_for_it() {
-    let mut buffer = Buffer::new(1 << 20, WhenFull::DropOldest);
+    let mut buffer = Buffer::new(1 << 20, WhenFull::DropOldest, Spool::none());
     for _ in 1..=4 {
         push(&mut buffer, 1);
         buffer.seal();
@@ -134,7 +139,7 @@ proptest! {
     #[test]
     fn p5_p6_each_sequence_is_in_exactly_one_piece(steps in prop::collection::vec(step(), 0..80)) {
         let limit = 200_000;
-        let mut buffer = Buffer::new(limit, WhenFull::DropOldest);
+        let mut buffer = Buffer::new(limit, WhenFull::DropOldest, Spool::none());
         let mut highest_sent = 0;
         for step in steps {
             match step {
@@ -147,7 +152,7 @@ proptest! {
                 }
                 Step::Rewind => buffer.rewind(),
             }
-            let offered: usize = buffer.pieces.range(..buffer.offered).map(Piece::size).sum();
+            let offered: usize = buffer.pieces.range(..buffer.offered).map(Kept::size).sum();
             prop_assert!(buffer.in_flight() <= offered);
             prop_assert!(buffer.size() <= limit + offered + GAP_SIZE);
         }
@@ -161,6 +166,131 @@ proptest! {
             }
             next = Some(until + 1);
         }
+        prop_assert_eq!(next.unwrap_or(acked + 1), last + 1);
+    }
+}
+
+/// A spool of so many bytes, and where it is.
+fn spool(limit: u64) -> (Spool, tempfile::TempDir) {
+    let dir = tempfile::TempDir::new().unwrap();
+    (Spool::new(dir.path(), limit, WorkerRegistration::default()), dir)
+}
+
+#[test]
+fn p6_p7_what_memory_has_no_room_for_waits_in_the_spool_and_comes_out_in_order() {
+    let (spool, _dir) = spool(1 << 20);
+    let mut buffer = Buffer::new(100_000, WhenFull::Block, spool);
+    for _ in 0..50 {
+        push(&mut buffer, 10_000);
+        buffer.seal();
+        push(&mut buffer, 1);
+        buffer.seal();
+    }
+    assert!(buffer.size() <= 100_000 + 10_100, "{} bytes in memory", buffer.size());
+    assert!(buffer.has_room(), "the spool has room");
+    for sequence in 1..=100 {
+        let piece = buffer.take_all().unwrap();
+        let Piece::Lines(lines) = &piece else { panic!("{piece:?}") };
+        assert_eq!((lines.first, lines.last), (sequence, sequence));
+        assert_eq!(lines.lines().next().unwrap().bytes.len(), if sequence % 2 == 1 { 10_000 } else { 1 });
+        buffer.ack(sequence);
+    }
+    assert!(buffer.is_drained() && buffer.dropped() == 0);
+}
+
+#[test]
+fn p6_with_memory_and_spool_full_the_oldest_make_room() {
+    let (spool, _dir) = spool(100_000);
+    let mut buffer = Buffer::new(50_000, WhenFull::DropOldest, spool);
+    for _ in 0..100 {
+        push(&mut buffer, 10_000);
+        buffer.seal();
+    }
+    push(&mut buffer, 1);
+    let shape = shape(&mut buffer);
+    let (gap, rest) = shape.split_first().unwrap();
+    assert_eq!(*gap, (1, buffer.dropped(), true));
+    assert!((7..=14).contains(&(rest.len() as u64)), "{rest:?}");
+    assert!(rest.iter().all(|(_, _, is_gap)| !is_gap));
+}
+
+#[test]
+fn what_waits_for_long_is_left_to_whoever_comes_after_a_kill() {
+    let (spool, dir) = spool(1 << 20);
+    let mut buffer = Buffer::new(100_000, WhenFull::DropOldest, spool);
+    buffer.push(1_000, Source::Stdout, b"old", Ending::Newline);
+    buffer.save_until(999);
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    buffer.save_until(1_000);
+    let path = std::fs::read_dir(dir.path()).unwrap().next().unwrap().unwrap().path();
+    drop(buffer);
+    assert!(matches!(Leftover::open(&path).unwrap().next(), Ok(Some(Entry::Lines(_, 1)))));
+}
+
+/// Whatever was on the disk is not what the command printed.
+#[test]
+fn p5_what_the_disk_spoiled_becomes_a_gap() {
+    let (spool, dir) = spool(1 << 20);
+    let mut buffer = Buffer::new(20_000, WhenFull::DropOldest, spool);
+    for _ in 0..6 {
+        push(&mut buffer, 10_000);
+        buffer.seal();
+    }
+    push(&mut buffer, 1);
+    let path = std::fs::read_dir(dir.path()).unwrap().next().unwrap().unwrap().path();
+    let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, b"!", 4096 + 3 * 10_100).unwrap();
+    assert_eq!(shape(&mut buffer), [1, 2, 3, 4, 5, 6, 7].map(|sequence| (sequence, sequence, sequence == 4)),);
+    assert_eq!(buffer.dropped(), 1);
+}
+
+proptest! {
+    /// As above, with a spool that is sometimes full.
+    #[test]
+    fn p5_p6_each_sequence_is_in_exactly_one_piece_with_a_spool(
+        steps in prop::collection::vec(step(), 0..80),
+        room in 0_u64..600_000,
+    ) {
+        let (spool, _dir) = spool(room);
+        let limit = 100_000;
+        let mut buffer = Buffer::new(limit, WhenFull::DropOldest, spool);
+        let mut highest_sent = 0;
+        for (at, step) in steps.into_iter().enumerate() {
+            match step {
+                Step::Push(bytes) => push(&mut buffer, bytes),
+                Step::Take => highest_sent = buffer.take().map_or(highest_sent, |piece| piece.last()),
+                Step::TakeAll => highest_sent = buffer.take_all().map_or(highest_sent, |piece| piece.last()),
+                Step::Ack(at) => {
+                    let sent = usize::try_from(highest_sent).unwrap() + 1;
+                    buffer.ack(at.index(sent) as u64);
+                }
+                Step::Rewind => buffer.rewind(),
+            }
+            if at % 7 == 0 {
+                buffer.save_until(i64::MAX);
+            }
+            let offered: usize = buffer.pieces.range(..buffer.offered).map(Kept::size).sum();
+            let others = GAP_SIZE * (1 + buffer.pieces.len() - buffer.offered);
+            prop_assert!(buffer.size() <= limit + offered + others);
+            let places = buffer.pieces.iter().filter(|piece| piece.place().is_some()).count();
+            prop_assert_eq!(places, buffer.places);
+            let unwritten = |piece: &Kept| matches!(piece, Kept::Lines(_, None));
+            prop_assert!(!buffer.pieces.range(..buffer.written).any(unwritten));
+        }
+        let (last, acked) = (buffer.last(), buffer.acked());
+        buffer.rewind();
+        let mut next = None;
+        let (mut lost, mut before) = (0, acked);
+        for (first, until, is_gap) in shape(&mut buffer) {
+            match next {
+                None => prop_assert!(first <= acked + 1 && until > acked),
+                Some(next) => prop_assert_eq!(first, next),
+            }
+            lost += if is_gap { until - first.max(before + 1) + 1 } else { 0 };
+            before = until;
+            next = Some(until + 1);
+        }
+        prop_assert!(lost <= buffer.dropped());
         prop_assert_eq!(next.unwrap_or(acked + 1), last + 1);
     }
 }

@@ -13,6 +13,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Response, Status, Streaming};
 
+use super::pace::Pace;
 use super::registration;
 use super::session::{self, Next};
 use super::{Finish, Identity, Shipped, completion};
@@ -25,7 +26,7 @@ const CLOSED_EARLY: &str = "the log was closed before its end";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Of a call that is no stream.
-pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A silent connection is asked after the first and given up after the second.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
@@ -42,7 +43,7 @@ const QUEUE: usize = 4;
 
 /// Why a connection has ended.
 #[derive(Debug, Error)]
-pub(super) enum LinkError {
+pub(crate) enum LinkError {
     #[error("cannot connect: {}", chain(.0))]
     Connect(#[from] tonic::transport::Error),
     #[error("{} ({:?})", .0.message(), .0.code())]
@@ -68,8 +69,8 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 /// A client that gives up on servers that do not answer.
-pub(super) async fn connect(identity: &Identity) -> Result<LogStreamingServiceClient<Channel>, LinkError> {
-    let channel = Endpoint::from_shared(identity.ingest_url.clone())?
+pub(crate) async fn connect(url: &str) -> Result<LogStreamingServiceClient<Channel>, LinkError> {
+    let channel = Endpoint::from_shared(url.to_owned())?
         .connect_timeout(CONNECT_TIMEOUT)
         .tcp_nodelay(true)
         .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
@@ -91,6 +92,7 @@ pub(super) struct Link {
     /// The last answer, or the first batch after it.
     waiting_since: Instant,
     paused_until: Instant,
+    pace: Pace,
 }
 
 /// When more may go.
@@ -150,7 +152,11 @@ impl Link {
         identity: &Identity,
         mut client: LogStreamingServiceClient<Channel>,
         log: &Arc<Log>,
+        pace: Pace,
     ) -> Result<Self, LinkError> {
+        if let Some(encoding) = identity.compression.encoding() {
+            client = client.send_compressed(encoding);
+        }
         let (batches, outgoing) = mpsc::channel(QUEUE);
         let responses = opened(client.stream_log_batches(ReceiverStream::new(outgoing))).await;
         let responses =
@@ -165,6 +171,7 @@ impl Link {
             last_sent: now,
             waiting_since: now,
             paused_until: now,
+            pace,
         })
     }
 
@@ -199,6 +206,7 @@ impl Link {
                         self.waiting_since = self.last_sent;
                     }
                     if let Some(piece) = self.log.buffer().take_all() {
+                        self.pace.sent(piece.lines(), self.last_sent);
                         permit.send(piece.to_wire(self.worker_id.as_str()));
                     }
                 }
@@ -226,8 +234,9 @@ impl Link {
     fn due(&self) -> Due {
         let buffer = self.log.buffer();
         let now = Instant::now();
-        if now < self.paused_until {
-            return Due::At(self.paused_until);
+        let ready_at = self.paused_until.max(self.pace.ready_at());
+        if now < ready_at {
+            return Due::At(ready_at);
         }
         if !buffer.has_window() || !(buffer.has_complete() || buffer.has_open()) {
             return Due::WhenSomethingHappens;

@@ -1,6 +1,5 @@
 //! Who writes the log: this process says so on each connection, and learns what the server has of it.
 
-use bytes::Bytes;
 use ottoscaler_proto::v1::log_streaming_service_client::LogStreamingServiceClient;
 use ottoscaler_proto::v1::registration_response::Status;
 use ottoscaler_proto::v1::{RegistrationResponse, WorkerRegistration};
@@ -32,7 +31,8 @@ impl Registration {
         log: &Log,
         client: &mut LogStreamingServiceClient<Channel>,
     ) -> Result<RegistrationResponse, LinkError> {
-        let answer = register(identity, client).await.map_err(|error| self.lasting_or_not(error))?;
+        let answer =
+            register(identity.registration(), client).await.map_err(|error| self.lasting_or_not(error))?;
         match answer.status() {
             Status::Success | Status::AlreadyRegistered => {}
             Status::ServerFull => return Err(LinkError::NotNow(answer.message)),
@@ -73,18 +73,11 @@ impl Registration {
     }
 }
 
-async fn register(
-    identity: &Identity,
+/// One call of RegisterWorker.
+pub(crate) async fn register(
+    registration: WorkerRegistration,
     client: &mut LogStreamingServiceClient<Channel>,
 ) -> Result<RegistrationResponse, LinkError> {
-    let registration = WorkerRegistration {
-        worker_id: identity.worker_id.to_string(),
-        task_id: identity.task_id.to_string(),
-        attempt: identity.attempt,
-        incarnation: Bytes::copy_from_slice(identity.incarnation.as_bytes()),
-        server_endpoint: identity.ingest_url.clone(),
-        metadata: None,
-    };
     let call = client.register_worker(registration);
     let timeout = || LinkError::NotNow(format!("no answer to RegisterWorker within {CALL_TIMEOUT:?}"));
     let called = tokio::time::timeout(CALL_TIMEOUT, call).await.map_err(|_| timeout())?;

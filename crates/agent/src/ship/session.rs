@@ -55,7 +55,12 @@ pub(super) fn delay(response: &LogResponse) -> Duration {
 
 /// Whether the log takes no more lines.
 pub(super) fn is_closed(response: &LogResponse) -> bool {
-    part(&response.message, "reason") == Some("log_closed")
+    says_closed(&response.message)
+}
+
+/// The same, of the message alone.
+pub(crate) fn says_closed(message: &str) -> bool {
+    part(message, "reason") == Some("log_closed")
 }
 
 fn refused(buffer: &mut Buffer, response: &LogResponse) -> Next {
@@ -84,10 +89,11 @@ mod tests {
     use crate::batch::Source;
     use crate::buffer::WhenFull;
     use crate::line::Ending;
+    use crate::spool::Spool;
 
     /// Three batches of one line each, all in flight.
     fn in_flight() -> Buffer {
-        let mut buffer = Buffer::new(1 << 20, WhenFull::DropOldest);
+        let mut buffer = Buffer::new(1 << 20, WhenFull::DropOldest, Spool::none());
         for _ in 0..3 {
             buffer.push(0, Source::Stdout, b"x", Ending::Newline);
             buffer.take_all();

@@ -28,6 +28,7 @@ pub(crate) fn agent(url: &str, flags: &[&str], script: &str) -> Command {
 pub(crate) fn argv(url: &str, flags: &[&str], argv: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_otto-agent"));
     command.args(["run", "--ingest-url", url, "--worker-id", "w"]).args(flags).arg("--").args(argv);
+    command.env("OTTO_SPOOL_DIR", concat!(env!("CARGO_TARGET_TMPDIR"), "/spools"));
     command.stdin(Stdio::null()).kill_on_drop(true);
     command
 }

@@ -102,14 +102,27 @@ async fn p7_a_refused_or_closed_log_lets_the_command_go_on_even_where_it_blocks(
     }
 }
 
-/// At the deadline the log is closed as it is, so that its readers need not wait.
+/// At the deadline, with nowhere to leave the rest, the log is closed as it is, so that its readers need not
+/// wait.
 #[tokio::test]
 async fn a_server_that_stops_answering_is_told_that_the_log_ended_early() {
     let server = Server::start([Mischief::Freeze]).await;
-    let said = ship(&server, &["--flush-timeout", "300ms"], "echo one").await;
+    let said = ship(&server, &["--flush-timeout", "300ms", "--spool-limit", "0"], "echo one").await;
     assert_eq!((&said["complete"], &said["acked_sequence"]), (&false.into(), &0.into()), "{said}");
     let seen = server.seen();
     assert_eq!((seen.completions.len(), &*seen.completions[0].reason), (1, "flush_timeout"));
+}
+
+/// Lines that were left in a spool can still be handed in, so the log stays open for them.
+#[tokio::test]
+async fn p5_at_the_deadline_the_rest_is_left_in_the_spool_and_the_log_open() {
+    let server = Server::start([Mischief::Freeze]).await;
+    let dir = tempfile::tempdir().unwrap();
+    let flags = ["--flush-timeout", "300ms", "--spool-dir", dir.path().to_str().unwrap()];
+    let said = ship(&server, &flags, "echo one").await;
+    let left = std::fs::read_dir(dir.path()).unwrap().next().unwrap().unwrap().path();
+    assert!(said["error"].as_str().unwrap().contains(left.to_str().unwrap()), "{said}");
+    assert_eq!(server.seen().completions.len(), 0);
 }
 
 /// Whoever waits for the agent can end the last wait, and the log is closed as it is all the same.
@@ -119,7 +132,7 @@ async fn p8_a_signal_during_the_flush_cuts_it_short() {
         let server = Server::start([Mischief::Freeze]).await;
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("summary.json");
-        let flags = ["--flush-timeout", "60s", "--summary", path.to_str().unwrap()];
+        let flags = ["--flush-timeout", "60s", "--spool-limit", "0", "--summary", path.to_str().unwrap()];
         let mut child = agent(&server.url, &flags, "echo one; exit 5").stdout(Stdio::null()).spawn().unwrap();
         until("the command has ended", || path.exists()).await;
         signal(&child, asked);
@@ -149,7 +162,7 @@ async fn p5_a_log_that_another_run_wrote_is_refused_and_not_gone_on_with() {
 async fn a_log_for_which_nobody_answered_the_registration_is_not_closed() {
     let server = Server::start([]).await;
     server.seen().is_mute = true;
-    let said = ship(&server, &["--flush-timeout", "300ms"], "echo one").await;
+    let said = ship(&server, &["--flush-timeout", "300ms", "--spool-limit", "0"], "echo one").await;
     assert_eq!((&said["complete"], &said["acked_sequence"]), (&false.into(), &0.into()), "{said}");
     assert!(server.seen().completions.is_empty(), "{:?}", server.seen().completions);
 }

@@ -89,7 +89,7 @@ impl Streaming {
 
     fn config(&self) -> LoggingConfig {
         LoggingConfig {
-            rate_limit: 0,
+            rate_limit: self.0.rate_limit.try_into().unwrap_or(i32::MAX),
             buffer_size: 0,
             max_message_size: i32::try_from(self.0.limits.max_line).unwrap_or(i32::MAX),
             include_metadata: true,

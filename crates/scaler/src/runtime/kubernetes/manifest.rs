@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::{
     Capabilities, Container, EmptyDirVolumeSource, EnvVar, EnvVarSource, Pod, PodSecurityContext, PodSpec,
     PodTemplateSpec, SeccompProfile, SecretKeySelector, SecurityContext, Volume, VolumeMount,
 };
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use ottoscaler_kit::time::show_duration;
 
@@ -27,6 +28,13 @@ const AGENT_DIR: &str = "/otto";
 const HOME_DIR: &str = "/home/otto";
 /// Where the agent notes that it has started the command: never twice in one Pod.
 const RUN_DIR: &str = "/run/otto";
+
+/// Where lines wait that the agent's memory has no room for.
+const SPOOL_DIR: &str = "/var/spool/otto";
+/// How many of them.
+const SPOOL_LIMIT: &str = "256MiB";
+/// Above that, or the kubelet would evict a Pod whose spool is merely full.
+const SPOOL_VOLUME: &str = "320Mi";
 
 /// Names the variables whose values the agent masks.
 const MASKED: &str = "OTTO_MASK_ENV";
@@ -100,9 +108,16 @@ fn pod_spec(spec: &WorkerSpec, image: &str, security: Security, config: &PodConf
         security_context: Some(pod_security(security)),
         init_containers: Some(vec![install(config)]),
         containers: vec![worker(spec, image, security, config)],
-        volumes: Some(["otto-agent", "otto-home", "otto-tmp", "otto-run"].map(empty_dir).into()),
+        volumes: Some(volumes().into()),
         ..PodSpec::default()
     }
+}
+
+fn volumes() -> [Volume; 5] {
+    ["otto-agent", "otto-home", "otto-tmp", "otto-run", "otto-spool"].map(|name| {
+        let limit = (name == "otto-spool").then(|| Quantity(SPOOL_VOLUME.to_owned()));
+        empty_dir(name, limit)
+    })
 }
 
 fn install(config: &PodConfig) -> Container {
@@ -125,6 +140,8 @@ fn worker(spec: &WorkerSpec, image: &str, security: Security, config: &PodConfig
     let mut command = vec![format!("{AGENT_DIR}/otto-agent"), "run".to_owned()];
     command.extend([
         format!("--run-dir={RUN_DIR}"),
+        format!("--spool-dir={SPOOL_DIR}"),
+        format!("--spool-limit={SPOOL_LIMIT}"),
         "--summary=/dev/termination-log".to_owned(),
         "--mirror=true".to_owned(),
         format!("--worker-id={}", spec.worker_id),
@@ -154,6 +171,7 @@ fn worker(spec: &WorkerSpec, image: &str, security: Security, config: &PodConfig
             mount("otto-home", HOME_DIR, false),
             mount("otto-tmp", "/tmp", false),
             mount("otto-run", RUN_DIR, false),
+            mount("otto-spool", SPOOL_DIR, false),
         ]),
         ..Container::default()
     }
@@ -223,8 +241,9 @@ fn confined() -> SecurityContext {
     }
 }
 
-fn empty_dir(name: &str) -> Volume {
-    Volume { name: name.to_owned(), empty_dir: Some(EmptyDirVolumeSource::default()), ..Volume::default() }
+fn empty_dir(name: &str, size_limit: Option<Quantity>) -> Volume {
+    let source = EmptyDirVolumeSource { size_limit, ..EmptyDirVolumeSource::default() };
+    Volume { name: name.to_owned(), empty_dir: Some(source), ..Volume::default() }
 }
 
 fn mount(name: &str, path: &str, read_only: bool) -> VolumeMount {

@@ -1,0 +1,156 @@
+//! Where lines go for which there is no memory, or which wait for too long: one file, bounded.
+//!
+//! The file comes to be with the first piece that needs it, and goes when all is durable or nobody wants it.
+//! An agent that is killed, or whose time is up, leaves it behind, and `upload` hands it in. Where it cannot
+//! be written (disk full, no such directory) it takes nothing for a moment, says so once, and what does not
+//! fit into memory is treated as with a full spool.
+//!
+//! Nothing is synced: the page cache outlives the agent, and what is lost with the machine's power was never
+//! acknowledged.
+
+mod file;
+mod frame;
+pub mod leftover;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use ottoscaler_proto::v1::{LogBatch, WorkerCompletion, WorkerRegistration};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use prost::Message;
+use tracing::{info, warn};
+
+use crate::batch::Sealed;
+use file::SpoolFile;
+pub use frame::Place;
+
+/// A file that could not be written is tried again after so long.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Of the worker's id in the file's name. Names may have 255 bytes.
+const NAME_LENGTH: usize = 160;
+
+/// What a frame has beside what its lines count in memory: its head, the worker's id.
+const OVERHEAD: usize = 512;
+
+/// The spool of one run.
+#[derive(Debug)]
+pub struct Spool {
+    path: PathBuf,
+    limit: u64,
+    run: WorkerRegistration,
+    file: Option<SpoolFile>,
+    /// Bytes of the pieces that are still wanted.
+    live: u64,
+    failed_at: Option<Instant>,
+}
+
+impl Spool {
+    /// In `dir`, with at most `limit` bytes; none at all where that is 0.
+    pub fn new(dir: &Path, limit: u64, run: WorkerRegistration) -> Self {
+        let worker = utf8_percent_encode(&run.worker_id, NON_ALPHANUMERIC).to_string();
+        let worker = &worker[..worker.len().min(NAME_LENGTH)];
+        let incarnation: String = run.incarnation.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        let path = dir.join(format!("{worker}-{incarnation}.spool"));
+        Self { path, limit, run, file: None, live: 0, failed_at: None }
+    }
+
+    /// Takes nothing.
+    pub fn none() -> Self {
+        Self::new(Path::new(""), 0, WorkerRegistration::default())
+    }
+
+    /// Where it is, if there is one.
+    pub fn path(&self) -> Option<&Path> {
+        self.file.as_ref().map(|_| self.path.as_path())
+    }
+
+    /// Whether it would take so many bytes more.
+    pub fn has_room(&self, bytes: usize) -> bool {
+        let pauses = self.failed_at.is_some_and(|at| at.elapsed() < PAUSE);
+        !pauses && self.live + (bytes + OVERHEAD) as u64 <= self.limit
+    }
+
+    /// Puts a piece behind the others. Nothing, if it has no place there.
+    pub fn append(&mut self, lines: &Sealed) -> Option<Place> {
+        if !self.has_room(lines.size) {
+            return None;
+        }
+        let piece = lines.to_wire(&self.run.worker_id).encode_to_vec();
+        match self.try_append(lines, &piece) {
+            Ok(place) => {
+                self.live += place.size();
+                self.failed_at = None;
+                Some(place)
+            }
+            Err(error) => {
+                if self.failed_at.is_none() {
+                    let path = self.path.display();
+                    warn!(%path, %error, "cannot write the spool; memory alone has to do meanwhile");
+                }
+                self.failed_at = Some(Instant::now());
+                None
+            }
+        }
+    }
+
+    fn try_append(&mut self, lines: &Sealed, piece: &[u8]) -> io::Result<Place> {
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => none.insert(SpoolFile::create(&self.path, &self.run, self.limit)?),
+        };
+        file.append(lines.first, lines.last, piece)
+    }
+
+    /// Reads a piece back.
+    pub fn read(&self, place: Place) -> io::Result<Sealed> {
+        let file = self.file.as_ref().ok_or_else(|| io::Error::other("the spool is gone"))?;
+        let (_, last, piece) = file.read(place)?;
+        Sealed::from_wire(LogBatch::decode(piece)?, last).ok_or_else(|| frame::damaged("a piece's columns"))
+    }
+
+    /// This piece is durable elsewhere. Its room is given back by [`Spool::begin_at`].
+    pub fn let_go(&mut self, place: Place) {
+        self.live -= place.size();
+    }
+
+    /// This piece was dropped, in the midst of others: its room is given back at once.
+    pub fn drop_piece(&mut self, place: Place) {
+        self.live -= place.size();
+        let buried = self.file.as_mut().map_or(Ok(()), |file| file.bury(place));
+        self.say(buried);
+    }
+
+    /// Nothing before `oldest` is wanted any more; nothing at all where there is none.
+    pub fn begin_at(&mut self, oldest: Option<Place>) {
+        let released = self.file.as_mut().map_or(Ok(()), |file| file.release(oldest));
+        self.say(released);
+    }
+
+    /// Says how the command ended, for whoever hands the rest in.
+    pub fn finish(&mut self, completion: &WorkerCompletion) -> io::Result<()> {
+        self.file.as_mut().map_or(Ok(()), |file| file.finish(&completion.encode_to_vec()))
+    }
+
+    /// Nobody will want it again.
+    pub fn delete(&mut self) {
+        self.live = 0;
+        self.limit = 0;
+        if self.file.take().is_some()
+            && let Err(error) = std::fs::remove_file(&self.path)
+        {
+            info!(path = %self.path.display(), %error, "cannot remove the spool");
+        }
+    }
+
+    /// Room that is not given back costs room, and nothing else.
+    fn say(&self, result: io::Result<()>) {
+        if let Err(error) = result {
+            info!(path = %self.path.display(), %error, "the spool's room was not given back");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,145 @@
+//! The file of a living agent: pieces are put at its end, and room is given back anywhere.
+//!
+//! The file is sparse: what is not wanted any more becomes a hole, so that it takes no more of the disk than
+//! what is still wanted, while offsets only grow. On file systems without holes it grows up to its limit.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::Path;
+
+use bytes::Bytes;
+use nix::errno::Errno;
+use nix::fcntl::{FallocateFlags, Flock, FlockArg, fallocate};
+use ottoscaler_proto::v1::WorkerRegistration;
+
+use super::frame::{self, BEGIN_AT, FIRST, FrameHead, HEAD, Kind, PAGE, Place};
+
+/// Room at the beginning is given back in such portions: each costs a system call.
+const PORTION: u64 = 1 << 20;
+
+/// An open spool, locked: nobody reads it while its agent lives.
+#[derive(Debug)]
+pub(super) struct SpoolFile {
+    file: Flock<File>,
+    limit: u64,
+    /// Everything before it was given back.
+    begin: u64,
+    /// Where the next frame goes.
+    end: u64,
+    /// The last run of dropped frames: the next one most likely lies right behind it.
+    grave: Option<(u64, u64)>,
+    has_holes: bool,
+}
+
+impl SpoolFile {
+    /// A new one for this run.
+    pub(super) fn create(path: &Path, run: &WorkerRegistration, limit: u64) -> io::Result<Self> {
+        if let Some(dir) = path.parent() {
+            fs::create_dir_all(dir)?;
+        }
+        // Lines are nobody else's to read, and no file of somebody else is written to.
+        let file = OpenOptions::new().create_new(true).read(true).write(true).mode(0o600).open(path)?;
+        let file = lock(file)?;
+        file.write_all_at(&frame::file_head(run)?, 0)?;
+        Ok(Self { file, limit, begin: FIRST, end: FIRST, grave: None, has_holes: true })
+    }
+
+    /// Puts a piece behind the others. Where that fails nothing of it counts.
+    pub(super) fn append(&mut self, first: u64, last: u64, piece: &[u8]) -> io::Result<Place> {
+        self.write(Kind::Lines, first, last, piece)
+    }
+
+    /// Says how the command ended.
+    pub(super) fn finish(&mut self, completion: &[u8]) -> io::Result<()> {
+        self.write(Kind::End, 0, 0, completion).map(|_| ())
+    }
+
+    fn write(&mut self, kind: Kind, first: u64, last: u64, payload: &[u8]) -> io::Result<Place> {
+        let place = Place { offset: self.end, length: payload.len() as u64 };
+        if !self.has_holes && place.end() - FIRST > self.limit {
+            return Err(io::Error::new(
+                io::ErrorKind::StorageFull,
+                "no holes here, and the limit is reached",
+            ));
+        }
+        self.file.write_all_at(&frame::encode(kind, first, last, payload), self.end)?;
+        self.end = place.end();
+        Ok(place)
+    }
+
+    /// Reads a piece back: first and last sequence, payload.
+    pub(super) fn read(&self, place: Place) -> io::Result<(u64, u64, Bytes)> {
+        read(&self.file, place.offset).map(|(head, payload)| (head.first, head.last, payload))
+    }
+
+    /// Gives a piece's room back. Whoever reads the file passes over it.
+    pub(super) fn bury(&mut self, place: Place) -> io::Result<()> {
+        let start = match self.grave {
+            Some((start, end)) if end == place.offset => start,
+            Some(_) | None => place.offset,
+        };
+        // First the head that spans it all, then the hole: a reader must not fall into it.
+        self.file.write_all_at(&frame::dropped(place.end() - start - HEAD as u64), start)?;
+        self.grave = Some((start, place.end()));
+        self.punch((start + HEAD as u64).max(place.offset.saturating_sub(PAGE)), place.end())
+    }
+
+    /// Nothing before `oldest` is wanted any more; nothing at all where there is none.
+    pub(super) fn release(&mut self, oldest: Option<Place>) -> io::Result<()> {
+        let Some(oldest) = oldest else {
+            if self.end > FIRST {
+                self.file.write_all_at(&frame::begin_mark(FIRST), BEGIN_AT)?;
+                self.file.set_len(FIRST)?;
+                (self.begin, self.end, self.grave) = (FIRST, FIRST, None);
+            }
+            return Ok(());
+        };
+        if oldest.offset - self.begin < PORTION {
+            return Ok(());
+        }
+        self.file.write_all_at(&frame::begin_mark(oldest.offset), BEGIN_AT)?;
+        let begin = std::mem::replace(&mut self.begin, oldest.offset);
+        // A run that begins before it can no longer be made longer: nobody would read its head.
+        self.grave = self.grave.filter(|(start, _)| *start >= oldest.offset);
+        self.punch(begin, oldest.offset)
+    }
+
+    /// Gives the whole pages between back, where the file system can.
+    fn punch(&mut self, from: u64, to: u64) -> io::Result<()> {
+        let (from, to) = (from.next_multiple_of(PAGE), to / PAGE * PAGE);
+        if from >= to || !self.has_holes {
+            return Ok(());
+        }
+        let mode = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+        match fallocate(&*self.file, mode, from.cast_signed(), (to - from).cast_signed()) {
+            Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => self.has_holes = false,
+            other => other?,
+        }
+        Ok(())
+    }
+}
+
+/// The frame at `offset`, checked.
+pub(super) fn read(file: &File, offset: u64) -> io::Result<(FrameHead, Bytes)> {
+    let mut bytes = [0; HEAD];
+    file.read_exact_at(&mut bytes, offset)?;
+    let head = FrameHead::parse(&bytes)?;
+    if head.kind == Kind::Dropped {
+        return Ok((head, Bytes::new()));
+    }
+    let mut payload = vec![0; usize::try_from(head.length).expect("it was checked")];
+    file.read_exact_at(&mut payload, offset + HEAD as u64)?;
+    head.check(&bytes, &payload)?;
+    Ok((head, payload.into()))
+}
+
+/// For as long as it is open.
+pub(super) fn lock(file: File) -> io::Result<Flock<File>> {
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
+        Errno::EWOULDBLOCK => {
+            io::Error::new(io::ErrorKind::ResourceBusy, "the agent that writes it still lives")
+        }
+        errno => errno.into(),
+    })
+}

@@ -1,0 +1,78 @@
+//! A spool whose agent is no more, read from its beginning to its end.
+//!
+//! What stands behind a torn frame was never written whole; what is damaged is an error, and is never served.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use nix::fcntl::Flock;
+use ottoscaler_proto::v1::{LogBatch, WorkerCompletion, WorkerRegistration};
+use prost::Message;
+
+use super::file;
+use super::frame::{self, FIRST, HEAD, Kind};
+
+/// Open, and locked against a second reader.
+#[derive(Debug)]
+pub struct Leftover {
+    file: Flock<File>,
+    run: WorkerRegistration,
+    at: u64,
+    length: u64,
+}
+
+/// What the next frame holds.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Entry {
+    /// Lines up to this sequence.
+    Lines(LogBatch, u64),
+    /// How the command ended.
+    End(WorkerCompletion),
+}
+
+impl Leftover {
+    /// Whether a file is a spool at all.
+    pub fn is_one(file: &File) -> io::Result<bool> {
+        let mut start = [0; 8];
+        let read = file.read_at(&mut start, 0)?;
+        Ok(frame::is_spool(&start[..read]))
+    }
+
+    /// Refused where its agent still lives.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let file = file::lock(OpenOptions::new().read(true).write(true).open(path)?)?;
+        let mut head = vec![0; usize::try_from(FIRST).expect("a page")];
+        file.read_exact_at(&mut head, 0)?;
+        let (run, at) = frame::parse_file_head(&head)?;
+        let length = file.metadata()?.len();
+        Ok(Self { file, run, at, length })
+    }
+
+    /// Whose lines these are.
+    pub const fn run(&self) -> &WorkerRegistration {
+        &self.run
+    }
+
+    /// The next one that was not dropped.
+    pub fn next(&mut self) -> io::Result<Option<Entry>> {
+        loop {
+            if self.at + HEAD as u64 > self.length {
+                return Ok(None);
+            }
+            let (head, payload) = match file::read(&self.file, self.at) {
+                Ok(frame) => frame,
+                // The agent was killed in the midst of it.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+                Err(error) => return Err(error),
+            };
+            self.at += HEAD as u64 + head.length;
+            match head.kind {
+                Kind::Lines => return Ok(Some(Entry::Lines(LogBatch::decode(payload)?, head.last))),
+                Kind::End => return Ok(Some(Entry::End(WorkerCompletion::decode(payload)?))),
+                Kind::Dropped => {}
+            }
+        }
+    }
+}

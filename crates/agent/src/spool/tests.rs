@@ -1,0 +1,186 @@
+use std::fs;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::leftover::{Entry, Leftover};
+use super::*;
+use crate::batch::{Builder, Source};
+use crate::line::Ending;
+
+fn run() -> WorkerRegistration {
+    WorkerRegistration {
+        worker_id: "a/worker".into(),
+        task_id: "task".into(),
+        incarnation: Bytes::from_static(&[7; 16]),
+        ..WorkerRegistration::default()
+    }
+}
+
+/// Lines `first` to `first + lines - 1`, of `bytes` bytes each.
+fn lines(first: u64, lines: usize, bytes: usize) -> Sealed {
+    let mut builder = Builder::default();
+    for at in 0..lines {
+        let text = vec![b'a' + (first as usize + at) as u8 % 26; bytes];
+        builder.push(at as i64, Source::Stdout, &text, Ending::Newline);
+    }
+    builder.seal(first)
+}
+
+/// What `upload` would find.
+fn left(path: &Path) -> Vec<Entry> {
+    let mut leftover = Leftover::open(path).unwrap();
+    std::iter::from_fn(|| leftover.next().unwrap()).collect()
+}
+
+fn firsts(path: &Path) -> Vec<i64> {
+    let of = |entry| match entry {
+        Entry::Lines(batch, _) => batch.first_sequence,
+        Entry::End(_) => 0,
+    };
+    left(path).into_iter().map(of).collect()
+}
+
+/// Blocks that the file takes of the disk, in bytes.
+fn on_disk(path: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata(path).unwrap().blocks() * 512
+}
+
+#[test]
+fn what_was_written_is_read_back_and_left_behind() {
+    let dir = TempDir::new().unwrap();
+    let mut spool = Spool::new(dir.path(), 1 << 20, run());
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "no file before the first piece");
+    let place = spool.append(&lines(1, 10, 20)).unwrap();
+    spool.append(&lines(11, 5, 20)).unwrap();
+    assert_eq!(spool.read(place).unwrap().to_wire("a/worker"), lines(1, 10, 20).to_wire("a/worker"));
+    spool.finish(&WorkerCompletion { exit_code: 7, ..WorkerCompletion::default() }).unwrap();
+    let path = spool.path().unwrap().to_path_buf();
+    let refused = Leftover::open(&path).unwrap_err();
+    assert_eq!(refused.kind(), io::ErrorKind::ResourceBusy, "its agent lives");
+    drop(spool);
+    assert_eq!(Leftover::open(&path).unwrap().run(), &run());
+    let left = left(&path);
+    assert_eq!(left[0], Entry::Lines(lines(1, 10, 20).to_wire("a/worker"), 10));
+    assert_eq!(left[1], Entry::Lines(lines(11, 5, 20).to_wire("a/worker"), 15));
+    assert!(matches!(&left[2], Entry::End(end) if end.exit_code == 7) && left.len() == 3);
+}
+
+#[test]
+fn a_torn_frame_was_never_written_and_a_flipped_bit_is_an_error() {
+    let dir = TempDir::new().unwrap();
+    let mut spool = Spool::new(dir.path(), 1 << 20, run());
+    spool.append(&lines(1, 10, 20)).unwrap();
+    let second = spool.append(&lines(11, 10, 20)).unwrap();
+    let path = spool.path().unwrap().to_path_buf();
+    drop(spool);
+    let whole = fs::read(&path).unwrap();
+    for length in second.offset..whole.len() as u64 {
+        fs::write(&path, &whole[..usize::try_from(length).unwrap()]).unwrap();
+        assert_eq!(firsts(&path), [1], "torn at {length}");
+    }
+    for at in second.offset..whole.len() as u64 {
+        let mut bad = whole.clone();
+        bad[usize::try_from(at).unwrap()] ^= 4;
+        fs::write(&path, bad).unwrap();
+        let mut leftover = Leftover::open(&path).unwrap();
+        leftover.next().unwrap();
+        // A length that reaches behind the file's end looks torn; nothing else may pass.
+        assert!(!matches!(leftover.next(), Ok(Some(_))), "bit at {at}");
+    }
+}
+
+#[test]
+fn p6_room_that_is_given_back_is_the_disks_again_at_both_ends_and_in_the_midst() {
+    let dir = TempDir::new().unwrap();
+    let mut spool = Spool::new(dir.path(), 8 << 20, run());
+    let piece = |at: u64| lines(1 + at * 100, 100, 1000);
+    let places: Vec<_> = (0..50).map(|at| spool.append(&piece(at)).unwrap()).collect();
+    let path = spool.path().unwrap().to_path_buf();
+    let full = on_disk(&path);
+    places[10..40].iter().for_each(|place| spool.drop_piece(*place));
+    let without_the_midst = on_disk(&path);
+    assert!(without_the_midst < full * 5 / 10, "{without_the_midst} of {full} bytes are left");
+    places[..10].iter().for_each(|place| spool.let_go(*place));
+    spool.begin_at(Some(places[45]));
+    places[40..45].iter().for_each(|place| spool.let_go(*place));
+    assert!(on_disk(&path) < full * 2 / 10);
+    assert_eq!(spool.read(places[45]).unwrap().first, 4501);
+    drop(spool);
+    assert_eq!(firsts(&path), [4501, 4601, 4701, 4801, 4901]);
+}
+
+#[test]
+fn an_empty_spool_is_a_small_file_again() {
+    let dir = TempDir::new().unwrap();
+    let mut spool = Spool::new(dir.path(), 1 << 20, run());
+    for first in 1..100 {
+        let place = spool.append(&lines(first, 1, 900_000)).unwrap_or_else(|| panic!("room for {first}"));
+        spool.let_go(place);
+        spool.begin_at(None);
+    }
+    assert_eq!(fs::metadata(spool.path().unwrap()).unwrap().len(), 4096);
+    let path = spool.path().unwrap().to_path_buf();
+    spool.delete();
+    assert!(!path.exists());
+}
+
+#[test]
+fn p6_it_takes_no_more_than_its_limit() {
+    let dir = TempDir::new().unwrap();
+    let mut spool = Spool::new(dir.path(), 10_000, run());
+    assert!(spool.append(&lines(1, 1, 4_000)).is_some());
+    let second = spool.append(&lines(2, 1, 4_000)).unwrap();
+    assert!(spool.append(&lines(3, 1, 4_000)).is_none());
+    spool.drop_piece(second);
+    assert!(spool.append(&lines(3, 1, 4_000)).is_some());
+    assert!(Spool::none().append(&lines(1, 1, 1)).is_none());
+}
+
+#[test]
+fn a_directory_that_cannot_be_is_no_reason_to_fail() {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("file"), "").unwrap();
+    let mut spool = Spool::new(&dir.path().join("file"), 1 << 20, run());
+    assert!(spool.append(&lines(1, 1, 1)).is_none());
+    assert!(!spool.has_room(1), "it pauses");
+}
+
+proptest! {
+    /// Whatever is dropped and let go in whatever order: exactly what is left is found, in order.
+    #[test]
+    fn what_was_not_dropped_is_found(
+        fates in prop::collection::vec((0_u8..3, 1_usize..3000), 1..40),
+        released in any::<prop::sample::Index>(),
+    ) {
+        let dir = TempDir::new().unwrap();
+        let mut spool = Spool::new(dir.path(), 64 << 20, run());
+        let mut places = Vec::new();
+        for (at, (_, bytes)) in fates.iter().enumerate() {
+            places.push(spool.append(&lines(1 + at as u64 * 60, 60, *bytes)).unwrap());
+        }
+        let released = released.index(fates.len());
+        for (at, (fate, _)) in fates.iter().enumerate() {
+            if at < released {
+                spool.let_go(places[at]);
+            } else if *fate == 0 {
+                spool.drop_piece(places[at]);
+            }
+        }
+        let is_live = |at: usize| at >= released && fates[at].0 > 0;
+        let oldest = (0..fates.len()).find(|&at| is_live(at));
+        spool.begin_at(oldest.map(|at| places[at]));
+        let path = spool.path().unwrap().to_path_buf();
+        for at in (0..fates.len()).filter(|&at| is_live(at)) {
+            prop_assert_eq!(spool.read(places[at]).unwrap().first, 1 + at as u64 * 60);
+        }
+        drop(spool);
+        let found: Vec<_> = firsts(&path).into_iter().map(|first| usize::try_from(first).unwrap() / 60).collect();
+        // What was let go is found until a portion of it is given back; what was dropped never is.
+        prop_assert!(found.iter().all(|&at| at < released || is_live(at)), "{found:?}");
+        let live: Vec<_> = (0..fates.len()).filter(|&at| is_live(at)).collect();
+        prop_assert!(found.ends_with(&live), "{found:?}, but {live:?} live");
+    }
+}

@@ -1,0 +1,168 @@
+//! Lines that wait on the agent's disk, and what becomes of them when their agent does not live to send them.
+
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use ottoscaler_tests::chatter::Script;
+use ottoscaler_tests::ingest::Ingest;
+use ottoscaler_tests::{agent, binary, oracle, wait};
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+
+const LIMIT: Duration = Duration::from_mins(2);
+
+/// A server that is down, but was there: its address is its own.
+async fn down(dir: &TempDir) -> Ingest {
+    let mut ingest = Ingest::start(&dir.path().join("data"), &[]).await;
+    ingest.kill().await;
+    ingest
+}
+
+fn spools(dir: &Path) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(dir).into_iter().flatten();
+    files.map(|file| file.unwrap().path()).collect()
+}
+
+fn chatter(ingest: &Ingest, worker: &str, script: Script, spools: &Path) -> Command {
+    let mut command = agent::command(&ingest.url(), worker);
+    command.args(["--mirror", "false", "--task-id", worker, "--spool-dir"]).arg(spools);
+    command.args(["--buffer-limit", "256KiB", "--flush-timeout", "2min", "--"]);
+    command.arg(binary::path("otto-chatter"));
+    command.args(["--seed", &script.seed.to_string(), "--lines", &script.lines.to_string()]);
+    command
+}
+
+async fn upload(ingest: &Ingest, flags: &[&str], file: &Path) -> Output {
+    let mut command = Command::new(binary::path("otto-agent"));
+    command.args(["upload", "--ingest-url", &ingest.url(), "--timeout", "1min"]).args(flags).arg(file);
+    agent::output(command).await
+}
+
+/// Waits until the spool has everything: nothing was added between two looks, and the command has ended.
+async fn all_spooled(spools_dir: &Path, command: &Path) -> PathBuf {
+    wait::until("the command has ended", LIMIT, || async {
+        if command.exists() { Ok(()) } else { Err("it runs".to_owned()) }
+    })
+    .await;
+    let mut before = 0;
+    wait::until("all lines are in the spool", LIMIT, || {
+        let path = spools(spools_dir).pop();
+        let length = path.as_ref().map_or(0, |path| path.metadata().unwrap().len());
+        let is_stable = length > 0 && length == std::mem::replace(&mut before, length);
+        async move {
+            // Lines go there within a second and a quarter.
+            tokio::time::sleep(Duration::from_millis(1500)).await;
+            path.filter(|_| is_stable).ok_or_else(|| format!("{length} bytes so far"))
+        }
+    })
+    .await
+}
+
+async fn kill_agent(child: &mut Child) {
+    let pid = i32::try_from(child.id().unwrap()).unwrap();
+    kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+    child.wait().await.unwrap();
+}
+
+#[tokio::test]
+async fn p5_p7_what_memory_has_no_room_for_comes_out_of_the_spool_in_order_and_the_spool_goes() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut ingest = down(&dir).await;
+    let (spool, script) = (dir.path().join("spool"), Script { seed: 31, lines: 100_000 });
+    let mut child = chatter(&ingest, "patient", script, &spool).spawn().unwrap();
+    wait::until("the spool is in use", LIMIT, || async {
+        let length = spools(&spool).pop().map_or(0, |path| path.metadata().unwrap().len());
+        if length > 4 << 20 { Ok(()) } else { Err(format!("{length} bytes")) }
+    })
+    .await;
+    ingest.resume().await;
+    assert_eq!(child.wait().await.unwrap().code(), Some(0));
+    ingest.completed("patient", "patient").await;
+    oracle::check("patient", &ingest.lines("patient").await.unwrap(), script);
+    assert!(spools(&spool).is_empty(), "nothing is left behind");
+}
+
+#[tokio::test]
+async fn p5_a_killed_agents_spool_is_handed_in_once_however_often() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut ingest = Ingest::start(&dir.path().join("data"), &[]).await;
+    let (spool, script) = (dir.path().join("spool"), Script { seed: 32, lines: 50_000 });
+    let (down, done) = (dir.path().join("down"), dir.path().join("done"));
+    let mut command = agent::command(&ingest.url(), "killed");
+    command.args(["--mirror", "false", "--spool-dir"]).arg(&spool).args(["--", "sh", "-c"]);
+    // Half of it is acknowledged, the rest waits; the agent dies while its command still lives.
+    let script_text = format!(
+        "{0} --seed 32 --lines 50000 --half-until {1}; touch {2}; exec sleep 600",
+        binary::path("otto-chatter").display(),
+        down.display(),
+        done.display()
+    );
+    let mut child = command.arg(script_text).stdout(Stdio::null()).spawn().unwrap();
+    wait::until("some lines are durable", LIMIT, || async {
+        let lines = ingest.lines("killed").await.map_err(|error| error.to_string())?.len();
+        if lines > 1000 { Ok(()) } else { Err(format!("{lines} lines")) }
+    })
+    .await;
+    ingest.kill().await;
+    std::fs::write(&down, "").unwrap();
+    let left = all_spooled(&spool, &done).await;
+    let refused = upload(&ingest, &[], &left).await;
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("still lives"), "{refused:?}");
+    kill_agent(&mut child).await;
+    ingest.resume().await;
+
+    let handed_in = upload(&ingest, &[], &left).await;
+    assert!(handed_in.status.success(), "{handed_in:?}");
+    oracle::check("killed", &ingest.lines("killed").await.unwrap(), script);
+    assert_eq!(ingest.task("killed").await.unwrap()["workers"][0]["complete"], false, "nobody ended it");
+
+    let again = upload(&ingest, &["--exit-code", "137"], &left).await;
+    assert!(again.status.success(), "{again:?}");
+    let shown = ingest.completed("killed", "killed").await;
+    assert_eq!(shown["exit_code"], 137, "{shown}");
+    oracle::check("killed", &ingest.lines("killed").await.unwrap(), script);
+}
+
+#[tokio::test]
+async fn p5_a_flush_that_runs_out_leaves_the_rest_and_how_the_command_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut ingest = down(&dir).await;
+    let spool = dir.path().join("spool");
+    let mut command = agent::command(&ingest.url(), "late");
+    command.args(["--flush-timeout", "200ms", "--spool-dir"]).arg(&spool);
+    command.args(["--", "sh", "-c", "seq 1000; printf end; exit 3"]);
+    let output = agent::output(command).await;
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    ingest.resume().await;
+    let handed_in = upload(&ingest, &[], &spools(&spool)[0]).await;
+    assert!(handed_in.status.success(), "{handed_in:?}");
+    let shown = ingest.completed("late", "late").await;
+    assert_eq!((&shown["exit_code"], &shown["lost"]), (&3.into(), &0.into()), "{shown}");
+    assert!(ingest.get("/api/v1/workers/late/log.txt").await.unwrap().ends_with(b"999\n1000\nend"));
+}
+
+#[tokio::test]
+async fn any_file_is_handed_in_byte_for_byte() {
+    let dir = tempfile::tempdir().unwrap();
+    let ingest = Ingest::start(&dir.path().join("data"), &[]).await;
+    let mut text: Vec<u8> = (0..200_000_u32).flat_map(|at| format!("{at} \r\n").into_bytes()).collect();
+    text.extend([0xff, 0, b'\n', b'\n']);
+    text.extend(vec![b'x'; 3 << 20]);
+    let file = dir.path().join("build.log");
+    std::fs::write(&file, &text).unwrap();
+    let handed_in = upload(&ingest, &["--worker-id", "file", "--task-id", "file"], &file).await;
+    assert!(handed_in.status.success(), "{handed_in:?}");
+    let shown = ingest.completed("file", "file").await;
+    assert_eq!(shown["exit_code"], 0, "{shown}");
+    assert!(ingest.get("/api/v1/workers/file/log.txt").await.unwrap() == text);
+    let again = upload(&ingest, &["--worker-id", "file"], &file).await;
+    assert!(!again.status.success(), "another run's log is not written to: {again:?}");
+    let empty = dir.path().join("empty.log");
+    std::fs::write(&empty, "").unwrap();
+    let handed_in = upload(&ingest, &["--worker-id", "empty", "--task-id", "empty"], &empty).await;
+    assert!(handed_in.status.success(), "{handed_in:?}");
+    assert_eq!(ingest.completed("empty", "empty").await["lines"], 0);
+}
