@@ -128,6 +128,12 @@ impl Metrics {
         self.retries.get_or_create(&Reason { reason: retry.reason() }).inc();
     }
 
+    /// How often that was.
+    #[cfg(test)]
+    pub(crate) fn retried(&self, retry: Retry) -> u64 {
+        self.retries.get_or_create(&Reason { reason: retry.reason() }).get()
+    }
+
     /// Counts an entry that is refused for good.
     pub fn drop(&self, reason: &'static str) {
         self.drops.get_or_create(&Reason { reason }).inc();

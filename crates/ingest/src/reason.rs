@@ -14,11 +14,14 @@ pub enum Retry {
     DiskFull,
     /// The server is about to stop.
     Draining,
+    /// It was changed on the way.
+    ChecksumMismatch,
 }
 
 impl Retry {
     /// All of them, for metrics.
-    pub const ALL: [Self; 4] = [Self::Gap, Self::QueueFull, Self::DiskFull, Self::Draining];
+    pub const ALL: [Self; 5] =
+        [Self::Gap, Self::QueueFull, Self::DiskFull, Self::Draining, Self::ChecksumMismatch];
 
     /// The word.
     pub const fn reason(self) -> &'static str {
@@ -27,6 +30,7 @@ impl Retry {
             Self::QueueFull => "queue_full",
             Self::DiskFull => "disk_full",
             Self::Draining => "draining",
+            Self::ChecksumMismatch => "checksum_mismatch",
         }
     }
 
@@ -34,7 +38,7 @@ impl Retry {
     pub const fn delay(self) -> Duration {
         match self {
             Self::Gap => Duration::ZERO,
-            Self::QueueFull => Duration::from_millis(50),
+            Self::QueueFull | Self::ChecksumMismatch => Duration::from_millis(50),
             Self::DiskFull => Duration::from_secs(1),
             Self::Draining => Duration::from_millis(250),
         }

@@ -1,7 +1,8 @@
-//! StreamLogBatches: batches in, cumulative answers out.
+//! StreamLogBatches: batches in, cumulative answers out, checksums on both.
 
 use futures::future::Either;
 use futures::stream::{BoxStream, StreamExt};
+use ottoscaler_proto::checksum::{Checked, Checks};
 use ottoscaler_proto::v1::{LogBatch, LogResponse};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -27,13 +28,15 @@ struct BatchStream {
     server: Server,
     superseded: CancellationToken,
     owner: Option<(WorkerId, fence::Place)>,
+    checks: Checks,
     _open: Open,
 }
 
 /// What became of one batch.
 enum Outcome {
     Answered(Vec<Answer>),
-    /// The batch that begins here did not reach the writer; the mark is what was durable then.
+    /// The batch that begins here did not reach the writer; the mark is what was durable then. Where a batch
+    /// begins that was changed on the way, nobody knows.
     NotQueued {
         retry: Retry,
         first: Sequence,
@@ -53,6 +56,7 @@ pub(super) fn responses(
         server: server.clone(),
         superseded: superseded.clone(),
         owner: None,
+        checks: Checks::default(),
         _open: Open::new(&server.metrics.streams),
     };
     let mut replies = Replies::new(&server.metrics);
@@ -61,6 +65,7 @@ pub(super) fn responses(
         .map(move |batch| stream.submit(batch))
         .buffered(IN_FLIGHT)
         .flat_map(move |outcome| futures::stream::iter(replies.to(outcome)))
+        .map(|response| response.map(LogResponse::sealed))
         .take_until(superseded.clone().cancelled_owned())
         .chain(super::streaming::ending(superseded, server.draining.clone()))
         .boxed()
@@ -80,13 +85,16 @@ impl BatchStream {
     }
 
     fn accept(&mut self, batch: LogBatch) -> Result<oneshot::Receiver<Vec<Answer>>, Outcome> {
+        if !self.checks.holds(&batch) {
+            return Err(self.changed());
+        }
         let sequence = batch.first_sequence;
         let Batch { worker, items, bytes } = batch::parse(batch, self.server.limits, now_ns())
             .map_err(|why| Outcome::Refused(why, sequence))?;
         self.own(&worker, sequence)?;
         let (reply, answers) = oneshot::channel();
         let first = Sequence::from_wire(sequence).unwrap_or_default();
-        let high = self.server.catalog.worker(&worker).map_or(Sequence::ZERO, |state| state.high);
+        let high = self.high(&worker);
         let append = Append { worker, register_as: None, items };
         let submitted = self.server.queue.try_submit(bytes, Submission::Append(append, reply));
         submitted.map(|()| answers).map_err(|refused| {
@@ -96,6 +104,17 @@ impl BatchStream {
             };
             Outcome::NotQueued { retry, first, high }
         })
+    }
+
+    /// Nothing of the batch may be relied on, whose it is included.
+    fn changed(&self) -> Outcome {
+        let high = self.owner.as_ref().map_or(Sequence::ZERO, |(owner, _)| self.high(owner));
+        Outcome::NotQueued { retry: Retry::ChecksumMismatch, first: Sequence::ZERO, high }
+    }
+
+    /// What is durable of the worker's log.
+    fn high(&self, worker: &WorkerId) -> Sequence {
+        self.server.catalog.worker(worker).map_or(Sequence::ZERO, |state| state.high)
     }
 
     /// The first batch says whose stream it is; that worker must have registered.

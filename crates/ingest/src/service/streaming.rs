@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, Stream, StreamExt};
 use ottoscaler_kit::ident;
+use ottoscaler_proto::checksum::{Checked, Checks};
 use ottoscaler_proto::v1::log_streaming_service_server::LogStreamingService;
 use ottoscaler_proto::v1::registration_response::Status as RegistrationStatus;
 use ottoscaler_proto::v1::{
@@ -103,7 +104,20 @@ impl Streaming {
             session_id: state.registration.session_id.to_string(),
             config: Some(self.config()),
             last_sequence: state.high.to_wire(),
+            crc32c: None,
         }
+    }
+
+    /// What is asked for, if it came as it was sent.
+    fn intact<T: Checked>(&self, request: Request<T>) -> Result<T, Status> {
+        let request = request.into_inner();
+        if request.is_intact() { Ok(request) } else { Err(self.changed()) }
+    }
+
+    /// How a call ends whose request was changed on the way: it may be made again.
+    fn changed(&self) -> Status {
+        self.0.metrics.retry(Retry::ChecksumMismatch);
+        Status::data_loss(Retry::ChecksumMismatch.message())
     }
 }
 
@@ -153,12 +167,15 @@ impl LogStreamingService for Streaming {
         &self,
         request: Request<WorkerRegistration>,
     ) -> Result<Response<RegistrationResponse>, Status> {
-        let introduction = match introduction(request.into_inner()) {
+        let introduction = match introduction(self.intact(request)?) {
             Ok(introduction) => introduction,
-            Err(why) => return Ok(Response::new(not_registered(RegistrationStatus::InvalidRequest, why))),
+            Err(why) => {
+                let refused = not_registered(RegistrationStatus::InvalidRequest, why);
+                return Ok(Response::new(refused.sealed()));
+            }
         };
         let answer = self.ask(|reply| Submission::Register(introduction, reply)).await?;
-        Ok(Response::new(match answer {
+        let response = match answer {
             Registered::New(state) => self.registered(RegistrationStatus::Success, &state),
             Registered::Known(state) => self.registered(RegistrationStatus::AlreadyRegistered, &state),
             Registered::OtherIncarnation => not_registered(
@@ -170,7 +187,8 @@ impl LogStreamingService for Streaming {
                 "this server takes no more workers; raise --max-workers",
             ),
             Registered::NotStored => return Err(Status::unavailable(Retry::DiskFull.message())),
-        }))
+        };
+        Ok(Response::new(response.sealed()))
     }
 
     type StreamLogsStream = BoxStream<'static, Result<LogResponse, Status>>;
@@ -196,21 +214,24 @@ impl LogStreamingService for Streaming {
         request: Request<tonic::Streaming<LogBatch>>,
     ) -> Result<Response<UploadSummary>, Status> {
         let mut batches = request.into_inner();
-        let mut summary = UploadSummary::default();
+        let (mut summary, mut checks) = (UploadSummary::default(), Checks::default());
         while let Some(batch) = batches.message().await? {
+            if !checks.holds(&batch) {
+                return Err(self.changed());
+            }
             self.upload(batch, &mut summary).await?;
         }
-        Ok(Response::new(summary))
+        Ok(Response::new(summary.sealed()))
     }
 
     async fn complete_worker(
         &self,
         request: Request<WorkerCompletion>,
     ) -> Result<Response<CompletionResponse>, Status> {
-        let completion = completion(&request.into_inner())?;
+        let completion = completion(&self.intact(request)?)?;
         let worker = completion.worker.clone();
         let answer = self.ask(|reply| Submission::Complete(completion, reply)).await?;
-        Ok(Response::new(match answer {
+        let response = match answer {
             Completed::Complete => CompletionResponse { complete: true, ..CompletionResponse::default() },
             Completed::Closed => {
                 CompletionResponse { message: self.closed(&worker), ..CompletionResponse::default() }
@@ -219,10 +240,12 @@ impl LogStreamingService for Streaming {
                 complete: false,
                 missing: vec![SequenceRange { first: first.to_wire(), last: last.to_wire() }],
                 message: "lines are missing, so the log stays open".to_owned(),
+                crc32c: None,
             },
             Completed::Unknown => return Err(Status::not_found(format!("worker {worker} is not known"))),
             Completed::NotStored => return Err(Status::unavailable(Retry::DiskFull.message())),
-        }))
+        };
+        Ok(Response::new(response.sealed()))
     }
 }
 
