@@ -16,12 +16,20 @@ pub enum Retry {
     Draining,
     /// It was changed on the way.
     ChecksumMismatch,
+    /// The worker, or its task, sends more lines than it may; after this it may send more.
+    RateLimited(Duration),
 }
 
 impl Retry {
     /// All of them, for metrics.
-    pub const ALL: [Self; 5] =
-        [Self::Gap, Self::QueueFull, Self::DiskFull, Self::Draining, Self::ChecksumMismatch];
+    pub const ALL: [Self; 6] = [
+        Self::Gap,
+        Self::QueueFull,
+        Self::DiskFull,
+        Self::Draining,
+        Self::ChecksumMismatch,
+        Self::RateLimited(Duration::ZERO),
+    ];
 
     /// The word.
     pub const fn reason(self) -> &'static str {
@@ -31,6 +39,7 @@ impl Retry {
             Self::DiskFull => "disk_full",
             Self::Draining => "draining",
             Self::ChecksumMismatch => "checksum_mismatch",
+            Self::RateLimited(_) => "rate_limited",
         }
     }
 
@@ -41,12 +50,15 @@ impl Retry {
             Self::QueueFull | Self::ChecksumMismatch => Duration::from_millis(50),
             Self::DiskFull => Duration::from_secs(1),
             Self::Draining => Duration::from_millis(250),
+            Self::RateLimited(wait) => wait,
         }
     }
 
     /// `LogResponse.message`.
     pub fn message(self) -> String {
-        format!("reason={};retry_after_ms={}", self.reason(), self.delay().as_millis())
+        // Rounded up: who comes too early is only sent away again.
+        let milliseconds = self.delay().as_nanos().div_ceil(1_000_000);
+        format!("reason={};retry_after_ms={milliseconds}", self.reason())
     }
 }
 

@@ -1,5 +1,7 @@
 //! StreamLogBatches: batches in, cumulative answers out, checksums on both.
 
+use std::time::Duration;
+
 use futures::future::Either;
 use futures::stream::{BoxStream, StreamExt};
 use ottoscaler_proto::checksum::{Checked, Checks};
@@ -17,7 +19,8 @@ use crate::parse::batch::{self, Batch};
 use crate::queue::{Append, Refused, Submission};
 use crate::reason::{DropReason, Dropped, Retry};
 use crate::server::Server;
-use crate::session::{Answer, Refusal};
+use crate::session::{Answer, Item, Refusal};
+use crate::worker::WorkerState;
 use crate::writer::now_ns;
 
 /// Batches of one stream that may wait for their commit.
@@ -29,6 +32,8 @@ struct BatchStream {
     superseded: CancellationToken,
     owner: Option<(WorkerId, fence::Place)>,
     checks: Checks,
+    /// A batch that came too soon: what is behind it waits for it.
+    early: Option<Sequence>,
     _open: Open,
 }
 
@@ -57,6 +62,7 @@ pub(super) fn responses(
         superseded: superseded.clone(),
         owner: None,
         checks: Checks::default(),
+        early: None,
         _open: Open::new(&server.metrics.streams),
     };
     let mut replies = Replies::new(&server.metrics);
@@ -94,7 +100,11 @@ impl BatchStream {
         self.own(&worker, sequence)?;
         let (reply, answers) = oneshot::channel();
         let first = Sequence::from_wire(sequence).unwrap_or_default();
-        let high = self.high(&worker);
+        let state = self.server.catalog.worker(&worker);
+        let high = state.as_ref().map_or(Sequence::ZERO, |state| state.high);
+        if let Err(retry) = self.admit(state.as_deref(), first, items.iter().map(Item::lines).sum()) {
+            return Err(Outcome::NotQueued { retry, first, high });
+        }
         let append = Append { worker, register_as: None, items };
         let submitted = self.server.queue.try_submit(bytes, Submission::Append(append, reply));
         submitted.map(|()| answers).map_err(|refused| {
@@ -106,15 +116,24 @@ impl BatchStream {
         })
     }
 
-    /// Nothing of the batch may be relied on, whose it is included.
-    fn changed(&self) -> Outcome {
-        let high = self.owner.as_ref().map_or(Sequence::ZERO, |(owner, _)| self.high(owner));
-        Outcome::NotQueued { retry: Retry::ChecksumMismatch, first: Sequence::ZERO, high }
+    /// Whether lines may come now. Those behind others that may not would only be asked for again.
+    fn admit(&mut self, state: Option<&WorkerState>, first: Sequence, lines: u64) -> Result<(), Retry> {
+        let Some(state) = state else { return Ok(()) };
+        let waits = self.early.is_some_and(|early| first > early);
+        let lines = if waits { 0 } else { lines };
+        let admitted = match self.server.admit(state.names(), lines) {
+            Ok(()) if waits => Err(Retry::RateLimited(Duration::ZERO)),
+            admitted => admitted,
+        };
+        self.early = if waits { self.early } else { admitted.err().map(|_| first) };
+        admitted
     }
 
-    /// What is durable of the worker's log.
-    fn high(&self, worker: &WorkerId) -> Sequence {
-        self.server.catalog.worker(worker).map_or(Sequence::ZERO, |state| state.high)
+    /// Nothing of the batch may be relied on, whose it is included.
+    fn changed(&self) -> Outcome {
+        let state = self.owner.as_ref().and_then(|(owner, _)| self.server.catalog.worker(owner));
+        let high = state.map_or(Sequence::ZERO, |state| state.high);
+        Outcome::NotQueued { retry: Retry::ChecksumMismatch, first: Sequence::ZERO, high }
     }
 
     /// The first batch says whose stream it is; that worker must have registered.

@@ -7,7 +7,6 @@ use bytes::Bytes;
 use futures::stream::{self, BoxStream, Stream, StreamExt};
 use ottoscaler_kit::ident;
 use ottoscaler_proto::checksum::{Checked, Checks};
-use ottoscaler_proto::v1::log_streaming_service_server::LogStreamingService;
 use ottoscaler_proto::v1::registration_response::Status as RegistrationStatus;
 use ottoscaler_proto::v1::{
     CompletionResponse, LogBatch, LogEntry, LogResponse, LoggingConfig, RegistrationResponse, SequenceRange,
@@ -18,6 +17,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
+use super::generated::log_streaming_service_server::LogStreamingService;
 use super::{batches, entries};
 use crate::ids::{TaskId, WorkerId};
 use crate::line::Sequence;
@@ -25,7 +25,7 @@ use crate::parse::batch;
 use crate::queue::{Append, Completed, Completion, Introduction, Refused, Registered, Submission};
 use crate::reason::Retry;
 use crate::server::Server;
-use crate::session::{Answer, Offer, Refusal};
+use crate::session::{Answer, Item, Refusal};
 use crate::worker::{Closing, WorkerState};
 use crate::writer::now_ns;
 
@@ -90,7 +90,7 @@ impl Streaming {
 
     fn config(&self) -> LoggingConfig {
         LoggingConfig {
-            rate_limit: self.0.rate_limit.try_into().unwrap_or(i32::MAX),
+            rate_limit: self.0.rates.told().try_into().unwrap_or(i32::MAX),
             buffer_size: 0,
             max_message_size: i32::try_from(self.0.limits.max_line).unwrap_or(i32::MAX),
             include_metadata: true,
@@ -258,12 +258,10 @@ impl Streaming {
             let message = format!("worker {} is not registered: call RegisterWorker first", batch.worker);
             return Err(Status::failed_precondition(message));
         };
+        self.0.admitted(&before, batch.items.iter().map(Item::lines).sum()).await;
         let mut high = before.high;
         for item in batch.items {
-            let lines = match &item.offer {
-                Offer::Lines(lines) => lines.len() as u64,
-                Offer::Gap { .. } | Offer::Unstorable(_) => 0,
-            };
+            let lines = item.lines();
             let answer = loop {
                 if self.0.draining.is_cancelled() {
                     return Err(Status::unavailable(Retry::Draining.message()));
