@@ -10,6 +10,7 @@
 mod admin;
 mod bad_events;
 mod bounded;
+mod connections;
 mod end_to_end;
 mod examples;
 mod exit_codes;

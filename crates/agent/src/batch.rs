@@ -1,6 +1,7 @@
 //! Consecutive lines in columns, as the wire wants them.
 
 use bytes::{Bytes, BytesMut};
+use ottoscaler_proto::checksum::Body;
 use ottoscaler_proto::v1::{LineSource, LogBatch};
 
 use crate::line::Ending;
@@ -107,9 +108,16 @@ impl Builder {
         let Self { base_time_ns, mut columns, data, .. } = std::mem::take(self);
         one_for_all(&mut columns.sources);
         one_for_all(&mut columns.flags);
-        let lines = columns.lengths.len() as u64;
-        let size = size(columns.lengths.len(), data.len());
-        Sealed { first, last: first + lines - 1, size, base_time_ns, columns, data: data.freeze() }
+        Sealed::new(LogBatch {
+            first_sequence: first.cast_signed(),
+            base_time_ns,
+            time_deltas_ns: columns.time_deltas_ns,
+            lengths: columns.lengths,
+            sources: columns.sources,
+            flags: columns.flags,
+            data: data.freeze(),
+            ..LogBatch::default()
+        })
     }
 }
 
@@ -138,9 +146,10 @@ pub struct Sealed {
     pub last: u64,
     /// The memory that it stands for.
     pub size: usize,
-    base_time_ns: i64,
-    columns: Columns,
-    data: Bytes,
+    /// As the wire wants it, but for the worker and the checksum.
+    batch: LogBatch,
+    /// Summed once, however often it is sent.
+    body: Body,
 }
 
 /// One line of a batch.
@@ -159,10 +168,22 @@ pub struct Line {
 }
 
 impl Sealed {
+    /// Of a batch of at least one line.
+    fn new(batch: LogBatch) -> Self {
+        let (first, lines) = (batch.first_sequence.cast_unsigned(), batch.lengths.len());
+        Self {
+            first,
+            last: first + lines as u64 - 1,
+            size: size(lines, batch.data.len()),
+            body: Body::of(&batch),
+            batch,
+        }
+    }
+
     /// Its lines, one by one.
     pub fn lines(&self) -> impl Iterator<Item = Line> {
-        let (mut time_ns, mut data) = (self.base_time_ns, self.data.clone());
-        let columns = &self.columns;
+        let (mut time_ns, mut data) = (self.batch.base_time_ns, self.batch.data.clone());
+        let columns = &self.batch;
         let lines = columns.lengths.iter().zip(&columns.time_deltas_ns).enumerate();
         lines.map(move |(at, (&length, &delta))| {
             time_ns += delta;
@@ -176,8 +197,8 @@ impl Sealed {
         })
     }
 
-    /// From what [`Sealed::to_wire`] gave. Nothing where the columns do not fit together.
-    pub fn from_wire(batch: LogBatch, last: u64) -> Option<Self> {
+    /// From what [`Sealed::to_wire`] gave. Nothing where it is not the same, or its columns do not fit together.
+    pub fn from_wire(mut batch: LogBatch, last: u64) -> Option<Self> {
         let lines = batch.lengths.len();
         let bytes: u64 = batch.lengths.iter().map(|&length| u64::from(length)).sum();
         let first = batch.first_sequence.cast_unsigned();
@@ -185,38 +206,56 @@ impl Sealed {
             && last.checked_sub(first).is_some_and(|more| more + 1 == lines as u64)
             && batch.time_deltas_ns.len() == lines
             && bytes == batch.data.len() as u64;
-        fits.then(|| Self {
-            first,
-            last,
-            size: size(lines, batch.data.len()),
-            base_time_ns: batch.base_time_ns,
-            columns: Columns {
-                time_deltas_ns: batch.time_deltas_ns,
-                lengths: batch.lengths,
-                sources: batch.sources,
-                flags: batch.flags,
-            },
-            data: batch.data,
-        })
+        let (worker_id, carried) = (std::mem::take(&mut batch.worker_id), batch.crc32c.take());
+        let is_same = |sealed: &Self| carried.is_none_or(|crc| crc == sealed.body.of_worker(&worker_id));
+        fits.then(|| Self::new(batch)).filter(is_same)
     }
 
     /// When its first line was read, as Unix time.
     pub const fn time_ns(&self) -> i64 {
-        self.base_time_ns
+        self.batch.base_time_ns
     }
 
     /// As it goes over the wire.
     pub fn to_wire(&self, worker_id: &str) -> LogBatch {
-        LogBatch {
-            worker_id: worker_id.to_owned(),
-            first_sequence: self.first.cast_signed(),
-            base_time_ns: self.base_time_ns,
-            time_deltas_ns: self.columns.time_deltas_ns.clone(),
-            lengths: self.columns.lengths.clone(),
-            sources: self.columns.sources.clone(),
-            flags: self.columns.flags.clone(),
-            data: self.data.clone(),
-            gap: None,
+        let crc32c = Some(self.body.of_worker(worker_id));
+        LogBatch { worker_id: worker_id.to_owned(), crc32c, ..self.batch.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ottoscaler_proto::checksum::Checked;
+
+    use super::*;
+
+    fn sealed() -> Sealed {
+        let mut builder = Builder::default();
+        builder.push(7, Source::Stdout, b"one", Ending::Newline);
+        builder.push(9, Source::Stderr, b"two", Ending::Continues);
+        builder.seal(5)
+    }
+
+    #[test]
+    fn a_batch_is_the_same_each_time_that_it_is_sent_and_says_so() {
+        let sealed = sealed();
+        let sent = sealed.to_wire("w");
+        assert!(sent.crc32c.is_some() && sent.is_intact());
+        let read_back = Sealed::from_wire(sent.clone(), 6).unwrap();
+        assert_eq!((read_back.first, read_back.last, read_back.size), (5, 6, sealed.size));
+        assert_eq!(read_back.to_wire("w"), sent);
+    }
+
+    #[test]
+    fn what_is_read_back_changed_is_not_taken() {
+        let sent = sealed().to_wire("w");
+        let table = [
+            LogBatch { data: Bytes::from_static(b"onetwO"), ..sent.clone() },
+            LogBatch { worker_id: "v".into(), ..sent.clone() },
+            LogBatch { flags: vec![0], ..sent.clone() },
+        ];
+        for changed in table {
+            assert!(Sealed::from_wire(changed.clone(), 6).is_none(), "{changed:?}");
         }
     }
 }

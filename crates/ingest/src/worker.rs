@@ -180,6 +180,11 @@ impl WorkerState {
         self.high = self.high.max(block.last());
     }
 
+    /// Whose log it is.
+    pub fn names(&self) -> (&WorkerId, &TaskId) {
+        (&self.registration.worker, &self.registration.task)
+    }
+
     /// Whether its log ended of itself and every line of it is there.
     pub fn is_complete(&self) -> bool {
         self.lost == 0 && self.closing.as_ref().is_some_and(|closing| closing.reason.is_empty())

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use ottoscaler_proto::checksum::Checked;
 use ottoscaler_proto::v1::{Gap, LogBatch, LogEntry};
 
 use crate::batch::{Line, Sealed};
@@ -68,7 +69,8 @@ impl Piece {
                 first_sequence: first.cast_signed(),
                 gap: Some(Gap { last_sequence: last.cast_signed(), reason: (*reason).to_owned() }),
                 ..LogBatch::default()
-            },
+            }
+            .sealed(),
         }
     }
 }

@@ -170,7 +170,7 @@ impl EntryLink {
 }
 
 fn takes_none() -> LinkError {
-    LinkError::Permanent(
+    LinkError::Denied(
         "the server takes no lines: it knows neither StreamLogBatches nor StreamLogs".to_owned(),
     )
 }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use ottoscaler_proto::checksum::Checked;
 use ottoscaler_proto::v1::log_response::Status as Answer;
 use ottoscaler_proto::v1::log_streaming_service_server::{LogStreamingService, LogStreamingServiceServer};
 use ottoscaler_proto::v1::registration_response::Status as Registered;
@@ -35,6 +36,10 @@ pub(crate) enum Mischief {
     Freeze,
     /// DROP, `log_closed`.
     Closed,
+    /// Does not store it, and acknowledges it and much more.
+    AckTooMuch,
+    /// Does not store it, and its RETRY becomes an ACK on the way.
+    Flip,
 }
 
 /// What it has seen and stored.
@@ -135,7 +140,7 @@ impl Drop for Server {
 pub(crate) struct Streams(Arc<Mutex<Seen>>);
 
 fn answer(status: Answer, message: &str, sequence: i64) -> LogResponse {
-    LogResponse { status: status.into(), message: message.to_owned(), sequence }
+    LogResponse { status: status.into(), message: message.to_owned(), sequence, crc32c: None }
 }
 
 /// The answers to a batch, and whether the stream goes on.
@@ -174,6 +179,12 @@ fn respond(seen: &mut Seen, batch: &LogBatch) -> Result<Vec<LogResponse>, Status
         }
         Some(Mischief::Closed) => {
             return Ok(vec![answer(Answer::Drop, "reason=log_closed", batch.first_sequence)]);
+        }
+        Some(Mischief::AckTooMuch) => return Ok(vec![answer(Answer::Ack, "", high + 1_000_000)]),
+        Some(Mischief::Flip) => {
+            let last = batch.first_sequence + i64::try_from(batch.lengths.len()).unwrap() - 1;
+            let retry = answer(Answer::Retry, "", high).sealed();
+            return Ok(vec![LogResponse { status: Answer::Ack.into(), sequence: last, ..retry }]);
         }
     }
     Ok(vec![answer(Answer::Ack, "", seen.high())])
@@ -260,7 +271,7 @@ impl LogStreamingService for Streams {
         seen.completions.push(completion);
         let complete = high >= last;
         let missing = if complete || closes { vec![] } else { vec![SequenceRange { first: high + 1, last }] };
-        Ok(Response::new(CompletionResponse { complete, missing, message: String::new() }))
+        Ok(Response::new(CompletionResponse { complete, missing, ..CompletionResponse::default() }))
     }
 
     async fn stream_logs(

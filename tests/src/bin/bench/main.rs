@@ -4,10 +4,13 @@
 #![allow(clippy::print_stdout, reason = "the table is the point")]
 
 mod ack;
+mod idle;
 mod kubernetes;
+mod layout;
 mod limits;
 mod start;
 mod stats;
+mod streamlogs;
 mod throughput;
 
 use anyhow::Result;
@@ -29,6 +32,9 @@ struct Args {
 enum Part {
     Local,
     Kubernetes,
+    Layout,
+    Streamlogs,
+    Idle,
 }
 
 #[tokio::main]
@@ -40,10 +46,22 @@ async fn main() -> Result<()> {
     let dir = tempfile::tempdir_in(disk)?;
     let mut table = Table::default();
 
-    if args.only != Some(Part::Kubernetes) {
+    let is_wanted = |part| args.only.is_none_or(|only| only == part);
+    if is_wanted(Part::Layout) {
+        layout::layouts(&mut table, 20_000 / u32::try_from(scale)?)?;
+    }
+    if is_wanted(Part::Local) {
         local(&mut table, &dir, scale).await?;
     }
-    if args.only != Some(Part::Local) {
+    if is_wanted(Part::Streamlogs) {
+        for workers in [1, 32] {
+            streamlogs::clients(&mut table, &dir, workers, 3_200_000 / scale).await?;
+        }
+    }
+    if is_wanted(Part::Idle) {
+        idle::agents(&mut table, &dir, 10_000 / usize::try_from(scale)?).await?;
+    }
+    if is_wanted(Part::Kubernetes) {
         kubernetes::all(&mut table, &dir, usize::try_from(scale)?).await?;
     }
 

@@ -13,7 +13,7 @@ use crate::limits::generator;
 use crate::stats::{Table, rate};
 
 /// CPU time that a process has used.
-fn cpu_of(pid: i32) -> Result<Duration> {
+pub(crate) fn cpu_of(pid: i32) -> Result<Duration> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
     let fields: Vec<_> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     let ticks: u64 = fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;
