@@ -4,9 +4,9 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use ottoscaler_tests::agent;
 use ottoscaler_tests::ingest::Ingest;
 use ottoscaler_tests::wiretap::Wiretap;
+use ottoscaler_tests::{agent, port};
 
 const TOKEN: &str = "tok/en+with=signs & \"quotes\"";
 const KEY: &str =
@@ -78,6 +78,23 @@ async fn secrets_are_neither_on_the_wire_nor_in_the_store_nor_on_the_agents_own_
     assert_absent("stdout", &output.stdout, &secrets);
     assert_absent("stderr", &output.stderr, &secrets);
     assert!(wire.heard().windows(7).any(|window| window == b"the end"), "the wire was looked at");
+}
+
+/// Nobody takes the lines, so all of them are left there.
+#[tokio::test]
+async fn secrets_are_not_in_the_spool() {
+    let dir = tempfile::tempdir().unwrap();
+    let (spool, file) = (dir.path().join("spool"), dir.path().join("masked"));
+    std::fs::write(&file, "value-in-a-file\n").unwrap();
+    let mut command = agent::command(&format!("http://{}", port::free()), "unheard");
+    command.env("TOKEN", TOKEN).env("KEY", KEY).env("OTTO_MASK_ENV", "TOKEN,KEY");
+    command.arg("--mask-file").arg(&file).args(["--flush-timeout", "100ms", "--spool-dir"]).arg(&spool);
+    command.args(["--", "sh", "-c", COMMAND]);
+    let output = agent::output(command).await;
+    assert!(output.status.success(), "{output:?}");
+    let spooled = everything(&spool);
+    assert_absent("the spool", &spooled, &[TOKEN, KEY, LATE, "value-in-a-file"]);
+    assert!(spooled.windows(7).any(|window| window == b"the end"), "the spool was looked at");
 }
 
 #[tokio::test]

@@ -35,8 +35,15 @@ pub struct Config {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Runs a command, ships its lines, exits with its code.
+    ///
+    /// Lines of stdout and stderr are numbered in the order in which they are read. What the command writes to
+    /// both within one moment may come in either order, for two pipes tell no more; `2>&1` in the command
+    /// makes one pipe of them. All lines of one read have the time of that read.
     Run(Box<Run>),
     /// Hands in a file, or a spool that an agent left behind.
+    ///
+    /// What the server has already is not sent again, so it can be repeated. Lines that a spool does not have
+    /// become a gap. The file stays where it is.
     Upload(Box<Upload>),
     /// Copies this program into a directory, for images that do not have it.
     Install {
@@ -78,7 +85,7 @@ pub struct Run {
     pub run_dir: Option<PathBuf>,
 
     /// Memory for lines that are not yet acknowledged.
-    #[arg(long, env = "OTTO_BUFFER_LIMIT", default_value_t = ByteSize::mib(16), value_parser = parse_buffer_limit, help_heading = "Lines")]
+    #[arg(long, env = "OTTO_BUFFER_LIMIT", default_value_t = ByteSize::mib(8), value_parser = parse_buffer_limit, help_heading = "Lines")]
     pub buffer_limit: ByteSize,
     /// Where lines go that memory has no room for, or that wait for longer than a second; default: the
     /// directory for temporary files.

@@ -52,7 +52,11 @@ impl AgentConfig {
         run_dir.push(dir.path());
         let mut summary = std::ffi::OsString::from("--summary=");
         summary.push(dir.summary());
-        let mut flags = vec![run_dir, summary];
+        // What an agent leaves there is found by whoever looks at its worker, and goes with it: when its log
+        // is settled (P9).
+        let mut spool = std::ffi::OsString::from("--spool-dir=");
+        spool.push(dir.spool());
+        let mut flags = vec![run_dir, summary, spool];
         flags.extend(
             [
                 "--mirror=false".to_owned(),
