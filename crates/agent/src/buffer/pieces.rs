@@ -91,7 +91,7 @@ impl Kept {
                 let place = place.join(*next)?;
                 Some(Self::Spooled { first: *first, last: *last, weight: NO_LINES, place })
             }
-            _ => None,
+            (Self::Lines(..) | Self::Spooled { .. } | Self::Gap { .. }, _) => None,
         }
     }
 }
