@@ -17,6 +17,8 @@ mod exit_codes;
 mod faults;
 mod fixed_contract;
 mod masking;
+mod memory;
+mod names;
 mod page;
 mod reading;
 mod scaling;

@@ -12,8 +12,14 @@ pub const FULL: usize = 64 << 10;
 /// A batch of empty lines ends here.
 const FULL_LINES: usize = 8 << 10;
 
-/// What a line costs beside its bytes: time, length, source and flags.
+/// What a line costs beside its bytes: time, length, and mostly nothing for source and flags.
 const LINE_OVERHEAD: usize = 24;
+
+/// What a batch costs beside its lines: what its allocations take beside what they hold.
+const OVERHEAD: usize = 320;
+
+/// Room behind a full batch's bytes for the line that fills it.
+const LAST_LINE: usize = 4 << 10;
 
 /// Which stream a line came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +59,8 @@ pub struct Builder {
     last_time_ns: i64,
     columns: Columns,
     data: BytesMut,
+    /// The one before was full, so this one most likely gets there.
+    follows_a_full_one: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -63,18 +71,33 @@ struct Columns {
     flags: Vec<u32>,
 }
 
+impl Columns {
+    /// Without room for more.
+    fn shrunk(mut self) -> Self {
+        self.time_deltas_ns.shrink_to_fit();
+        self.lengths.shrink_to_fit();
+        self.sources.shrink_to_fit();
+        self.flags.shrink_to_fit();
+        self
+    }
+}
+
 impl Builder {
     /// Appends a line that was read at `time_ns`.
     pub fn push(&mut self, time_ns: i64, source: Source, line: &[u8], ending: Ending) {
         if self.is_empty() {
             self.base_time_ns = time_ns;
             self.last_time_ns = time_ns;
+            if self.follows_a_full_one {
+                self.data.reserve(FULL + LAST_LINE);
+            }
         }
         self.columns.time_deltas_ns.push(time_ns - self.last_time_ns);
         self.last_time_ns = time_ns;
+        let before = self.columns.lengths.len();
+        push_one_for_all(&mut self.columns.sources, before, source.wire());
+        push_one_for_all(&mut self.columns.flags, before, ending.flags());
         self.columns.lengths.push(u32::try_from(line.len()).expect("lines are far below 4 GiB"));
-        self.columns.sources.push(source.wire());
-        self.columns.flags.push(ending.flags());
         self.data.extend_from_slice(line);
     }
 
@@ -100,14 +123,17 @@ impl Builder {
 
     /// The memory that it stands for.
     pub fn size(&self) -> usize {
-        size(self.columns.lengths.len(), self.data.len())
+        if self.is_empty() { 0 } else { size(self.columns.lengths.len(), self.data.len()) }
     }
 
     /// Ends it. `first` is the sequence of its first line. Leaves an empty builder.
     pub fn seal(&mut self, first: u64) -> Sealed {
-        let Self { base_time_ns, mut columns, data, .. } = std::mem::take(self);
-        one_for_all(&mut columns.sources);
-        one_for_all(&mut columns.flags);
+        let next = Self { follows_a_full_one: self.is_full(), ..Self::default() };
+        let Self { base_time_ns, columns, data, .. } = std::mem::replace(self, next);
+        // It may wait for long, and what is counted is what it has, not what it took for more.
+        let data =
+            if data.len() < data.capacity() / 2 { Bytes::copy_from_slice(&data) } else { data.freeze() };
+        let columns = columns.shrunk();
         Sealed::new(LogBatch {
             first_sequence: first.cast_signed(),
             base_time_ns,
@@ -115,7 +141,7 @@ impl Builder {
             lengths: columns.lengths,
             sources: columns.sources,
             flags: columns.flags,
-            data: data.freeze(),
+            data,
             ..LogBatch::default()
         })
     }
@@ -123,13 +149,19 @@ impl Builder {
 
 /// What `lines` lines of `bytes` bytes together are counted as.
 pub const fn size(lines: usize, bytes: usize) -> usize {
-    lines * LINE_OVERHEAD + bytes
+    OVERHEAD + lines * LINE_OVERHEAD + bytes
 }
 
-/// A column of one value stands for all lines.
-fn one_for_all<T: PartialEq>(column: &mut Vec<T>) {
-    if column.windows(2).all(|pair| pair[0] == pair[1]) {
-        column.truncate(1);
+/// Puts a value behind those of `before` lines. A column of one value stands for all of them.
+fn push_one_for_all<T: Copy + PartialEq>(column: &mut Vec<T>, before: usize, value: T) {
+    match *column.as_slice() {
+        [] => column.push(value),
+        [all] if all == value => {}
+        [all] => {
+            column.resize(before, all);
+            column.push(value);
+        }
+        _ => column.push(value),
     }
 }
 

@@ -106,7 +106,14 @@ impl Log {
         let age = i64::try_from(UNSAVED.as_nanos()).expect("it is a second");
         loop {
             looks.tick().await;
-            self.buffer().save_until(now_ns() - age);
+            let mut buffer = self.buffer();
+            buffer.save_until(now_ns() - age);
+            let has_room = buffer.has_room();
+            drop(buffer);
+            if has_room {
+                // A disk may have room again that had none; nothing else tells.
+                self.freed.notify_one();
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! What an answer means is decided in [`session`], which is pure; this module only acts on it.
 
+mod connector;
 mod entries;
 pub mod flight;
 pub(crate) mod link;

@@ -14,6 +14,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Response, Status, Streaming};
 
+use super::connector::Connector;
 use super::pace::Pace;
 use super::registration;
 use super::session::{self, Next};
@@ -23,8 +24,6 @@ use crate::log::Log;
 
 /// What a server means that calls a log neither complete nor open, and says no more.
 const CLOSED_EARLY: &str = "the log was closed before its end";
-
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Of a call that is no stream.
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -90,12 +89,10 @@ fn chain(error: &dyn std::error::Error) -> String {
 /// A client that gives up on servers that do not answer.
 pub(crate) async fn connect(url: &str) -> Result<LogStreamingServiceClient<Channel>, LinkError> {
     let channel = Endpoint::from_shared(url.to_owned())?
-        .connect_timeout(CONNECT_TIMEOUT)
-        .tcp_nodelay(true)
         .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
         .keep_alive_timeout(KEEPALIVE_TIMEOUT)
         .keep_alive_while_idle(true)
-        .connect()
+        .connect_with_connector(Connector::default())
         .await?;
     Ok(LogStreamingServiceClient::new(channel))
 }

@@ -42,7 +42,9 @@ impl Leftover {
 
     /// Refused where its agent still lives.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let file = file::lock(OpenOptions::new().read(true).write(true).open(path)?)?;
+        // A lock on a network's file system may need the right to write; reading does not.
+        let writable = OpenOptions::new().read(true).write(true).open(path);
+        let file = file::lock(writable.or_else(|_| File::open(path))?)?;
         let mut head = vec![0; usize::try_from(FIRST).expect("a page")];
         file.read_exact_at(&mut head, 0)?;
         let (run, at) = frame::parse_file_head(&head)?;
