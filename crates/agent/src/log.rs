@@ -106,21 +106,21 @@ impl Log {
         let mut before = now_ns();
         loop {
             looks.tick().await;
-<<<<<<< HEAD
-            let mut buffer = self.buffer();
-            buffer.save_until(now_ns() - age);
-            let has_room = buffer.has_room();
-            drop(buffer);
+            let now = now_ns();
+            let has_room = self.save_what_waits(waited_since(before, now));
+            before = now;
             if has_room {
                 // A disk may have room again that had none; nothing else tells.
                 self.freed.notify_one();
             }
-=======
-            let now = now_ns();
-            self.buffer().save_until(waited_since(before, now));
-            before = now;
->>>>>>> h/torture
         }
+    }
+
+    /// Gives whether there is room for more.
+    fn save_what_waits(&self, until_ns: i64) -> bool {
+        let mut buffer = self.buffer();
+        buffer.save_until(until_ns);
+        buffer.has_room()
     }
 
     /// Lines were let go: there may be room again.
