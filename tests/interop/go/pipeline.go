@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log"
+	mathrand "math/rand/v2"
 	"time"
 
 	pb "interop/gen/ottoscaler/v1"
@@ -60,7 +61,7 @@ func (p *pipeline) run() error {
 
 // Registers, for as long as it takes, and takes up where the server is.
 func (p *pipeline) register(first bool) error {
-	for {
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		answer, err := p.client.RegisterWorker(ctx, &pb.WorkerRegistration{
 			WorkerId: p.worker, TaskId: task, Incarnation: p.incarnation,
@@ -68,7 +69,8 @@ func (p *pipeline) register(first bool) error {
 		cancel()
 		if err != nil {
 			log.Printf("cannot register: %v", err)
-			time.Sleep(100 * time.Millisecond)
+			// Some chance in it, so that not all clients come back in the same moment.
+			time.Sleep(wait/2 + mathrand.N(wait/2))
 			continue
 		}
 		switch answer.Status {

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import random
 import sys
 from collections import deque
 
@@ -44,13 +45,16 @@ class Pipeline:
     async def register(self):
         """Registers, for as long as it takes, and takes up where the server is."""
         request = WorkerRegistration(worker_id=self.worker, task_id=TASK, incarnation=self.incarnation)
+        wait = 0.1
         while True:
             try:
                 answer = await self.stub.RegisterWorker(request, timeout=5)
                 break
             except grpc.aio.AioRpcError as error:
                 print(f"cannot register: {error.details()}", file=sys.stderr)
-                await asyncio.sleep(0.1)
+                # Some chance in it, so that not all clients come back in the same moment.
+                await asyncio.sleep(wait * random.uniform(0.5, 1))
+                wait = min(2 * wait, 2)
         if answer.status not in (RegistrationResponse.SUCCESS, RegistrationResponse.ALREADY_REGISTERED):
             sys.exit(f"not registered: {answer.message}")
         if self.unacked and answer.last_sequence + 1 < self.unacked[0].sequence:

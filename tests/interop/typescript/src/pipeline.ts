@@ -54,9 +54,10 @@ export class Pipeline {
   // Registers, for as long as it takes, and takes up where the server is.
   private async register(): Promise<void> {
     let answer = await this.tryRegister();
-    while (answer instanceof Error) {
+    for (let wait = 100; answer instanceof Error; wait = Math.min(2 * wait, 2000)) {
       console.error(`cannot register: ${answer.message}`);
-      await sleep(100);
+      // Some chance in it, so that not all clients come back in the same moment.
+      await sleep(wait * (0.5 + Math.random() / 2));
       answer = await this.tryRegister();
     }
     if (answer.status !== 'SUCCESS' && answer.status !== 'ALREADY_REGISTERED') {
