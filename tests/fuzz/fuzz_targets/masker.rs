@@ -18,7 +18,9 @@ fuzz_target!(|input: &[u8]| {
     let Some((sizes, input)) = input.split_first_chunk::<3>() else { return };
     let end = input.iter().position(|byte| *byte == b'\n').unwrap_or(input.len());
     let (values, stream) = (&input[..end], input.get(end + 1..).unwrap_or_default());
-    let values: Vec<_> = values.split(|byte| *byte == 0xFF).map(<[u8]>::trim_ascii).collect();
+    // Few and short ones: an automaton is built of each set of them.
+    let values = values.split(|byte| *byte == 0xFF).map(<[u8]>::trim_ascii);
+    let values: Vec<_> = values.filter(|value| value.len() <= 64).take(3).collect();
     let whole = shown(&values, [stream].into_iter());
     assert_eq!(whole, shown(&values, cut(stream, sizes)), "reads change the output");
     for value in values.iter().filter(|value| is_masked(value)) {

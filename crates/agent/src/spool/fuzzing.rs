@@ -5,7 +5,7 @@ use std::io;
 
 use ottoscaler_proto::v1::WorkerRegistration;
 
-use super::frame::{self, BEGIN_AT, Kind};
+use super::frame::{self, BEGIN_AT};
 
 /// What stands behind the head.
 #[derive(Clone, Debug)]
@@ -33,14 +33,20 @@ pub fn file(run: &WorkerRegistration, begin: u64, parts: &[Part<'_>]) -> io::Res
     file.truncate(usize::try_from(BEGIN_AT).expect("a page"));
     file.extend(frame::begin_mark(begin));
     for part in parts {
-        match part {
-            Part::Lines { first, last, payload } => {
-                file.extend(frame::encode(Kind::Lines, *first, *last, payload));
-            }
-            Part::End(payload) => file.extend(frame::encode(Kind::End, 0, 0, payload)),
-            Part::Dropped(length) => file.extend(frame::dropped(*length)),
-            Part::Raw(bytes) => file.extend_from_slice(bytes),
-        }
+        file.extend(match *part {
+            Part::Lines { first, last, payload } => frame(1, payload.len() as u64, first, last, payload),
+            Part::Dropped(length) => frame(2, length, 0, 0, &[]),
+            Part::End(payload) => frame(3, payload.len() as u64, 0, 0, payload),
+            Part::Raw(bytes) => bytes.to_vec(),
+        });
     }
     Ok(file)
+}
+
+/// Of any kind and length, with a true checksum.
+fn frame(kind: u32, length: u64, first: u64, last: u64, payload: &[u8]) -> Vec<u8> {
+    let (kind, length) = (kind.to_le_bytes(), length.to_le_bytes());
+    let behind = [&length[..], &first.to_le_bytes(), &last.to_le_bytes(), payload].concat();
+    let checksum = crc32c::crc32c_append(crc32c::crc32c(&kind), &behind);
+    [&kind[..], &checksum.to_le_bytes(), &behind].concat()
 }
