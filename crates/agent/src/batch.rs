@@ -218,7 +218,7 @@ impl Sealed {
         let columns = &self.batch;
         let lines = columns.lengths.iter().zip(&columns.time_deltas_ns).enumerate();
         lines.map(move |(at, (&length, &delta))| {
-            time_ns += delta;
+            time_ns = time_ns.wrapping_add(delta);
             Line {
                 sequence: self.first + at as u64,
                 time_ns,
@@ -235,7 +235,7 @@ impl Sealed {
         let bytes: u64 = batch.lengths.iter().map(|&length| u64::from(length)).sum();
         let first = batch.first_sequence.cast_unsigned();
         let fits = lines > 0
-            && last.checked_sub(first).is_some_and(|more| more + 1 == lines as u64)
+            && last.checked_sub(first) == Some(lines as u64 - 1)
             && batch.time_deltas_ns.len() == lines
             && bytes == batch.data.len() as u64;
         let (worker_id, carried) = (std::mem::take(&mut batch.worker_id), batch.crc32c.take());

@@ -10,6 +10,8 @@
 
 mod file;
 mod frame;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod leftover;
 
 use std::io;

@@ -68,6 +68,18 @@ fn what_was_written_is_read_back_and_left_behind() {
     assert!(matches!(&left[2], Entry::End(end) if end.exit_code == 7) && left.len() == 3);
 }
 
+/// The place behind it would be one before it, and reading would go round and round.
+#[test]
+fn a_dropped_frame_that_is_longer_than_any_file_is_an_error() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("spool");
+    let length = u64::MAX - frame::HEAD as u64 + 1;
+    let file = [frame::file_head(&run()).unwrap(), frame::dropped(length).to_vec()].concat();
+    fs::write(&path, file).unwrap();
+    let refused = Leftover::open(&path).unwrap().next().unwrap_err();
+    assert_eq!(refused.kind(), io::ErrorKind::InvalidData);
+}
+
 #[test]
 fn a_torn_frame_was_never_written_and_a_flipped_bit_is_an_error() {
     let dir = TempDir::new().unwrap();
