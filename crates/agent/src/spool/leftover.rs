@@ -58,7 +58,7 @@ impl Leftover {
     }
 
     /// The next one that was not dropped.
-    pub fn next(&mut self) -> io::Result<Option<Entry>> {
+    pub fn read(&mut self) -> io::Result<Option<Entry>> {
         loop {
             if self.at + HEAD as u64 > self.length {
                 return Ok(None);
