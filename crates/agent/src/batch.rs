@@ -155,14 +155,11 @@ pub const fn size(lines: usize, bytes: usize) -> usize {
 /// Puts a value behind those of `before` lines. A column of one value stands for all of them.
 fn push_one_for_all<T: Copy + PartialEq>(column: &mut Vec<T>, before: usize, value: T) {
     match *column.as_slice() {
-        [] => column.push(value),
-        [all] if all == value => {}
-        [all] => {
-            column.resize(before, all);
-            column.push(value);
-        }
-        _ => column.push(value),
+        [all] if all == value => return,
+        [all] => column.resize(before, all),
+        _ => {}
     }
+    column.push(value);
 }
 
 fn of_column<T: Copy + Default>(column: &[T], at: usize) -> T {

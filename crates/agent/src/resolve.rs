@@ -125,6 +125,7 @@ mod tests {
 
     use tempfile::TempDir;
     use tokio::net::UdpSocket;
+    use tokio::task::JoinSet;
 
     use super::*;
 
@@ -132,6 +133,7 @@ mod tests {
     struct NameServer {
         port: u16,
         asked: Arc<Mutex<Vec<String>>>,
+        _serving: JoinSet<()>,
     }
 
     const A: u16 = 1;
@@ -140,18 +142,19 @@ mod tests {
     impl NameServer {
         async fn start(known: &'static [(&'static str, IpAddr)]) -> Self {
             let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-            let (port, asked) = (socket.local_addr().unwrap().port(), Arc::default());
-            let server = Self { port, asked: Arc::clone(&asked) };
-            tokio::spawn(async move {
+            let port = socket.local_addr().unwrap().port();
+            let asked = Arc::new(Mutex::new(Vec::new()));
+            let (heard, mut serving) = (Arc::clone(&asked), JoinSet::new());
+            serving.spawn(async move {
                 let mut query = [0; 512];
                 while let Ok((length, from)) = socket.recv_from(&mut query).await {
                     let (name, kind, question) = question(&query[..length]);
-                    asked.lock().unwrap().push(name.clone());
+                    heard.lock().unwrap().push(name.clone());
                     let reply = reply(&query[..2], question, answers(known, &name, kind).as_deref());
                     socket.send_to(&reply, from).await.unwrap();
                 }
             });
-            server
+            Self { port, asked, _serving: serving }
         }
 
         fn asked(&self) -> Vec<String> {

@@ -54,8 +54,8 @@ impl Spool {
     pub fn new(dir: &Path, limit: u64, run: WorkerRegistration) -> Self {
         let worker = utf8_percent_encode(&run.worker_id, NON_ALPHANUMERIC).to_string();
         let worker = &worker[..worker.len().min(NAME_LENGTH)];
-        let incarnation: String = run.incarnation.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-        let path = dir.join(format!("{worker}-{incarnation}.spool"));
+        let incarnation = run.incarnation.first_chunk().copied().map_or(0, u32::from_be_bytes);
+        let path = dir.join(format!("{worker}-{incarnation:08x}.spool"));
         Self { path, limit, run, file: None, live: 0, failed_at: None }
     }
 

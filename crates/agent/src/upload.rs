@@ -52,12 +52,14 @@ pub async fn upload(args: &Upload) -> Result<i32> {
         bail!("{}: {error}; what stands before it was handed in", path.display());
     }
     ensure!(summary.dropped == 0, "the server refused {} lines; gaps say where", summary.dropped);
-    match end(args, &run, &summary, reading.end) {
-        Some(completion) => complete(args, completion, deadline).await?,
-        None => warn!(
-            worker_id = run.worker_id,
+    if let Some(completion) = end(args, &run, &summary, reading.end) {
+        complete(args, completion, deadline).await?;
+    } else {
+        let worker_id = run.worker_id;
+        warn!(
+            worker_id,
             "the agent was killed before its command ended, so the log stays open; --exit-code ends it"
-        ),
+        );
     }
     Ok(0)
 }

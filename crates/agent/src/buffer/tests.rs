@@ -228,7 +228,7 @@ fn what_waits_for_long_is_left_to_whoever_comes_after_a_kill() {
     buffer.save_until(1_000);
     let path = std::fs::read_dir(dir.path()).unwrap().next().unwrap().unwrap().path();
     drop(buffer);
-    assert!(matches!(Leftover::open(&path).unwrap().next(), Ok(Some(Entry::Lines(_, 1)))));
+    assert!(matches!(Leftover::open(&path).unwrap().read(), Ok(Some(Entry::Lines(_, 1)))));
 }
 
 /// A spool of many GiB must not take memory for each piece of it.
@@ -301,7 +301,7 @@ fn p5_what_is_left_behind_is_the_end_of_the_log_where_the_spool_is_too_small_for
     let path = buffer.leave_behind(&end).unwrap();
     drop(buffer);
     let mut leftover = Leftover::open(&path).unwrap();
-    let left: Vec<_> = std::iter::from_fn(|| leftover.next().unwrap()).collect();
+    let left: Vec<_> = std::iter::from_fn(|| leftover.read().unwrap()).collect();
     let lasts = left.iter().filter_map(|entry| match entry {
         Entry::Lines(_, last) => Some(*last),
         Entry::End(_) => None,

@@ -12,6 +12,9 @@ const BLOCK: usize = 3;
 /// A longer window skips hardly more: what is looked up then is what may begin a form by chance.
 const LONGEST_WINDOW: usize = 16;
 
+/// With a shorter one a step is so small that an automaton is as fast, and it decides as well.
+const SHORTEST_WINDOW: usize = 6;
+
 /// Entries of the table: 32 KiB, so that it stays in the processor's nearest cache. A block shares its entry
 /// with some others, which costs a look and no mistake.
 const BITS: u32 = 15;
@@ -28,11 +31,10 @@ pub(super) struct Prefilter {
 impl Prefilter {
     /// Nothing where there is no form, or one that is too short for it.
     pub(super) fn new(forms: &BTreeSet<Vec<u8>>) -> Option<Self> {
-        let shortest = forms.iter().map(Vec::len).min()?;
+        let shortest = forms.iter().map(Vec::len).min().filter(|&bytes| bytes >= SHORTEST_WINDOW)?;
         let window = shortest.min(LONGEST_WINDOW);
-        let farthest = (window + 1).checked_sub(BLOCK).filter(|&shift| shift > 0)?;
         let shift = |bytes: usize| u8::try_from(bytes).expect("a window is short");
-        let mut shifts = vec![shift(farthest); 1 << BITS].into_boxed_slice();
+        let mut shifts = vec![shift(window - BLOCK + 1); 1 << BITS].into_boxed_slice();
         for form in forms {
             for (at, block) in form[..window].windows(BLOCK).enumerate() {
                 let entry = &mut shifts[place(block)];
@@ -85,6 +87,6 @@ mod tests {
 
     #[test]
     fn without_forms_or_with_one_that_is_too_short_there_is_none() {
-        assert!(prefilter(&[]).is_none() && prefilter(&["ab", "abcdef"]).is_none());
+        assert!(prefilter(&[]).is_none() && prefilter(&["abcde", "abcdef"]).is_none());
     }
 }

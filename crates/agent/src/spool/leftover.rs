@@ -58,7 +58,7 @@ impl Leftover {
     }
 
     /// The next one that was not dropped.
-    pub fn next(&mut self) -> io::Result<Option<Entry>> {
+    pub fn read(&mut self) -> io::Result<Option<Entry>> {
         loop {
             let end_of_head = self.at.checked_add(HEAD as u64).filter(|end| *end <= self.length);
             let Some(end_of_head) = end_of_head else { return Ok(None) };

@@ -22,8 +22,8 @@ fn run() -> WorkerRegistration {
 fn lines(first: u64, lines: usize, bytes: usize) -> Sealed {
     let mut builder = Builder::default();
     for at in 0..lines {
-        let text = vec![b'a' + (first as usize + at) as u8 % 26; bytes];
-        builder.push(at as i64, Source::Stdout, &text, Ending::Newline);
+        let text = vec![b'a' + u8::try_from((first + at as u64) % 26).unwrap(); bytes];
+        builder.push(i64::try_from(at).unwrap(), Source::Stdout, &text, Ending::Newline);
     }
     builder.seal(first)
 }
@@ -31,7 +31,7 @@ fn lines(first: u64, lines: usize, bytes: usize) -> Sealed {
 /// What `upload` would find.
 fn left(path: &Path) -> Vec<Entry> {
     let mut leftover = Leftover::open(path).unwrap();
-    std::iter::from_fn(|| leftover.next().unwrap()).collect()
+    std::iter::from_fn(|| leftover.read().unwrap()).collect()
 }
 
 fn firsts(path: &Path) -> Vec<i64> {
@@ -98,9 +98,9 @@ fn a_torn_frame_was_never_written_and_a_flipped_bit_is_an_error() {
         bad[usize::try_from(at).unwrap()] ^= 4;
         fs::write(&path, bad).unwrap();
         let mut leftover = Leftover::open(&path).unwrap();
-        leftover.next().unwrap();
+        leftover.read().unwrap();
         // A length that reaches behind the file's end looks torn; nothing else may pass.
-        assert!(!matches!(leftover.next(), Ok(Some(_))), "bit at {at}");
+        assert!(!matches!(leftover.read(), Ok(Some(_))), "bit at {at}");
     }
 }
 

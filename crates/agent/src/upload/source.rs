@@ -83,7 +83,7 @@ impl Batches {
     fn read(&mut self) -> io::Result<Option<(LogBatch, u64)>> {
         loop {
             let entry = match &mut self.source {
-                Origin::Spool(leftover) => leftover.next()?,
+                Origin::Spool(leftover) => leftover.read()?,
                 Origin::Plain(plain) => plain.next(&self.worker_id)?,
             };
             match entry {
