@@ -24,5 +24,6 @@ pub mod redis_server;
 pub mod rights;
 pub mod scaler;
 pub mod service;
+pub mod small_disk;
 pub mod wait;
 pub mod wiretap;

@@ -196,7 +196,7 @@ impl Shipper {
                 link.run(&mut self.finish).await
             }
             Wire::Entries => {
-                let mut link = EntryLink::open(&self.identity, client, answer.config, &self.log).await?;
+                let mut link = EntryLink::open(&self.identity, client, answer.config, &self.log);
                 self.registration.resume_anywhere();
                 self.connected();
                 link.run(&mut self.finish).await

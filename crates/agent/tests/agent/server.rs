@@ -280,15 +280,18 @@ impl LogStreamingService for Streams {
     ) -> Result<Response<Self::StreamLogsStream>, Status> {
         let (answers, outgoing) = tokio::sync::mpsc::channel(64);
         let (seen, mut entries) = (Arc::clone(&self.0), request.into_inner());
+        // As servers in Node do: before the first entry nothing goes back, not even that the stream is open.
+        let mut next = entries.message().await;
         #[allow(clippy::disallowed_methods, reason = "ends with its stream")]
         tokio::spawn(async move {
-            while let Ok(Some(entry)) = entries.message().await {
+            while let Ok(Some(entry)) = next {
                 let response = respond_to_entry(&mut seen.lock().unwrap(), entry);
                 let ends = response.is_err();
                 let _gone = answers.send(response).await;
                 if ends {
                     return;
                 }
+                next = entries.message().await;
             }
         });
         Ok(Response::new(ReceiverStream::new(outgoing)))
