@@ -105,7 +105,9 @@ impl Sum {
     }
 
     fn numbers<const N: usize>(&mut self, numbers: [i64; N]) {
-        numbers.into_iter().for_each(|number| self.number(number));
+        for number in numbers {
+            self.number(number);
+        }
     }
 
     fn length(&mut self, length: usize) {
@@ -114,7 +116,9 @@ impl Sum {
 
     fn column<T: Copy + Into<i64>>(&mut self, values: &[T]) {
         self.length(values.len());
-        values.iter().for_each(|value| self.number(*value));
+        for value in values {
+            self.number(*value);
+        }
     }
 
     fn bytes(&mut self, bytes: &[u8]) {

@@ -24,6 +24,8 @@ use crate::proxy::{Denial, Proxy};
 pub(crate) enum Mischief {
     /// RETRY, `queue_full`.
     Retry,
+    /// RETRY, `rate_limited`, after 700 ms.
+    RetryLater,
     /// Stores it, and ends the stream with ABORTED before the ACK.
     StoreAndCut,
     /// Acknowledges it, forgets everything, and ends the stream.
@@ -154,6 +156,9 @@ fn respond(seen: &mut Seen, batch: &LogBatch) -> Result<Vec<LogResponse>, Status
         None => seen.store(batch),
         Some(Mischief::Retry) => {
             return Ok(vec![answer(Answer::Retry, "reason=queue_full;retry_after_ms=20", high)]);
+        }
+        Some(Mischief::RetryLater) => {
+            return Ok(vec![answer(Answer::Retry, "reason=rate_limited;retry_after_ms=700", high)]);
         }
         Some(Mischief::StoreAndCut) => {
             seen.store(batch);

@@ -209,6 +209,16 @@ async fn a_server_that_says_so_once_or_twice_is_asked_again() {
 }
 
 #[tokio::test]
+async fn what_the_server_asks_for_later_is_sent_no_sooner_and_over_the_same_connection() {
+    let server = Server::start([Mischief::RetryLater]).await;
+    let started = Instant::now();
+    let said = ship(&server, &[], "seq 1 100").await;
+    assert!(started.elapsed() >= Duration::from_millis(700), "{:?}", started.elapsed());
+    assert_eq!(server.seen().text(), numbers(100));
+    assert_eq!((&said["complete"], &said["disconnects"]), (&true.into(), &0.into()), "{said}");
+}
+
+#[tokio::test]
 async fn an_ack_that_no_server_sent_lets_go_of_nothing() {
     for mischief in [Mischief::AckTooMuch, Mischief::Flip] {
         let server = Server::start([mischief]).await;

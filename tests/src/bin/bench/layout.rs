@@ -119,7 +119,9 @@ fn share(bytes: usize) -> f64 {
 fn per_line(times: u32, mut work: impl FnMut()) -> Result<f64> {
     work();
     let before = cpu()?;
-    (0..times).for_each(|_| work());
+    for _ in 0..times {
+        work();
+    }
     #[allow(clippy::cast_precision_loss, reason = "shown to one digit")]
     let lines = LINES as f64 * f64::from(times);
     Ok((cpu()? - before).as_secs_f64() * 1e9 / lines)
