@@ -2,6 +2,7 @@
 //! holding it: what the oracle does for logs of millions of lines, and for those that have gaps.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use anyhow::{Context, Result};
 use base64::Engine;
@@ -133,8 +134,8 @@ impl Audit {
             if !self.found.reasons.contains(&gap.reason) {
                 self.found.reasons.push(gap.reason.clone());
             }
-            self.stdout.is_lost = true;
-            self.stderr.is_lost = true;
+            self.stdout.lose();
+            self.stderr.lose();
             return;
         }
         let side = match &*shown.source {
@@ -182,8 +183,10 @@ struct Side {
     expected: Vec<u8>,
     /// There was a gap, and no line since that says which one it is.
     is_lost: bool,
-    /// Empty lines that came meanwhile.
+    /// Empty lines that came meanwhile, since the last gap.
     unknown: u64,
+    /// The same, between gaps before that one.
+    adrift: u64,
     lines: u64,
     skipped: u64,
     skipped_at_end: u64,
@@ -221,15 +224,34 @@ impl Side {
         Ok(())
     }
 
-    /// It goes on at `index` behind a gap; the empty lines that came meanwhile stand right before it.
+    fn lose(&mut self) {
+        self.is_lost = true;
+        self.adrift += std::mem::take(&mut self.unknown);
+    }
+
+    /// It goes on at `index` behind a gap. The empty lines that came since then stand right before it; those
+    /// that came between gaps are some of the empty lines before these, and nobody can say which.
     fn find(&mut self, index: u64) -> Result<(), String> {
-        let unknown = std::mem::take(&mut self.unknown);
-        let first = index.checked_sub(unknown).filter(|first| *first >= self.next);
+        let (unknown, adrift) = (std::mem::take(&mut self.unknown), std::mem::take(&mut self.adrift));
+        let first = index.checked_sub(unknown).filter(|first| *first >= self.next + adrift);
         let first = first.ok_or_else(|| format!("line {index} after {}: doubled or reordered", self.next))?;
-        self.skipped += first - self.next;
+        if adrift > 0 && self.empty_lines(self.next..first) < adrift {
+            return Err(format!("{adrift} empty lines before line {index} that nobody wrote"));
+        }
+        self.skipped += first - self.next - adrift;
+        self.lines += adrift;
         self.next = first;
         self.is_lost = false;
         (0..unknown).try_for_each(|_| self.compare(&[]))
+    }
+
+    fn empty_lines(&mut self, indexes: Range<u64>) -> u64 {
+        let is_empty = |index: &u64| {
+            self.expected.clear();
+            self.script.append_line(self.script.number(self.stream, *index), &mut self.expected);
+            self.expected == b"\n"
+        };
+        indexes.filter(is_empty).count() as u64
     }
 }
 

@@ -9,8 +9,8 @@ use tokio::process::{Child, Command};
 
 use crate::Form;
 
-/// An agent that takes so much longer than its command hangs.
-const LIMIT: Duration = Duration::from_mins(5);
+/// An agent that takes so much longer than its command hangs: it gives up by itself a minute before.
+const LIMIT: Duration = Duration::from_mins(6);
 
 /// How much a fleet prints, and how long that takes.
 #[derive(Clone, Copy, Debug)]

@@ -2,6 +2,7 @@
 //!
 //! What counts is anonymous memory: the page cache is the kernel's to give back.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use nix::unistd::Pid;
@@ -162,6 +163,9 @@ async fn p6_memory_is_bounded_under_output_without_a_newline() {
     server.assert_below_mib("log-ingest", INGEST_MIB);
 }
 
+/// What the kernel keeps of that for a reader.
+const UNSENT_KIB: u64 = 256;
+
 /// What the kernel takes in for a reader: the least that it allows.
 const RECEIVE_BUFFER: u32 = 2_304;
 
@@ -185,6 +189,19 @@ async fn connect_slowly(ingest: &Ingest, worker: &str) -> TcpStream {
     stream.read_exact(&mut head).await.unwrap();
     assert_eq!(&head, b"HTTP/1.1 200 OK", "{}", String::from_utf8_lossy(&head));
     stream
+}
+
+/// What the kernel keeps for a server's connections that nobody has taken, in all and at the most.
+fn unsent(server: SocketAddr) -> (u64, u64) {
+    let port = format!(":{:04X}", server.port());
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let queues = table.lines().skip(1).filter_map(|line| {
+        let mut columns = line.split_whitespace().skip(1);
+        let is_servers = columns.next()?.ends_with(&port);
+        let (sent, _) = columns.nth(2)?.split_once(':')?;
+        u64::from_str_radix(sent, 16).ok().filter(|_| is_servers)
+    });
+    queues.fold((0, 0), |(sum, most), bytes| (sum + bytes, most.max(bytes)))
 }
 
 /// Follows a log to its end. Gives its lines, and how old the oldest of them was when it came.
@@ -238,16 +255,19 @@ async fn p6_memory_is_bounded_under_many_slow_readers_and_fast_ones_are_not_held
     }
     ended(child).await;
     let fast = fast.join_all().await;
+    let (unsent, most) = unsent(ingest.http());
     let ended = std::iter::from_fn(|| slow.try_join_next()).count();
     assert_eq!(ended, 0, "slow readers were cut off, or served whole");
     assert!(fast.iter().all(|(seen, _)| *seen == lines), "fast readers see all: {fast:?}");
     audit::read(&ingest, "watched", script).await.assert_whole("watched");
     let oldest = fast.iter().map(|(_, oldest)| *oldest).max().unwrap_or_default();
     println!(
-        "{readers} slow readers for {seconds} s: {lines} lines, at most {:.2} s old at fast readers; log-ingest {} KiB",
+        "{readers} slow readers for {seconds} s: {lines} lines, at most {:.2} s old at fast readers; log-ingest {} KiB, its kernel {} KiB",
         oldest.as_secs_f64(),
-        server.peak_kib()
+        server.peak_kib(),
+        unsent >> 10
     );
+    assert!(unsent > 0 && most <= UNSENT_KIB << 10, "the kernel keeps {most} bytes for one reader");
     assert!(oldest < Duration::from_secs(5), "fast readers saw lines {oldest:?} late");
     server.assert_below_mib("log-ingest", INGEST_MIB + readers * READER_KIB / 1024);
 }

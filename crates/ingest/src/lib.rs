@@ -239,7 +239,7 @@ async fn serve_grpc(listener: TcpListener, server: Server, max_age: Option<Durat
 
 async fn serve_http(listener: TcpListener, server: Server) -> Result<()> {
     let draining = server.draining.clone();
-    axum::serve(listener, http::router(server))
+    axum::serve(http::sparing(listener), http::router(server))
         .with_graceful_shutdown(draining.cancelled_owned())
         .await
         .context("HTTP failed")
