@@ -176,7 +176,7 @@ pub struct Sealed {
     /// The memory that it stands for.
     pub size: usize,
     /// As the wire wants it, but for the worker and the checksum.
-    batch: LogBatch,
+    batch: Box<LogBatch>,
     /// Summed once, however often it is sent.
     body: Body,
 }
@@ -205,7 +205,7 @@ impl Sealed {
             last: first + lines as u64 - 1,
             size: size(lines, batch.data.len()),
             body: Body::of(&batch),
-            batch,
+            batch: Box::new(batch),
         }
     }
 
@@ -248,7 +248,7 @@ impl Sealed {
     /// As it goes over the wire.
     pub fn to_wire(&self, worker_id: &str) -> LogBatch {
         let crc32c = Some(self.body.of_worker(worker_id));
-        LogBatch { worker_id: worker_id.to_owned(), crc32c, ..self.batch.clone() }
+        LogBatch { worker_id: worker_id.to_owned(), crc32c, ..LogBatch::clone(&self.batch) }
     }
 }
 

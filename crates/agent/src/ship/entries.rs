@@ -44,7 +44,7 @@ pub(super) struct EntryLink {
 /// is open: whoever waits for that before the first entry waits for ever.
 enum Answers {
     Opening(Pin<Box<dyn Future<Output = Result<Streaming<LogResponse>, LinkError>> + Send>>),
-    Open(Streaming<LogResponse>),
+    Open(Box<Streaming<LogResponse>>),
 }
 
 impl Answers {
@@ -62,7 +62,7 @@ impl Answers {
             match self {
                 Self::Opening(opening) => {
                     let open = opening.await?;
-                    *self = Self::Open(open);
+                    *self = Self::Open(Box::new(open));
                 }
                 Self::Open(responses) => return Ok(responses.message().await?),
             }
