@@ -13,6 +13,7 @@ pub(super) const GAP_SIZE: usize = 64;
 
 /// A part of the log, as it is sent.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "nearly all of them are lines")]
 pub enum Piece {
     /// Lines.
     Lines(Sealed),
@@ -92,6 +93,7 @@ fn to_entry(line: Line, entry: LogEntry) -> LogEntry {
 
 /// A part of the log until it is acknowledged.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "nearly all of them are lines")]
 pub(super) enum Kept {
     /// Lines in memory, and where the spool has the same.
     Lines(Sealed, Option<Place>),
