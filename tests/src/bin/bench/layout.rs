@@ -124,7 +124,7 @@ fn per_line(times: u32, mut work: impl FnMut()) -> Result<f64> {
     }
     #[allow(clippy::cast_precision_loss, reason = "shown to one digit")]
     let lines = LINES as f64 * f64::from(times);
-    Ok((cpu()? - before).as_secs_f64() * 1e9 / lines)
+    Ok(cpu()?.saturating_sub(before).as_secs_f64() * 1e9 / lines)
 }
 
 fn cpu() -> Result<Duration> {
