@@ -76,7 +76,7 @@ fn a_dropped_frame_that_is_longer_than_any_file_is_an_error() {
     let length = u64::MAX - frame::HEAD as u64 + 1;
     let file = [frame::file_head(&run()).unwrap(), frame::dropped(length).to_vec()].concat();
     fs::write(&path, file).unwrap();
-    let refused = Leftover::open(&path).unwrap().next().unwrap_err();
+    let refused = Leftover::open(&path).unwrap().read().unwrap_err();
     assert_eq!(refused.kind(), io::ErrorKind::InvalidData);
 }
 
