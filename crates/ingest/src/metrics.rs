@@ -43,6 +43,8 @@ pub struct Metrics {
     pub recovered_torn_bytes: Gauge,
     /// Damaged places found when the store was opened.
     pub recovered_damage: Gauge,
+    /// Damaged places found while logs were read.
+    pub read_damage: Counter,
     /// Streams of lines that are open.
     pub streams: Gauge,
     /// Tails that are open.
@@ -75,6 +77,7 @@ impl Metrics {
             store_bytes: Gauge::default(),
             recovered_torn_bytes: Gauge::default(),
             recovered_damage: Gauge::default(),
+            read_damage: Counter::default(),
             streams: Gauge::default(),
             readers: Gauge::default(),
             readers_refused: Counter::default(),
@@ -113,6 +116,7 @@ impl Metrics {
             self.recovered_torn_bytes,
         );
         registry.register("recovered_damage", "Damaged places at the last start", self.recovered_damage);
+        registry.register("read_damage", "Damaged places found while logs were read", self.read_damage);
         registry.register("streams_open", "Streams of lines that are open", self.streams);
         registry.register("readers_open", "Tails that are open", self.readers);
         registry.register("readers_refused", "Tails refused because of --max-readers", self.readers_refused);

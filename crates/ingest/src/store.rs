@@ -3,6 +3,7 @@
 //! An engine promises that [`LogStore::commit`] is all or nothing and that what it took survives a crash
 //! and a power cut; the writer promises that it is the only one to commit.
 
+mod damage;
 pub mod disk;
 mod files;
 pub mod memory;
@@ -16,7 +17,9 @@ use thiserror::Error;
 
 use crate::ids::WorkerId;
 use crate::line::{Block, Sequence};
-use crate::worker::Record;
+use crate::worker::{Record, WorkerState};
+
+pub use damage::Damage;
 
 /// The writing side of an engine. Blocking; owned by the writer's thread.
 pub trait LogStore: Send {
@@ -32,9 +35,13 @@ pub trait LogReader: Send + Sync {
     /// Blocks of `worker` in order, the first of which holds `from` or what follows it, of about
     /// `max_bytes` together, at least one. Empty where there is nothing from there on.
     ///
-    /// Lines that a damaged record held are missing: the next block begins later than asked.
+    /// Lines that cannot be read any more come as a gap with the reason [`DAMAGED`], or are missing where not
+    /// even their number is known: then the next block begins later than asked.
     fn read(&self, worker: &WorkerId, from: Sequence, max_bytes: usize) -> io::Result<Vec<Block>>;
 }
+
+/// Why lines are missing that the store had and cannot read any more.
+pub const DAMAGED: &str = "store_damaged";
 
 /// An open store.
 pub struct Opened {
@@ -42,6 +49,8 @@ pub struct Opened {
     pub store: Box<dyn LogStore>,
     /// For everyone else.
     pub reader: Arc<dyn LogReader>,
+    /// What is known of each worker, in the order of their registration.
+    pub states: Vec<WorkerState>,
     /// What opening found.
     pub recovery: Recovery,
 }
@@ -53,7 +62,7 @@ pub struct Recovery {
     pub records: u64,
     /// Bytes cut from the end: what was being written when the process or the power went.
     pub torn_bytes: u64,
-    /// Damaged places before the end. Their lines are shown as gaps.
+    /// Damaged places before the end, as far as opening looked at them. Their lines are shown as gaps.
     pub damaged: u64,
 }
 
