@@ -17,6 +17,7 @@ pub mod retention;
 pub mod server;
 pub mod service;
 pub mod session;
+pub mod space;
 pub mod store;
 pub mod summary;
 pub mod tail;
@@ -104,7 +105,16 @@ pub async fn run(config: Config) -> Result<()> {
         draining: tasks.stop_token().clone(),
         metrics: metrics.clone(),
     };
-    let writer = Writer { store: opened.store, catalog, max_workers: config.max_workers, metrics };
+    let writer = Writer {
+        store: opened.store,
+        catalog,
+        max_workers: config.max_workers,
+        space: config.space(&metrics),
+        limits: config.retention(),
+        metrics,
+    };
+    let stop = tasks.stop_token().clone();
+    tasks.spawn("retention", OnFailure::StopService, retention::run(server.queue.clone(), stop));
     tasks.spawn("writer", OnFailure::StopService, run_writer(writer, submissions));
     tasks.spawn("grpc", OnFailure::StopService, serve_grpc(grpc, server.clone(), config.max_connection_age));
     tasks.spawn("http", OnFailure::StopService, serve_http(http, server));
@@ -136,10 +146,11 @@ impl Addresses {
 /// Opens the store and fills the catalog from it.
 async fn open_store(config: &Config, catalog: Arc<Catalog>, metrics: &Metrics) -> Result<Opened> {
     let (kind, data_dir) = (config.store, config.data_dir.clone());
+    let segment_bytes = config.segment_bytes();
     let damage = Damage::new(metrics.read_damage.clone());
     let open = move || match kind {
         StoreKind::Memory => anyhow::Ok(store::memory::open()),
-        StoreKind::Disk => store::disk::open(&data_dir, damage),
+        StoreKind::Disk => store::disk::open(&data_dir, segment_bytes, damage),
     };
     let started = Instant::now();
     let mut opened = tokio::task::spawn_blocking(open).await.context("opening the store panicked")??;

@@ -17,7 +17,7 @@ use thiserror::Error;
 
 use crate::ids::WorkerId;
 use crate::line::{Block, Sequence};
-use crate::worker::{Record, WorkerState};
+use crate::worker::{Change, Record, WorkerState};
 
 pub use damage::Damage;
 
@@ -28,6 +28,43 @@ pub trait LogStore: Send {
 
     /// Bytes that the store takes up.
     fn size(&self) -> u64;
+
+    /// For an engine that can give old lines up.
+    fn retain(&mut self) -> Option<&mut dyn Retain> {
+        None
+    }
+}
+
+/// Giving old lines up, part by part. Only the writer does it, and never while it commits.
+pub trait Retain {
+    /// The parts, oldest first. The last is the one that is being written, and stays.
+    fn parts(&self) -> Vec<Part>;
+
+    /// Ends the part that is being written and begins another.
+    fn seal(&mut self) -> io::Result<()>;
+
+    /// What has to be committed before a part may go, `at_most` so many changes at a time; none once it may.
+    /// Workers that ended, have no lines elsewhere, and were last heard of before `forget_before_ns` are
+    /// forgotten, all others are carried on.
+    fn farewell(&self, part: u32, forget_before_ns: i64, at_most: usize) -> Vec<Change>;
+
+    /// Removes a part to which nothing is left to say.
+    fn remove(&mut self, part: u32) -> io::Result<()>;
+}
+
+/// A part of the store that can only go as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Its number; they grow.
+    pub number: u32,
+    /// Bytes that it takes up.
+    pub bytes: u64,
+    /// Server time of its first record, Unix nanoseconds.
+    pub oldest_ns: i64,
+    /// Server time of its last record.
+    pub newest_ns: i64,
+    /// Whether there are lines in it, and not only what is known of workers.
+    pub has_lines: bool,
 }
 
 /// The reading side of an engine. Blocking; shared by all readers.

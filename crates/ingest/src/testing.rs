@@ -105,6 +105,8 @@ pub(crate) fn parts(opened: Opened, sizes: Sizes, tasks: &Tasks) -> Server {
         store: opened.store,
         catalog: Arc::clone(&catalog),
         max_workers: sizes.max_workers,
+        space: None,
+        limits: crate::retention::Limits::default(),
         metrics: metrics.clone(),
     };
     tasks.spawn("writer", OnFailure::StopService, crate::run_writer(writer, submissions));

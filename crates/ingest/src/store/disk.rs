@@ -9,6 +9,7 @@ mod handles;
 mod index;
 mod reader;
 mod recovery;
+mod retention;
 mod sealed;
 
 use std::fs::{File, OpenOptions};
@@ -25,11 +26,11 @@ use self::index::Index;
 use self::reader::DiskReader;
 use super::files::{Directory, Files, SegmentFile};
 use super::segment::{HEADER, Seal};
-use super::{CommitError, Damage, LogStore, Opened, record};
+use super::{CommitError, Damage, LogStore, Opened, Retain, record};
 use crate::worker::Record;
 
-/// A segment that has grown to this is sealed and the next one begun.
-const SEGMENT_BYTES: u64 = 64 << 20;
+/// A segment that has grown to this is sealed and the next one begun, where nothing else is asked for.
+pub const SEGMENT_BYTES: u64 = 64 << 20;
 
 /// The writing side.
 struct DiskStore {
@@ -38,6 +39,7 @@ struct DiskStore {
     segment_bytes: u64,
     writing: Writing,
     index: Arc<Index>,
+    handles: Arc<Handles>,
     buffer: Vec<u8>,
     /// Bytes of the segments before the current one.
     sealed_bytes: u64,
@@ -66,16 +68,20 @@ impl LogStore for Locked {
     fn size(&self) -> u64 {
         self.store.size()
     }
+
+    fn retain(&mut self) -> Option<&mut dyn Retain> {
+        self.store.retain()
+    }
 }
 
-/// Opens the store in `path`, or makes it where there is none. What readers find damaged is told to `damage`.
-pub fn open(path: &Path, damage: Damage) -> Result<Opened> {
+/// Opens the store in `path`, or makes it where there is none, with segments of about `segment_bytes`. What readers find damaged is told to `damage`.
+pub fn open(path: &Path, segment_bytes: u64, damage: Damage) -> Result<Opened> {
     std::fs::create_dir_all(path).with_context(|| {
         format!("cannot make the data directory {}; choose another with --data-dir", path.display())
     })?;
     let lock = lock(path)?;
     let files = Directory::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-    let (store, opened) = open_files(Arc::new(files), SEGMENT_BYTES, damage)?;
+    let (store, opened) = open_files(Arc::new(files), segment_bytes, damage)?;
     Ok(opened.of(Locked { store, _lock: lock }))
 }
 
@@ -117,8 +123,8 @@ fn open_files(files: Arc<dyn Files>, segment_bytes: u64, damage: Damage) -> Resu
     states.sort_by_key(|state| state.created_ns);
     let sealed_bytes = index.read().sealed_bytes();
     let handles = Arc::new(Handles::new(Arc::clone(&files)));
-    let reader = Arc::new(DiskReader::new(Arc::clone(&index), handles, damage));
-    let store = DiskStore { files, segment_bytes, writing, index, buffer: Vec::new(), sealed_bytes };
+    let reader = Arc::new(DiskReader::new(Arc::clone(&index), Arc::clone(&handles), damage));
+    let store = DiskStore { files, segment_bytes, writing, index, handles, buffer: Vec::new(), sealed_bytes };
     Ok((store, Shared { reader, states, recovery }))
 }
 
@@ -182,6 +188,10 @@ impl LogStore for DiskStore {
 
     fn size(&self) -> u64 {
         self.sealed_bytes + self.writing.committed
+    }
+
+    fn retain(&mut self) -> Option<&mut dyn Retain> {
+        Some(self)
     }
 }
 

@@ -7,9 +7,6 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use nix::errno::Errno;
-use nix::fcntl::{FallocateFlags, fallocate};
-
 /// Segments and their indexes, by their numbers.
 pub(super) trait Files: Send + Sync {
     /// The segments that are there, in order.
@@ -48,13 +45,11 @@ pub(super) trait Files: Send + Sync {
 /// it was synced.
 pub(super) trait SegmentFile: Send + Sync {
     fn length(&self) -> io::Result<u64>;
-    /// Bytes that it takes up: less than its length where it has holes.
+    /// Bytes that it takes up on the disk.
     fn allocated(&self) -> io::Result<u64>;
     fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()>;
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
     fn set_len(&self, length: u64) -> io::Result<()>;
-    /// Gives the room of these bytes back, where the file system can; they read as zeros then.
-    fn punch(&self, offset: u64, length: u64) -> io::Result<()>;
     /// The bytes, and what is needed to find them.
     fn sync_data(&self) -> io::Result<()>;
     fn sync_all(&self) -> io::Result<()>;
@@ -187,14 +182,6 @@ impl SegmentFile for File {
 
     fn set_len(&self, length: u64) -> io::Result<()> {
         Self::set_len(self, length)
-    }
-
-    fn punch(&self, offset: u64, length: u64) -> io::Result<()> {
-        let mode = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
-        match fallocate(self, mode, offset.cast_signed(), length.cast_signed()) {
-            Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => Ok(()),
-            other => Ok(other?),
-        }
     }
 
     fn sync_data(&self) -> io::Result<()> {

@@ -142,6 +142,7 @@ impl Inner {
             known.touched = segment;
             known.base = if is_base { segment } else { known.base };
             known.extents.extend(extent);
+            known.drop_trimmed();
         }
     }
 
@@ -211,10 +212,14 @@ impl Indexed {
         if let Change::Carried(_) = record.change {
             self.base = segment;
         }
-        if let Change::Trimmed { until, .. } = record.change {
-            self.extents.retain(|extent| extent.last > until);
-        }
+        self.drop_trimmed();
         self.place(record, payload);
+    }
+
+    fn drop_trimmed(&mut self) {
+        if self.extents.first().is_some_and(|extent| extent.last <= self.state.trimmed) {
+            self.extents.retain(|extent| extent.last > self.state.trimmed);
+        }
     }
 
     fn place(&mut self, record: &Record, payload: &Range<usize>) {

@@ -18,6 +18,7 @@ use super::super::segment;
 use super::*;
 use crate::ids::WorkerId;
 use crate::line::{Block, Content, Sequence};
+use crate::worker::Change;
 
 const SCHEDULES: u64 = 100_000;
 
@@ -35,6 +36,8 @@ enum PlantedBug {
     NoDirectorySync,
     /// Whatever is found is taken for whole.
     NoChecksum,
+    /// Retention removes a segment before what is to be kept of it is durable.
+    RemoveBeforeSync,
 }
 
 /// What clients know of one worker.
@@ -45,6 +48,8 @@ struct Client {
     sent: u64,
     /// The last line that was ever offered.
     most: u64,
+    /// The last line that retention was ever asked to take.
+    trimmed: u64,
 }
 
 /// One schedule.
@@ -78,7 +83,8 @@ impl Schedule {
                 0..75 => self.commit()?,
                 75..80 => self.fail(Failure::Write)?,
                 80..84 => self.fail(Failure::Sync)?,
-                84..89 => self.open()?,
+                84..87 => self.open()?,
+                87..89 => self.retain()?,
                 89..92 => self.files.damage_index(),
                 _ => self.cut_power()?,
             }
@@ -125,6 +131,47 @@ impl Schedule {
         }
     }
 
+    /// Retention takes the oldest segment, if it is not the only one.
+    fn retain(&mut self) -> Result<(), String> {
+        let bug = self.files.bug;
+        let store = &mut self.opened.as_mut().unwrap().store;
+        let engine = store.retain().unwrap();
+        let [oldest, _, ..] = engine.parts()[..] else { return Ok(()) };
+        let said: Vec<_> = engine.farewell(oldest.number, i64::MIN, usize::MAX);
+        for change in &said {
+            let until = match change {
+                Change::Trimmed { until, .. } => *until,
+                Change::Carried(state) => state.trimmed,
+                other => return Err(format!("nothing else is to be said: {other:?}")),
+            };
+            let client = self.clients.get_mut(change.worker().as_str()).unwrap();
+            client.trimmed = client.trimmed.max(until.get());
+        }
+        let records: Vec<_> = said.into_iter().map(|change| Record { at_ns: 9, change }).collect();
+        if bug == Some(PlantedBug::RemoveBeforeSync) {
+            engine.remove(oldest.number).unwrap();
+        }
+        let is_cut = self.random.random_bool(0.3);
+        self.files.state().failure = is_cut.then_some(Failure::PowerInSync);
+        let committed = store.commit(&records);
+        self.files.state().failure = None;
+        match committed {
+            Ok(()) => {
+                if bug != Some(PlantedBug::RemoveBeforeSync) {
+                    store.retain().unwrap().remove(oldest.number).unwrap();
+                }
+                Ok(())
+            }
+            // It may also have failed to end a full segment, and goes on.
+            Err(CommitError::Full(_)) => Ok(()),
+            Err(CommitError::Broken(_)) => {
+                self.opened = None;
+                self.files.cut_power();
+                self.open()
+            }
+        }
+    }
+
     fn fail(&mut self, failure: Failure) -> Result<(), String> {
         self.files.state().failure = Some(failure);
         let result = self.commit();
@@ -154,7 +201,7 @@ impl Schedule {
             return Err(format!("it is called damaged: {:?}", opened.recovery));
         }
         for (worker, client) in &mut self.clients {
-            let high = read(&opened, worker)?;
+            let high = read(&opened, worker, client.trimmed)?;
             if high < client.acked {
                 return Err(format!("{worker}: {} were acknowledged, and {high} are there", client.acked));
             }
@@ -163,17 +210,26 @@ impl Schedule {
                 return Err(format!("{worker}: {high} are there, and {most} were sent"));
             }
             // They are shown from now on, so they have to stay.
-            *client = Client { acked: high, sent: high, most };
+            *client = Client { acked: high, sent: high, most, trimmed: client.trimmed };
         }
         self.opened = Some(opened);
         Ok(())
     }
 }
 
-/// How many lines of a worker are there, each the right one, and none missing before the mark.
-fn read(opened: &Opened, name: &str) -> Result<u64, String> {
+/// How many lines of a worker are known: each that retention did not take is there, and none missing before the
+/// mark.
+fn read(opened: &Opened, name: &str, trimmed: u64) -> Result<u64, String> {
     let worker = WorkerId::try_from(name).unwrap();
-    let mut high = 0;
+    let mut states = opened.states.iter();
+    let Some(state) = states.find(|state| state.registration.worker == worker) else { return Ok(0) };
+    let mut high = state.trimmed.get();
+    if high > trimmed {
+        return Err(format!("{name}: {high} are taken, and only {trimmed} were to go"));
+    }
+    if state.lines != state.high.get() {
+        return Err(format!("{name}: {} lines are counted up to {}", state.lines, state.high));
+    }
     loop {
         let blocks = opened.reader.read(&worker, Sequence::new(high + 1), 700);
         let blocks = blocks.map_err(|error| format!("{name}: {error}"))?;
@@ -182,10 +238,8 @@ fn read(opened: &Opened, name: &str) -> Result<u64, String> {
         }
         blocks.iter().try_for_each(|block| check_lines(name, block, &mut high))?;
     }
-    let mut states = opened.states.iter();
-    let mark = states.find(|state| state.registration.worker == worker).map_or(0, |state| state.high.get());
-    if mark != high {
-        return Err(format!("{name}: the mark is {mark}, and {high} are there"));
+    if state.high.get() != high {
+        return Err(format!("{name}: the mark is {}, and {high} are there", state.high));
     }
     Ok(high)
 }
@@ -242,7 +296,12 @@ fn p4_whatever_was_acknowledged_survives_power_cuts_crashes_and_failing_disks() 
 
 #[test]
 fn planted_bugs_are_caught() {
-    for bug in [PlantedBug::AckBeforeSync, PlantedBug::NoDirectorySync, PlantedBug::NoChecksum] {
+    for bug in [
+        PlantedBug::AckBeforeSync,
+        PlantedBug::NoDirectorySync,
+        PlantedBug::NoChecksum,
+        PlantedBug::RemoveBeforeSync,
+    ] {
         let (seed, what) = find(0..20_000, Some(bug)).unwrap_or_else(|| panic!("{bug:?} is not caught"));
         println!("{bug:?} is caught after {} schedules: {what}", seed + 1);
     }

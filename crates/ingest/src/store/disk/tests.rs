@@ -26,7 +26,7 @@ fn read_all(reader: &dyn LogReader, name: &str) -> Vec<Block> {
 
 /// What a store holds of the worker `w`.
 fn open_and_collect(path: &Path) -> (Opened, Vec<Block>) {
-    let opened = open(path, Damage::default()).unwrap();
+    let opened = open(path, SEGMENT_BYTES, Damage::default()).unwrap();
     let blocks = read_all(&*opened.reader, "w");
     (opened, blocks)
 }
@@ -165,7 +165,7 @@ fn damage_at_the_end_of_a_closed_log_is_known_from_its_closing() {
 fn a_second_process_is_refused_by_name() {
     let dir = tempfile::tempdir().unwrap();
     let _first = open_and_collect(dir.path());
-    let error = open(dir.path(), Damage::default()).err().unwrap();
+    let error = open(dir.path(), SEGMENT_BYTES, Damage::default()).err().unwrap();
     assert!(format!("{error:#}").contains("in use by another log-ingest"), "{error:#}");
 }
 
@@ -201,7 +201,7 @@ fn a_store_of_another_version_is_refused_and_left_as_it_is() {
     let segment = dir.path().join("0000000001.log");
     let before = b"OTTOLOG\0\x01\0\0\0\0\0\0\0 and records of that version";
     std::fs::write(&segment, before).unwrap();
-    let error = open(dir.path(), Damage::default()).err().unwrap();
+    let error = open(dir.path(), SEGMENT_BYTES, Damage::default()).err().unwrap();
     assert!(format!("{error:#}").contains("no segment of this version"), "{error:#}");
     assert_eq!(std::fs::read(&segment).unwrap(), before);
 }
@@ -385,7 +385,7 @@ fn a_store_of_format_3_that_has_no_indexes_opens_and_reads_line_for_line() {
     }
     // The second time by the indexes that the first made.
     for _ in 0..2 {
-        let opened = open(dir.path(), Damage::default()).unwrap();
+        let opened = open(dir.path(), SEGMENT_BYTES, Damage::default()).unwrap();
         assert_eq!((opened.recovery.damaged, opened.recovery.torn_bytes), (0, 0));
         assert_eq!(opened.recovery.records, records.len() as u64);
         assert_eq!(opened.states.len(), expected.len());
@@ -397,4 +397,111 @@ fn a_store_of_format_3_that_has_no_indexes_opens_and_reads_line_for_line() {
         drop(opened);
         assert_eq!(files(dir.path(), "idx").len(), 2);
     }
+}
+
+/// What retention does to the oldest segment, as the writer has it done.
+fn remove_oldest(store: &mut dyn LogStore, forget_before_ns: i64) -> bool {
+    let engine = store.retain().unwrap();
+    let [oldest, _, ..] = engine.parts()[..] else { return false };
+    loop {
+        // In steps of one, so that each is seen to bring the end nearer.
+        let said = store.retain().unwrap().farewell(oldest.number, forget_before_ns, 1);
+        if said.is_empty() {
+            store.retain().unwrap().remove(oldest.number).unwrap();
+            return true;
+        }
+        let records: Vec<_> = said.into_iter().map(|change| Record { at_ns: 100, change }).collect();
+        store.commit(&records).unwrap();
+    }
+}
+
+#[test]
+fn p5_removed_segments_take_lines_with_them_and_nothing_of_what_is_known() {
+    let dir = tempfile::tempdir().unwrap();
+    let (records, before) = fill(dir.path());
+    let damage = Damage::default();
+    let mut opened = open_small(dir.path(), &damage);
+    let size = opened.store.size();
+    while remove_oldest(&mut *opened.store, i64::MIN) {
+        for name in ["w", "other"] {
+            let left = read_all(&*opened.reader, name);
+            let all = of(name, &records);
+            assert_eq!(left, all[all.len() - left.len()..], "{name}");
+        }
+        if opened.store.size() < size / 3 {
+            break;
+        }
+    }
+    let left = [read_all(&*opened.reader, "w"), read_all(&*opened.reader, "other")];
+    assert!(left[0].len() < 40 && opened.store.size() < size);
+    drop(opened);
+    for (before, after) in before.iter().zip(states(dir.path())) {
+        let name = after.registration.worker.as_str();
+        let kept = &left[usize::from(name == "other")];
+        assert_eq!(after.trimmed.get(), 40 - kept.len() as u64, "what is gone is known to be gone");
+        assert_eq!(WorkerState { trimmed: Sequence::ZERO, ..after.clone() }, *before, "{name}");
+        assert_eq!(read_all(&*open_small(dir.path(), &damage).reader, name), *kept);
+    }
+    assert_eq!(damage.found(), 0);
+}
+
+#[test]
+fn p6_an_ended_worker_without_lines_is_forgotten_in_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut opened = open_small(dir.path(), &Damage::default());
+    let closing = crate::worker::Closing { exit_code: 0, signal: 0, reason: "".into() };
+    let closed = Change::Closed { worker: worker("w"), closing, last: Sequence::new(1) };
+    opened.store.commit(&[group(1, 1), vec![Record { at_ns: 7, change: closed }]].concat()).unwrap();
+    opened.store.commit(&[appended_lines("open", 1, &["x"])]).unwrap();
+    for forget_before in [7, 8] {
+        // Its lines go with the first removal, and it with the second.
+        opened.store.retain().unwrap().seal().unwrap();
+        assert!(remove_oldest(&mut *opened.store, forget_before));
+        drop(opened);
+        opened = open_small(dir.path(), &Damage::default());
+        let names: Vec<_> = opened.states.iter().map(|state| state.registration.worker.to_string()).collect();
+        assert_eq!(names.contains(&"w".to_owned()), forget_before == 7, "{names:?}");
+        assert!(names.contains(&"open".to_owned()), "{names:?}");
+    }
+}
+
+/// Anonymous memory of this process, in KiB.
+fn memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+/// `OTTO_STORE_MIB=10240 cargo test -p log-ingest --lib opening_takes -- --nocapture` shows it for 10 GiB;
+/// `OTTO_STORE_LINE` says how long the lines of a block are together.
+#[test]
+fn opening_takes_as_long_as_the_indexes_are_and_not_as_the_segments() {
+    let number = |name: &str, default: usize| {
+        std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
+    };
+    let (mib, bytes) = (number("OTTO_STORE_MIB", 64), number("OTTO_STORE_LINE", 64 << 10));
+    let segment_bytes = if mib >= 1024 { SEGMENT_BYTES } else { 8 << 20 };
+    let dir = tempfile::tempdir().unwrap();
+    let mut opened = open(dir.path(), segment_bytes, Damage::default()).unwrap();
+    let text = "x".repeat(bytes);
+    let group_size = ((4 << 20) / (bytes + 100)).clamp(1, 4096) as u64;
+    let (mut records, mut sequence) = (0, 0);
+    while opened.store.size() < (mib as u64) << 20 {
+        sequence += 1;
+        let group: Vec<_> = (0..group_size)
+            .map(|at| appended_lines(&format!("w{}", at % 32), sequence * 1000 + at / 32, &[&text]))
+            .collect();
+        opened.store.commit(&group).unwrap();
+        records += group_size;
+    }
+    let size = opened.store.size();
+    drop(opened);
+    let (memory_before, started) = (memory(), std::time::Instant::now());
+    let opened = open(dir.path(), segment_bytes, Damage::default()).unwrap();
+    let took = started.elapsed();
+    let held = memory().saturating_sub(memory_before);
+    let segments = files(dir.path(), "log").len();
+    println!("{size} bytes, {segments} segments, {records} blocks: opened in {took:?}, {held} KiB held");
+    assert_eq!((opened.recovery.records, opened.recovery.damaged), (records, 0));
+    assert_eq!(opened.reader.read(&worker("w1"), Sequence::new(1), 1).unwrap().len(), 1);
 }

@@ -17,7 +17,7 @@ const SECTOR: usize = 512;
 /// All files.
 pub(super) struct SimulatedFiles {
     state: Mutex<State>,
-    bug: Option<PlantedBug>,
+    pub(super) bug: Option<PlantedBug>,
 }
 
 pub(super) struct State {
@@ -240,12 +240,6 @@ impl SegmentFile for Handle {
         Ok(())
     }
 
-    fn punch(&self, offset: u64, length: u64) -> io::Result<()> {
-        let (at, length) = (usize::try_from(offset).unwrap(), usize::try_from(length).unwrap());
-        self.on(|file| file.change(Pending::Write { at, bytes: vec![0; length] }));
-        Ok(())
-    }
-
     fn sync_data(&self) -> io::Result<()> {
         if self.files.bug == Some(PlantedBug::AckBeforeSync) {
             return Ok(());
@@ -286,10 +280,6 @@ impl SegmentFile for IndexHandle {
     }
 
     fn set_len(&self, _: u64) -> io::Result<()> {
-        Err(io::ErrorKind::PermissionDenied.into())
-    }
-
-    fn punch(&self, _: u64, _: u64) -> io::Result<()> {
         Err(io::ErrorKind::PermissionDenied.into())
     }
 
