@@ -185,7 +185,8 @@ fn newest_segment(dir: &Path) -> std::path::PathBuf {
 #[tokio::test]
 async fn p4_a_full_disk_holds_lines_back_and_loses_none() {
     let Some(disk) = SmallDisk::mount("4m") else { return };
-    let ingest = Ingest::start(&disk.path().join("data"), &[]).await;
+    // Without a reserve it is the disk itself that refuses.
+    let ingest = Ingest::start(&disk.path().join("data"), &["--disk-reserve", "0"]).await;
     let script = Script { seed: 13, lines: 60_000 };
     let mut command = agent::chatter(&ingest.url(), "big", "big", script);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
@@ -203,6 +204,47 @@ async fn p4_a_full_disk_holds_lines_back_and_loses_none() {
     assert!(child.wait().await.unwrap().success());
     ingest.completed("big", "big").await;
     oracle::check("big", &ingest.lines("big").await.unwrap(), script);
+}
+
+#[tokio::test]
+async fn p4_a_disk_that_is_nearly_full_holds_lines_back_and_still_takes_what_is_small() {
+    let Some(disk) = SmallDisk::mount("12m") else { return };
+    let ingest = Ingest::start(&disk.path().join("data"), &["--disk-reserve", "8MiB"]).await;
+    ship(&ingest, "before", Script { seed: 2, lines: 10 }).await;
+    let script = Script { seed: 13, lines: 60_000 };
+    let mut command = agent::chatter(&ingest.url(), "big", "big", script);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait::until("lines are held back", Duration::from_secs(30), || async {
+        let refused = metric(&ingest, "otto_ingest_retries_total{reason=\"disk_full\"}").await;
+        if refused > 0.0 { Ok(()) } else { Err("none is refused".to_owned()) }
+    })
+    .await;
+    let free = metric(&ingest, "otto_ingest_disk_free_bytes").await;
+    // What is written between two looks at the disk goes beyond.
+    assert!(free > f64::from(4 << 20), "{free} bytes are left of the reserve");
+    // A worker without lines registers and completes: that is small.
+    let output = agent::output({
+        let mut command = agent::command(&ingest.url(), "small");
+        command.args(["--task-id", "small", "--", "true"]);
+        command
+    })
+    .await;
+    assert!(output.status.success(), "{output:?}");
+    ingest.completed("small", "small").await;
+    oracle::check_sequences("big", &ingest.lines("big").await.unwrap());
+    assert!(child.try_wait().unwrap().is_none(), "the agent waits");
+    disk.grow("64m");
+    assert!(child.wait().await.unwrap().success());
+    ingest.completed("big", "big").await;
+    oracle::check("big", &ingest.lines("big").await.unwrap(), script);
+}
+
+/// What a metric of log-ingest says now; 0 where there is none.
+async fn metric(ingest: &Ingest, name: &str) -> f64 {
+    let metrics =
+        reqwest::get(format!("http://{}/metrics", ingest.admin())).await.unwrap().text().await.unwrap();
+    let value = metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+    value.unwrap_or_default()
 }
 
 #[tokio::test]

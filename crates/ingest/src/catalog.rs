@@ -54,6 +54,19 @@ impl Catalog {
         self.arrivals.send_replace(inner.workers.len());
     }
 
+    /// Forgets a worker. Who follows its log comes to its end.
+    pub fn forget(&self, worker: &WorkerId) {
+        let mut inner = self.write();
+        let Some(state) = inner.workers.remove(worker) else { return };
+        let task = state.borrow().registration.task.clone();
+        if let Some(workers) = inner.tasks.get_mut(&task) {
+            workers.retain(|known| known != worker);
+            if workers.is_empty() {
+                inner.tasks.remove(&task);
+            }
+        }
+    }
+
     /// How many workers there are.
     pub fn len(&self) -> usize {
         self.read().workers.len()

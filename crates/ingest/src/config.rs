@@ -12,6 +12,11 @@ use ottoscaler_kit::telemetry::TelemetryArgs;
 use ottoscaler_kit::time::parse_duration;
 use tokio::sync::Semaphore;
 
+use crate::metrics::Metrics;
+use crate::retention::Limits;
+use crate::space::Space;
+use crate::store::disk::SEGMENT_BYTES;
+
 /// Takes log lines from workers, keeps them on disk, and shows them live.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "log-ingest", version = ottoscaler_kit::VERSION)]
@@ -37,6 +42,15 @@ pub struct Config {
     /// How logs are kept: `disk`, or `memory`, which forgets them at the end.
     #[arg(long, env = "OTTO_STORE", default_value = "disk", help_heading = "Store")]
     pub store: StoreKind,
+    /// Room that is kept free on the disk: below it lines have to wait, and what is small still fits. 0 for none.
+    #[arg(long, env = "OTTO_DISK_RESERVE", default_value_t = ByteSize::mib(256), help_heading = "Store")]
+    pub disk_reserve: ByteSize,
+    /// How long lines are kept. Default: for ever.
+    #[arg(long, env = "OTTO_RETAIN_FOR", value_parser = parse_duration, help_heading = "Store")]
+    pub retain_for: Option<Duration>,
+    /// How large the store may grow before its oldest lines go. Default: as large as the disk.
+    #[arg(long, env = "OTTO_RETAIN_BYTES", value_parser = parse_retain_bytes, help_heading = "Store")]
+    pub retain_bytes: Option<ByteSize>,
     /// Bytes of one line; a longer one is refused and leaves a gap.
     #[arg(long, env = "OTTO_MAX_LINE", default_value_t = MAX_LINE, value_parser = parse_max_line, help_heading = "Limits")]
     pub max_line: ByteSize,
@@ -82,6 +96,40 @@ fn parse_max_line(text: &str) -> Result<ByteSize, String> {
         return Err(format!("expected a size from 1 B to {MAX_LINE}"));
     }
     Ok(size)
+}
+
+/// Less would be nearly all of it what is known of workers.
+const MIN_RETAINED: ByteSize = ByteSize::mib(16);
+
+fn parse_retain_bytes(text: &str) -> Result<ByteSize, String> {
+    let size: ByteSize = text.parse().map_err(|error: InvalidSize| error.to_string())?;
+    if size < MIN_RETAINED {
+        return Err(format!("expected a size from {MIN_RETAINED} on"));
+    }
+    Ok(size)
+}
+
+/// A store of limited size has at least so many segments: they go one by one.
+const SEGMENTS_AT_LEAST: u64 = 16;
+
+impl Config {
+    /// How large a segment of the store grows.
+    pub fn segment_bytes(&self) -> u64 {
+        let wanted = self.retain_bytes.map_or(u64::MAX, |size| size.as_u64() / SEGMENTS_AT_LEAST);
+        wanted.min(SEGMENT_BYTES)
+    }
+
+    /// How much is kept.
+    pub fn retention(&self) -> Limits {
+        Limits { age: self.retain_for, bytes: self.retain_bytes.map(ByteSize::as_u64) }
+    }
+
+    /// What watches the disk, where logs are kept on one.
+    pub fn space(&self, metrics: &Metrics) -> Option<Space> {
+        let watch =
+            || Space::new(self.data_dir.clone(), self.disk_reserve.as_u64(), metrics.disk_free.clone());
+        (self.store == StoreKind::Disk).then(watch)
+    }
 }
 
 fn parse_count(text: &str) -> Result<usize, String> {

@@ -14,9 +14,11 @@ pub mod parse;
 pub mod queue;
 pub mod rate;
 pub mod reason;
+pub mod retention;
 pub mod server;
 pub mod service;
 pub mod session;
+pub mod space;
 pub mod store;
 pub mod summary;
 pub mod tail;
@@ -25,10 +27,9 @@ mod testing;
 pub mod worker;
 pub mod writer;
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use ottoscaler_kit::admin::{self, Readiness};
@@ -53,9 +54,8 @@ use rate::Rates;
 use server::Server;
 use service::generated::log_query_service_server::LogQueryServiceServer;
 use service::generated::log_streaming_service_server::LogStreamingServiceServer;
-use store::Opened;
+use store::{Damage, Opened};
 use tail::Tails;
-use worker::{Change, Record, Registration, WorkerState};
 use writer::Writer;
 
 /// A gRPC message is at most so large: a few batches of the agent, or a line of the largest limit that
@@ -110,7 +110,16 @@ pub async fn run(config: Config) -> Result<()> {
         draining: tasks.stop_token().clone(),
         metrics: metrics.clone(),
     };
-    let writer = Writer { store: opened.store, catalog, max_workers: config.max_workers, metrics };
+    let writer = Writer {
+        store: opened.store,
+        catalog,
+        max_workers: config.max_workers,
+        space: config.space(&metrics),
+        limits: config.retention(),
+        metrics,
+    };
+    let stop = tasks.stop_token().clone();
+    tasks.spawn("retention", OnFailure::StopService, retention::run(server.queue.clone(), stop));
     tasks.spawn("writer", OnFailure::StopService, run_writer(writer, submissions));
     tasks.spawn("grpc", OnFailure::StopService, serve_grpc(grpc, server.clone(), config.max_connection_age));
     tasks.spawn("http", OnFailure::StopService, serve_http(http, server));
@@ -139,48 +148,27 @@ impl Addresses {
     }
 }
 
-/// Opens the store and rebuilds the catalog from it.
+/// Opens the store and fills the catalog from it.
 async fn open_store(config: &Config, catalog: Arc<Catalog>, metrics: &Metrics) -> Result<Opened> {
     let (kind, data_dir) = (config.store, config.data_dir.clone());
+    let segment_bytes = config.segment_bytes();
+    let damage = Damage::new(metrics.read_damage.clone());
     let open = move || match kind {
         StoreKind::Memory => anyhow::Ok(store::memory::open()),
-        StoreKind::Disk => {
-            let mut states = HashMap::new();
-            let opened = store::disk::open(&data_dir, &mut |record| replay(&mut states, &record))?;
-            let mut states: Vec<_> = states.into_values().collect();
-            states.sort_by_key(|state: &WorkerState| state.created_ns);
-            for state in states {
-                catalog.publish(state);
-            }
-            Ok(opened)
-        }
+        StoreKind::Disk => store::disk::open(&data_dir, segment_bytes, damage),
     };
-    let opened = tokio::task::spawn_blocking(open).await.context("opening the store panicked")??;
+    let started = Instant::now();
+    let mut opened = tokio::task::spawn_blocking(open).await.context("opening the store panicked")??;
+    for state in std::mem::take(&mut opened.states) {
+        catalog.publish(state);
+    }
     let recovery = opened.recovery;
     metrics.recovered_torn_bytes.set(i64::try_from(recovery.torn_bytes).unwrap_or(i64::MAX));
     metrics.recovered_damage.set(i64::try_from(recovery.damaged).unwrap_or(i64::MAX));
     let (records, torn_bytes, damaged) = (recovery.records, recovery.torn_bytes, recovery.damaged);
-    info!(records, torn_bytes, damaged, bytes = opened.store.size(), "store opened");
+    let (bytes, took) = (opened.store.size(), started.elapsed());
+    info!(records, torn_bytes, damaged, bytes, ?took, "store opened");
     Ok(opened)
-}
-
-/// The same change as when the record was written.
-fn replay(states: &mut HashMap<ids::WorkerId, WorkerState>, record: &Record) {
-    if let Some(state) = states.get_mut(record.change.worker()) {
-        state.apply(record);
-        return;
-    }
-    let worker = record.change.worker();
-    let state = match &record.change {
-        Change::Registered(registration) => WorkerState::new(registration.clone(), record.at_ns),
-        // Its registration was damaged: its lines are shown all the same, as a task of its own.
-        Change::Appended { .. } | Change::Closed { .. } => {
-            let mut state = WorkerState::new(Registration::recovered(worker.clone()), record.at_ns);
-            state.apply(record);
-            state
-        }
-    };
-    states.insert(worker.clone(), state);
 }
 
 /// The writer blocks on the disk, so it has a thread of its own; this is its owner.

@@ -12,6 +12,7 @@ use prometheus_client::registry::Registry;
 
 use crate::line::Content;
 use crate::reason::{DropReason, Retry};
+use crate::retention::Why;
 use crate::session::Refusal;
 use crate::worker::Change;
 
@@ -43,6 +44,13 @@ pub struct Metrics {
     pub recovered_torn_bytes: Gauge,
     /// Damaged places found when the store was opened.
     pub recovered_damage: Gauge,
+    /// Bytes that the disk of the store has room for.
+    pub disk_free: Gauge,
+    retention_bytes: Family<Reason, Counter>,
+    retention_lines: Counter,
+    retention_forgotten: Counter,
+    /// Damaged places found while logs were read.
+    pub read_damage: Counter,
     /// Streams of lines that are open.
     pub streams: Gauge,
     /// Tails that are open.
@@ -81,6 +89,11 @@ impl Metrics {
             store_bytes: Gauge::default(),
             recovered_torn_bytes: Gauge::default(),
             recovered_damage: Gauge::default(),
+            disk_free: Gauge::default(),
+            retention_bytes: Family::default(),
+            retention_lines: Counter::default(),
+            retention_forgotten: Counter::default(),
+            read_damage: Counter::default(),
             streams: Gauge::default(),
             readers: Gauge::default(),
             readers_refused: Counter::default(),
@@ -98,6 +111,9 @@ impl Metrics {
     fn show_all_reasons(&self) {
         for retry in Retry::ALL {
             let _at_zero = self.retries.get_or_create(&Reason { reason: retry.reason() });
+        }
+        for why in Why::ALL {
+            let _at_zero = self.retention_bytes.get_or_create(&Reason { reason: why.reason() });
         }
         for drop in DropReason::ALL {
             let _at_zero = self.drops.get_or_create(&Reason { reason: drop.reason() });
@@ -122,6 +138,23 @@ impl Metrics {
             self.recovered_torn_bytes,
         );
         registry.register("recovered_damage", "Damaged places at the last start", self.recovered_damage);
+        registry.register("disk_free_bytes", "Room on the disk of the store", self.disk_free);
+        registry.register(
+            "retention_bytes",
+            "Bytes of the store that retention removed",
+            self.retention_bytes,
+        );
+        registry.register(
+            "retention_lines",
+            "Sequence numbers whose lines retention took",
+            self.retention_lines,
+        );
+        registry.register(
+            "retention_forgotten",
+            "Ended workers that were forgotten",
+            self.retention_forgotten,
+        );
+        registry.register("read_damage", "Damaged places found while logs were read", self.read_damage);
         registry.register("streams_open", "Streams of lines that are open", self.streams);
         registry.register("readers_open", "Tails that are open", self.readers);
         registry.register("readers_refused", "Tails refused because of --max-readers", self.readers_refused);
@@ -171,6 +204,21 @@ impl Metrics {
                 self.gap_lines.inc_by(last.next().since(block.first));
             }
         }
+    }
+
+    /// Counts what retention removed.
+    pub(crate) fn removed(&self, why: Why, bytes: u64) {
+        self.retention_bytes.get_or_create(&Reason { reason: why.reason() }).inc_by(bytes);
+    }
+
+    /// Counts lines that retention takes from a worker.
+    pub(crate) fn trimmed(&self, lines: u64) {
+        self.retention_lines.inc_by(lines);
+    }
+
+    /// Counts a worker that is nobody any more.
+    pub(crate) fn forgotten(&self) {
+        self.retention_forgotten.inc();
     }
 
     /// Counts lines that were there already.

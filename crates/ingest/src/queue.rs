@@ -29,6 +29,8 @@ pub enum Submission {
     Append(Append, oneshot::Sender<Vec<Answer>>),
     /// Close a log.
     Complete(Completion, oneshot::Sender<Completed>),
+    /// Do one step of what retention asks for, if any; the answer is whether there may be another.
+    Tend(oneshot::Sender<bool>),
 }
 
 /// A worker that introduces itself.

@@ -3,6 +3,7 @@
 //! An engine promises that [`LogStore::commit`] is all or nothing and that what it took survives a crash
 //! and a power cut; the writer promises that it is the only one to commit.
 
+mod damage;
 pub mod disk;
 mod files;
 #[cfg(fuzzing)]
@@ -18,7 +19,9 @@ use thiserror::Error;
 
 use crate::ids::WorkerId;
 use crate::line::{Block, Sequence};
-use crate::worker::Record;
+use crate::worker::{Change, Record, WorkerState};
+
+pub use damage::Damage;
 
 /// The writing side of an engine. Blocking; owned by the writer's thread.
 pub trait LogStore: Send {
@@ -27,6 +30,43 @@ pub trait LogStore: Send {
 
     /// Bytes that the store takes up.
     fn size(&self) -> u64;
+
+    /// For an engine that can give old lines up.
+    fn retain(&mut self) -> Option<&mut dyn Retain> {
+        None
+    }
+}
+
+/// Giving old lines up, part by part. Only the writer does it, and never while it commits.
+pub trait Retain {
+    /// The parts, oldest first. The last is the one that is being written, and stays.
+    fn parts(&self) -> Vec<Part>;
+
+    /// Ends the part that is being written and begins another.
+    fn seal(&mut self) -> io::Result<()>;
+
+    /// What has to be committed before a part may go, `at_most` so many changes at a time; none once it may.
+    /// Workers that ended, have no lines elsewhere, and were last heard of before `forget_before_ns` are
+    /// forgotten, all others are carried on.
+    fn farewell(&self, part: u32, forget_before_ns: i64, at_most: usize) -> Vec<Change>;
+
+    /// Removes a part to which nothing is left to say.
+    fn remove(&mut self, part: u32) -> io::Result<()>;
+}
+
+/// A part of the store that can only go as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Its number; they grow.
+    pub number: u32,
+    /// Bytes that it takes up.
+    pub bytes: u64,
+    /// Server time of its first record, Unix nanoseconds.
+    pub oldest_ns: i64,
+    /// Server time of its last record.
+    pub newest_ns: i64,
+    /// Whether there are lines in it, and not only what is known of workers.
+    pub has_lines: bool,
 }
 
 /// The reading side of an engine. Blocking; shared by all readers.
@@ -34,9 +74,13 @@ pub trait LogReader: Send + Sync {
     /// Blocks of `worker` in order, the first of which holds `from` or what follows it, of about
     /// `max_bytes` together, at least one. Empty where there is nothing from there on.
     ///
-    /// Lines that a damaged record held are missing: the next block begins later than asked.
+    /// Lines that cannot be read any more come as a gap with the reason [`DAMAGED`], or are missing where not
+    /// even their number is known: then the next block begins later than asked.
     fn read(&self, worker: &WorkerId, from: Sequence, max_bytes: usize) -> io::Result<Vec<Block>>;
 }
+
+/// Why lines are missing that the store had and cannot read any more.
+pub const DAMAGED: &str = "store_damaged";
 
 /// An open store.
 pub struct Opened {
@@ -44,6 +88,8 @@ pub struct Opened {
     pub store: Box<dyn LogStore>,
     /// For everyone else.
     pub reader: Arc<dyn LogReader>,
+    /// What is known of each worker, in the order of their registration.
+    pub states: Vec<WorkerState>,
     /// What opening found.
     pub recovery: Recovery,
 }
@@ -55,7 +101,7 @@ pub struct Recovery {
     pub records: u64,
     /// Bytes cut from the end: what was being written when the process or the power went.
     pub torn_bytes: u64,
-    /// Damaged places before the end. Their lines are shown as gaps.
+    /// Damaged places before the end, as far as opening looked at them. Their lines are shown as gaps.
     pub damaged: u64,
 }
 

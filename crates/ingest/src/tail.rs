@@ -21,7 +21,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use crate::ids::WorkerId;
 use crate::line::{Block, Content, Sequence};
 use crate::metrics::{Metrics, Open};
-use crate::store::LogReader;
+use crate::retention;
+use crate::store::{self, LogReader};
 use crate::worker::WorkerState;
 pub use part::{Format, Part};
 use recent::{Place, Recent, Recents};
@@ -190,6 +191,10 @@ impl Cursor {
 
     /// From the store.
     async fn read_alone(&mut self, state: &WorkerState) -> io::Result<()> {
+        if self.next <= state.trimmed {
+            self.fill_hole(state.trimmed.min(state.high).next());
+            return Ok(());
+        }
         self.metrics.reads.inc();
         let blocks = self.read_store(state.registration.worker.clone()).await?;
         for block in blocks {
@@ -208,11 +213,18 @@ impl Cursor {
         Ok(())
     }
 
-    /// Lines that a damaged record held are shown as missing.
+    /// Lines that are not there any more are shown as missing: what retention took, and then what a damaged
+    /// record held. Retention may have come since the state was looked at, but says so before it takes anything.
     fn fill_hole(&mut self, until: Sequence) {
+        let kept = self.states.borrow().trimmed.next();
+        self.fill_gap(until.min(kept), retention::REASON);
+        self.fill_gap(until, store::DAMAGED);
+    }
+
+    fn fill_gap(&mut self, until: Sequence, reason: &'static str) {
         if self.next < until {
             let last = Sequence::new(until.get() - 1);
-            let content = Content::Gap { last, reason: "store_damaged".into() };
+            let content = Content::Gap { last, reason: reason.into() };
             self.push(Block { first: self.next, content });
             self.next = until;
         }

@@ -75,11 +75,11 @@ impl Script {
 
 /// A memory store whose commits wait for the script.
 pub(crate) fn scripted() -> (Opened, Script) {
-    let Opened { store, reader, recovery } = memory::open();
+    let opened = memory::open();
     let (began, watched) = mpsc::channel();
     let (script, verdicts) = mpsc::channel();
-    let store = Box::new(Scripted { store, began, verdicts });
-    (Opened { store, reader, recovery }, Script { began: watched, verdicts: script })
+    let store = Box::new(Scripted { store: opened.store, began, verdicts });
+    (Opened { store, ..opened }, Script { began: watched, verdicts: script })
 }
 
 /// What a test may want to be small.
@@ -108,6 +108,8 @@ pub(crate) fn parts(opened: Opened, sizes: Sizes, tasks: &Tasks) -> Server {
         store: opened.store,
         catalog: Arc::clone(&catalog),
         max_workers: sizes.max_workers,
+        space: None,
+        limits: crate::retention::Limits::default(),
         metrics: metrics.clone(),
     };
     tasks.spawn("writer", OnFailure::StopService, crate::run_writer(writer, submissions));

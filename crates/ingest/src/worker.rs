@@ -99,6 +99,20 @@ pub enum Change {
         /// The mark at that time. Where recovery finds less, the rest was damaged.
         last: Sequence,
     },
+    /// Retention took its oldest lines.
+    Trimmed {
+        /// The worker.
+        worker: WorkerId,
+        /// The last line that is gone.
+        until: Sequence,
+    },
+    /// All that is known of it, said again before the records that it comes from go.
+    Carried(Box<WorkerState>),
+    /// It ended, its lines are gone, and now it is nobody any more.
+    Forgotten {
+        /// The worker.
+        worker: WorkerId,
+    },
 }
 
 impl Change {
@@ -106,7 +120,11 @@ impl Change {
     pub fn worker(&self) -> &WorkerId {
         match self {
             Self::Registered(registration) => &registration.worker,
-            Self::Appended { worker, .. } | Self::Closed { worker, .. } => worker,
+            Self::Carried(state) => &state.registration.worker,
+            Self::Appended { worker, .. }
+            | Self::Closed { worker, .. }
+            | Self::Trimmed { worker, .. }
+            | Self::Forgotten { worker } => worker,
         }
     }
 }
@@ -126,6 +144,8 @@ pub struct WorkerState {
     pub bytes: u64,
     /// Lines that gaps stand for.
     pub lost: u64,
+    /// Retention took the lines up to here. They count as stored all the same.
+    pub trimmed: Sequence,
     /// How it ended, once it has.
     pub closing: Option<Closing>,
     /// Server time of its registration, Unix nanoseconds.
@@ -144,15 +164,33 @@ impl WorkerState {
             lines: 0,
             bytes: 0,
             lost: 0,
+            trimmed: Sequence::ZERO,
             closing: None,
             created_ns: at_ns,
             updated_ns: at_ns,
         }
     }
 
+    /// The state of a worker of which nothing was known before `record`.
+    pub fn first(record: &Record) -> Self {
+        let recovered = || Registration::recovered(record.change.worker().clone());
+        match &record.change {
+            Change::Registered(registration) => Self::new(registration.clone(), record.at_ns),
+            Change::Carried(state) => Self::clone(state),
+            // Its registration was damaged: its lines are shown all the same, as a task of its own.
+            Change::Appended { .. }
+            | Change::Closed { .. }
+            | Change::Trimmed { .. }
+            | Change::Forgotten { .. } => {
+                let mut state = Self::new(recovered(), record.at_ns);
+                state.apply(record);
+                state
+            }
+        }
+    }
+
     /// The state after `record`, which is of this worker and directly follows.
     pub fn apply(&mut self, record: &Record) {
-        self.updated_ns = self.updated_ns.max(record.at_ns);
         match &record.change {
             Change::Registered(registration) => self.registration = registration.clone(),
             Change::Appended { numbering, block, .. } => {
@@ -164,7 +202,18 @@ impl WorkerState {
                 self.high = self.high.max(*last);
                 self.closing = Some(closing.clone());
             }
+            // What retention does is no sign of life.
+            Change::Trimmed { until, .. } => {
+                self.trimmed = self.trimmed.max(*until);
+                return;
+            }
+            Change::Carried(state) => {
+                self.clone_from(state);
+                return;
+            }
+            Change::Forgotten { .. } => return,
         }
+        self.updated_ns = self.updated_ns.max(record.at_ns);
     }
 
     fn append(&mut self, block: &Block) {

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use ottoscaler_proto::v1::WorkerMetadata;
 use rand::Rng;
 use tokio::sync::{mpsc, oneshot};
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::catalog::Catalog;
 use crate::ids::WorkerId;
@@ -24,12 +24,19 @@ use crate::line::{Block, Content, Sequence};
 use crate::metrics::Metrics;
 use crate::queue::{Append, Completed, Completion, Introduction, Queued, Registered, Submission};
 use crate::reason::{DropReason, Dropped, Retry};
+use crate::retention::{self, Limits, Step};
 use crate::session::{self, Answer, Decision, Item, Refusal};
+use crate::space::Space;
 use crate::store::{CommitError, LogStore};
 use crate::worker::{Change, Closing, Numbering, Record, Registration, WorkerState};
 
 /// Submissions that one sync may cover. A group is also bounded by the queue's bytes.
 const GROUP: usize = 1024;
+
+const FAILED: &str = "the log store failed; restart log-ingest to recover what is on the disk";
+
+/// Workers of whom one step of retention speaks: less than a millisecond's worth of bytes.
+const STEP: usize = 1000;
 
 /// What the writer works with.
 pub struct Writer {
@@ -39,6 +46,10 @@ pub struct Writer {
     pub catalog: Arc<Catalog>,
     /// More workers than this are refused.
     pub max_workers: usize,
+    /// Room on the disk, where the store is on one.
+    pub space: Option<Space>,
+    /// How much is kept.
+    pub limits: Limits,
     /// What is counted.
     pub metrics: Metrics,
 }
@@ -53,6 +64,10 @@ struct Group {
     duplicates: u64,
     /// Workers that are new with this group.
     introduced: usize,
+    /// There is little room on the disk: lines have to wait.
+    is_disk_low: bool,
+    /// Who asks for a step of retention, once the group is done.
+    tends: Vec<oneshot::Sender<bool>>,
 }
 
 /// An answer that waits for the commit.
@@ -71,13 +86,20 @@ impl Writer {
                 return Ok(());
             }
             let since: Vec<_> = waiting.iter().map(|queued| queued.since).collect();
-            let mut group = Group::default();
+            let size = self.store.size();
+            let is_disk_low = self.space.as_mut().is_some_and(|space| space.is_low(size));
+            let mut group = Group { is_disk_low, ..Group::default() };
             // Room in the queue is given back here: what was in it is now the group's.
             for queued in waiting.drain(..) {
                 self.decide(&mut group, queued.submission);
             }
-            self.commit(group)
-                .context("the log store failed; restart log-ingest to recover what is on the disk")?;
+            let tends = std::mem::take(&mut group.tends);
+            self.commit(group).context(FAILED)?;
+            for reply in tends {
+                let has_more = self.tend().context(FAILED)?;
+                // Nobody waits for it only when the service stops.
+                let _sent = reply.send(has_more);
+            }
             for since in since {
                 self.metrics.ack_seconds.observe(since.elapsed().as_secs_f64());
             }
@@ -100,6 +122,7 @@ impl Writer {
                 let completed = self.complete(group, completion);
                 group.replies.push(Reply::Complete(completed, reply));
             }
+            Submission::Tend(reply) => group.tends.push(reply),
         }
     }
 
@@ -170,9 +193,14 @@ impl Writer {
     }
 
     fn append_item(&self, group: &mut Group, worker: &WorkerId, item: Item) -> Answer {
+        let is_disk_low = group.is_disk_low;
         let state = self.state(group, worker).expect("it was looked up or introduced before");
         let numbering = if item.first.is_some() { Numbering::Client } else { Numbering::Server };
         let Decision { store, answer } = session::decide(state, item);
+        if is_disk_low && waits_for_room(store.as_ref(), &answer) {
+            let refusal = Some(Refusal::Retry(Retry::DiskFull, state.high));
+            return Answer { acked: Sequence::ZERO, refusal, ..answer };
+        }
         let repeated = repeated(store.as_ref(), &answer);
         if let Some(block) = store {
             let change = Change::Appended { worker: worker.clone(), numbering, block };
@@ -204,7 +232,50 @@ impl Writer {
         if complete { Completed::Complete } else { Completed::Closed }
     }
 
-    fn commit(&mut self, group: Group) -> Result<(), CommitError> {
+    /// One step of what retention asks for. Whether there may be another.
+    fn tend(&mut self) -> Result<bool, CommitError> {
+        let Some(store) = self.store.retain() else { return Ok(false) };
+        let now_ns = now_ns();
+        match retention::decide(&store.parts(), &self.limits, now_ns) {
+            None => Ok(false),
+            Some(Step::Seal) => Ok(done(store.seal())),
+            Some(Step::Remove(part, why)) => {
+                let forget_before = retention::forget_before(self.catalog.len(), self.max_workers, now_ns);
+                let farewell = store.farewell(part.number, forget_before, STEP);
+                if !farewell.is_empty() {
+                    return self.say(farewell, now_ns);
+                }
+                let removed = done(store.remove(part.number));
+                if removed {
+                    self.metrics.removed(why, part.bytes);
+                    info!(
+                        segment = part.number,
+                        bytes = part.bytes,
+                        reason = why.reason(),
+                        "removed old lines"
+                    );
+                }
+                Ok(removed)
+            }
+        }
+    }
+
+    /// Commits what retention has to say before it removes anything. Whether it was stored.
+    fn say(&mut self, changes: Vec<Change>, at_ns: i64) -> Result<bool, CommitError> {
+        let mut group = Group::default();
+        for change in changes {
+            let worker = change.worker().clone();
+            if let Some(state) = self.state(&mut group, &worker) {
+                let record = Record { at_ns, change };
+                state.apply(&record);
+                group.records.push(record);
+            }
+        }
+        self.commit(group)
+    }
+
+    /// Whether it was stored: if not, there is no room.
+    fn commit(&mut self, group: Group) -> Result<bool, CommitError> {
         let Group { records, states, replies, duplicates, .. } = group;
         let started = Instant::now();
         let stored = if records.is_empty() { Ok(()) } else { self.store.commit(&records) };
@@ -218,7 +289,10 @@ impl Writer {
                 }
                 self.metrics.repeated(duplicates);
                 for state in states.into_values() {
-                    self.catalog.publish(state);
+                    self.publish(state);
+                }
+                for record in &records {
+                    self.forget(&record.change);
                 }
                 self.metrics.workers.set(i64::try_from(self.catalog.len()).unwrap_or(i64::MAX));
                 self.metrics.store_bytes.set(i64::try_from(self.store.size()).unwrap_or(i64::MAX));
@@ -226,7 +300,7 @@ impl Writer {
                     reply.count(&self.metrics);
                     reply.send();
                 }
-                Ok(())
+                Ok(true)
             }
             Err(CommitError::Full(error)) => {
                 warn!(%error, "the disk is full: nothing is stored until there is room");
@@ -235,9 +309,23 @@ impl Writer {
                     refused.count(&self.metrics);
                     refused.send();
                 }
-                Ok(())
+                Ok(false)
             }
             Err(broken) => Err(broken),
+        }
+    }
+
+    fn publish(&self, state: WorkerState) {
+        let worker = &state.registration.worker;
+        let before = self.catalog.worker(worker).map_or(Sequence::ZERO, |known| known.trimmed);
+        self.metrics.trimmed(state.trimmed.since(before));
+        self.catalog.publish(state);
+    }
+
+    fn forget(&self, change: &Change) {
+        if let Change::Forgotten { worker } = change {
+            self.catalog.forget(worker);
+            self.metrics.forgotten();
         }
     }
 
@@ -267,6 +355,16 @@ impl Writer {
         let unchanged = known.filter(|known| known.registration == decided.registration);
         unchanged.map_or(Registered::NotStored, Registered::Known)
     }
+}
+
+/// Whether an item has to come again once there is room: it brings lines, or stands behind one that does.
+fn waits_for_room(store: Option<&Block>, answer: &Answer) -> bool {
+    store.is_some() || matches!(answer.refusal, Some(Refusal::Retry(..)))
+}
+
+/// Whether a step of retention was done. Where it was not, it is tried again later.
+fn done(result: std::io::Result<()>) -> bool {
+    result.inspect_err(|error| warn!(%error, "retention cannot go on for now")).is_ok()
 }
 
 /// Lines of an item that were there already.

@@ -1,40 +1,64 @@
 //! What the store asks of a file system, and nothing more, so that tests can put one in its place that loses
 //! whatever a real one may lose in a power cut.
 
-use std::fs::{File, OpenOptions};
-use std::io;
-use std::os::unix::fs::FileExt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Segments, by their numbers.
+/// Segments and their indexes, by their numbers.
 pub(super) trait Files: Send + Sync {
-    /// Those that are there, in order.
+    /// The segments that are there, in order.
     fn segments(&self) -> io::Result<Vec<u32>>;
 
-    /// A new one, empty. Its name may be gone after a power cut until [`Files::sync_names`].
+    /// A new segment, empty. Its name may be gone after a power cut until [`Files::sync_names`].
     fn create(&self, segment: u32) -> io::Result<Arc<dyn SegmentFile>>;
 
-    /// One that is there.
+    /// A segment that is there.
     fn open(&self, segment: u32) -> io::Result<Arc<dyn SegmentFile>>;
 
-    /// Makes the names of all segments durable.
+    /// Removes a segment and its index. They may be there again after a power cut until [`Files::sync_names`].
+    fn remove(&self, segment: u32) -> io::Result<()>;
+
+    /// The index of a segment, where there is one.
+    fn index(&self, segment: u32) -> io::Result<Option<Arc<dyn SegmentFile>>>;
+
+    /// Makes `bytes` the index of a segment. After a power cut it is whole, or as it was before until
+    /// [`Files::sync_names`]; it is never there in part.
+    fn put_index(&self, segment: u32, bytes: &[u8]) -> io::Result<()>;
+
+    /// Removes the index of a segment, if there is one.
+    fn remove_index(&self, segment: u32) -> io::Result<()>;
+
+    /// Removes what a crash left: indexes without a segment, and those that were being written.
+    fn sweep(&self) -> io::Result<()>;
+
+    /// Makes all names durable, and that those removed are gone.
     fn sync_names(&self) -> io::Result<()>;
 
-    /// What an operator knows it by.
+    /// What an operator knows a segment by.
     fn path(&self, segment: u32) -> PathBuf;
 }
 
-/// The bytes of one segment. What was written may be gone after a power cut, in part and in any order, until
+/// The bytes of one file. What was written may be gone after a power cut, in part and in any order, until
 /// it was synced.
 pub(super) trait SegmentFile: Send + Sync {
-    fn read_all(&self) -> io::Result<Vec<u8>>;
+    fn length(&self) -> io::Result<u64>;
+    /// Bytes that it takes up on the disk.
+    fn allocated(&self) -> io::Result<u64>;
     fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()>;
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
     fn set_len(&self, length: u64) -> io::Result<()>;
     /// The bytes, and what is needed to find them.
     fn sync_data(&self) -> io::Result<()>;
     fn sync_all(&self) -> io::Result<()>;
+
+    fn read_all(&self) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; usize::try_from(self.length()?).unwrap_or(usize::MAX)];
+        self.read_exact_at(&mut bytes, 0)?;
+        Ok(bytes)
+    }
 }
 
 /// Files in one directory.
@@ -44,22 +68,43 @@ pub(super) struct Directory {
     handle: File,
 }
 
+/// How the names of files end.
+const SEGMENT: &str = "log";
+const INDEX: &str = "idx";
+const UNFINISHED: &str = "idx.new";
+
 impl Directory {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         Ok(Self { path: path.to_owned(), handle: File::open(path)? })
+    }
+
+    fn file(&self, segment: u32, ending: &str) -> PathBuf {
+        self.path.join(format!("{segment:010}.{ending}"))
+    }
+
+    /// Numbers of the files whose names end so.
+    fn numbers(&self, ending: &str) -> io::Result<Vec<u32>> {
+        let mut numbers = Vec::new();
+        for entry in fs::read_dir(&self.path)? {
+            let name = entry?.file_name();
+            let number = name.to_str().and_then(|name| name.strip_suffix(ending)?.strip_suffix('.'));
+            numbers.extend(number.and_then(|number| number.parse::<u32>().ok()));
+        }
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
     }
 }
 
 impl Files for Directory {
     fn segments(&self) -> io::Result<Vec<u32>> {
-        let mut numbers = Vec::new();
-        for entry in std::fs::read_dir(&self.path)? {
-            let name = entry?.file_name();
-            let number: Option<u32> = name.to_str().and_then(|name| name.strip_suffix(".log")?.parse().ok());
-            numbers.extend(number);
-        }
-        numbers.sort_unstable();
-        Ok(numbers)
+        self.numbers(SEGMENT)
     }
 
     fn create(&self, segment: u32) -> io::Result<Arc<dyn SegmentFile>> {
@@ -72,21 +117,59 @@ impl Files for Directory {
         Ok(Arc::new(OpenOptions::new().read(true).write(true).open(self.path(segment))?))
     }
 
+    fn remove(&self, segment: u32) -> io::Result<()> {
+        self.remove_index(segment)?;
+        remove_if_there(&self.path(segment))
+    }
+
+    fn index(&self, segment: u32) -> io::Result<Option<Arc<dyn SegmentFile>>> {
+        match OpenOptions::new().read(true).open(self.file(segment, INDEX)) {
+            Ok(file) => Ok(Some(Arc::new(file))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn put_index(&self, segment: u32, bytes: &[u8]) -> io::Result<()> {
+        let unfinished = self.file(segment, UNFINISHED);
+        let mut file = File::create(&unfinished)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&unfinished, self.file(segment, INDEX))
+    }
+
+    fn remove_index(&self, segment: u32) -> io::Result<()> {
+        remove_if_there(&self.file(segment, INDEX))
+    }
+
+    fn sweep(&self) -> io::Result<()> {
+        let segments = self.segments()?;
+        for orphan in self.numbers(INDEX)?.into_iter().filter(|number| !segments.contains(number)) {
+            self.remove_index(orphan)?;
+        }
+        for number in self.numbers(UNFINISHED)? {
+            remove_if_there(&self.file(number, UNFINISHED))?;
+        }
+        Ok(())
+    }
+
     fn sync_names(&self) -> io::Result<()> {
         self.handle.sync_all()
     }
 
     fn path(&self, segment: u32) -> PathBuf {
-        self.path.join(format!("{segment:010}.log"))
+        self.file(segment, SEGMENT)
     }
 }
 
 impl SegmentFile for File {
-    fn read_all(&self) -> io::Result<Vec<u8>> {
-        let length = usize::try_from(self.metadata()?.len()).unwrap_or(usize::MAX);
-        let mut bytes = vec![0; length];
-        FileExt::read_exact_at(self, &mut bytes, 0)?;
-        Ok(bytes)
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+
+    fn allocated(&self) -> io::Result<u64> {
+        // `stat` counts in these, whatever the file system does.
+        Ok(self.metadata()?.blocks() * 512)
     }
 
     fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {

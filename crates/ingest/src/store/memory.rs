@@ -15,7 +15,12 @@ struct MemoryStore(Arc<RwLock<HashMap<WorkerId, Vec<Block>>>>);
 /// An empty store.
 pub fn open() -> Opened {
     let store = MemoryStore::default();
-    Opened { store: Box::new(store.clone()), reader: Arc::new(store), recovery: Recovery::default() }
+    Opened {
+        store: Box::new(store.clone()),
+        reader: Arc::new(store),
+        states: Vec::new(),
+        recovery: Recovery::default(),
+    }
 }
 
 fn bytes(block: &Block) -> usize {

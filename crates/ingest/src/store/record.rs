@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use crate::ids::{TaskId, WorkerId};
 use crate::line::{Block, Content, Extra, Lines, Mark, Sequence};
-use crate::worker::{Change, Closing, Numbering, Record, Registration};
+use crate::worker::{Change, Closing, Numbering, Record, Registration, WorkerState};
 
 /// The bytes are no record of ours.
 #[derive(Debug, Error)]
@@ -28,7 +28,7 @@ struct StoredRecord {
     at_ns: i64,
     #[prost(string, tag = "2")]
     worker: String,
-    #[prost(oneof = "StoredChange", tags = "3, 4, 5, 6")]
+    #[prost(oneof = "StoredChange", tags = "3, 4, 5, 6, 7, 8, 9")]
     change: Option<StoredChange>,
 }
 
@@ -42,6 +42,12 @@ enum StoredChange {
     Gap(StoredGap),
     #[prost(message, tag = "6")]
     Closed(StoredClosing),
+    #[prost(message, tag = "7")]
+    Trimmed(StoredTrim),
+    #[prost(message, tag = "8")]
+    Carried(StoredState),
+    #[prost(message, tag = "9")]
+    Forgotten(StoredForgetting),
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -110,6 +116,40 @@ struct StoredClosing {
     last: u64,
 }
 
+#[derive(Clone, PartialEq, Message)]
+struct StoredTrim {
+    #[prost(uint64, tag = "1")]
+    until: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct StoredForgetting {}
+
+/// All that is known of a worker but its name.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct StoredState {
+    #[prost(message, optional, tag = "1")]
+    registration: Option<StoredRegistration>,
+    #[prost(bool, optional, tag = "2")]
+    server_numbered: Option<bool>,
+    #[prost(uint64, tag = "3")]
+    high: u64,
+    #[prost(uint64, tag = "4")]
+    lines: u64,
+    #[prost(uint64, tag = "5")]
+    bytes: u64,
+    #[prost(uint64, tag = "6")]
+    lost: u64,
+    #[prost(uint64, tag = "7")]
+    trimmed: u64,
+    #[prost(message, optional, tag = "8")]
+    closing: Option<StoredClosing>,
+    #[prost(int64, tag = "9")]
+    created_ns: i64,
+    #[prost(int64, tag = "10")]
+    updated_ns: i64,
+}
+
 /// Appends `record` to `out`.
 pub(super) fn encode(record: &Record, out: &mut Vec<u8>) {
     let stored = StoredRecord {
@@ -122,20 +162,47 @@ pub(super) fn encode(record: &Record, out: &mut Vec<u8>) {
 
 fn stored_change(change: &Change) -> StoredChange {
     match change {
-        Change::Registered(registration) => StoredChange::Registered(StoredRegistration {
-            task: registration.task.as_str().to_owned(),
-            attempt: registration.attempt,
-            incarnation: registration.incarnation.clone(),
-            session_id: registration.session_id.as_ref().to_owned(),
-            metadata: Some(registration.metadata.as_ref().clone()),
-        }),
+        Change::Registered(registration) => StoredChange::Registered(stored_registration(registration)),
         Change::Appended { numbering, block, .. } => stored_block(block, *numbering == Numbering::Server),
-        Change::Closed { closing, last, .. } => StoredChange::Closed(StoredClosing {
-            exit_code: closing.exit_code,
-            signal: closing.signal,
-            reason: closing.reason.as_ref().to_owned(),
-            last: last.get(),
-        }),
+        Change::Closed { closing, last, .. } => StoredChange::Closed(stored_closing(closing, *last)),
+        Change::Trimmed { until, .. } => StoredChange::Trimmed(StoredTrim { until: until.get() }),
+        Change::Carried(state) => StoredChange::Carried(stored_state(state)),
+        Change::Forgotten { .. } => StoredChange::Forgotten(StoredForgetting {}),
+    }
+}
+
+fn stored_registration(registration: &Registration) -> StoredRegistration {
+    StoredRegistration {
+        task: registration.task.as_str().to_owned(),
+        attempt: registration.attempt,
+        incarnation: registration.incarnation.clone(),
+        session_id: registration.session_id.as_ref().to_owned(),
+        metadata: Some(registration.metadata.as_ref().clone()),
+    }
+}
+
+fn stored_closing(closing: &Closing, last: Sequence) -> StoredClosing {
+    StoredClosing {
+        exit_code: closing.exit_code,
+        signal: closing.signal,
+        reason: closing.reason.as_ref().to_owned(),
+        last: last.get(),
+    }
+}
+
+/// A state as it is kept.
+pub(super) fn stored_state(state: &WorkerState) -> StoredState {
+    StoredState {
+        registration: Some(stored_registration(&state.registration)),
+        server_numbered: state.numbering.map(|numbering| numbering == Numbering::Server),
+        high: state.high.get(),
+        lines: state.lines,
+        bytes: state.bytes,
+        lost: state.lost,
+        trimmed: state.trimmed.get(),
+        closing: state.closing.as_ref().map(|closing| stored_closing(closing, state.high)),
+        created_ns: state.created_ns,
+        updated_ns: state.updated_ns,
     }
 }
 
@@ -187,10 +254,15 @@ pub(super) fn decode(bytes: Bytes) -> Result<Record, InvalidRecord> {
     let worker = WorkerId::try_from(&*stored.worker).map_err(|_| InvalidRecord::Field("worker"))?;
     let change = match stored.change.ok_or(InvalidRecord::Field("change"))? {
         StoredChange::Registered(stored) => Change::Registered(registration(worker, stored)?),
-        StoredChange::Closed(StoredClosing { exit_code, signal, reason, last }) => {
-            let closing = Closing { exit_code, signal, reason: reason.into() };
-            Change::Closed { worker, closing, last: Sequence::new(last) }
+        StoredChange::Closed(stored) => {
+            let last = Sequence::new(stored.last);
+            Change::Closed { worker, closing: closing(stored), last }
         }
+        StoredChange::Trimmed(StoredTrim { until }) => {
+            Change::Trimmed { worker, until: Sequence::new(until) }
+        }
+        StoredChange::Carried(stored) => Change::Carried(Box::new(state(worker, stored)?)),
+        StoredChange::Forgotten(StoredForgetting {}) => Change::Forgotten { worker },
         StoredChange::Gap(gap) if gap.last < gap.first => {
             return Err(InvalidRecord::Field("a gap that ends before it begins"));
         }
@@ -229,8 +301,33 @@ fn registration(worker: WorkerId, stored: StoredRegistration) -> Result<Registra
     })
 }
 
+fn closing(stored: StoredClosing) -> Closing {
+    Closing { exit_code: stored.exit_code, signal: stored.signal, reason: stored.reason.into() }
+}
+
+/// The state that was kept of `worker`.
+pub(super) fn state(worker: WorkerId, stored: StoredState) -> Result<WorkerState, InvalidRecord> {
+    let registered = stored.registration.ok_or(InvalidRecord::Field("registration"))?;
+    Ok(WorkerState {
+        registration: registration(worker, registered)?,
+        numbering: stored.server_numbered.map(numbering),
+        high: Sequence::new(stored.high),
+        lines: stored.lines,
+        bytes: stored.bytes,
+        lost: stored.lost,
+        trimmed: Sequence::new(stored.trimmed),
+        closing: stored.closing.map(closing),
+        created_ns: stored.created_ns,
+        updated_ns: stored.updated_ns,
+    })
+}
+
+fn numbering(server_numbered: bool) -> Numbering {
+    if server_numbered { Numbering::Server } else { Numbering::Client }
+}
+
 fn appended(worker: WorkerId, server_numbered: bool, first: u64, content: Content) -> Change {
-    let numbering = if server_numbered { Numbering::Server } else { Numbering::Client };
+    let numbering = numbering(server_numbered);
     Change::Appended { worker, numbering, block: Block { first: Sequence::new(first), content } }
 }
 
@@ -289,11 +386,26 @@ pub(super) mod tests {
             metadata: Arc::new(WorkerMetadata { pod_name: "p".into(), ..WorkerMetadata::default() }),
         };
         let closing = Closing { exit_code: 137, signal: 9, reason: "agent_gone".into() };
+        let state = WorkerState {
+            numbering: Some(Numbering::Server),
+            high: Sequence::new(9),
+            lines: 5,
+            bytes: 70,
+            lost: 4,
+            trimmed: Sequence::new(3),
+            closing: Some(closing.clone()),
+            updated_ns: 8,
+            ..WorkerState::new(registration.clone(), 7)
+        };
         let gap = Content::Gap { last: Sequence::new(9), reason: "buffer_full".into() };
         for change in [
-            Change::Registered(registration),
+            Change::Registered(registration.clone()),
             Change::Closed { worker: worker.clone(), closing, last: Sequence::new(4) },
-            appended(worker, true, 3, gap),
+            appended(worker.clone(), true, 3, gap),
+            Change::Trimmed { worker: worker.clone(), until: Sequence::new(3) },
+            Change::Carried(Box::new(WorkerState::new(registration.clone(), 7))),
+            Change::Carried(Box::new(state)),
+            Change::Forgotten { worker },
         ] {
             let record = Record { at_ns: -7, change };
             assert_eq!(round_trip(&record), record);

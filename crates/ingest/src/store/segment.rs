@@ -36,6 +36,16 @@ impl Seal {
         Self(rand::random())
     }
 
+    /// As it stands in files.
+    pub(super) fn to_bytes(self) -> [u8; 4] {
+        self.0.to_le_bytes()
+    }
+
+    /// Of bytes that stand at `place` of this segment's index.
+    pub(super) fn checksum(self, place: u64, bytes: &[u8]) -> u32 {
+        checksum_append(checksum_append(self.0, &place.to_le_bytes()), bytes)
+    }
+
     /// The header of its segment.
     pub(super) fn header(self) -> [u8; HEADER] {
         let seal = self.0.to_le_bytes();

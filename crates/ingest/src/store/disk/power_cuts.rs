@@ -5,25 +5,25 @@
 //! acknowledged is there or not, but never without the lines before it; and nothing is called damaged.
 //! `OTTO_SIM_SCHEDULES` says how many are run, `OTTO_SIM_SEED` replays one.
 
+mod files;
+
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard};
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
+use self::files::{Failure, Shared, SimulatedFiles};
 use super::super::record::tests::appended_lines;
 use super::super::segment;
 use super::*;
-use crate::line::Content;
+use crate::ids::WorkerId;
+use crate::line::{Block, Content, Sequence};
+use crate::worker::Change;
 
 const SCHEDULES: u64 = 100_000;
 
 /// Small, so that a schedule fills several.
 const SEGMENT: u64 = 2048;
-
-/// What a disk writes whole or not at all.
-const SECTOR: usize = 512;
 
 const WORKERS: [&str; 3] = ["a", "b", "c"];
 
@@ -36,225 +36,8 @@ enum PlantedBug {
     NoDirectorySync,
     /// Whatever is found is taken for whole.
     NoChecksum,
-}
-
-/// A file system in memory, and what of it a power cut would leave.
-struct SimulatedFiles {
-    state: Mutex<State>,
-    bug: Option<PlantedBug>,
-}
-
-struct State {
-    random: SmallRng,
-    files: BTreeMap<u32, SimulatedFile>,
-    /// The next write, or the next sync, fails.
-    failure: Option<Failure>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Failure {
-    /// The disk is full in the middle of a write.
-    Write,
-    /// The disk does not take what was written.
-    Sync,
-    /// The power goes while a sync waits for the disk.
-    PowerInSync,
-}
-
-#[derive(Default)]
-struct SimulatedFile {
-    has_durable_name: bool,
-    durable: Vec<u8>,
-    /// As a process sees it.
-    cached: Vec<u8>,
-    /// Since the last sync, in order.
-    pending: Vec<Pending>,
-}
-
-enum Pending {
-    Write { at: usize, bytes: Vec<u8> },
-    SetLength(usize),
-}
-
-impl Pending {
-    fn apply(&self, bytes: &mut Vec<u8>) {
-        match self {
-            Self::SetLength(length) => bytes.resize(*length, 0),
-            Self::Write { at, bytes: new } => {
-                bytes.resize(bytes.len().max(at + new.len()), 0);
-                bytes[*at..at + new.len()].copy_from_slice(new);
-            }
-        }
-    }
-}
-
-impl SimulatedFile {
-    fn change(&mut self, change: Pending) {
-        change.apply(&mut self.cached);
-        self.pending.push(change);
-    }
-
-    /// What is on the disk when the power is back.
-    fn after_power_cut(mut self, random: &mut SmallRng) -> Self {
-        let kept = [0.0, 0.5, 0.9, 1.0][random.random_range(0..4)];
-        for change in std::mem::take(&mut self.pending) {
-            match change {
-                Pending::SetLength(_) => {
-                    if random.random_bool(kept) {
-                        change.apply(&mut self.durable);
-                    }
-                }
-                Pending::Write { at, bytes } => self.tear(at, &bytes, kept, random),
-            }
-        }
-        Self { cached: self.durable.clone(), has_durable_name: true, ..self }
-    }
-
-    /// Keeps some sectors of a write. Where it made the file longer, the others hold nothing or anything.
-    fn tear(&mut self, at: usize, bytes: &[u8], kept: f64, random: &mut SmallRng) {
-        let mut from = 0;
-        while from < bytes.len() {
-            let to = bytes.len().min((at + from) / SECTOR * SECTOR + SECTOR - at);
-            if random.random_bool(kept) {
-                Pending::Write { at: at + from, bytes: bytes[from..to].to_vec() }.apply(&mut self.durable);
-            } else if random.random_bool(0.3) && at + to > self.durable.len() {
-                let old = self.durable.len();
-                self.durable.resize(at + to, 0);
-                if random.random_bool(0.3) {
-                    random.fill(&mut self.durable[old..]);
-                }
-            }
-            from = to;
-        }
-    }
-}
-
-impl SimulatedFiles {
-    fn new(seed: u64, bug: Option<PlantedBug>) -> Self {
-        let state = State { random: SmallRng::seed_from_u64(seed), files: BTreeMap::new(), failure: None };
-        Self { state: Mutex::new(state), bug }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap()
-    }
-
-    fn cut_power(&self) {
-        let mut state = self.state();
-        let State { random, files, .. } = &mut *state;
-        files.retain(|_, file| file.has_durable_name || random.random_bool(0.5));
-        for file in files.values_mut() {
-            *file = std::mem::take(file).after_power_cut(random);
-        }
-    }
-}
-
-/// One of the files, as the store holds it.
-struct Handle {
-    files: Arc<SimulatedFiles>,
-    segment: u32,
-}
-
-impl Handle {
-    fn on<T>(&self, what: impl FnOnce(&mut SimulatedFile) -> T) -> T {
-        what(self.files.state().files.get_mut(&self.segment).unwrap())
-    }
-
-    fn fails(&self, failure: Failure) -> bool {
-        let mut state = self.files.state();
-        state.failure.take_if(|next| *next == failure).is_some()
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        if self.fails(Failure::PowerInSync) {
-            return Err(io::ErrorKind::Other.into());
-        }
-        if self.fails(Failure::Sync) {
-            // As Linux does it: the pages count as written from here on.
-            self.on(|file| file.pending.clear());
-            return Err(io::Error::from_raw_os_error(5));
-        }
-        self.on(|file| {
-            // Only what is dirty is written.
-            for change in file.pending.drain(..) {
-                change.apply(&mut file.durable);
-            }
-        });
-        Ok(())
-    }
-}
-
-impl SegmentFile for Handle {
-    fn read_all(&self) -> io::Result<Vec<u8>> {
-        Ok(self.on(|file| file.cached.clone()))
-    }
-
-    fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
-        let at = usize::try_from(offset).unwrap();
-        self.on(|file| match file.cached.get(at..at + bytes.len()) {
-            Some(found) => {
-                bytes.copy_from_slice(found);
-                Ok(())
-            }
-            None => Err(io::ErrorKind::UnexpectedEof.into()),
-        })
-    }
-
-    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        let at = usize::try_from(offset).unwrap();
-        if self.fails(Failure::Write) {
-            let part = self.files.state().random.random_range(0..=bytes.len());
-            self.on(|file| file.change(Pending::Write { at, bytes: bytes[..part].to_vec() }));
-            return Err(io::Error::from_raw_os_error(28));
-        }
-        self.on(|file| file.change(Pending::Write { at, bytes: bytes.to_vec() }));
-        Ok(())
-    }
-
-    fn set_len(&self, length: u64) -> io::Result<()> {
-        self.on(|file| file.change(Pending::SetLength(usize::try_from(length).unwrap())));
-        Ok(())
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        if self.files.bug == Some(PlantedBug::AckBeforeSync) {
-            return Ok(());
-        }
-        self.sync()
-    }
-
-    fn sync_all(&self) -> io::Result<()> {
-        self.sync()
-    }
-}
-
-/// For the trait, which hands out files.
-struct Shared(Arc<SimulatedFiles>);
-
-impl Files for Shared {
-    fn segments(&self) -> io::Result<Vec<u32>> {
-        Ok(self.0.state().files.keys().copied().collect())
-    }
-
-    fn create(&self, segment: u32) -> io::Result<Arc<dyn SegmentFile>> {
-        self.0.state().files.entry(segment).or_default().change(Pending::SetLength(0));
-        self.open(segment)
-    }
-
-    fn open(&self, segment: u32) -> io::Result<Arc<dyn SegmentFile>> {
-        Ok(Arc::new(Handle { files: Arc::clone(&self.0), segment }))
-    }
-
-    fn sync_names(&self) -> io::Result<()> {
-        if self.0.bug != Some(PlantedBug::NoDirectorySync) {
-            self.0.state().files.values_mut().for_each(|file| file.has_durable_name = true);
-        }
-        Ok(())
-    }
-
-    fn path(&self, segment: u32) -> PathBuf {
-        format!("segment {segment}").into()
-    }
+    /// Retention removes a segment before what is to be kept of it is durable.
+    RemoveBeforeSync,
 }
 
 /// What clients know of one worker.
@@ -265,6 +48,8 @@ struct Client {
     sent: u64,
     /// The last line that was ever offered.
     most: u64,
+    /// The last line that retention was ever asked to take.
+    trimmed: u64,
 }
 
 /// One schedule.
@@ -298,7 +83,9 @@ impl Schedule {
                 0..75 => self.commit()?,
                 75..80 => self.fail(Failure::Write)?,
                 80..84 => self.fail(Failure::Sync)?,
-                84..92 => self.open()?,
+                84..87 => self.open()?,
+                87..89 => self.retain()?,
+                89..92 => self.files.damage_index(),
                 _ => self.cut_power()?,
             }
         }
@@ -344,6 +131,47 @@ impl Schedule {
         }
     }
 
+    /// Retention takes the oldest segment, if it is not the only one.
+    fn retain(&mut self) -> Result<(), String> {
+        let bug = self.files.bug;
+        let store = &mut self.opened.as_mut().unwrap().store;
+        let engine = store.retain().unwrap();
+        let [oldest, _, ..] = engine.parts()[..] else { return Ok(()) };
+        let said: Vec<_> = engine.farewell(oldest.number, i64::MIN, usize::MAX);
+        for change in &said {
+            let until = match change {
+                Change::Trimmed { until, .. } => *until,
+                Change::Carried(state) => state.trimmed,
+                other => return Err(format!("nothing else is to be said: {other:?}")),
+            };
+            let client = self.clients.get_mut(change.worker().as_str()).unwrap();
+            client.trimmed = client.trimmed.max(until.get());
+        }
+        let records: Vec<_> = said.into_iter().map(|change| Record { at_ns: 9, change }).collect();
+        if bug == Some(PlantedBug::RemoveBeforeSync) {
+            engine.remove(oldest.number).unwrap();
+        }
+        let is_cut = self.random.random_bool(0.3);
+        self.files.state().failure = is_cut.then_some(Failure::PowerInSync);
+        let committed = store.commit(&records);
+        self.files.state().failure = None;
+        match committed {
+            Ok(()) => {
+                if bug != Some(PlantedBug::RemoveBeforeSync) {
+                    store.retain().unwrap().remove(oldest.number).unwrap();
+                }
+                Ok(())
+            }
+            // It may also have failed to end a full segment, and goes on.
+            Err(CommitError::Full(_)) => Ok(()),
+            Err(CommitError::Broken(_)) => {
+                self.opened = None;
+                self.files.cut_power();
+                self.open()
+            }
+        }
+    }
+
     fn fail(&mut self, failure: Failure) -> Result<(), String> {
         self.files.state().failure = Some(failure);
         let result = self.commit();
@@ -365,20 +193,15 @@ impl Schedule {
     /// The process is there again, after whatever ended it.
     fn open(&mut self) -> Result<(), String> {
         self.opened = None;
-        let mut records = Vec::new();
         let files = Arc::new(Shared(Arc::clone(&self.files)));
-        let opened = open_files(files, SEGMENT, &mut |record| records.push(record));
-        let opened = opened.map_err(|error| format!("it does not open: {error:#}"))?;
+        let opened = open_files(files, SEGMENT, Damage::default());
+        let (store, shared) = opened.map_err(|error| format!("it does not open: {error:#}"))?;
+        let opened = shared.of(store);
         if opened.recovery.damaged > 0 {
             return Err(format!("it is called damaged: {:?}", opened.recovery));
         }
-        let mut found: BTreeMap<&str, u64> = BTreeMap::new();
-        for record in &records {
-            let Change::Appended { worker, block, .. } = &record.change else { continue };
-            check_lines(worker.as_str(), block, found.entry(worker.as_str()).or_default())?;
-        }
         for (worker, client) in &mut self.clients {
-            let high = found.get(worker).copied().unwrap_or(0);
+            let high = read(&opened, worker, client.trimmed)?;
             if high < client.acked {
                 return Err(format!("{worker}: {} were acknowledged, and {high} are there", client.acked));
             }
@@ -387,11 +210,38 @@ impl Schedule {
                 return Err(format!("{worker}: {high} are there, and {most} were sent"));
             }
             // They are shown from now on, so they have to stay.
-            *client = Client { acked: high, sent: high, most };
+            *client = Client { acked: high, sent: high, most, trimmed: client.trimmed };
         }
         self.opened = Some(opened);
         Ok(())
     }
+}
+
+/// How many lines of a worker are known: each that retention did not take is there, and none missing before the
+/// mark.
+fn read(opened: &Opened, name: &str, trimmed: u64) -> Result<u64, String> {
+    let worker = WorkerId::try_from(name).unwrap();
+    let mut states = opened.states.iter();
+    let Some(state) = states.find(|state| state.registration.worker == worker) else { return Ok(0) };
+    let mut high = state.trimmed.get();
+    if high > trimmed {
+        return Err(format!("{name}: {high} are taken, and only {trimmed} were to go"));
+    }
+    if state.lines != state.high.get() {
+        return Err(format!("{name}: {} lines are counted up to {}", state.lines, state.high));
+    }
+    loop {
+        let blocks = opened.reader.read(&worker, Sequence::new(high + 1), 700);
+        let blocks = blocks.map_err(|error| format!("{name}: {error}"))?;
+        if blocks.is_empty() {
+            break;
+        }
+        blocks.iter().try_for_each(|block| check_lines(name, block, &mut high))?;
+    }
+    if state.high.get() != high {
+        return Err(format!("{name}: the mark is {}, and {high} are there", state.high));
+    }
+    Ok(high)
 }
 
 /// Whether a block goes on behind the mark with the right lines.
@@ -446,7 +296,12 @@ fn p4_whatever_was_acknowledged_survives_power_cuts_crashes_and_failing_disks() 
 
 #[test]
 fn planted_bugs_are_caught() {
-    for bug in [PlantedBug::AckBeforeSync, PlantedBug::NoDirectorySync, PlantedBug::NoChecksum] {
+    for bug in [
+        PlantedBug::AckBeforeSync,
+        PlantedBug::NoDirectorySync,
+        PlantedBug::NoChecksum,
+        PlantedBug::RemoveBeforeSync,
+    ] {
         let (seed, what) = find(0..20_000, Some(bug)).unwrap_or_else(|| panic!("{bug:?} is not caught"));
         println!("{bug:?} is caught after {} schedules: {what}", seed + 1);
     }

@@ -1,10 +1,49 @@
 use super::super::record::tests::appended_lines;
+use super::super::segment::FRAME_HEAD;
+use super::super::{DAMAGED, LogReader};
 use super::*;
+use crate::ids::WorkerId;
+use crate::line::{Block, Content, Sequence};
+use crate::worker::{Change, WorkerState};
 
-fn open_and_collect(path: &Path) -> (Opened, Vec<Record>) {
-    let mut records = Vec::new();
-    let opened = open(path, &mut |record| records.push(record)).unwrap();
-    (opened, records)
+/// Small, so that a few lines fill several.
+const SMALL_SEGMENT: u64 = 512;
+
+fn worker(name: &str) -> WorkerId {
+    WorkerId::try_from(name).unwrap()
+}
+
+/// The log of a worker, read piece by piece.
+fn read_all(reader: &dyn LogReader, name: &str) -> Vec<Block> {
+    let (mut blocks, mut next) = (Vec::new(), Sequence::new(1));
+    loop {
+        let read = reader.read(&worker(name), next, 100).unwrap();
+        let Some(last) = read.last() else { return blocks };
+        next = last.last().next();
+        blocks.extend(read);
+    }
+}
+
+/// What a store holds of the worker `w`.
+fn open_and_collect(path: &Path) -> (Opened, Vec<Block>) {
+    let opened = open(path, SEGMENT_BYTES, Damage::default()).unwrap();
+    let blocks = read_all(&*opened.reader, "w");
+    (opened, blocks)
+}
+
+/// The same with segments of which a few records fill one.
+fn open_small(path: &Path, damage: &Damage) -> Opened {
+    let files = Arc::new(Directory::open(path).unwrap());
+    let (store, shared) = open_files(files, SMALL_SEGMENT, damage.clone()).unwrap();
+    shared.of(store)
+}
+
+fn blocks(records: &[Record]) -> Vec<Block> {
+    let block = |record: &Record| match &record.change {
+        Change::Appended { block, .. } => Some(block.clone()),
+        _ => None,
+    };
+    records.iter().filter_map(block).collect()
 }
 
 fn group(from: u64, to: u64) -> Vec<Record> {
@@ -19,10 +58,9 @@ fn p4_what_was_committed_is_there_after_opening_again() {
     opened.store.commit(&group(4, 5)).unwrap();
     drop(opened);
     let (opened, records) = open_and_collect(dir.path());
-    assert_eq!(records, group(1, 5));
-    let worker = WorkerId::try_from("w").unwrap();
-    let blocks = opened.reader.read(&worker, Sequence::new(3), usize::MAX).unwrap();
-    assert_eq!(blocks.iter().map(|block| block.first.get()).collect::<Vec<_>>(), [3, 4, 5]);
+    assert_eq!(records, blocks(&group(1, 5)));
+    let read = opened.reader.read(&worker("w"), Sequence::new(3), usize::MAX).unwrap();
+    assert_eq!(read.iter().map(|block| block.first.get()).collect::<Vec<_>>(), [3, 4, 5]);
 }
 
 #[test]
@@ -39,11 +77,11 @@ fn p4_a_tail_torn_at_any_byte_opens_with_all_that_was_committed_before() {
     for length in committed..whole {
         std::fs::write(&segment, &bytes[..usize::try_from(length).unwrap()]).unwrap();
         let (mut opened, records) = open_and_collect(dir.path());
-        assert_eq!(records, group(1, 2), "torn at {length}");
+        assert_eq!(records, blocks(&group(1, 2)), "torn at {length}");
         assert_eq!(opened.recovery.torn_bytes, length - committed);
         opened.store.commit(&group(3, 3)).unwrap();
         drop(opened);
-        assert_eq!(open_and_collect(dir.path()).1, group(1, 3), "written again after {length}");
+        assert_eq!(open_and_collect(dir.path()).1, blocks(&group(1, 3)), "written again after {length}");
     }
 }
 
@@ -62,7 +100,7 @@ fn damage_before_the_end_is_reported_and_costs_no_other_record() {
     std::fs::write(&segment, bytes).unwrap();
     let (opened, records) = open_and_collect(dir.path());
     assert_eq!((opened.recovery.damaged, opened.recovery.torn_bytes), (1, 0));
-    assert_eq!(records, [group(1, 1), group(3, 4)].concat());
+    assert_eq!(records, blocks(&[group(1, 1), group(3, 4)].concat()));
 }
 
 /// A power cut may lose any page of what was being written, and keep those behind it.
@@ -85,13 +123,17 @@ fn p4_a_power_cut_inside_a_commit_keeps_no_line_without_those_before_it() {
         }
         std::fs::write(&segment, bytes).unwrap();
         let (mut opened, records) = open_and_collect(dir.path());
-        assert_eq!(records, group(1, records.len() as u64), "without {lost}..{end}");
+        assert_eq!(records, blocks(&group(1, records.len() as u64)), "without {lost}..{end}");
         assert!((2..6).contains(&records.len()), "without {lost}..{end}");
         assert_eq!(opened.recovery.damaged, 0);
         let next = records.len() as u64 + 1;
         opened.store.commit(&group(next, 6)).unwrap();
         drop(opened);
-        assert_eq!(open_and_collect(dir.path()).1, group(1, 6), "written again without {lost}..{end}");
+        assert_eq!(
+            open_and_collect(dir.path()).1,
+            blocks(&group(1, 6)),
+            "written again without {lost}..{end}"
+        );
     }
 }
 
@@ -100,7 +142,7 @@ fn p4_a_power_cut_inside_a_commit_keeps_no_line_without_those_before_it() {
 fn damage_at_the_end_of_a_closed_log_is_known_from_its_closing() {
     let dir = tempfile::tempdir().unwrap();
     let (mut opened, _) = open_and_collect(dir.path());
-    let worker = WorkerId::try_from("w").unwrap();
+    let worker = worker("w");
     let registered = Change::Registered(crate::worker::Registration::recovered(worker.clone()));
     opened.store.commit(&[Record { at_ns: 0, change: registered }]).unwrap();
     opened.store.commit(&group(1, 1)).unwrap();
@@ -114,9 +156,7 @@ fn damage_at_the_end_of_a_closed_log_is_known_from_its_closing() {
     let mut bytes = std::fs::read(&segment).unwrap();
     bytes[damaged + FRAME_HEAD] ^= 1;
     std::fs::write(&segment, bytes).unwrap();
-    let mut states = HashMap::new();
-    let _opened = open(dir.path(), &mut |record| crate::replay(&mut states, &record)).unwrap();
-    let state = states.into_values().next().unwrap();
+    let state = open_and_collect(dir.path()).0.states.remove(0);
     assert_eq!((state.high, state.lines, state.lost), (Sequence::new(2), 1, 1));
     assert!(!state.is_complete());
 }
@@ -125,7 +165,7 @@ fn damage_at_the_end_of_a_closed_log_is_known_from_its_closing() {
 fn a_second_process_is_refused_by_name() {
     let dir = tempfile::tempdir().unwrap();
     let _first = open_and_collect(dir.path());
-    let error = open(dir.path(), &mut |_| ()).err().unwrap();
+    let error = open(dir.path(), SEGMENT_BYTES, Damage::default()).err().unwrap();
     assert!(format!("{error:#}").contains("in use by another log-ingest"), "{error:#}");
 }
 
@@ -143,7 +183,7 @@ fn a_frame_printed_by_a_job_is_never_taken_for_a_record() {
         builder.push(0, crate::line::Mark::default(), text, crate::line::Extra::default());
         crate::line::Content::Lines(builder.finish())
     };
-    let worker = WorkerId::try_from("w").unwrap();
+    let worker = worker("w");
     let block = Block { first: Sequence::new(3), content: builder(&printed) };
     let change = Change::Appended { worker, numbering: crate::worker::Numbering::Client, block };
     opened.store.commit(&[Record { at_ns: 0, change }]).unwrap();
@@ -151,7 +191,7 @@ fn a_frame_printed_by_a_job_is_never_taken_for_a_record() {
     let bytes = std::fs::read(&segment).unwrap();
     std::fs::write(&segment, &bytes[..bytes.len() - 1]).unwrap();
     let (opened, records) = open_and_collect(dir.path());
-    assert_eq!(records, group(1, 2));
+    assert_eq!(records, blocks(&group(1, 2)));
     assert_eq!(opened.recovery.damaged, 0);
 }
 
@@ -161,7 +201,7 @@ fn a_store_of_another_version_is_refused_and_left_as_it_is() {
     let segment = dir.path().join("0000000001.log");
     let before = b"OTTOLOG\0\x01\0\0\0\0\0\0\0 and records of that version";
     std::fs::write(&segment, before).unwrap();
-    let error = open(dir.path(), &mut |_| ()).err().unwrap();
+    let error = open(dir.path(), SEGMENT_BYTES, Damage::default()).err().unwrap();
     assert!(format!("{error:#}").contains("no segment of this version"), "{error:#}");
     assert_eq!(std::fs::read(&segment).unwrap(), before);
 }
@@ -175,6 +215,293 @@ fn a_segment_that_a_crash_left_without_its_header_is_begun_again() {
         assert_eq!(records, []);
         opened.store.commit(&group(1, 2)).unwrap();
         drop(opened);
-        assert_eq!(open_and_collect(dir.path()).1, group(1, 2), "header torn at {length}");
+        assert_eq!(open_and_collect(dir.path()).1, blocks(&group(1, 2)), "header torn at {length}");
     }
+}
+
+/// Records of two workers in several segments, and what is known of them in the end.
+fn fill(path: &Path) -> (Vec<Record>, Vec<WorkerState>) {
+    let mut opened = open_small(path, &Damage::default());
+    let mut records = Vec::new();
+    for n in 1..=40 {
+        let group = vec![
+            appended_lines("w", n, &[&format!("line {n}")]),
+            appended_lines("other", n, &[&format!("other {n}")]),
+        ];
+        opened.store.commit(&group).unwrap();
+        records.extend(group);
+    }
+    (records, states(path))
+}
+
+/// By name, so that they can be compared.
+fn states(path: &Path) -> Vec<WorkerState> {
+    let mut states = open_small(path, &Damage::default()).states;
+    states.sort_by(|a, b| a.registration.worker.cmp(&b.registration.worker));
+    states
+}
+
+fn of(name: &str, records: &[Record]) -> Vec<Block> {
+    let records: Vec<_> =
+        records.iter().filter(|record| record.change.worker() == &worker(name)).cloned().collect();
+    blocks(&records)
+}
+
+fn files(path: &Path, ending: &str) -> Vec<std::path::PathBuf> {
+    let mut files: Vec<_> = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| file.extension().is_some_and(|found| found == ending));
+    files.sort();
+    files
+}
+
+fn flip(file: &Path, at: usize) {
+    let mut bytes = std::fs::read(file).unwrap();
+    bytes[at] ^= 0x40;
+    std::fs::write(file, bytes).unwrap();
+}
+
+#[test]
+fn sealed_segments_are_opened_by_their_indexes_and_not_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let (records, before) = fill(dir.path());
+    let sealed = files(dir.path(), "idx");
+    assert_eq!(sealed.len() + 1, files(dir.path(), "log").len());
+    assert!(sealed.len() > 4, "{sealed:?}");
+    // Damage that reading would notice, and that the index does not tell of.
+    flip(&files(dir.path(), "log")[0], HEADER + FRAME_HEAD + 5);
+    let damage = Damage::default();
+    let opened = open_small(dir.path(), &damage);
+    assert_eq!((opened.recovery.damaged, opened.recovery.records), (0, records.len() as u64));
+    assert_eq!(states(dir.path()), before);
+    assert_eq!(read_all(&*opened.reader, "other"), of("other", &records), "only the worker that is hit");
+}
+
+#[test]
+fn an_index_that_is_damaged_anywhere_or_gone_is_made_anew_and_nothing_is_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let (records, before) = fill(dir.path());
+    let index = files(dir.path(), "idx").remove(1);
+    let whole = std::fs::read(&index).unwrap();
+    let check = |what: &str| {
+        let damage = Damage::default();
+        let opened = open_small(dir.path(), &damage);
+        for name in ["w", "other"] {
+            assert_eq!(read_all(&*opened.reader, name), of(name, &records), "{what}");
+        }
+        assert_eq!(opened.recovery.damaged, 0, "{what}");
+        drop(opened);
+        assert_eq!(states(dir.path()), before, "{what}");
+        // By then it is there again, and whole.
+        assert!(std::fs::read(&index).unwrap().len() == whole.len(), "{what}");
+    };
+    for at in 0..whole.len() {
+        flip(&index, at);
+        check(&format!("byte {at}"));
+    }
+    std::fs::write(&index, &whole[..whole.len() / 2]).unwrap();
+    check("half of it");
+    std::fs::copy(&files(dir.path(), "idx")[2], &index).unwrap();
+    check("another segment's");
+    std::fs::remove_file(&index).unwrap();
+    check("gone");
+}
+
+#[test]
+fn p5_a_damaged_block_is_a_gap_of_its_worker_alone_and_told_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let (records, _) = fill(dir.path());
+    let damage = Damage::default();
+    let running = open_small(dir.path(), &damage);
+    let log = files(dir.path(), "log").remove(1);
+    let whole = std::fs::read(&log).unwrap();
+    for at in HEADER..whole.len() {
+        flip(&log, at);
+        let mut gaps = 0;
+        for name in ["w", "other"] {
+            for (read, written) in read_all(&*running.reader, name).iter().zip(of(name, &records)) {
+                if *read != written {
+                    let content = Content::Gap { last: written.last(), reason: DAMAGED.into() };
+                    assert_eq!(*read, Block { first: written.first, content }, "byte {at}");
+                    gaps += 1;
+                }
+            }
+        }
+        assert_eq!(gaps, 1, "byte {at}");
+        std::fs::write(&log, &whole).unwrap();
+    }
+    let blocks_of_it = damage.found();
+    flip(&log, HEADER);
+    read_all(&*running.reader, "w");
+    read_all(&*running.reader, "other");
+    assert_eq!(damage.found(), blocks_of_it, "a place is told once");
+}
+
+#[test]
+fn an_index_that_is_damaged_while_it_is_used_is_looked_past() {
+    let dir = tempfile::tempdir().unwrap();
+    let (records, _) = fill(dir.path());
+    for at in [60, 90, 120] {
+        let damage = Damage::default();
+        let running = open_small(dir.path(), &damage);
+        flip(&files(dir.path(), "idx")[1], at);
+        for name in ["w", "other", "w"] {
+            assert_eq!(read_all(&*running.reader, name), of(name, &records));
+        }
+        assert_eq!(damage.found(), 1);
+    }
+}
+
+#[test]
+fn a_read_begins_at_any_line_and_ends_at_its_limit() {
+    let dir = tempfile::tempdir().unwrap();
+    let (records, _) = fill(dir.path());
+    let opened = open_small(dir.path(), &Damage::default());
+    let all = of("w", &records);
+    for from in 0..=41 {
+        for limit in [1, 200, usize::MAX] {
+            let read = opened.reader.read(&worker("w"), Sequence::new(from), limit).unwrap();
+            let start = usize::try_from(from.max(1)).unwrap() - 1;
+            assert_eq!(read, all[start..start + read.len()], "from {from}");
+            let expected = if limit == 1 { usize::from(from < 41) } else { read.len() };
+            assert_eq!(read.len(), expected, "from {from}");
+            assert!(limit < usize::MAX || start + read.len() == 40, "from {from}");
+        }
+    }
+}
+
+#[test]
+fn a_store_of_format_3_that_has_no_indexes_opens_and_reads_line_for_line() {
+    let dir = tempfile::tempdir().unwrap();
+    for file in files(&fixture::path(), "log") {
+        std::fs::copy(&file, dir.path().join(file.file_name().unwrap())).unwrap();
+    }
+    let mut expected = std::collections::HashMap::new();
+    let records: Vec<_> = fixture::groups().concat();
+    for record in &records {
+        let known = expected.entry(record.change.worker().clone());
+        known
+            .and_modify(|state: &mut WorkerState| state.apply(record))
+            .or_insert_with(|| WorkerState::first(record));
+    }
+    // The second time by the indexes that the first made.
+    for _ in 0..2 {
+        let opened = open(dir.path(), SEGMENT_BYTES, Damage::default()).unwrap();
+        assert_eq!((opened.recovery.damaged, opened.recovery.torn_bytes), (0, 0));
+        assert_eq!(opened.recovery.records, records.len() as u64);
+        assert_eq!(opened.states.len(), expected.len());
+        for state in &opened.states {
+            let name = state.registration.worker.as_str();
+            assert_eq!(*state, expected[&state.registration.worker]);
+            assert_eq!(read_all(&*opened.reader, name), of(name, &records));
+        }
+        drop(opened);
+        assert_eq!(files(dir.path(), "idx").len(), 2);
+    }
+}
+
+/// What retention does to the oldest segment, as the writer has it done.
+fn remove_oldest(store: &mut dyn LogStore, forget_before_ns: i64) -> bool {
+    let engine = store.retain().unwrap();
+    let [oldest, _, ..] = engine.parts()[..] else { return false };
+    loop {
+        // In steps of one, so that each is seen to bring the end nearer.
+        let said = store.retain().unwrap().farewell(oldest.number, forget_before_ns, 1);
+        if said.is_empty() {
+            store.retain().unwrap().remove(oldest.number).unwrap();
+            return true;
+        }
+        let records: Vec<_> = said.into_iter().map(|change| Record { at_ns: 100, change }).collect();
+        store.commit(&records).unwrap();
+    }
+}
+
+#[test]
+fn p5_removed_segments_take_lines_with_them_and_nothing_of_what_is_known() {
+    let dir = tempfile::tempdir().unwrap();
+    let (records, before) = fill(dir.path());
+    let damage = Damage::default();
+    let mut opened = open_small(dir.path(), &damage);
+    let size = opened.store.size();
+    while remove_oldest(&mut *opened.store, i64::MIN) {
+        for name in ["w", "other"] {
+            let left = read_all(&*opened.reader, name);
+            let all = of(name, &records);
+            assert_eq!(left, all[all.len() - left.len()..], "{name}");
+        }
+        if opened.store.size() < size / 3 {
+            break;
+        }
+    }
+    let left = [read_all(&*opened.reader, "w"), read_all(&*opened.reader, "other")];
+    assert!(left[0].len() < 40 && opened.store.size() < size);
+    drop(opened);
+    for (before, after) in before.iter().zip(states(dir.path())) {
+        let name = after.registration.worker.as_str();
+        let kept = &left[usize::from(name == "other")];
+        assert_eq!(after.trimmed.get(), 40 - kept.len() as u64, "what is gone is known to be gone");
+        assert_eq!(WorkerState { trimmed: Sequence::ZERO, ..after.clone() }, *before, "{name}");
+        assert_eq!(read_all(&*open_small(dir.path(), &damage).reader, name), *kept);
+    }
+    assert_eq!(damage.found(), 0);
+}
+
+#[test]
+fn p6_an_ended_worker_without_lines_is_forgotten_in_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut opened = open_small(dir.path(), &Damage::default());
+    let closing = crate::worker::Closing { exit_code: 0, signal: 0, reason: "".into() };
+    let closed = Change::Closed { worker: worker("w"), closing, last: Sequence::new(1) };
+    opened.store.commit(&[group(1, 1), vec![Record { at_ns: 7, change: closed }]].concat()).unwrap();
+    opened.store.commit(&[appended_lines("open", 1, &["x"])]).unwrap();
+    for forget_before in [7, 8] {
+        // Its lines go with the first removal, and it with the second.
+        opened.store.retain().unwrap().seal().unwrap();
+        assert!(remove_oldest(&mut *opened.store, forget_before));
+        drop(opened);
+        opened = open_small(dir.path(), &Damage::default());
+        let names: Vec<_> = opened.states.iter().map(|state| state.registration.worker.to_string()).collect();
+        assert_eq!(names.contains(&"w".to_owned()), forget_before == 7, "{names:?}");
+        assert!(names.contains(&"open".to_owned()), "{names:?}");
+    }
+}
+
+/// Anonymous memory of this process, in KiB.
+fn memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+/// `OTTO_STORE_MIB=10240 cargo test -p log-ingest --lib opening_takes -- --nocapture` shows it for 10 GiB;
+/// `OTTO_STORE_LINE` says how long the lines of a block are together.
+#[test]
+fn opening_takes_as_long_as_the_indexes_are_and_not_as_the_segments() {
+    let number = |name: &str, default: usize| {
+        std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
+    };
+    let (mib, bytes) = (number("OTTO_STORE_MIB", 64), number("OTTO_STORE_LINE", 64 << 10));
+    let segment_bytes = if mib >= 1024 { SEGMENT_BYTES } else { 8 << 20 };
+    let dir = tempfile::tempdir().unwrap();
+    let mut opened = open(dir.path(), segment_bytes, Damage::default()).unwrap();
+    let text = "x".repeat(bytes);
+    let group_size = ((4 << 20) / (bytes + 100)).clamp(1, 4096) as u64;
+    let (mut records, mut sequence) = (0, 0);
+    while opened.store.size() < (mib as u64) << 20 {
+        sequence += 1;
+        let group: Vec<_> = (0..group_size)
+            .map(|at| appended_lines(&format!("w{}", at % 32), sequence * 1000 + at / 32, &[&text]))
+            .collect();
+        opened.store.commit(&group).unwrap();
+        records += group_size;
+    }
+    let size = opened.store.size();
+    drop(opened);
+    let (memory_before, started) = (memory(), std::time::Instant::now());
+    let opened = open(dir.path(), segment_bytes, Damage::default()).unwrap();
+    let took = started.elapsed();
+    let held = memory().saturating_sub(memory_before);
+    let segments = files(dir.path(), "log").len();
+    println!("{size} bytes, {segments} segments, {records} blocks: opened in {took:?}, {held} KiB held");
+    assert_eq!((opened.recovery.records, opened.recovery.damaged), (records, 0));
+    assert_eq!(opened.reader.read(&worker("w1"), Sequence::new(1), 1).unwrap().len(), 1);
 }

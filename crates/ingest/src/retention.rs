@@ -1,0 +1,191 @@
+//! What may go when there is too much of it, or when it is too old: decided here, carried out by the writer.
+//!
+//! Whole parts of the store go, the oldest first, and never the one that is being written. Lines of logs that are
+//! still open go with them like any others: a worker may run for longer than its lines are wanted. What is known
+//! of a worker outlives its lines: the high-water mark, how it ended, and how many lines there were. Readers see
+//! one gap with the reason [`REASON`] in place of what is gone.
+//!
+//! The writer is asked once a second whether there is something to do, and does it in steps that are each about
+//! as long as a commit, so that lines never wait for long.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use crate::queue::{Queue, Submission};
+use crate::store::Part;
+
+/// Why the lines are missing that retention took.
+pub const REASON: &str = "retention";
+
+/// How often it is looked whether there is something to do.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Between two steps: lines go first.
+const REST: Duration = Duration::from_millis(5);
+
+/// A part that is being written is ended when it has been so for this share of the age at which lines go, or
+/// a quiet server would keep them for as long as it takes to fill one.
+const SHARE_OF_AGE: u32 = 8;
+
+/// An ended worker whose lines are gone is remembered for so long after it was last heard of: a late repeat of
+/// what it sent is recognised until then.
+const REMEMBERED: Duration = Duration::from_hours(7 * 24);
+
+/// How much is kept. By default everything is: what was deleted cannot be had back, a full disk can be helped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// What is older goes.
+    pub age: Option<Duration>,
+    /// What is more than this goes.
+    pub bytes: Option<u64>,
+}
+
+/// Why a part goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Why {
+    /// All of it is too old.
+    Age,
+    /// The store is too large.
+    Size,
+}
+
+impl Why {
+    /// All of them, for metrics.
+    pub const ALL: [Self; 2] = [Self::Age, Self::Size];
+
+    /// The word.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Age => "age",
+            Self::Size => "size",
+        }
+    }
+}
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// End the part that is being written.
+    Seal,
+    /// Remove a part.
+    Remove(Part, Why),
+}
+
+/// The next step for a store of these parts, oldest first; none where all is well.
+pub fn decide(parts: &[Part], limits: &Limits, now_ns: i64) -> Option<Step> {
+    let age_ns = limits.age.map(nanoseconds);
+    let is_older = |at_ns: i64, age_ns: i64| now_ns.saturating_sub(at_ns) > age_ns;
+    let (written, sealed) = parts.split_last()?;
+    if let (Some(oldest), Some(age_ns)) = (sealed.first(), age_ns)
+        && is_older(oldest.newest_ns, age_ns)
+    {
+        return Some(Step::Remove(*oldest, Why::Age));
+    }
+    let bytes: u64 = parts.iter().map(|part| part.bytes).sum();
+    // What holds no lines holds what is known of workers, and to write that anew would make no room.
+    let helps = sealed.iter().any(|part| part.has_lines);
+    if let Some(oldest) = sealed.first()
+        && limits.bytes.is_some_and(|limit| bytes > limit)
+        && helps
+    {
+        return Some(Step::Remove(*oldest, Why::Size));
+    }
+    let share_ns = age_ns.map(|age_ns| age_ns / i64::from(SHARE_OF_AGE));
+    let is_due = share_ns.is_some_and(|share_ns| is_older(written.oldest_ns, share_ns));
+    (written.has_lines && is_due).then_some(Step::Seal)
+}
+
+/// Ended workers without lines that were last heard of before this are nobody any more. With the table of
+/// workers nearly full, all of them.
+pub fn forget_before(workers: usize, max_workers: usize, now_ns: i64) -> i64 {
+    let is_nearly_full = workers >= max_workers - max_workers / 10;
+    if is_nearly_full { now_ns } else { now_ns.saturating_sub(nanoseconds(REMEMBERED)) }
+}
+
+fn nanoseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+}
+
+/// Asks the writer for step after step until it is told to stop.
+pub async fn run(queue: Queue, stop: CancellationToken) -> Result<()> {
+    let mut pause = INTERVAL;
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = stop.cancelled() => return Ok(()),
+        }
+        let (reply, more) = oneshot::channel();
+        // A full queue or a writer that ends: later, or never.
+        let asked = queue.try_submit(0, Submission::Tend(reply)).is_ok();
+        let has_more = asked && more.await.unwrap_or(false);
+        pause = if has_more { REST } else { INTERVAL };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SECOND: i64 = 1_000_000_000;
+
+    fn part(number: u32, from: i64, to: i64, bytes: u64, has_lines: bool) -> Part {
+        Part { number, bytes, oldest_ns: from * SECOND, newest_ns: to * SECOND, has_lines }
+    }
+
+    #[test]
+    fn what_goes_next() {
+        let parts = [part(3, 0, 10, 100, true), part(5, 10, 20, 100, true), part(6, 20, 30, 50, true)];
+        let age = |seconds| Limits { age: Some(Duration::from_secs(seconds)), bytes: None };
+        let size = |bytes| Limits { age: None, bytes: Some(bytes) };
+        let states = [part(1, 0, 9, 100, false), part(2, 9, 10, 100, true)];
+        let table: [(&str, &[Part], Limits, i64, Option<Step>); 9] = [
+            ("nothing is limited", &parts, Limits::default(), 1000, None),
+            ("nothing is too old", &parts, age(100), 31, None),
+            ("the oldest is too old", &parts, age(100), 111, Some(Step::Remove(parts[0], Why::Age))),
+            ("the written one is due", &parts, age(100), 105, Some(Step::Seal)),
+            ("it fits", &parts, size(250), 31, None),
+            ("it does not fit", &parts, size(249), 31, Some(Step::Remove(parts[0], Why::Size))),
+            ("only the written one is there", &parts[2..], size(1), 31, None),
+            ("an empty one is not ended", &[part(1, 0, 0, 20, false)], age(1), 1000, None),
+            ("states are not written anew for room", &states, size(1), 11, None),
+        ];
+        for (what, parts, limits, now, expected) in table {
+            assert_eq!(decide(parts, &limits, now * SECOND), expected, "{what}");
+        }
+    }
+
+    proptest! {
+        /// Carried out, it ends, inside its limits as far as what is not written allows.
+        #[test]
+        fn steps_end_and_leave_what_is_allowed(
+            sizes in prop::collection::vec((1_u64..100, any::<bool>()), 1..12),
+            age in prop::option::of(1_u64..50),
+            bytes in prop::option::of(0_u64..500),
+            now in 0_i64..100,
+        ) {
+            let mut parts: Vec<_> = (0..).zip(&sizes).map(|(at, (bytes, has_lines))| {
+                let from = i64::from(at) * 10;
+                part(at, from, from + 10, *bytes, *has_lines)
+            }).collect();
+            let written = parts.len() - 1;
+            let limits = Limits { age: age.map(Duration::from_secs), bytes };
+            while let Some(Step::Remove(gone, _)) = decide(&parts, &limits, now * SECOND) {
+                prop_assert_eq!(gone, parts[0]);
+                prop_assert!(gone.number != u32::try_from(written).unwrap());
+                parts.remove(0);
+            }
+            let (_, sealed) = parts.split_last().unwrap();
+            let total: u64 = parts.iter().map(|part| part.bytes).sum();
+            let fits = limits.bytes.is_none_or(|limit| total <= limit);
+            prop_assert!(fits || !sealed.iter().any(|part| part.has_lines));
+            if let (Some(age), Some(oldest)) = (age, sealed.first()) {
+                prop_assert!(now * SECOND - oldest.newest_ns <= i64::try_from(age).unwrap() * SECOND);
+            }
+        }
+    }
+}

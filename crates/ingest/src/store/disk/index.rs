@@ -1,0 +1,228 @@
+//! Where the blocks of each worker are, and what is known of it: the writer changes it, readers look it up.
+//!
+//! Of a sealed segment it holds one entry for each worker that has blocks there; where exactly these are stands in the
+//! segment's index file. Only of the segment that is being written it holds each block. So memory grows with
+//! workers and segments, and not with lines.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use super::super::segment::{HEADER, Seal};
+use super::sealed::{self, Builder, Directory, Extent, Position, Summary};
+use crate::ids::WorkerId;
+use crate::line::Sequence;
+use crate::worker::{Change, Record, WorkerState};
+
+/// Shared by the writer and all readers.
+#[derive(Default)]
+pub(super) struct Index {
+    inner: RwLock<Inner>,
+}
+
+/// What there is.
+#[derive(Default)]
+pub(super) struct Inner {
+    /// Those sealed, and the one being written.
+    pub(super) segments: BTreeMap<u32, Segment>,
+    pub(super) workers: HashMap<WorkerId, Indexed>,
+    /// The segment that is being written, and in it:
+    writing: u32,
+    forgotten: Vec<WorkerId>,
+}
+
+/// One segment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Segment {
+    pub(super) seal: Seal,
+    pub(super) summary: Summary,
+    /// Time of its oldest record, where that is known.
+    pub(super) oldest_ns: Option<i64>,
+    /// Bytes that it takes up once it is sealed, its index included.
+    pub(super) allocated: u64,
+    /// Whether it has lines of anybody.
+    pub(super) has_blocks: bool,
+}
+
+/// One worker.
+#[derive(Debug)]
+pub(super) struct Indexed {
+    pub(super) state: WorkerState,
+    /// The segment that all before it can go without: there its state is told as a whole.
+    pub(super) base: u32,
+    /// The last segment that has a record of it.
+    touched: u32,
+    /// In the order of segments, and so of lines.
+    pub(super) extents: Vec<Extent>,
+    /// Its blocks in the segment that is being written.
+    pub(super) open: Vec<Position>,
+}
+
+/// Where blocks are.
+pub(super) enum Run {
+    /// Of a sealed segment: its index file says where.
+    Sealed(Extent),
+    /// Of the segment with this number.
+    Open(u32, Vec<Position>),
+}
+
+impl Index {
+    /// Plain data: no panic can leave it half changed.
+    pub(super) fn write(&self) -> RwLockWriteGuard<'_, Inner> {
+        self.inner.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, Inner> {
+        self.inner.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether retention took a line.
+    pub(super) fn is_gone(&self, worker: &WorkerId, line: Sequence) -> bool {
+        self.read().workers.get(worker).is_none_or(|known| known.state.trimmed >= line)
+    }
+
+    /// A segment's seal, while it is there.
+    pub(super) fn seal(&self, segment: u32) -> Option<Seal> {
+        Some(self.read().segments.get(&segment)?.seal)
+    }
+}
+
+impl Inner {
+    /// What follows is of this segment.
+    pub(super) fn begin(&mut self, segment: u32, seal: Seal) {
+        let summary = Summary { end: HEADER as u64, ..Summary::default() };
+        self.writing = segment;
+        let begun = Segment { seal, summary, oldest_ns: None, allocated: 0, has_blocks: false };
+        self.segments.insert(segment, begun);
+    }
+
+    /// The segment that is being written.
+    pub(super) fn written(&mut self) -> &mut Segment {
+        self.segments.get_mut(&self.writing).expect("begun, and removed only once it is sealed")
+    }
+
+    /// A record that stands in the segment that is being written.
+    pub(super) fn add(&mut self, record: &Record, payload: &Range<usize>) {
+        let segment = self.written();
+        segment.summary.records += 1;
+        segment.summary.newest_ns = segment.summary.newest_ns.max(record.at_ns);
+        segment.oldest_ns = segment.oldest_ns.or(Some(record.at_ns));
+        segment.has_blocks |= matches!(record.change, Change::Appended { .. });
+        let worker = record.change.worker();
+        if let Change::Forgotten { .. } = record.change {
+            self.workers.remove(worker);
+            self.forgotten.push(worker.clone());
+            return;
+        }
+        let writing = self.writing;
+        match self.workers.get_mut(worker) {
+            Some(known) => known.add(record, writing, payload),
+            None => {
+                let mut known = Indexed::new(WorkerState::first(record), writing);
+                known.place(record, payload);
+                self.workers.insert(worker.clone(), known);
+            }
+        }
+    }
+
+    /// A segment that is sealed already.
+    pub(super) fn add_sealed(&mut self, segment: u32, directory: Directory) {
+        let Directory { seal, summary, entries, allocated } = directory;
+        let has_blocks =
+            entries.iter().any(|entry| entry.known.as_ref().is_some_and(|known| known.extent.is_some()));
+        let sealed = Segment { seal, summary, oldest_ns: None, allocated, has_blocks };
+        self.segments.insert(segment, sealed);
+        for sealed::Entry { worker, known } in entries {
+            let Some(sealed::Known { state, is_base, extent }) = known else {
+                self.workers.remove(&worker);
+                continue;
+            };
+            let known = self.workers.entry(worker).or_insert_with(|| Indexed::new(state.clone(), segment));
+            known.state = state;
+            known.touched = segment;
+            known.base = if is_base { segment } else { known.base };
+            known.extents.extend(extent);
+            known.drop_trimmed();
+        }
+    }
+
+    /// The index file of the segment that is being written, and what it has of whom.
+    pub(super) fn file(&self) -> (Vec<u8>, Vec<(WorkerId, Extent)>) {
+        let segment = &self.segments[&self.writing];
+        let mut builder = Builder::new(self.writing, segment.seal);
+        self.forgotten.iter().for_each(|worker| builder.forgotten(worker));
+        let touched = self.workers.iter().filter(|(_, known)| known.touched == self.writing);
+        let mut extents = Vec::new();
+        for (worker, known) in touched {
+            let extent = builder.worker(&known.state, known.base == self.writing, &known.open);
+            extents.extend(extent.map(|extent| (worker.clone(), extent)));
+        }
+        (builder.finish(segment.summary), extents)
+    }
+
+    /// The segment that is being written is so no longer: its blocks are looked up in its file from now on.
+    pub(super) fn seal(&mut self, extents: Vec<(WorkerId, Extent)>, allocated: u64) {
+        self.written().allocated = allocated;
+        self.forgotten = Vec::new();
+        for (worker, extent) in extents {
+            let known = self.workers.get_mut(&worker).expect("nobody else changes it meanwhile");
+            known.open = Vec::new();
+            known.extents.push(extent);
+        }
+    }
+
+    /// What lies from `from` on, as far as is needed for `max_bytes`.
+    pub(super) fn runs(&self, worker: &WorkerId, from: Sequence, max_bytes: u64) -> Vec<Run> {
+        let Some(known) = self.workers.get(worker) else { return Vec::new() };
+        let (mut runs, mut bytes) = (Vec::new(), 0);
+        let start = known.extents.partition_point(|extent| extent.last < from);
+        for extent in &known.extents[start..] {
+            if bytes >= max_bytes {
+                return runs;
+            }
+            // What of it is not before `from` is known only once it is looked up.
+            bytes += if extent.first >= from { extent.bytes } else { 0 };
+            runs.push(Run::Sealed(*extent));
+        }
+        let start = known.open.partition_point(|position| position.last < from);
+        let wanted = known.open[start..].iter().take_while(|position| {
+            let more = bytes < max_bytes;
+            bytes += u64::from(position.length);
+            more
+        });
+        runs.push(Run::Open(self.writing, wanted.copied().collect()));
+        runs
+    }
+
+    /// Bytes that all segments but the one being written take up.
+    pub(super) fn sealed_bytes(&self) -> u64 {
+        let sealed = self.segments.iter().filter(|(number, _)| **number != self.writing);
+        sealed.map(|(_, segment)| segment.allocated).sum()
+    }
+}
+
+impl Indexed {
+    fn new(state: WorkerState, segment: u32) -> Self {
+        Self { state, base: segment, touched: segment, extents: Vec::new(), open: Vec::new() }
+    }
+
+    fn add(&mut self, record: &Record, segment: u32, payload: &Range<usize>) {
+        self.state.apply(record);
+        self.touched = segment;
+        if let Change::Carried(_) = record.change {
+            self.base = segment;
+        }
+        self.drop_trimmed();
+        self.place(record, payload);
+    }
+
+    fn drop_trimmed(&mut self) {
+        if self.extents.first().is_some_and(|extent| extent.last <= self.state.trimmed) {
+            self.extents.retain(|extent| extent.last > self.state.trimmed);
+        }
+    }
+
+    fn place(&mut self, record: &Record, payload: &Range<usize>) {
+        self.open.extend(Position::of(record, payload));
+    }
+}
