@@ -37,10 +37,10 @@ fuzz seconds="600" *targets:
 demo *args:
     scripts/demo {{ args }}
 
-# Measure, each figure beside a bare limit of the same run.
+# Measure, each figure beside a bare limit of the same run; `--write` renews docs/benchmarks.md.
 bench *args:
     cargo build --release --workspace --bins --examples
-    PATH="$(scripts/cluster-tools api):$(scripts/cluster-tools kwok):$PATH" "${CARGO_TARGET_DIR:-target}/release/bench" {{ args }}
+    PATH="$(scripts/cluster-tools api):$(scripts/cluster-tools kwok):$(scripts/bench-tools):$PATH" "${CARGO_TARGET_DIR:-target}/release/bench" {{ args }}
 
 # API documentation of the crates.
 doc:

@@ -9,7 +9,7 @@ use anyhow::Result;
 
 use super::files::{Directory, Files};
 use super::segment::{HEADER, Seal};
-use super::{Opened, disk, record};
+use super::{Damage, Opened, disk, record};
 use crate::ids::WorkerId;
 use crate::worker::{Record, WorkerState};
 
@@ -27,8 +27,10 @@ pub fn write_segment<'a>(directory: &Path, payloads: impl Iterator<Item = &'a [u
 
 /// Opens a store and rebuilds the workers' states, as at each start.
 pub fn open(directory: &Path) -> Result<(Opened, HashMap<WorkerId, WorkerState>)> {
-    let mut states = HashMap::new();
-    let opened = disk::open(directory, &mut |record| crate::replay(&mut states, &record))?;
+    let mut opened = disk::open(directory, disk::SEGMENT_BYTES, Damage::default())?;
+    let states = std::mem::take(&mut opened.states);
+    let by_worker = |state: WorkerState| (state.registration.worker.clone(), state);
+    let states = states.into_iter().map(by_worker).collect();
     Ok((opened, states))
 }
 

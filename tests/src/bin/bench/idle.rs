@@ -15,7 +15,9 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 use tonic::transport::{Channel, Endpoint};
 
+use crate::process::rss_anon;
 use crate::stats::Table;
+use crate::target::Target;
 
 /// Connections that are made at the same time.
 const AT_ONCE: usize = 64;
@@ -37,17 +39,18 @@ pub(crate) async fn agents(table: &mut Table, dir: &TempDir, agents: usize) -> R
     ensure!(most > agents as u64 + 100, "only {most} files may be open: raise the hard limit");
     let data = tempfile::tempdir_in(dir)?;
     let mut ingest = Ingest::start(data.path(), &[]).await;
-    let pid = ingest.service().pid().as_raw();
-    let before = anonymous_kib(pid)?;
+    let pid = ingest.service().pid();
+    let before = rss_anon(pid)?;
     let url = ingest.url();
     let connected = stream::iter(0..agents).map(|number| connect(&url, number));
     let connected: Vec<Agent> = connected.buffer_unordered(AT_ONCE).try_collect().await?;
     // The bytes of the store's index and of the catalog are part of what an agent costs.
-    let used = anonymous_kib(pid)?.saturating_sub(before);
+    let used = rss_anon(pid)?.saturating_sub(before);
     #[allow(clippy::cast_precision_loss, reason = "shown to one digit")]
-    let each = used as f64 / agents as f64;
+    let each = used as f64 / 1024.0 / agents as f64;
     table
         .row(format!("{agents} idle agents"), format!("{each:.1} KiB of the server's memory each (RssAnon)"));
+    table.mark(Target::IdleStream, each);
     drop(connected);
     ingest.terminate().await;
     Ok(())
@@ -75,10 +78,4 @@ async fn connect(url: &str, number: usize) -> Result<Agent> {
         anyhow::Ok(Agent { _batches: batches, _answers: answers, _client: client })
     });
     connected.await.with_context(|| format!("agent {number} did not connect within {LIMIT:?}"))?
-}
-
-fn anonymous_kib(pid: i32) -> Result<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find(|line| line.starts_with("RssAnon:")).context("RssAnon")?;
-    Ok(line.split_whitespace().nth(1).context("a number")?.parse()?)
 }

@@ -8,42 +8,86 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-use crate::stats::{Durations, Table, rate};
+use crate::lines::{LINE, Lines};
+use crate::print::Print;
+use crate::stats::{Durations, Table, mib, rate};
 
-/// Bytes of one line with its newline.
-pub(crate) const LINE: usize = 100;
-
-/// A shell command that prints `lines` lines of [`LINE`] bytes as fast as it can.
-pub(crate) fn generator(lines: u64) -> String {
-    format!("yes {} | head -n {lines}", "x".repeat(LINE - 1))
+/// All that concern the log path.
+pub(crate) fn all(table: &mut Table, dir: &TempDir, scale: u64) -> Result<()> {
+    for lines in [Lines::Reference, Lines::Ci] {
+        pipe(table, lines, 20_000_000 / scale)?;
+    }
+    // What a group commit syncs at once: a block, and ever more of them.
+    for step in [64 << 10, 1 << 20, 8 << 20] {
+        append(table, dir, step, (300 << 20) / scale)?;
+    }
+    sequential(table, dir, (1 << 30) / scale)
 }
 
 /// How fast the generator alone fills a pipe that is emptied at once.
-pub(crate) fn pipe(table: &mut Table, lines: u64) -> Result<()> {
+fn pipe(table: &mut Table, lines: Lines, count: u64) -> Result<()> {
     let start = Instant::now();
-    let mut child = Command::new("sh").args(["-c", &generator(lines)]).stdout(Stdio::piped()).spawn()?;
+    let command = Print { count, lines, seed: 1, rate: None }.command()?;
+    let mut child = Command::new(&command[0]).args(&command[1..]).stdout(Stdio::piped()).spawn()?;
     let mut pipe = child.stdout.take().context("stdout is a pipe")?;
     let mut buffer = vec![0; 64 << 10];
     while pipe.read(&mut buffer)? > 0 {}
     child.wait()?;
-    table.row("limit: generator → pipe → nowhere", format!("{} lines", rate(lines, start.elapsed())));
+    let [half, most, longest] = lines.lengths();
+    table.row(
+        format!(
+            "limit: generator → pipe → nowhere, {} (p50 {half}, p99 {most}, max {longest} bytes)",
+            lines.name()
+        ),
+        format!(
+            "{} lines, {:.0} MiB/s",
+            rate(count, start.elapsed()),
+            mib_s(count * lines.mean(), start.elapsed())
+        ),
+    );
     Ok(())
 }
 
-/// How fast the disk takes a file in 1 MiB steps, with one fdatasync for each step.
-pub(crate) fn append(table: &mut Table, dir: &TempDir) -> Result<()> {
-    const STEPS: u64 = 300;
-    let mut file = File::create(dir.path().join("append"))?;
-    let block = vec![b'x'; 1 << 20];
+/// How fast the disk takes a file in steps, with one fdatasync for each step.
+fn append(table: &mut Table, dir: &TempDir, step: usize, bytes: u64) -> Result<()> {
+    let mut file = tempfile::tempfile_in(dir)?;
+    let block = vec![b'x'; step];
+    let steps = bytes / step as u64;
     let start = Instant::now();
-    for _ in 0..STEPS {
+    for _ in 0..steps {
         file.write_all(&block)?;
         file.sync_data()?;
     }
-    let lines = (STEPS << 20) / LINE as u64;
-    table.row("limit: append 1 MiB + fdatasync", format!("{} lines", rate(lines, start.elapsed())));
-    std::fs::remove_file(dir.path().join("append"))?;
+    let took = start.elapsed();
+    let lines = steps * step as u64 / LINE as u64;
+    table.row(
+        format!("limit: append {} KiB + fdatasync", step >> 10),
+        format!("{} lines, {:.0} MiB/s", rate(lines, took), mib_s(steps * step as u64, took)),
+    );
     Ok(())
+}
+
+/// How fast the disk takes a file in one go, synced once at the end.
+fn sequential(table: &mut Table, dir: &TempDir, bytes: u64) -> Result<()> {
+    let mut file = tempfile::tempfile_in(dir)?;
+    let block = vec![b'x'; 8 << 20];
+    let steps = bytes / block.len() as u64;
+    let start = Instant::now();
+    for _ in 0..steps {
+        file.write_all(&block)?;
+    }
+    file.sync_data()?;
+    let took = start.elapsed();
+    let written = steps * block.len() as u64;
+    table.row(
+        "limit: the disk, sequential, synced at the end",
+        format!("{} lines, {:.0} MiB/s", rate(written / LINE as u64, took), mib_s(written, took)),
+    );
+    Ok(())
+}
+
+fn mib_s(bytes: u64, took: Duration) -> f64 {
+    mib(bytes) / took.as_secs_f64()
 }
 
 /// What one fdatasync after a small append costs; gives the p99.
@@ -58,4 +102,14 @@ pub(crate) fn fdatasync(table: &mut Table, dir: &TempDir, times: u64) -> Result<
     }
     table.row("limit: append 512 B + fdatasync", durations.to_string());
     Ok(durations.quantile(0.99))
+}
+
+/// What a program says of its version.
+pub(crate) async fn version(program: &str) -> Result<String> {
+    let output = tokio::process::Command::new(program).arg("--version").output().await;
+    let output = output.with_context(|| format!("{program}: run just bench"))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let word = |word: &&str| word.trim_start_matches(['v', '=']).starts_with(|c: char| c.is_ascii_digit());
+    let found = text.split_whitespace().find(word).unwrap_or(text.trim());
+    Ok(found.trim_start_matches(['v', '=']).to_owned())
 }

@@ -1,0 +1,227 @@
+//! log-ingest beside Redis Streams and NATS JetStream: the same lines, in the same messages, from as many
+//! connections, each on the same disk and each synced before its answer. They take turns, and the median of
+//! the rounds counts.
+
+mod nats;
+mod pipe;
+mod redis;
+mod server;
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Result;
+use nix::unistd::Pid;
+use ottoscaler_tests::ingest::Ingest;
+use tempfile::TempDir;
+
+use crate::flood::{BLOCK_BYTES, BLOCK_LINES, Flood, Load};
+use crate::limits::version;
+use crate::lines::{LINE, Lines};
+use crate::process::{Peak, cpu};
+use crate::stats::{Table, mib, per_second, short};
+use crate::target::Target;
+use nats::Streams;
+use pipe::Talk;
+use server::Server;
+
+/// Workers, each on a connection of its own.
+const WORKERS: usize = 32;
+
+/// Blocks of one worker that wait for their answers.
+const BLOCK_WINDOW: u64 = 4;
+
+/// Lines that the peers' clients write in one go where a message is a line.
+const LINE_BURST: u64 = 32;
+
+/// Who takes the lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Taker {
+    Ours,
+    Redis,
+    JetStream(Streams),
+}
+
+impl Taker {
+    const ALL: [Self; 4] =
+        [Self::Ours, Self::Redis, Self::JetStream(Streams::One), Self::JetStream(Streams::PerWorker)];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Ours => "log-ingest",
+            Self::Redis => "Redis Streams, appendfsync always",
+            Self::JetStream(Streams::One) => "JetStream, sync always, one stream",
+            Self::JetStream(Streams::PerWorker) => "JetStream, sync always, a stream a worker",
+        }
+    }
+}
+
+/// What a message holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Message {
+    Line,
+    Block,
+}
+
+impl Message {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Line => "a line a message",
+            Self::Block => "64 KiB or 512 lines a message",
+        }
+    }
+
+    const fn lines(self) -> usize {
+        match self {
+            Self::Line => 1,
+            Self::Block if BLOCK_BYTES / LINE < BLOCK_LINES => BLOCK_BYTES / LINE,
+            Self::Block => BLOCK_LINES,
+        }
+    }
+
+    /// Lines are separated by newlines, as there is nothing else to separate them.
+    fn payload(self) -> Vec<u8> {
+        let mut payload = Lines::Reference.round(0)[0].repeat(self.lines());
+        payload.pop();
+        payload
+    }
+}
+
+/// One measurement.
+#[derive(Clone, Copy, Debug)]
+struct Sample {
+    /// Lines a second by the clock.
+    wall: f64,
+    /// Lines a CPU-second of the server's.
+    cpu: f64,
+    /// The server's memory at its peak.
+    memory: u64,
+}
+
+/// Measures in `rounds` rounds, each for `time`.
+pub(crate) async fn compare(table: &mut Table, dir: &TempDir, rounds: usize, time: Duration) -> Result<()> {
+    for program in ["redis-server", "nats-server"] {
+        table.row(format!("version of {program}"), version(program).await?);
+    }
+    for message in [Message::Line, Message::Block] {
+        let mut samples = [const { Vec::new() }; Taker::ALL.len()];
+        for _ in 0..rounds {
+            for (taker, samples) in Taker::ALL.into_iter().zip(&mut samples) {
+                samples.push(sample(dir.path(), taker, message, time).await?);
+            }
+        }
+        let medians = samples.map(|samples| median(&samples));
+        for (taker, median) in Taker::ALL.into_iter().zip(medians) {
+            table.row(
+                format!("{}, {WORKERS} workers, {}", taker.name(), message.name()),
+                format!(
+                    "{} durable lines; per CPU-second of the server: {}; its memory (RssAnon) at most {:.0} MiB",
+                    short(median.wall),
+                    short(median.cpu),
+                    mib(median.memory)
+                ),
+            );
+        }
+        ratios(table, message, medians);
+    }
+    Ok(())
+}
+
+/// Ours through theirs; of the two ways to use JetStream, the better one counts.
+fn ratios(table: &mut Table, message: Message, medians: [Sample; Taker::ALL.len()]) {
+    let [ours, redis, one, per_worker] = medians;
+    let targets = match message {
+        Message::Line => [
+            Target::RedisEntries,
+            Target::RedisEntriesCpu,
+            Target::JetStreamEntries,
+            Target::JetStreamEntriesCpu,
+        ],
+        Message::Block => {
+            [Target::RedisBlocks, Target::RedisBlocksCpu, Target::JetStreamBlocks, Target::JetStreamBlocksCpu]
+        }
+    };
+    let ratios = [
+        ours.wall / redis.wall,
+        ours.cpu / redis.cpu,
+        ours.wall / one.wall.max(per_worker.wall),
+        ours.cpu / one.cpu.max(per_worker.cpu),
+    ];
+    for (target, ratio) in targets.into_iter().zip(ratios) {
+        table.mark(target, ratio);
+    }
+}
+
+/// Each figure by itself: the sample that is slow by the clock need not be the one that costs most.
+fn median(samples: &[Sample]) -> Sample {
+    let middle = |of: fn(&Sample) -> f64| {
+        let mut figures: Vec<_> = samples.iter().map(of).collect();
+        figures.sort_unstable_by(f64::total_cmp);
+        figures[figures.len() / 2]
+    };
+    let memory = samples.iter().map(|sample| sample.memory).max().unwrap_or_default();
+    Sample { wall: middle(|sample| sample.wall), cpu: middle(|sample| sample.cpu), memory }
+}
+
+async fn sample(disk: &Path, taker: Taker, message: Message, time: Duration) -> Result<Sample> {
+    match taker {
+        Taker::Ours => ours(disk, message, time).await,
+        Taker::Redis => {
+            let server = Server::start(disk, redis::command).await?;
+            theirs(server, message, redis::talk, time).await
+        }
+        Taker::JetStream(streams) => {
+            let server = Server::start(disk, nats::command).await?;
+            nats::prepare(server.addr, streams, WORKERS).await?;
+            theirs(server, message, nats::talk, time).await
+        }
+    }
+}
+
+async fn ours(disk: &Path, message: Message, time: Duration) -> Result<Sample> {
+    let data = tempfile::tempdir_in(disk)?;
+    let mut ingest = Ingest::start(data.path(), &[]).await;
+    let load = match message {
+        Message::Line => Load::entries(WORKERS),
+        Message::Block => Load { window: usize::try_from(BLOCK_WINDOW)?, ..Load::blocks(WORKERS) },
+    };
+    let flood = Flood::connect(&ingest.url(), "peer", load).await?;
+    let cost = Cost::from_now(ingest.service().pid())?;
+    let flooded = flood.run(time).await?;
+    let sample = cost.sample(flooded.lines, flooded.took)?;
+    ingest.terminate().await;
+    Ok(sample)
+}
+
+async fn theirs(
+    server: Server,
+    message: Message,
+    talk: fn(usize, &[u8], u64) -> Talk,
+    time: Duration,
+) -> Result<Sample> {
+    let (payload, burst) = (message.payload(), if message == Message::Line { LINE_BURST } else { 1 });
+    let talks = (0..WORKERS).map(|worker| talk(worker, &payload, burst)).collect();
+    let cost = Cost::from_now(server.pid()?)?;
+    let (messages, took) = pipe::flood(server.addr, talks, time).await?;
+    let sample = cost.sample(messages * message.lines() as u64, took)?;
+    server.stop().await?;
+    Ok(sample)
+}
+
+/// What a server has used from a moment on.
+struct Cost {
+    pid: Pid,
+    before: Duration,
+    peak: Peak,
+}
+
+impl Cost {
+    fn from_now(pid: Pid) -> Result<Self> {
+        Ok(Self { pid, before: cpu(pid)?.own, peak: Peak::of(pid) })
+    }
+
+    fn sample(&self, lines: u64, took: Duration) -> Result<Sample> {
+        let used = cpu(self.pid)?.own.saturating_sub(self.before);
+        Ok(Sample { wall: per_second(lines, took), cpu: per_second(lines, used), memory: self.peak.bytes() })
+    }
+}
