@@ -104,20 +104,14 @@ fn open_files(files: Arc<dyn Files>, segment_bytes: u64, damage: Damage) -> Resu
     let index = Arc::new(Index::default());
     let recovery = recovery::recover(&*files, &mut index.write())?;
     let newest = index.read().segments.last_key_value().map(|(number, segment)| (*number, *segment));
-    let writing = match newest {
-        Some((number, segment)) => Writing {
-            number,
-            seal: segment.seal,
-            file: files
-                .open(number)
-                .with_context(|| format!("cannot open {}", files.path(number).display()))?,
-            committed: segment.summary.end,
-        },
-        None => {
-            let first = create(&*files, 1).context("cannot make the first segment of the store")?;
-            index.write().begin(first.number, first.seal);
-            first
-        }
+    let writing = if let Some((number, segment)) = newest {
+        let file = files.open(number);
+        let file = file.with_context(|| format!("cannot open {}", files.path(number).display()))?;
+        Writing { number, seal: segment.seal, file, committed: segment.summary.end }
+    } else {
+        let first = create(&*files, 1).context("cannot make the first segment of the store")?;
+        index.write().begin(first.number, first.seal);
+        first
     };
     let mut states: Vec<_> = index.read().workers.values().map(|known| known.state.clone()).collect();
     states.sort_by_key(|state| state.created_ns);

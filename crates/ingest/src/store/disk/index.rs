@@ -115,13 +115,12 @@ impl Inner {
             return;
         }
         let writing = self.writing;
-        match self.workers.get_mut(worker) {
-            Some(known) => known.add(record, writing, payload),
-            None => {
-                let mut known = Indexed::new(WorkerState::first(record), writing);
-                known.place(record, payload);
-                self.workers.insert(worker.clone(), known);
-            }
+        if let Some(known) = self.workers.get_mut(worker) {
+            known.add(record, writing, payload);
+        } else {
+            let mut known = Indexed::new(WorkerState::first(record), writing);
+            known.place(record, payload);
+            self.workers.insert(worker.clone(), known);
         }
     }
 
