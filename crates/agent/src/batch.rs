@@ -15,8 +15,8 @@ const FULL_LINES: usize = 8 << 10;
 /// What a line costs beside its bytes: time, length, and mostly nothing for source and flags.
 const LINE_OVERHEAD: usize = 24;
 
-/// What a batch costs beside its lines: what its allocations take beside what they hold.
-const OVERHEAD: usize = 320;
+/// What a batch costs beside its lines: itself, and what its allocations take beside what they hold.
+const OVERHEAD: usize = 320 + size_of::<LogBatch>();
 
 /// Room behind a full batch's bytes for the line that fills it.
 const LAST_LINE: usize = 4 << 10;
