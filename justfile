@@ -25,6 +25,14 @@ sim schedules="1000000":
 power-cuts schedules="1000000":
     OTTO_SIM_SCHEDULES={{ schedules }} cargo test --workspace --lib power_cuts -- --nocapture
 
+# Kills, cuts, flipped bits, clocks that jump, memory: the long forms, an hour; OTTO_TEST_SEED=… replays one.
+torture *tests:
+    OTTO_TORTURE=long cargo test --release --workspace --test torture -- --test-threads 1 --nocapture {{ tests }}
+
+# Each fuzz target for ten minutes; it goes on from what the last run has learnt.
+fuzz seconds="600" *targets:
+    scripts/fuzz {{ seconds }} {{ targets }}
+
 # The whole system on this machine, with a task to look at.
 demo *args:
     scripts/demo {{ args }}

@@ -54,3 +54,6 @@ need_go_tool() {
   fi
   PATH="$root/bin:$PATH"
 }
+
+# Whether there is a compiler that can build with sanitizers.
+has_nightly() { have rustup && rustup toolchain list | grep -q ^nightly; }

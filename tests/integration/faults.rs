@@ -10,6 +10,7 @@ use ottoscaler_tests::ingest::Ingest;
 use ottoscaler_tests::redis_server::{Persistence, RedisServer};
 use ottoscaler_tests::scaler::{Scaler, ended, submit};
 use ottoscaler_tests::service::Service;
+use ottoscaler_tests::small_disk::SmallDisk;
 use ottoscaler_tests::{agent, oracle, port, wait};
 use tokio::process::Command;
 
@@ -181,43 +182,10 @@ fn newest_segment(dir: &Path) -> std::path::PathBuf {
     files.into_iter().max().expect("the store has a file").1
 }
 
-/// A small file system of its own. Dropping it unmounts it.
-struct SmallDisk(tempfile::TempDir);
-
-impl SmallDisk {
-    fn mount(size: &str) -> Option<Self> {
-        if !nix::unistd::geteuid().is_root() {
-            assert!(std::env::var_os("CI").is_none(), "CI runs this as root");
-            println!("skipped: needs root to mount a small file system");
-            return None;
-        }
-        let dir = tempfile::tempdir().unwrap();
-        let mut mount = std::process::Command::new("mount");
-        let status =
-            mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(dir.path()).status();
-        assert!(status.unwrap().success(), "mount works");
-        Some(Self(dir))
-    }
-
-    fn grow(&self, size: &str) {
-        let mut mount = std::process::Command::new("mount");
-        let status = mount.args(["-o", &format!("remount,size={size}")]).arg(self.0.path()).status();
-        assert!(status.unwrap().success(), "remount works");
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let mut umount = std::process::Command::new("umount");
-        let status = umount.arg("--lazy").arg(self.0.path()).status().expect("umount runs");
-        assert!(status.success(), "umount works");
-    }
-}
-
 #[tokio::test]
 async fn p4_a_full_disk_holds_lines_back_and_loses_none() {
     let Some(disk) = SmallDisk::mount("4m") else { return };
-    let ingest = Ingest::start(&disk.0.path().join("data"), &[]).await;
+    let ingest = Ingest::start(&disk.path().join("data"), &[]).await;
     let script = Script { seed: 13, lines: 60_000 };
     let mut command = agent::chatter(&ingest.url(), "big", "big", script);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();

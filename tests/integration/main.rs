@@ -10,12 +10,15 @@
 mod admin;
 mod bad_events;
 mod bounded;
+mod connections;
 mod end_to_end;
 mod examples;
 mod exit_codes;
 mod faults;
 mod fixed_contract;
 mod masking;
+mod memory;
+mod names;
 mod page;
 mod reading;
 mod scaling;

@@ -4,11 +4,14 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use ottoscaler_tests::agent;
 use ottoscaler_tests::ingest::Ingest;
 use ottoscaler_tests::wiretap::Wiretap;
+use ottoscaler_tests::{agent, port};
 
 const TOKEN: &str = "tok/en+with=signs & \"quotes\"";
+/// The token as it stands in a query, and inside of a JSON string.
+const AS_URL: &str = "tok%2Fen%2Bwith%3Dsigns+%26+%22quotes%22";
+const AS_JSON: &str = r#"tok/en+with=signs & \"quotes\""#;
 const KEY: &str =
     "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQ\nEFAASCBKcwggSjAgEAAoIBA\n-----END KEY-----";
 const LATE: &str = "named-by-the-command";
@@ -22,6 +25,9 @@ printf '%s' "$TOKEN" | base64 >&2
 half=$(printf '%s' "$TOKEN" | cut -c 1-9)
 rest=$(printf '%s' "$TOKEN" | cut -c 10-)
 printf 'cut %s' "$half"; sleep 0.2; printf '%s\n' "$rest"
+printf 'url %s\njson "%s"\n' "$AS_URL" "$AS_JSON"
+printf 'cut url %s' "${AS_URL%????}" >&2; sleep 0.2; printf '%s\n' "${AS_URL#"${AS_URL%????}"}" >&2
+printf 'cut json "%s' "${AS_JSON%????}"; sleep 0.2; printf '%s"\n' "${AS_JSON#"${AS_JSON%????}"}"
 printf '::add-mask::%s\n' named-by-the-command
 printf 'late %s %s\n' named-by-the-command "$(printf named-by-the-command | base64)"
 printf 'from a file: %s\n' value-in-a-file
@@ -31,7 +37,8 @@ printf 'the end\n'
 fn forms(secret: &str) -> Vec<Vec<u8>> {
     let lines = secret.lines().map(|line| line.as_bytes().to_vec());
     let encoded = STANDARD.encode(secret).trim_end_matches('=').as_bytes()[..16].to_vec();
-    lines.chain([encoded]).collect()
+    let others = [AS_URL, AS_JSON].map(|form| form.as_bytes().to_vec());
+    lines.chain([encoded]).chain(others).collect()
 }
 
 fn assert_absent(place: &str, bytes: &[u8], secrets: &[&str]) {
@@ -59,14 +66,21 @@ async fn secrets_are_neither_on_the_wire_nor_in_the_store_nor_on_the_agents_own_
     std::fs::write(&file, "value-in-a-file\n").unwrap();
 
     let mut command = agent::command(&wire.url(), "masked");
-    command.env("TOKEN", TOKEN).env("KEY", KEY).env("OTTO_MASK_ENV", "TOKEN,KEY,NOT_SET");
+    command
+        .env("TOKEN", TOKEN)
+        .env("KEY", KEY)
+        .env("AS_URL", AS_URL)
+        .env("AS_JSON", AS_JSON)
+        .env("OTTO_MASK_ENV", "TOKEN,KEY,NOT_SET");
     command.arg("--mask-file").arg(&file).args(["--", "sh", "-c", COMMAND]);
     let output = agent::output(command).await;
     assert!(output.status.success(), "{output:?}");
 
     let shown = ingest.get("/api/v1/workers/masked/log.txt").await.unwrap();
     let text = String::from_utf8_lossy(&shown).into_owned();
-    for expected in ["plain ***", "cut ***", "::add-mask::***", "from a file: ***", "the end"] {
+    let in_other_forms = ["url ***", "json \"***\"", "cut url ***", "cut json \"***\""];
+    let plain = ["plain ***", "cut ***", "::add-mask::***", "from a file: ***", "the end"];
+    for expected in plain.into_iter().chain(in_other_forms) {
         assert!(text.lines().any(|line| line == expected), "no {expected:?} in {text}");
     }
     assert!(text.lines().any(|line| line.starts_with("late *** ***")), "{text}");
@@ -78,6 +92,28 @@ async fn secrets_are_neither_on_the_wire_nor_in_the_store_nor_on_the_agents_own_
     assert_absent("stdout", &output.stdout, &secrets);
     assert_absent("stderr", &output.stderr, &secrets);
     assert!(wire.heard().windows(7).any(|window| window == b"the end"), "the wire was looked at");
+}
+
+/// Nobody takes the lines, so all of them are left there.
+#[tokio::test]
+async fn secrets_are_not_in_the_spool() {
+    let dir = tempfile::tempdir().unwrap();
+    let (spool, file) = (dir.path().join("spool"), dir.path().join("masked"));
+    std::fs::write(&file, "value-in-a-file\n").unwrap();
+    let mut command = agent::command(&format!("http://{}", port::free()), "unheard");
+    command
+        .env("TOKEN", TOKEN)
+        .env("KEY", KEY)
+        .env("AS_URL", AS_URL)
+        .env("AS_JSON", AS_JSON)
+        .env("OTTO_MASK_ENV", "TOKEN,KEY");
+    command.arg("--mask-file").arg(&file).args(["--flush-timeout", "100ms", "--spool-dir"]).arg(&spool);
+    command.args(["--", "sh", "-c", COMMAND]);
+    let output = agent::output(command).await;
+    assert!(output.status.success(), "{output:?}");
+    let spooled = everything(&spool);
+    assert_absent("the spool", &spooled, &[TOKEN, KEY, LATE, "value-in-a-file"]);
+    assert!(spooled.windows(7).any(|window| window == b"the end"), "the spool was looked at");
 }
 
 #[tokio::test]

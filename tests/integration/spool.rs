@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use ottoscaler_proto::v1::WorkerCompletion;
+use ottoscaler_proto::v1::log_streaming_service_client::LogStreamingServiceClient;
 use ottoscaler_tests::chatter::Script;
-use ottoscaler_tests::ingest::Ingest;
+use ottoscaler_tests::ingest::{Ingest, last_sequence};
 use ottoscaler_tests::{agent, binary, oracle, wait};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
@@ -142,6 +144,77 @@ async fn p5_a_flush_that_runs_out_leaves_the_rest_and_how_the_command_ended() {
     let shown = ingest.completed("late", "late").await;
     assert_eq!((&shown["exit_code"], &shown["lost"]), (&3.into(), &0.into()), "{shown}");
     assert!(ingest.get("/api/v1/workers/late/log.txt").await.unwrap().ends_with(b"999\n1000\nend"));
+}
+
+/// The scaler closes the log of an agent that is gone. What its spool has comes too late, and that is said.
+#[tokio::test]
+async fn p9_a_spool_whose_log_was_closed_meanwhile_is_refused_and_says_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut ingest = Ingest::start(&dir.path().join("data"), &[]).await;
+    let (spool, down) = (dir.path().join("spool"), dir.path().join("down"));
+    let mut command = agent::command(&ingest.url(), "closed");
+    command.args(["--flush-timeout", "100ms", "--spool-dir"]).arg(&spool).args(["--", "sh", "-c"]);
+    let script = format!("echo first; while [ ! -e {} ]; do sleep 0.02; done; seq 1000", down.display());
+    let mut child = command.arg(script).stdout(Stdio::null()).spawn().unwrap();
+    wait::until("a line is durable", LIMIT, || async {
+        let lines = ingest.lines("closed").await.map_err(|error| error.to_string())?.len();
+        if lines == 1 { Ok(()) } else { Err(format!("{lines} lines")) }
+    })
+    .await;
+    ingest.kill().await;
+    std::fs::write(&down, "").unwrap();
+    child.wait().await.unwrap();
+    ingest.resume().await;
+    let mut client = LogStreamingServiceClient::connect(ingest.url()).await.unwrap();
+    let (worker_id, reason) = ("closed".to_owned(), "agent_gone".to_owned());
+    let closing = WorkerCompletion { worker_id, last_sequence: 1, reason, ..WorkerCompletion::default() };
+    client.complete_worker(closing).await.unwrap();
+    let refused = upload(&ingest, &[], &spools(&spool)[0]).await;
+    assert!(!refused.status.success());
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains("closed meanwhile, and takes no more lines"), "{said}");
+}
+
+/// All that the server has is there once, and it is told again how the command ended.
+#[tokio::test]
+async fn p5_a_spool_of_which_the_server_has_everything_is_handed_in_without_a_change() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut ingest = down(&dir).await;
+    let spool = dir.path().join("spool");
+    let mut command = agent::command(&ingest.url(), "twice");
+    command.args(["--flush-timeout", "100ms", "--spool-dir"]).arg(&spool).args(["--", "seq", "1000"]);
+    agent::output(command).await;
+    ingest.resume().await;
+    let file = &spools(&spool)[0];
+    assert!(upload(&ingest, &[], file).await.status.success());
+    let before = ingest.get("/api/v1/workers/twice/logs?limit=2000").await.unwrap();
+    let again = upload(&ingest, &[], file).await;
+    assert!(again.status.success(), "{again:?}");
+    assert_eq!(ingest.get("/api/v1/workers/twice/logs?limit=2000").await.unwrap(), before);
+    assert_eq!(ingest.completed("twice", "twice").await["lines"], 1000);
+}
+
+/// More lines than the spool takes: those that were printed last are there, and a gap for the others.
+#[tokio::test]
+async fn p5_a_spool_that_was_too_small_leaves_the_end_of_the_log_and_a_gap() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut ingest = down(&dir).await;
+    let spool = dir.path().join("spool");
+    let mut command = agent::command(&ingest.url(), "small");
+    command.args(["--flush-timeout", "100ms", "--buffer-limit", "256KiB", "--spool-limit", "1MiB"]);
+    command.arg("--spool-dir").arg(&spool).args(["--mirror", "false", "--", "seq", "1000000"]);
+    agent::output(command).await;
+    ingest.resume().await;
+    let handed_in = upload(&ingest, &[], &spools(&spool)[0]).await;
+    assert!(handed_in.status.success(), "{handed_in:?}");
+    let shown = ingest.closed("small", "small").await;
+    let lost = shown["lost"].as_i64().unwrap();
+    assert!((1..1_000_000).contains(&lost), "{shown}");
+    let lines = ingest.lines("small").await.unwrap();
+    assert_eq!(lines[0]["gap"]["reason"], "not_in_spool", "{}", lines[0]);
+    assert_eq!((&lines[0]["sequence"], last_sequence(&lines[0])), (&1.into(), lost));
+    let said: Vec<_> = lines[1..].iter().map(|line| line["message"].as_str().unwrap().to_owned()).collect();
+    assert!(said.into_iter().eq((lost + 1..=1_000_000).map(|number| number.to_string())));
 }
 
 #[tokio::test]

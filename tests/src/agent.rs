@@ -30,7 +30,7 @@ pub async fn output(mut command: Command) -> Output {
 /// An agent that runs a chatter script and prints nothing itself.
 pub fn chatter(ingest_url: &str, task: &str, worker: &str, script: Script) -> Command {
     let mut command = command(ingest_url, worker);
-    command.args(["--task-id", task, "--mirror", "false", "--flush-timeout", "120s", "--"]);
+    command.args(["--task-id", task, "--mirror", "false", "--flush-timeout", "5min", "--"]);
     command.arg(binary::path("otto-chatter"));
     command.args(["--seed", &script.seed.to_string(), "--lines", &script.lines.to_string()]);
     command

@@ -1,5 +1,6 @@
 //! A log-ingest of a test's own, and its HTTP API as a user sees it.
 
+use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -23,6 +24,7 @@ pub struct Ingest {
     http: SocketAddr,
     admin: SocketAddr,
     extra: Vec<String>,
+    environment: Vec<(&'static str, OsString)>,
     service: Option<Service>,
 }
 
@@ -32,14 +34,27 @@ impl Ingest {
         Self::start_on(Ipv4Addr::LOCALHOST.into(), data_dir, extra).await
     }
 
+    /// The same without flags, under these variables.
+    pub async fn start_under(data_dir: &Path, environment: Vec<(&'static str, OsString)>) -> Self {
+        let mut ingest = Self::at(Ipv4Addr::LOCALHOST.into(), data_dir, &[]);
+        ingest.environment = environment;
+        ingest.resume().await;
+        ingest
+    }
+
     /// The same, taking lines in on an address of this machine that others than its own processes reach.
     pub async fn start_on(ip: IpAddr, data_dir: &Path, extra: &[&str]) -> Self {
+        let mut ingest = Self::at(ip, data_dir, extra);
+        ingest.resume().await;
+        ingest
+    }
+
+    fn at(ip: IpAddr, data_dir: &Path, extra: &[&str]) -> Self {
         let extra = extra.iter().map(ToString::to_string).collect();
         let (http, admin) = (port::free(), port::free());
         let grpc = SocketAddr::new(ip, port::free().port());
-        let mut ingest = Self { data_dir: data_dir.to_owned(), grpc, http, admin, extra, service: None };
-        ingest.resume().await;
-        ingest
+        let (data_dir, environment) = (data_dir.to_owned(), Vec::new());
+        Self { data_dir, grpc, http, admin, extra, environment, service: None }
     }
 
     /// The command that starts it.
@@ -48,6 +63,7 @@ impl Ingest {
         command.arg("--data-dir").arg(&self.data_dir);
         command.args(["--grpc-addr", &self.grpc.to_string(), "--http-addr", &self.http.to_string()]);
         command.args(["--admin-addr", &self.admin.to_string()]).args(&self.extra);
+        command.envs(self.environment.iter().map(|(name, value)| (*name, value)));
         command
     }
 
@@ -78,6 +94,11 @@ impl Ingest {
     /// Where gRPC is.
     pub fn grpc(&self) -> SocketAddr {
         self.grpc
+    }
+
+    /// Where the page and the API are.
+    pub fn http(&self) -> SocketAddr {
+        self.http
     }
 
     /// Where the admin HTTP is.

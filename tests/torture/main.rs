@@ -1,5 +1,9 @@
-//! Kills and cuts at random moments under load, compared byte for byte. Each test prints its seed;
+//! Kills, cuts and worse at random moments under load, compared byte for byte. Each test prints its seed;
 //! `OTTO_TEST_SEED` replays it.
+//!
+//! Each has two forms, which differ in numbers alone: the short one is a tier of `scripts/test`; the long one
+//! (`OTTO_TORTURE=long`, best with release binaries: `just torture`) takes at least two minutes and five million
+//! lines, and ten minutes where memory is looked at.
 
 #![allow(missing_docs, reason = "the names of tests are sentences")]
 #![allow(
@@ -8,13 +12,41 @@
     reason = "a test may panic, and says aloud what it skips"
 )]
 
+mod agents_killed;
+mod clocks;
 mod connections;
+mod fleet;
 mod ingest_killed;
+mod memory;
 mod redis_killed;
 mod scaler_killed;
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
+
+/// How much a test does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Short,
+    Long,
+}
+
+impl Form {
+    fn of_environment() -> Self {
+        match std::env::var("OTTO_TORTURE").as_deref() {
+            Ok("long") => Self::Long,
+            Ok("short") | Err(_) => Self::Short,
+            Ok(other) => panic!("OTTO_TORTURE is short or long, not {other}"),
+        }
+    }
+
+    fn pick<T>(self, short: T, long: T) -> T {
+        match self {
+            Self::Short => short,
+            Self::Long => long,
+        }
+    }
+}
 
 /// Random numbers whose seed is printed, and taken from `OTTO_TEST_SEED` where it is set.
 fn seeded(test: &str) -> SmallRng {

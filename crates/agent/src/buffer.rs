@@ -7,18 +7,14 @@
 //! Pure, but for the spool.
 
 mod piece;
-
-use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
-
-use ottoscaler_proto::v1::WorkerCompletion;
-use tracing::error;
+mod pieces;
+mod spill;
 
 use crate::batch::{Builder, Source};
 use crate::line::Ending;
-use crate::spool::{Place, Spool};
+use crate::spool::Spool;
 pub use piece::Piece;
-use piece::{GAP_SIZE, Kept};
+use pieces::{Kept, Pieces};
 
 /// What to do with lines for which there is no memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -32,9 +28,6 @@ pub enum WhenFull {
 /// Bytes that may be in flight; at 100 MB/s that covers 40 ms from sending to ACK.
 const WINDOW: usize = 4 << 20;
 
-/// Why lines are missing that the spool had.
-const DAMAGED: &str = "spool_damaged";
-
 /// What one read from a pipe can become: 64 KiB of newlines, each a line with its 24 bytes.
 const ONE_READ: usize = 1600 << 10;
 
@@ -43,20 +36,15 @@ const ONE_READ: usize = 1600 << 10;
 pub struct Buffer {
     limit: usize,
     when_full: WhenFull,
-    /// Oldest first, without a hole between them.
-    pieces: VecDeque<Kept>,
+    pieces: Pieces,
     spool: Spool,
     /// So many of the pieces need not be written to the spool: they are there, or are gaps.
     written: usize,
-    /// So many have a place there.
-    places: usize,
     /// So many of them are in flight.
     sent: usize,
     /// So many of them were ever sent. The server may have them, even after a cut: they are never dropped.
     offered: usize,
     in_flight: usize,
-    /// Memory of all pieces.
-    held: usize,
     open: Builder,
     /// The sequence that the next line gets.
     next: u64,
@@ -74,14 +62,12 @@ impl Buffer {
         Self {
             limit,
             when_full,
-            pieces: VecDeque::new(),
+            pieces: Pieces::default(),
             spool,
             written: 0,
-            places: 0,
             sent: 0,
             offered: 0,
             in_flight: 0,
-            held: 0,
             open: Builder::default(),
             next: 1,
             acked: 0,
@@ -109,104 +95,32 @@ impl Buffer {
     fn make_room(&mut self) -> bool {
         match self.when_full {
             WhenFull::DropOldest => self.spill() || self.drop_oldest(),
-            WhenFull::Block => self.can_write() && self.spill(),
+            WhenFull::Block => self.spill(),
         }
-    }
-
-    /// Whether the spool has room for the next piece that it does not have yet.
-    fn can_write(&self) -> bool {
-        self.pieces.get(self.written).is_some_and(|piece| self.spool.has_room(piece.size()))
     }
 
     fn seal(&mut self) {
         if !self.open.is_empty() {
             let first = self.next - self.open.lines();
             let sealed = self.open.seal(first);
-            self.append(Kept::Lines(sealed, None));
+            self.pieces.push_back(Kept::Lines(sealed, None));
         }
     }
 
-    fn append(&mut self, piece: Kept) {
-        self.held += piece.size();
-        self.pieces.push_back(piece);
-    }
-
-    /// Writes the oldest piece that is not yet in the spool, and lets the newest that is there leave memory.
-    fn spill(&mut self) -> bool {
-        let written = self.write_oldest(i64::MAX);
-        self.evict_newest() || written
-    }
-
-    /// Writes the oldest piece that is not yet in the spool, if it was read by `until_ns`.
-    fn write_oldest(&mut self, until_ns: i64) -> bool {
-        while let Some(piece) = self.pieces.get_mut(self.written) {
-            if let Kept::Lines(lines, place @ None) = piece {
-                if lines.time_ns() > until_ns {
-                    return false;
-                }
-                *place = self.spool.append(lines);
-                let is_there = place.is_some();
-                self.places += usize::from(is_there);
-                self.written += usize::from(is_there);
-                return is_there;
-            }
-            self.written += 1;
-        }
-        false
-    }
-
-    /// Of what was never sent: what is in flight is about to go, and what was sent waits for its ACK.
-    fn evict_newest(&mut self) -> bool {
-        let newest = (self.offered..self.written).rev().find_map(|at| match &self.pieces[at] {
-            Kept::Lines(lines, Some(place)) => Some((at, lines.first, lines.last, lines.size, *place)),
-            Kept::Lines(_, None) | Kept::Spooled { .. } | Kept::Gap { .. } => None,
-        });
-        let Some((at, first, last, weight, place)) = newest else { return false };
-        self.replace(at, Kept::Spooled { first, last, weight, place });
-        true
-    }
-
-    /// Writes everything to the spool that was read by `until_ns` and is not acknowledged: an agent that is
-    /// killed leaves it there.
-    pub fn save_until(&mut self, until_ns: i64) {
-        if !self.open.is_empty() && self.open.time_ns() <= until_ns {
-            self.seal();
-        }
-        while self.write_oldest(until_ns) {}
-    }
-
-    /// Writes all that is left to the spool, and how the command ended. Gives where it is, if it is all there.
-    pub fn leave_behind(&mut self, completion: &WorkerCompletion) -> Option<PathBuf> {
-        self.save_until(i64::MAX);
-        if self.is_abandoned || self.written < self.pieces.len() {
-            return None;
-        }
-        match self.spool.finish(completion) {
-            Ok(()) => self.spool.path().map(Path::to_path_buf),
-            Err(error) => {
-                error!(%error, "the spool does not say how the command ended");
-                None
-            }
-        }
-    }
-
-    /// Nobody will need the spool.
-    pub fn delete_spool(&mut self) {
-        self.spool.delete();
-    }
-
-    /// Puts the oldest lines that were never sent into a gap. False where there are none.
+    /// Puts the oldest lines that were never sent into a gap. False where there are none. What is in the
+    /// spool alone takes no memory: it only makes room there, and not while the spool takes nothing.
     fn drop_oldest(&mut self) -> bool {
-        let oldest = (self.offered..self.pieces.len()).find(|&at| self.pieces[at].lines() > 0);
+        let spool_pauses = self.spool.pauses();
+        let helps = |piece: &Kept| piece.lines() > 0 && !(spool_pauses && piece.is_spooled());
+        let oldest = (self.offered..self.pieces.len()).find(|&at| helps(&self.pieces[at]));
         let Some(at) = oldest else {
             let could_seal = !self.open.is_empty();
             self.seal();
             return could_seal;
         };
+        self.part_first(at);
         self.lose(at, "buffer_full");
-        if at > self.offered {
-            self.merge_with_previous(at);
-        }
+        self.join_with_neighbours(at);
         true
     }
 
@@ -216,53 +130,22 @@ impl Buffer {
         let (first, last) = (piece.first(), piece.last());
         self.dropped += piece.lines();
         if let Some(place) = piece.place() {
-            self.places -= 1;
             self.spool.drop_piece(place);
         }
-        self.replace(at, Kept::Gap { first, last, reason });
-    }
-
-    fn replace(&mut self, at: usize, piece: Kept) {
-        self.held = self.held - self.pieces[at].size() + piece.size();
-        self.pieces[at] = piece;
-    }
-
-    /// Two gaps side by side are one.
-    fn merge_with_previous(&mut self, at: usize) {
-        let Kept::Gap { first, reason, .. } = self.pieces[at - 1] else { return };
-        let Kept::Gap { last, reason: same, .. } = self.pieces[at] else { return };
-        if reason == same {
-            self.pieces[at] = Kept::Gap { first, last, reason };
-            self.pieces.remove(at - 1);
-            self.held -= GAP_SIZE;
-            self.written -= usize::from(at <= self.written);
-        }
+        self.pieces.replace(at, Kept::Gap { first, last, reason });
     }
 
     /// The next piece to send, if one is complete.
     pub fn take(&mut self) -> Option<Piece> {
         let piece = match self.pieces.get(self.sent)? {
             Kept::Lines(lines, _) => Piece::Lines(lines.clone()),
-            Kept::Spooled { place, .. } => self.read_back(*place),
+            Kept::Spooled { .. } => self.read_back(),
             Kept::Gap { first, last, reason } => Piece::Gap { first: *first, last: *last, reason },
         };
         self.in_flight += self.pieces[self.sent].weight();
         self.sent += 1;
         self.offered = self.offered.max(self.sent);
         Some(piece)
-    }
-
-    /// What the spool cannot give back is lost.
-    fn read_back(&mut self, place: Place) -> Piece {
-        match self.spool.read(place) {
-            Ok(lines) => Piece::Lines(lines),
-            Err(error) => {
-                error!(%error, "lines in the spool cannot be read");
-                self.lose(self.sent, DAMAGED);
-                let (first, last) = (self.pieces[self.sent].first(), self.pieces[self.sent].last());
-                Piece::Gap { first, last, reason: DAMAGED }
-            }
-        }
     }
 
     /// The next piece to send, even if it could still grow.
@@ -276,14 +159,12 @@ impl Buffer {
     /// Everything up to `sequence` is durable.
     pub fn ack(&mut self, sequence: u64) {
         self.acked = self.acked.max(sequence.min(self.last()));
-        let had_places = self.places > 0;
+        let is_spool_in_use = self.spool.is_in_use();
         while self.pieces.front().is_some_and(|piece| piece.last() <= self.acked) {
             let piece = self.pieces.pop_front().expect("it was looked at");
-            self.held -= piece.size();
             self.offered = self.offered.saturating_sub(1);
             self.written = self.written.saturating_sub(1);
             if let Some(place) = piece.place() {
-                self.places -= 1;
                 self.spool.let_go(place);
             }
             if self.sent > 0 {
@@ -291,7 +172,7 @@ impl Buffer {
                 self.in_flight -= piece.weight();
             }
         }
-        if had_places {
+        if is_spool_in_use {
             self.spool.begin_at(self.pieces.iter().find_map(Kept::place));
         }
     }
@@ -312,7 +193,6 @@ impl Buffer {
         }
         let (first, last) = (sequence + 1, first_held - 1);
         let gap = Kept::Gap { first, last, reason: "server_lost" };
-        self.held += gap.size();
         self.pieces.push_front(gap);
         self.offered += 1;
         self.written += 1;
@@ -335,7 +215,8 @@ impl Buffer {
     /// refused for ever.
     pub fn refuse(&mut self, first: u64) {
         let is_refused = |piece: &Kept| piece.first() == first && piece.lines() > 0;
-        if let Some(at) = self.pieces.iter().position(is_refused) {
+        let refused = self.pieces.iter().position(is_refused);
+        if let Some(at) = refused {
             self.rewind();
             self.lose(at, "refused");
         }
@@ -348,7 +229,7 @@ impl Buffer {
         self.seal();
         self.dropped += self.pieces.iter().map(Kept::lines).sum::<u64>();
         self.pieces.clear();
-        (self.offered, self.written, self.places, self.held) = (0, 0, 0, 0);
+        (self.offered, self.written) = (0, 0);
         self.spool.delete();
     }
 
@@ -382,7 +263,7 @@ impl Buffer {
 
     /// Memory that it stands for.
     pub fn size(&self) -> usize {
-        self.held + self.open.size()
+        self.pieces.size() + self.open.size()
     }
 
     /// Memory of what is in flight.

@@ -35,8 +35,15 @@ pub struct Config {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Runs a command, ships its lines, exits with its code.
+    ///
+    /// Lines of stdout and stderr are numbered in the order in which they are read. What the command writes to
+    /// both within one moment may come in either order, for two pipes tell no more; `2>&1` in the command
+    /// makes one pipe of them. All lines of one read have the time of that read.
     Run(Box<Run>),
     /// Hands in a file, or a spool that an agent left behind.
+    ///
+    /// What the server has already is not sent again, so it can be repeated. Lines that a spool does not have
+    /// become a gap. The file stays where it is.
     Upload(Box<Upload>),
     /// Copies this program into a directory, for images that do not have it.
     Install {
@@ -49,55 +56,56 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct Run {
     /// The log-ingest that takes the lines.
-    #[arg(long, env = "OTTO_INGEST_URL", default_value = "http://127.0.0.1:50051", value_parser = parse_url)]
+    #[arg(long, env = "OTTO_INGEST_URL", value_name = "URL", default_value = "http://127.0.0.1:50051", value_parser = parse_url)]
     pub ingest_url: String,
     /// How batches are compressed on their way: worth it where the network is slow or costs money.
     #[arg(long, env = "OTTO_COMPRESSION", value_enum, default_value_t = Compression::None)]
     pub compression: Compression,
     /// Names this run; default: the host's name and a random part.
-    #[arg(long, env = "OTTO_WORKER_ID", value_parser = parse_id::<WorkerId>)]
+    #[arg(long, env = "OTTO_WORKER_ID", value_name = "ID", value_parser = parse_id::<WorkerId>)]
     pub worker_id: Option<WorkerId>,
     /// The task that it belongs to; default: the worker's id.
-    #[arg(long, env = "OTTO_TASK_ID", value_parser = parse_id::<TaskId>)]
+    #[arg(long, env = "OTTO_TASK_ID", value_name = "ID", value_parser = parse_id::<TaskId>)]
     pub task_id: Option<TaskId>,
     /// Which attempt it is; for display.
-    #[arg(long, env = "OTTO_ATTEMPT", default_value_t = 1)]
+    #[arg(long, env = "OTTO_ATTEMPT", value_name = "NUMBER", default_value_t = 1)]
     pub attempt: i32,
 
     /// Stop the command when it has run for so long; default: never.
-    #[arg(long, env = "OTTO_TIMEOUT", value_parser = parse_duration, help_heading = "Command")]
+    #[arg(long, env = "OTTO_TIMEOUT", value_name = "TIME", value_parser = parse_duration, help_heading = "Command")]
     pub timeout: Option<Duration>,
     /// From SIGTERM to SIGKILL, when the command is stopped.
-    #[arg(long, env = "OTTO_GRACE_PERIOD", default_value = "30s", value_parser = parse_duration, help_heading = "Command")]
+    #[arg(long, env = "OTTO_GRACE_PERIOD", value_name = "TIME", default_value = "30s", value_parser = parse_duration, help_heading = "Command")]
     pub grace_period: Duration,
     /// How long to read on when the command has ended and others keep its output open; then they are killed.
-    #[arg(long, env = "OTTO_PIPE_GRACE", default_value = "2s", value_parser = parse_duration, help_heading = "Command")]
+    #[arg(long, env = "OTTO_PIPE_GRACE", value_name = "TIME", default_value = "2s", value_parser = parse_duration, help_heading = "Command")]
     pub pipe_grace: Duration,
     /// Hold this directory's lock while running, and run nothing if its command ran before.
-    #[arg(long, env = "OTTO_RUN_DIR", help_heading = "Command")]
+    #[arg(long, env = "OTTO_RUN_DIR", value_name = "DIR", help_heading = "Command")]
     pub run_dir: Option<PathBuf>,
 
-    /// Memory for lines that are not yet acknowledged.
-    #[arg(long, env = "OTTO_BUFFER_LIMIT", default_value_t = ByteSize::mib(16), value_parser = parse_buffer_limit, help_heading = "Lines")]
+    /// Memory for lines that are not yet acknowledged; the agent takes some MiB beside it.
+    #[arg(long, env = "OTTO_BUFFER_LIMIT", value_name = "SIZE", default_value_t = ByteSize::mib(8), value_parser = parse_buffer_limit, help_heading = "Lines")]
     pub buffer_limit: ByteSize,
     /// Where lines go that memory has no room for, or that wait for longer than a second; default: the
     /// directory for temporary files.
     #[arg(long, env = "OTTO_SPOOL_DIR", value_name = "DIR", help_heading = "Lines")]
     pub spool_dir: Option<PathBuf>,
     /// How much of the disk they may take there; 0 for nothing.
-    #[arg(long, env = "OTTO_SPOOL_LIMIT", default_value_t = ByteSize::mib(256), help_heading = "Lines")]
+    #[arg(long, env = "OTTO_SPOOL_LIMIT", value_name = "SIZE", default_value_t = ByteSize::mib(256), help_heading = "Lines")]
     pub spool_limit: ByteSize,
     /// What to do when memory and spool are full.
     #[arg(long, env = "OTTO_WHEN_FULL", value_enum, default_value_t = WhenFull::DropOldest, help_heading = "Lines")]
     pub when_full: WhenFull,
     /// A longer line is cut into pieces that say so; at most 1MiB.
-    #[arg(long, env = "OTTO_MAX_LINE", default_value_t = ByteSize::kib(64), value_parser = parse_max_line, help_heading = "Lines")]
+    #[arg(long, env = "OTTO_MAX_LINE", value_name = "SIZE", default_value_t = ByteSize::kib(64), value_parser = parse_max_line, help_heading = "Lines")]
     pub max_line: ByteSize,
     /// Copy the lines to the agent's own stdout and stderr.
     #[arg(long, env = "OTTO_MIRROR", default_value_t = true, action = clap::ArgAction::Set, help_heading = "Lines")]
     pub mirror: bool,
 
-    /// Variables whose values nobody may read; separated by commas.
+    /// Variables whose values nobody may read, separated by commas; a value of fewer than 4 bytes cannot be
+    /// masked, and the agent says so.
     #[arg(long, env = "OTTO_MASK_ENV", value_delimiter = ',', value_name = "NAME", help_heading = "Secrets")]
     pub mask_env: Vec<String>,
     /// A file of values that nobody may read, one a line; %0A stands for a newline in a value.
@@ -105,17 +113,17 @@ pub struct Run {
     pub mask_file: Option<PathBuf>,
 
     /// How long to go on shipping when the command has ended.
-    #[arg(long, env = "OTTO_FLUSH_TIMEOUT", default_value = "30s", value_parser = parse_duration, help_heading = "End")]
+    #[arg(long, env = "OTTO_FLUSH_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = parse_duration, help_heading = "End")]
     pub flush_timeout: Duration,
     /// Where to write how it ended, as JSON; default: /dev/termination-log where it exists.
-    #[arg(long, env = "OTTO_SUMMARY", help_heading = "End")]
+    #[arg(long, env = "OTTO_SUMMARY", value_name = "FILE", help_heading = "End")]
     pub summary: Option<PathBuf>,
 
     /// Of the agent's own log.
     #[command(flatten)]
     pub telemetry: TelemetryArgs,
 
-    /// The command and its arguments.
+    /// The command, and its arguments.
     #[arg(required = true, last = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
 }
@@ -146,30 +154,30 @@ impl Compression {
 #[derive(Debug, Args)]
 pub struct Upload {
     /// The log-ingest that takes the lines.
-    #[arg(long, env = "OTTO_INGEST_URL", default_value = "http://127.0.0.1:50051", value_parser = parse_url)]
+    #[arg(long, env = "OTTO_INGEST_URL", value_name = "URL", default_value = "http://127.0.0.1:50051", value_parser = parse_url)]
     pub ingest_url: String,
     /// Names the log of a file; default: the host's name and a random part. A spool has a name already.
-    #[arg(long, env = "OTTO_WORKER_ID", value_parser = parse_id::<WorkerId>)]
+    #[arg(long, env = "OTTO_WORKER_ID", value_name = "ID", value_parser = parse_id::<WorkerId>)]
     pub worker_id: Option<WorkerId>,
     /// The task that a file belongs to; default: the worker's id. A spool has one already.
-    #[arg(long, env = "OTTO_TASK_ID", value_parser = parse_id::<TaskId>)]
+    #[arg(long, env = "OTTO_TASK_ID", value_name = "ID", value_parser = parse_id::<TaskId>)]
     pub task_id: Option<TaskId>,
     /// The exit code to end the log with; default: 0 for a file, and for a spool what its agent wrote. Where
     /// that was killed before it could, the log stays open.
     #[arg(long, env = "OTTO_EXIT_CODE", value_name = "CODE")]
     pub exit_code: Option<i32>,
     /// A longer line of a file is cut into pieces that say so; at most 1MiB.
-    #[arg(long, env = "OTTO_MAX_LINE", default_value_t = ByteSize::kib(64), value_parser = parse_max_line)]
+    #[arg(long, env = "OTTO_MAX_LINE", value_name = "SIZE", default_value_t = ByteSize::kib(64), value_parser = parse_max_line)]
     pub max_line: ByteSize,
     /// How long to try.
-    #[arg(long, env = "OTTO_UPLOAD_TIMEOUT", default_value = "10min", value_parser = parse_duration)]
+    #[arg(long, env = "OTTO_UPLOAD_TIMEOUT", value_name = "TIME", default_value = "10min", value_parser = parse_duration)]
     pub timeout: Duration,
 
     /// Of the agent's own log.
     #[command(flatten)]
     pub telemetry: TelemetryArgs,
 
-    /// The file.
+    /// What an agent left behind, or any file of lines.
     pub file: PathBuf,
 }
 

@@ -17,6 +17,7 @@ pub mod line;
 pub mod log;
 pub mod mask;
 pub mod mirror;
+pub mod resolve;
 pub mod rundir;
 pub mod ship;
 pub mod spool;

@@ -103,11 +103,24 @@ impl Log {
     pub async fn save(&self) -> ! {
         let mut looks = tokio::time::interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let age = i64::try_from(UNSAVED.as_nanos()).expect("it is a second");
+        let mut before = now_ns();
         loop {
             looks.tick().await;
-            self.buffer().save_until(now_ns() - age);
+            let now = now_ns();
+            let has_room = self.save_what_waits(waited_since(before, now));
+            before = now;
+            if has_room {
+                // A disk may have room again that had none; nothing else tells.
+                self.freed.notify_one();
+            }
         }
+    }
+
+    /// Gives whether there is room for more.
+    fn save_what_waits(&self, until_ns: i64) -> bool {
+        let mut buffer = self.buffer();
+        buffer.save_until(until_ns);
+        buffer.has_room()
     }
 
     /// Lines were let go: there may be room again.
@@ -130,7 +143,28 @@ impl Log {
     }
 }
 
+/// Lines of when have waited for too long. Where the clock was set back since the look before, they say that
+/// they are from the future, and nobody knows how long they wait: all of them.
+fn waited_since(before_ns: i64, now_ns: i64) -> i64 {
+    let age = i64::try_from(UNSAVED.as_nanos()).expect("it is a second");
+    if now_ns < before_ns { i64::MAX } else { now_ns - age }
+}
+
 /// Unix time in nanoseconds.
 pub fn now_ns() -> i64 {
     i64::try_from(Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_set_back_leaves_no_line_unsaved() {
+        let (now, second, hour) = (now_ns(), 1_000_000_000, 3_600_000_000_000);
+        assert_eq!(waited_since(now - second / 4, now), now - second);
+        let line = now;
+        assert!(waited_since(now, now - hour) >= line, "the line is an hour ahead of the clock");
+        assert!(waited_since(now - hour, now - hour + second / 4) < now - hour, "new ones wait as ever");
+    }
 }

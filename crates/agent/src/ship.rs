@@ -2,6 +2,7 @@
 //!
 //! What an answer means is decided in [`session`], which is pure; this module only acts on it.
 
+mod connector;
 mod entries;
 pub mod flight;
 pub(crate) mod link;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use bytes::Bytes;
+use ottoscaler_proto::checksum::Checked;
 use ottoscaler_proto::v1::{WorkerCompletion, WorkerRegistration};
 use rand::Rng;
 use tokio::sync::watch;
@@ -31,6 +33,9 @@ use registration::Registration;
 /// Waits between attempts: from 100 ms, doubling, to 2 s, jittered, for ever.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+/// A denial is believed when it was said so often in a row, each time on a connection of its own.
+pub(crate) const BELIEVED: u32 = 3;
 
 /// At the deadline a log that is not whole is closed, if that is quick.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -61,7 +66,7 @@ impl Identity {
             attempt: self.attempt,
             incarnation: Bytes::copy_from_slice(self.incarnation.as_bytes()),
             server_endpoint: self.ingest_url.clone(),
-            metadata: None,
+            ..WorkerRegistration::default()
         }
     }
 }
@@ -122,6 +127,8 @@ pub struct Shipper {
     finish: watch::Receiver<Option<Finish>>,
     registration: Registration,
     wire: Wire,
+    /// What the server denied in a row.
+    denials: u32,
     /// Since the last time that it was connected.
     failed_attempts: u64,
     /// In all.
@@ -133,7 +140,7 @@ impl Shipper {
     pub fn new(identity: Identity, log: Arc<Log>, finish: watch::Receiver<Option<Finish>>) -> Self {
         let registration = Registration::default();
         let wire = Wire::Batches;
-        Self { identity, log, finish, registration, wire, failed_attempts: 0, disconnects: 0 }
+        Self { identity, log, finish, registration, wire, denials: 0, failed_attempts: 0, disconnects: 0 }
     }
 
     /// What it ships.
@@ -158,12 +165,15 @@ impl Shipper {
                 waits = self::waits();
             }
             self.log.buffer().rewind();
+            let is_believed = self.is_believed(ended.as_ref().err(), got_on);
             match ended {
                 Ok(shipped) => return shipped,
                 Err(LinkError::Permanent(reason)) => return self.give_up(reason),
-                Err(LinkError::NoBatches) if self.wire == Wire::Batches => {
-                    info!(worker_id = %self.identity.worker_id, "the server takes lines one by one");
-                    self.wire = Wire::Entries;
+                Err(LinkError::Denied(reason)) if is_believed => return self.give_up(reason),
+                Err(LinkError::NoBatches) => {
+                    if is_believed {
+                        self.take_lines_one_by_one();
+                    }
                     continue;
                 }
                 Err(error) => self.say_once(&error, got_on),
@@ -186,12 +196,25 @@ impl Shipper {
                 link.run(&mut self.finish).await
             }
             Wire::Entries => {
-                let mut link = EntryLink::open(&self.identity, client, answer.config, &self.log).await?;
+                let mut link = EntryLink::open(&self.identity, client, answer.config, &self.log);
                 self.registration.resume_anywhere();
                 self.connected();
                 link.run(&mut self.finish).await
             }
         }
+    }
+
+    /// Whether a denial is one indeed.
+    fn is_believed(&mut self, error: Option<&LinkError>, got_on: bool) -> bool {
+        let is_denial = !got_on && error.is_some_and(LinkError::is_denial);
+        self.denials = if is_denial { self.denials + 1 } else { 0 };
+        self.denials >= BELIEVED
+    }
+
+    fn take_lines_one_by_one(&mut self) {
+        info!(worker_id = %self.identity.worker_id, "the server takes lines one by one");
+        self.wire = Wire::Entries;
+        self.denials = 0;
     }
 
     fn connected(&mut self) {
@@ -241,7 +264,7 @@ impl Shipper {
     async fn close(&self, completion: WorkerCompletion) {
         let close = async {
             let mut client = link::connect(&self.identity.ingest_url).await?;
-            client.complete_worker(completion).await.map_err(LinkError::from)
+            client.complete_worker(completion.sealed()).await.map_err(LinkError::from)
         };
         match tokio::time::timeout(CLOSE_TIMEOUT, close).await {
             Ok(Ok(_)) => {}
@@ -260,6 +283,7 @@ pub(crate) fn completion(worker_id: &str, finish: Finish, last: u64, reason: &st
         lines: finish.lines.cast_signed(),
         bytes: finish.bytes.cast_signed(),
         reason: reason.to_owned(),
+        crc32c: None,
     }
 }
 

@@ -10,6 +10,8 @@
 
 mod file;
 mod frame;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod leftover;
 
 use std::io;
@@ -23,6 +25,7 @@ use tracing::{info, warn};
 
 use crate::batch::Sealed;
 use file::SpoolFile;
+use frame::Kind;
 pub use frame::Place;
 
 /// A file that could not be written is tried again after so long.
@@ -51,8 +54,8 @@ impl Spool {
     pub fn new(dir: &Path, limit: u64, run: WorkerRegistration) -> Self {
         let worker = utf8_percent_encode(&run.worker_id, NON_ALPHANUMERIC).to_string();
         let worker = &worker[..worker.len().min(NAME_LENGTH)];
-        let incarnation: String = run.incarnation.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-        let path = dir.join(format!("{worker}-{incarnation}.spool"));
+        let incarnation = run.incarnation.first_chunk().copied().map_or(0, u32::from_be_bytes);
+        let path = dir.join(format!("{worker}-{incarnation:08x}.spool"));
         Self { path, limit, run, file: None, live: 0, failed_at: None }
     }
 
@@ -61,15 +64,24 @@ impl Spool {
         Self::new(Path::new(""), 0, WorkerRegistration::default())
     }
 
-    /// Where it is, if there is one.
+    /// Where it is, if there is one that others can find.
     pub fn path(&self) -> Option<&Path> {
-        self.file.as_ref().map(|_| self.path.as_path())
+        self.file.as_ref().filter(|file| file.is_at(&self.path)).map(|_| self.path.as_path())
+    }
+
+    /// Whether it has anything that is still wanted.
+    pub const fn is_in_use(&self) -> bool {
+        self.live > 0
+    }
+
+    /// Whether it takes nothing for a moment, whatever room it has.
+    pub fn pauses(&self) -> bool {
+        self.failed_at.is_some_and(|at| at.elapsed() < PAUSE)
     }
 
     /// Whether it would take so many bytes more.
     pub fn has_room(&self, bytes: usize) -> bool {
-        let pauses = self.failed_at.is_some_and(|at| at.elapsed() < PAUSE);
-        !pauses && self.live + (bytes + OVERHEAD) as u64 <= self.limit
+        !self.pauses() && self.live + (bytes + OVERHEAD) as u64 <= self.limit
     }
 
     /// Puts a piece behind the others. Nothing, if it has no place there.
@@ -77,8 +89,7 @@ impl Spool {
         if !self.has_room(lines.size) {
             return None;
         }
-        let piece = lines.to_wire(&self.run.worker_id).encode_to_vec();
-        match self.try_append(lines, &piece) {
+        match self.try_append(lines) {
             Ok(place) => {
                 self.live += place.size();
                 self.failed_at = None;
@@ -95,19 +106,30 @@ impl Spool {
         }
     }
 
-    fn try_append(&mut self, lines: &Sealed, piece: &[u8]) -> io::Result<Place> {
+    fn try_append(&mut self, lines: &Sealed) -> io::Result<Place> {
         let file = match &mut self.file {
             Some(file) => file,
             none => none.insert(SpoolFile::create(&self.path, &self.run, self.limit)?),
         };
-        file.append(lines.first, lines.last, piece)
+        file.append(lines.first, lines.last, &lines.to_wire(&self.run.worker_id))
     }
 
-    /// Reads a piece back.
-    pub fn read(&self, place: Place) -> io::Result<Sealed> {
+    /// The first piece of a run of them, and its last sequence. Nothing where that cannot be known: the run
+    /// has the lines `first` to `last`, and is to begin with a head that fits.
+    pub fn first_of(&self, run: Place, first: u64, last: u64) -> Option<(Place, u64)> {
+        let head = self.file.as_ref()?.head(run).ok()?;
+        let place = Place { length: head.length, ..run };
+        let is_one = head.kind == Kind::Lines && head.first == first && (first..=last).contains(&head.last);
+        let is_all = head.last == last && place == run;
+        let is_part = head.last < last && run.behind(place).is_some();
+        (is_one && (is_all || is_part)).then_some((place, head.last))
+    }
+
+    /// Reads a piece back: the lines `first` to `last`.
+    pub fn read(&self, place: Place, first: u64, last: u64) -> io::Result<Sealed> {
         let file = self.file.as_ref().ok_or_else(|| io::Error::other("the spool is gone"))?;
-        let (_, last, piece) = file.read(place)?;
-        Sealed::from_wire(LogBatch::decode(piece)?, last).ok_or_else(|| frame::damaged("a piece's columns"))
+        let lines = Sealed::from_wire(LogBatch::decode(file.read(place)?)?, last);
+        lines.filter(|lines| lines.first == first).ok_or_else(|| frame::damaged("a piece's columns"))
     }
 
     /// This piece is durable elsewhere. Its room is given back by [`Spool::begin_at`].
@@ -130,7 +152,7 @@ impl Spool {
 
     /// Says how the command ended, for whoever hands the rest in.
     pub fn finish(&mut self, completion: &WorkerCompletion) -> io::Result<()> {
-        self.file.as_mut().map_or(Ok(()), |file| file.finish(&completion.encode_to_vec()))
+        self.file.as_mut().map_or(Ok(()), |file| file.finish(completion))
     }
 
     /// Nobody will want it again.
@@ -142,6 +164,12 @@ impl Spool {
         {
             info!(path = %self.path.display(), %error, "cannot remove the spool");
         }
+    }
+
+    /// As after a write that failed.
+    #[cfg(test)]
+    pub(crate) fn fail(&mut self) {
+        self.failed_at = Some(Instant::now());
     }
 
     /// Room that is not given back costs room, and nothing else.

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
+use ottoscaler_proto::checksum::Checked;
 use ottoscaler_proto::v1::log_streaming_service_client::LogStreamingServiceClient;
 use ottoscaler_proto::v1::registration_response::Status;
 use ottoscaler_proto::v1::{LogBatch, UploadSummary, WorkerCompletion, WorkerRegistration};
@@ -34,6 +35,8 @@ enum Attempt {
     Done(UploadSummary),
     /// Trying again may help.
     Cut(LinkError),
+    /// It does not, once that was said often enough.
+    Denied(String),
 }
 
 /// Hands the file in, and gives the code to exit with.
@@ -49,12 +52,14 @@ pub async fn upload(args: &Upload) -> Result<i32> {
         bail!("{}: {error}; what stands before it was handed in", path.display());
     }
     ensure!(summary.dropped == 0, "the server refused {} lines; gaps say where", summary.dropped);
-    match end(args, &run, &summary, reading.end) {
-        Some(completion) => complete(args, completion, deadline).await?,
-        None => warn!(
-            worker_id = run.worker_id,
+    if let Some(completion) = end(args, &run, &summary, reading.end) {
+        complete(args, completion, deadline).await?;
+    } else {
+        let worker_id = run.worker_id;
+        warn!(
+            worker_id,
             "the agent was killed before its command ended, so the log stays open; --exit-code ends it"
-        ),
+        );
     }
     Ok(0)
 }
@@ -72,7 +77,7 @@ fn run_of(args: &Upload) -> std::io::Result<WorkerRegistration> {
         attempt: 1,
         incarnation: Bytes::copy_from_slice(Incarnation::random().as_bytes()),
         server_endpoint: args.ingest_url.clone(),
-        metadata: None,
+        ..WorkerRegistration::default()
     })
 }
 
@@ -82,13 +87,20 @@ async fn hand_in(
     reading: &Arc<Mutex<Reading>>,
     deadline: Instant,
 ) -> Result<UploadSummary> {
-    let mut waits = ship::waits();
+    let (mut waits, mut denials) = (ship::waits(), 0);
     loop {
         let attempt = timeout_at(deadline, attempt(args, run, reading)).await;
         let late = || format!("the upload did not end within {:?}", args.timeout);
         match attempt.with_context(late)?? {
             Attempt::Done(summary) => return Ok(summary),
-            Attempt::Cut(error) => warn!(worker_id = run.worker_id, %error, "cut off; trying again"),
+            Attempt::Cut(error) => {
+                denials = 0;
+                warn!(worker_id = run.worker_id, %error, "cut off; trying again");
+            }
+            Attempt::Denied(reason) => {
+                denials += 1;
+                ensure!(denials < ship::BELIEVED, "the server refuses the upload: {reason}");
+            }
         }
         let wait = waits.next().unwrap_or(CALL_TIMEOUT);
         timeout_at(deadline, tokio::time::sleep(wait)).await.with_context(late)?;
@@ -137,12 +149,15 @@ async fn stream(
     // Flow control is what bounds it: a batch is read when there is room to send it.
     match client.upload_logs(tokio_stream::iter(batches)).await {
         Ok(summary) => {
-            let mut summary = summary.into_inner();
+            let mut summary = match link::intact(summary.into_inner()) {
+                Ok(summary) => summary,
+                Err(changed) => return Ok(Attempt::Cut(changed)),
+            };
             summary.last_sequence = summary.last_sequence.max(has.cast_signed());
             Ok(Attempt::Done(summary))
         }
         Err(status) if matches!(status.code(), Code::InvalidArgument | Code::Unimplemented) => {
-            bail!("the server refuses the upload: {}", status.message())
+            Ok(Attempt::Denied(status.message().to_owned()))
         }
         Err(status) if session::says_closed(status.message()) => {
             bail!("the log was closed meanwhile, and takes no more lines: {}", status.message())
@@ -174,11 +189,12 @@ fn end(
 async fn complete(args: &Upload, completion: WorkerCompletion, deadline: Instant) -> Result<()> {
     let call = async {
         let mut client = link::connect(&args.ingest_url).await?;
-        client.complete_worker(completion).await.map_err(LinkError::from)
+        let answer = client.complete_worker(completion.sealed()).await?;
+        link::intact(answer.into_inner())
     };
     let answered = timeout_at(deadline.min(Instant::now() + CALL_TIMEOUT), call).await;
     let answer = answered.context("the lines are stored, but the log was not ended: no answer")?;
-    let answer = answer.context("the lines are stored, but the log was not ended")?.into_inner();
+    let answer = answer.context("the lines are stored, but the log was not ended")?;
     ensure!(answer.complete || answer.missing.is_empty(), "the log is not whole: {}", answer.message);
     Ok(())
 }

@@ -49,10 +49,14 @@ pub struct Config {
     /// Logs that may be read at a time; beyond it readers are asked to come back. Each takes up to 1 MiB.
     #[arg(long, env = "OTTO_MAX_READERS", default_value_t = 1000, value_parser = parse_count, help_heading = "Limits")]
     pub max_readers: usize,
-    /// Lines a second that one worker should send; its agent keeps to it, and what the command prints beyond it
+    /// Lines a second that one worker may send; its agent keeps to it, and what the command prints beyond it
     /// waits there. 0 for no limit.
     #[arg(long, env = "OTTO_RATE_LIMIT", default_value_t = 0, help_heading = "Limits")]
     pub rate_limit: u32,
+    /// Lines a second that all workers of a task together may send; those beyond it are asked to come back.
+    /// 0 for no limit.
+    #[arg(long, env = "OTTO_TASK_RATE_LIMIT", default_value_t = 0, help_heading = "Limits")]
+    pub task_rate_limit: u32,
     /// When a gRPC connection is ended, so that clients are spread anew over several servers; they go on where
     /// they were. Default: never.
     #[arg(long, env = "OTTO_MAX_CONNECTION_AGE", value_parser = parse_duration, help_heading = "Limits")]

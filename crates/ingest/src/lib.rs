@@ -12,6 +12,7 @@ pub mod line;
 pub mod metrics;
 pub mod parse;
 pub mod queue;
+pub mod rate;
 pub mod reason;
 pub mod server;
 pub mod service;
@@ -33,14 +34,12 @@ use anyhow::{Context, Result};
 use ottoscaler_kit::admin::{self, Readiness};
 use ottoscaler_kit::net::listen;
 use ottoscaler_kit::supervise::{OnFailure, Tasks};
-use ottoscaler_proto::v1::log_query_service_server::LogQueryServiceServer;
-use ottoscaler_proto::v1::log_streaming_service_server::LogStreamingServiceServer;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::codec::CompressionEncoding;
+use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tracing::info;
 
@@ -50,7 +49,10 @@ use fence::Fence;
 use metrics::Metrics;
 use parse::Limits;
 use queue::Queued;
+use rate::Rates;
 use server::Server;
+use service::generated::log_query_service_server::LogQueryServiceServer;
+use service::generated::log_streaming_service_server::LogStreamingServiceServer;
 use store::Opened;
 use tail::Tails;
 use worker::{Change, Record, Registration, WorkerState};
@@ -63,6 +65,9 @@ const MAX_MESSAGE: usize = 8 << 20;
 /// HTTP/2 windows: with 64 KiB, the default, one stream is limited to 64 KiB a round trip.
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 4 << 20;
+
+/// Streams of one connection: a proxy may carry many clients over one.
+const MAX_STREAMS: u32 = 1024;
 
 /// A connection that is silent for the first time is asked, and given up after the second.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
@@ -101,7 +106,7 @@ pub async fn run(config: Config) -> Result<()> {
         tails: Tails::new(Arc::clone(&opened.reader), config.max_readers, metrics.clone()),
         fence: Fence::new(metrics.clone()),
         limits: Limits { max_line: config.max_line.as_usize() },
-        rate_limit: config.rate_limit,
+        rates: Rates::new(config.rate_limit, config.task_rate_limit),
         draining: tasks.stop_token().clone(),
         metrics: metrics.clone(),
     };
@@ -200,11 +205,16 @@ async fn serve_grpc(listener: TcpListener, server: Server, max_age: Option<Durat
         .max_decoding_message_size(MAX_MESSAGE)
         .accept_compressed(CompressionEncoding::Zstd)
         .accept_compressed(CompressionEncoding::Gzip);
+    let query = LogQueryServiceServer::new(service::Query(server))
+        .send_compressed(CompressionEncoding::Zstd)
+        .send_compressed(CompressionEncoding::Gzip);
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(ottoscaler_proto::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
+    // Of the listener: the server's own setting holds only where it does the listening itself.
+    let connections = TcpIncoming::from(listener).with_nodelay(Some(true));
     let mut builder = tonic::transport::Server::builder();
     if let Some(age) = max_age {
         builder = builder.max_connection_age(age).max_connection_age_grace(CONNECTION_GRACE);
@@ -214,13 +224,13 @@ async fn serve_grpc(listener: TcpListener, server: Server, max_age: Option<Durat
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
-        .tcp_nodelay(true)
+        .max_concurrent_streams(MAX_STREAMS)
         .add_service(health_service)
         .add_service(reflection().build_v1().context("reflection")?)
         .add_service(reflection().build_v1alpha().context("reflection")?)
         .add_service(streaming)
-        .add_service(LogQueryServiceServer::new(service::Query(server)))
-        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async move {
+        .add_service(query)
+        .serve_with_incoming_shutdown(connections, async move {
             draining.cancelled().await;
             health.set_service_status("", ServingStatus::NotServing).await;
         })
@@ -230,7 +240,7 @@ async fn serve_grpc(listener: TcpListener, server: Server, max_age: Option<Durat
 
 async fn serve_http(listener: TcpListener, server: Server) -> Result<()> {
     let draining = server.draining.clone();
-    axum::serve(listener, http::router(server))
+    axum::serve(http::tuned(listener), http::router(server))
         .with_graceful_shutdown(draining.cancelled_owned())
         .await
         .context("HTTP failed")

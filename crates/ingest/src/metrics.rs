@@ -49,6 +49,12 @@ pub struct Metrics {
     pub readers: Gauge,
     /// Tails refused, because there were too many.
     pub readers_refused: Counter,
+    /// Parts given to readers.
+    pub parts: Counter,
+    /// Parts encoded for readers; those who read the same at the same time share them.
+    pub encodings: Counter,
+    /// Reads of the store for readers.
+    pub reads: Counter,
     /// Streams that a newer one of the same worker ended.
     pub superseded: Counter,
 }
@@ -78,6 +84,9 @@ impl Metrics {
             streams: Gauge::default(),
             readers: Gauge::default(),
             readers_refused: Counter::default(),
+            parts: Counter::default(),
+            encodings: Counter::default(),
+            reads: Counter::default(),
             superseded: Counter::default(),
         };
         metrics.show_all_reasons();
@@ -116,6 +125,9 @@ impl Metrics {
         registry.register("streams_open", "Streams of lines that are open", self.streams);
         registry.register("readers_open", "Tails that are open", self.readers);
         registry.register("readers_refused", "Tails refused because of --max-readers", self.readers_refused);
+        registry.register("reader_parts", "Parts of logs given to readers", self.parts);
+        registry.register("reader_encodings", "Parts of logs encoded for readers", self.encodings);
+        registry.register("reader_reads", "Reads of the store for readers", self.reads);
         registry.register(
             "streams_superseded",
             "Streams ended by a newer one of their worker",
@@ -126,6 +138,12 @@ impl Metrics {
     /// Counts an answer that asks to send again.
     pub fn retry(&self, retry: Retry) {
         self.retries.get_or_create(&Reason { reason: retry.reason() }).inc();
+    }
+
+    /// How often that was.
+    #[cfg(test)]
+    pub(crate) fn retried(&self, retry: Retry) -> u64 {
+        self.retries.get_or_create(&Reason { reason: retry.reason() }).get()
     }
 
     /// Counts an entry that is refused for good.

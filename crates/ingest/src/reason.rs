@@ -14,11 +14,22 @@ pub enum Retry {
     DiskFull,
     /// The server is about to stop.
     Draining,
+    /// It was changed on the way.
+    ChecksumMismatch,
+    /// The worker, or its task, sends more lines than it may; after this it may send more.
+    RateLimited(Duration),
 }
 
 impl Retry {
     /// All of them, for metrics.
-    pub const ALL: [Self; 4] = [Self::Gap, Self::QueueFull, Self::DiskFull, Self::Draining];
+    pub const ALL: [Self; 6] = [
+        Self::Gap,
+        Self::QueueFull,
+        Self::DiskFull,
+        Self::Draining,
+        Self::ChecksumMismatch,
+        Self::RateLimited(Duration::ZERO),
+    ];
 
     /// The word.
     pub const fn reason(self) -> &'static str {
@@ -27,6 +38,8 @@ impl Retry {
             Self::QueueFull => "queue_full",
             Self::DiskFull => "disk_full",
             Self::Draining => "draining",
+            Self::ChecksumMismatch => "checksum_mismatch",
+            Self::RateLimited(_) => "rate_limited",
         }
     }
 
@@ -34,15 +47,18 @@ impl Retry {
     pub const fn delay(self) -> Duration {
         match self {
             Self::Gap => Duration::ZERO,
-            Self::QueueFull => Duration::from_millis(50),
+            Self::QueueFull | Self::ChecksumMismatch => Duration::from_millis(50),
             Self::DiskFull => Duration::from_secs(1),
             Self::Draining => Duration::from_millis(250),
+            Self::RateLimited(wait) => wait,
         }
     }
 
     /// `LogResponse.message`.
     pub fn message(self) -> String {
-        format!("reason={};retry_after_ms={}", self.reason(), self.delay().as_millis())
+        // Rounded up: who comes too early is only sent away again.
+        let milliseconds = self.delay().as_nanos().div_ceil(1_000_000);
+        format!("reason={};retry_after_ms={milliseconds}", self.reason())
     }
 }
 

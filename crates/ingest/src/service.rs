@@ -2,12 +2,16 @@
 
 mod batches;
 mod entries;
+pub(crate) mod generated;
 mod query;
+pub(crate) mod slim;
 mod streaming;
+pub(crate) mod tailed;
 #[cfg(test)]
 mod tests;
 mod wire;
 
 pub use query::Query;
 pub use streaming::Streaming;
+pub use tailed::Tailed;
 pub(crate) use wire::rfc3339;

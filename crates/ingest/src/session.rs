@@ -45,6 +45,14 @@ impl Item {
         }
     }
 
+    /// Lines that it holds.
+    pub(crate) fn lines(&self) -> u64 {
+        match &self.offer {
+            Offer::Lines(lines) => lines.len() as u64,
+            Offer::Gap { .. } | Offer::Unstorable(_) => 0,
+        }
+    }
+
     fn numbering(&self) -> Numbering {
         if self.first.is_some() { Numbering::Client } else { Numbering::Server }
     }

@@ -5,6 +5,8 @@
 
 pub mod disk;
 mod files;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod memory;
 mod record;
 mod segment;

@@ -2,11 +2,16 @@
 //!
 //! Replay and live are the same loop, so there is no seam between them at which a line could be lost or
 //! repeated, and a slow reader is simply further behind: it can never be skipped. Only durable lines are
-//! read, so a line that was seen is never taken back.
+//! read, so a line that was seen is never taken back. Those who follow the same log at its end share what was
+//! read and how it is encoded ([`recent`]).
+
+mod part;
+mod recent;
 
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use futures::Stream;
 use futures::stream::try_unfold;
@@ -18,16 +23,18 @@ use crate::line::{Block, Content, Sequence};
 use crate::metrics::{Metrics, Open};
 use crate::store::LogReader;
 use crate::worker::WorkerState;
+pub use part::{Format, Part};
+use recent::{Place, Recent, Recents};
 
 /// Bytes of one read: what one reader holds in memory, where a single block is not larger.
 const READ_BYTES: usize = 256 << 10;
 
-/// Lines of one piece. With lines of 100 bytes that is about 50 KiB.
-const PIECE_LINES: usize = 512;
+/// Lines of one part. With lines of 100 bytes that is about 50 KiB.
+const PART_LINES: usize = 512;
 
-/// Bytes of the lines of one piece, where a single line is not longer. What a client is sent takes a
+/// Bytes of the lines of one part, where a single line is not longer. What a client is sent takes a
 /// multiple of that while it is made: times, names, quotes.
-const PIECE_BYTES: usize = 64 << 10;
+const PART_BYTES: usize = 64 << 10;
 
 /// What a reader of a log asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,8 +48,8 @@ pub enum Follow {
 /// A piece of a tail.
 #[derive(Clone, Debug)]
 pub enum Piece {
-    /// More of the log, in order and without a hole: at most 512 lines, and not much more than 64 KiB.
-    Block(Block),
+    /// More of the log, in order and without a hole.
+    Part(Arc<Part>),
     /// Nothing more follows.
     End(Arc<WorkerState>),
 }
@@ -59,13 +66,15 @@ pub struct TooManyReaders;
 pub struct Tails {
     reader: Arc<dyn LogReader>,
     places: Arc<Semaphore>,
+    recents: Arc<Recents>,
     metrics: Metrics,
 }
 
 impl Tails {
     /// Of the logs that `reader` reads, for at most `max_readers` at a time.
     pub fn new(reader: Arc<dyn LogReader>, max_readers: usize, metrics: Metrics) -> Self {
-        Self { reader, places: Arc::new(Semaphore::new(max_readers)), metrics }
+        let places = Arc::new(Semaphore::new(max_readers));
+        Self { reader, places, recents: Arc::default(), metrics }
     }
 
     /// The log of a worker from `from` on. Ends with [`Piece::End`].
@@ -82,6 +91,9 @@ impl Tails {
         let now = Arc::clone(&states.borrow());
         let cursor = Cursor {
             reader: Arc::clone(&self.reader),
+            recent: (follow == Follow::UntilClosed).then(|| self.recents.follow(&now.registration.worker)),
+            total: self.recents.total(),
+            metrics: self.metrics.clone(),
             until: (follow == Follow::No).then_some(now),
             states,
             next: from.max(Sequence::new(1)),
@@ -100,13 +112,17 @@ impl Tails {
 /// A place in a log that moves towards its end.
 struct Cursor {
     reader: Arc<dyn LogReader>,
+    /// What is shared with others who follow the same log.
+    recent: Option<Arc<Recent>>,
+    total: Arc<AtomicUsize>,
+    metrics: Metrics,
     states: watch::Receiver<Arc<WorkerState>>,
     /// Where to stop, for a reader that does not follow: a log that grows as fast as it is read has an
     /// end all the same.
     until: Option<Arc<WorkerState>>,
     next: Sequence,
     /// Read and not yet given.
-    read: VecDeque<Block>,
+    read: VecDeque<Arc<Part>>,
     ended: bool,
     _open: Open,
     _place: OwnedSemaphorePermit,
@@ -117,8 +133,9 @@ impl Cursor {
     /// drops the cursor with it.
     async fn advance(&mut self) -> io::Result<Option<Piece>> {
         while !self.ended {
-            if let Some(block) = self.take_read() {
-                return Ok(Some(Piece::Block(block)));
+            if let Some(part) = self.read.pop_front() {
+                self.metrics.parts.inc();
+                return Ok(Some(Piece::Part(part)));
             }
             let state = match &self.until {
                 Some(state) => Arc::clone(state),
@@ -138,13 +155,42 @@ impl Cursor {
         Ok(None)
     }
 
-    /// The first part of what was read.
-    fn take_read(&mut self) -> Option<Block> {
-        let block = self.read.front_mut()?;
-        block.split_first(PIECE_LINES, PIECE_BYTES).or_else(|| self.read.pop_front())
+    /// Takes up what comes next: what others have read, or what the store has.
+    async fn read(&mut self, state: &WorkerState) -> io::Result<()> {
+        let Some(recent) = self.recent.clone() else { return self.read_alone(state).await };
+        match recent.find(self.next) {
+            Place::At(part) => self.take(part),
+            Place::Behind => self.read_alone(state).await?,
+            Place::Edge => {
+                let _turn = recent.turn().await;
+                match recent.find(self.next) {
+                    Place::At(part) => self.take(part),
+                    Place::Behind => self.read_alone(state).await?,
+                    Place::Edge => {
+                        self.read_alone(state).await?;
+                        recent.keep(self.read.iter());
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
-    async fn read(&mut self, state: &WorkerState) -> io::Result<()> {
+    /// A part that another has read; who begins in its midst gets the rest of it.
+    fn take(&mut self, part: Arc<Part>) {
+        let block = part.block();
+        let (begins, next) = (block.first == self.next, block.last().next());
+        if begins {
+            self.read.push_back(part);
+        } else {
+            self.push(block.clone().starting_at(self.next));
+        }
+        self.next = next;
+    }
+
+    /// From the store.
+    async fn read_alone(&mut self, state: &WorkerState) -> io::Result<()> {
+        self.metrics.reads.inc();
         let blocks = self.read_store(state.registration.worker.clone()).await?;
         for block in blocks {
             if block.first > state.high {
@@ -153,7 +199,7 @@ impl Cursor {
             let block = block.starting_at(self.next).ending_at(state.high);
             self.fill_hole(block.first);
             self.next = block.last().next();
-            self.read.push_back(block);
+            self.push(block);
         }
         if self.read.is_empty() {
             // The mark says that there were lines, and the store has none from here on.
@@ -167,9 +213,18 @@ impl Cursor {
         if self.next < until {
             let last = Sequence::new(until.get() - 1);
             let content = Content::Gap { last, reason: "store_damaged".into() };
-            self.read.push_back(Block { first: self.next, content });
+            self.push(Block { first: self.next, content });
             self.next = until;
         }
+    }
+
+    /// As small parts.
+    fn push(&mut self, mut block: Block) {
+        let part = |block| Arc::new(Part::new(block, Arc::clone(&self.total), self.metrics.clone()));
+        while let Some(first) = block.split_first(PART_LINES, PART_BYTES) {
+            self.read.push_back(part(first));
+        }
+        self.read.push_back(part(block));
     }
 
     async fn read_store(&self, worker: WorkerId) -> io::Result<Vec<Block>> {

@@ -16,6 +16,7 @@ use crate::fence::Fence;
 use crate::metrics::Metrics;
 use crate::parse::Limits;
 use crate::queue;
+use crate::rate::Rates;
 use crate::server::Server;
 use crate::store::{CommitError, LogStore, Opened, memory};
 use crate::tail::Tails;
@@ -88,11 +89,13 @@ pub(crate) struct Sizes {
     pub(crate) max_workers: usize,
     pub(crate) max_line: usize,
     pub(crate) max_readers: usize,
+    pub(crate) rate: u32,
+    pub(crate) task_rate: u32,
 }
 
 impl Default for Sizes {
     fn default() -> Self {
-        Self { queue: 64 << 20, max_workers: 100, max_line: 1 << 20, max_readers: 100 }
+        Self { queue: 64 << 20, max_workers: 100, max_line: 1 << 20, max_readers: 100, rate: 0, task_rate: 0 }
     }
 }
 
@@ -114,7 +117,7 @@ pub(crate) fn parts(opened: Opened, sizes: Sizes, tasks: &Tasks) -> Server {
         tails: Tails::new(opened.reader, sizes.max_readers, metrics.clone()),
         fence: Fence::new(metrics.clone()),
         limits: Limits { max_line: sizes.max_line },
-        rate_limit: 0,
+        rates: Rates::new(sizes.rate, sizes.task_rate),
         draining: CancellationToken::new(),
         metrics,
     }

@@ -160,7 +160,7 @@ impl WorkerState {
                 self.append(block);
             }
             Change::Closed { closing, last, .. } => {
-                self.lost += last.get().saturating_sub(self.high.get());
+                self.lost = self.lost.saturating_add(last.get().saturating_sub(self.high.get()));
                 self.high = self.high.max(*last);
                 self.closing = Some(closing.clone());
             }
@@ -169,15 +169,22 @@ impl WorkerState {
 
     fn append(&mut self, block: &Block) {
         // A hole that a damaged record left counts as lost, as readers will be told.
-        self.lost += block.first.get().saturating_sub(self.high.next().get());
+        self.lost = self.lost.saturating_add(block.first.get().saturating_sub(self.high.next().get()));
         match &block.content {
             Content::Lines(lines) => {
                 self.lines += lines.len() as u64;
                 self.bytes += lines.bytes() as u64;
             }
-            Content::Gap { last, .. } => self.lost += last.get() - block.first.get() + 1,
+            Content::Gap { last, .. } => {
+                self.lost = self.lost.saturating_add(last.since(block.first)).saturating_add(1);
+            }
         }
         self.high = self.high.max(block.last());
+    }
+
+    /// Whose log it is.
+    pub fn names(&self) -> (&WorkerId, &TaskId) {
+        (&self.registration.worker, &self.registration.task)
     }
 
     /// Whether its log ended of itself and every line of it is there.

@@ -1,6 +1,8 @@
-//! The wire contract as Rust types, generated at build time from `proto/`.
+//! The wire contract as Rust types, generated at build time from `proto/`, and its checksums.
 //!
-//! No logic lives here: each service converts these messages into its own domain types at its edge.
+//! No other logic lives here: each service converts these messages into its own domain types at its edge.
+
+pub mod checksum;
 
 /// Package `ottoscaler.v1`: log streaming and log query.
 #[allow(

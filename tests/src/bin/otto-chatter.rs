@@ -1,7 +1,9 @@
 //! A command for workers under test: prints a script of lines to stdout and stderr, marks that it ran,
 //! and ends with the exit code asked for.
 
+use std::fs::File;
 use std::io::Write;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -26,6 +28,9 @@ struct Args {
     /// Append a line to this file at the start: one line for each run of the command.
     #[arg(long)]
     mark: Option<PathBuf>,
+    /// Keep the number of lines printed so far in this file.
+    #[arg(long)]
+    progress: Option<PathBuf>,
     /// Write the time of the start, in nanoseconds since the Unix epoch, to this file.
     #[arg(long)]
     stamp: Option<PathBuf>,
@@ -47,6 +52,7 @@ fn main() -> anyhow::Result<ExitCode> {
         file.write_all(format!("{}\n", std::process::id()).as_bytes())?;
     }
     let script = Script { seed: args.seed, lines: args.lines };
+    let progress = args.progress.as_deref().map(Progress::create).transpose()?;
     let start = Instant::now();
     let (mut out, mut err) = (Vec::new(), Vec::new());
     for number in 0..script.lines {
@@ -58,6 +64,9 @@ fn main() -> anyhow::Result<ExitCode> {
         script.append_line(number, sink);
         if number % CHUNK == CHUNK - 1 || number + 1 == script.lines {
             print(&mut out, &mut err)?;
+            if let Some(progress) = &progress {
+                progress.say(number + 1)?;
+            }
             pace(start, Duration::from_millis(args.spread_ms), number, script.lines);
         }
     }
@@ -71,6 +80,20 @@ fn print(out: &mut Vec<u8>, err: &mut Vec<u8>) -> std::io::Result<()> {
     out.clear();
     err.clear();
     Ok(())
+}
+
+/// How many lines were printed, where others read it.
+struct Progress(File);
+
+impl Progress {
+    fn create(path: &Path) -> std::io::Result<Self> {
+        Ok(Self(File::create(path)?))
+    }
+
+    /// Digits of a fixed width: whoever reads meanwhile gets a number, the old one or the new one.
+    fn say(&self, lines: u64) -> std::io::Result<()> {
+        self.0.write_all_at(format!("{lines:020}").as_bytes(), 0)
+    }
 }
 
 /// Until a file exists.

@@ -2,13 +2,10 @@
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use ottoscaler_proto::checksum::Checked;
 use ottoscaler_proto::v1::{Gap, LogBatch, LogEntry};
 
 use crate::batch::{Line, Sealed};
-use crate::spool::Place;
-
-/// What a gap costs in memory.
-pub(super) const GAP_SIZE: usize = 64;
 
 /// A part of the log, as it is sent.
 #[derive(Clone, Debug)]
@@ -68,7 +65,8 @@ impl Piece {
                 first_sequence: first.cast_signed(),
                 gap: Some(Gap { last_sequence: last.cast_signed(), reason: (*reason).to_owned() }),
                 ..LogBatch::default()
-            },
+            }
+            .sealed(),
         }
     }
 }
@@ -85,66 +83,5 @@ fn to_entry(line: Line, entry: LogEntry) -> LogEntry {
         raw,
         flags: line.flags,
         ..entry
-    }
-}
-
-/// A part of the log until it is acknowledged.
-#[derive(Debug)]
-pub(super) enum Kept {
-    /// Lines in memory, and where the spool has the same.
-    Lines(Sealed, Option<Place>),
-    /// Lines in the spool alone.
-    Spooled { first: u64, last: u64, weight: usize, place: Place },
-    /// As in [`Piece`].
-    Gap { first: u64, last: u64, reason: &'static str },
-}
-
-impl Kept {
-    pub(super) const fn first(&self) -> u64 {
-        match self {
-            Self::Lines(lines, _) => lines.first,
-            Self::Spooled { first, .. } | Self::Gap { first, .. } => *first,
-        }
-    }
-
-    pub(super) const fn last(&self) -> u64 {
-        match self {
-            Self::Lines(lines, _) => lines.last,
-            Self::Spooled { last, .. } | Self::Gap { last, .. } => *last,
-        }
-    }
-
-    /// Memory that it takes.
-    pub(super) const fn size(&self) -> usize {
-        match self {
-            Self::Lines(lines, _) => lines.size,
-            Self::Spooled { .. } | Self::Gap { .. } => GAP_SIZE,
-        }
-    }
-
-    /// What it is in flight.
-    pub(super) const fn weight(&self) -> usize {
-        match self {
-            Self::Lines(lines, _) => lines.size,
-            Self::Spooled { weight, .. } => *weight,
-            Self::Gap { .. } => GAP_SIZE,
-        }
-    }
-
-    /// Where the spool has it.
-    pub(super) const fn place(&self) -> Option<Place> {
-        match self {
-            Self::Lines(_, place) => *place,
-            Self::Spooled { place, .. } => Some(*place),
-            Self::Gap { .. } => None,
-        }
-    }
-
-    /// Lines that are lost with it.
-    pub(super) const fn lines(&self) -> u64 {
-        match self {
-            Self::Lines(..) | Self::Spooled { .. } => self.last() - self.first() + 1,
-            Self::Gap { .. } => 0,
-        }
     }
 }

@@ -1,7 +1,9 @@
-use ottoscaler_proto::v1::WorkerRegistration;
+use ottoscaler_proto::v1::{WorkerCompletion, WorkerRegistration};
 use proptest::prelude::*;
 
+use super::pieces::ENTRY;
 use super::*;
+use crate::batch;
 use crate::spool::leftover::{Entry, Leftover};
 
 fn push(buffer: &mut Buffer, bytes: usize) {
@@ -53,14 +55,15 @@ fn what_was_sent_once_counts_as_offered_after_a_cut_and_an_ack_too() {
 
 #[test]
 fn p6_full_it_drops_the_oldest_that_are_not_in_flight_into_one_gap() {
-    let mut buffer = Buffer::new(350, WhenFull::DropOldest, Spool::none());
+    let limit = 3 * (ENTRY + batch::size(1, 70)) + ENTRY;
+    let mut buffer = Buffer::new(limit, WhenFull::DropOldest, Spool::none());
     push(&mut buffer, 70);
     assert!(buffer.take_all().is_some(), "line 1 is in flight");
     for _ in 2..=5 {
         push(&mut buffer, 70);
         buffer.seal();
     }
-    assert!(buffer.size() <= 350);
+    assert!(buffer.size() <= limit);
     buffer.rewind();
     assert_eq!(shape(&mut buffer), [(1, 1, false), (2, 3, true), (4, 4, false), (5, 5, false)]);
     assert_eq!(buffer.dropped(), 2);
@@ -69,7 +72,8 @@ fn p6_full_it_drops_the_oldest_that_are_not_in_flight_into_one_gap() {
 /// The ACK may have been cut off: dropping the line would call one lost that a reader can see.
 #[test]
 fn p5_what_was_sent_once_is_not_dropped_after_a_cut() {
-    let mut buffer = Buffer::new(350, WhenFull::DropOldest, Spool::none());
+    let limit = 3 * (ENTRY + batch::size(1, 70)) + ENTRY;
+    let mut buffer = Buffer::new(limit, WhenFull::DropOldest, Spool::none());
     push(&mut buffer, 70);
     buffer.take_all();
     buffer.rewind();
@@ -154,7 +158,7 @@ proptest! {
             }
             let offered: usize = buffer.pieces.range(..buffer.offered).map(Kept::size).sum();
             prop_assert!(buffer.in_flight() <= offered);
-            prop_assert!(buffer.size() <= limit + offered + GAP_SIZE);
+            prop_assert!(buffer.size() <= limit + offered + ENTRY);
         }
         let (last, acked) = (buffer.last(), buffer.acked());
         buffer.rewind();
@@ -224,7 +228,94 @@ fn what_waits_for_long_is_left_to_whoever_comes_after_a_kill() {
     buffer.save_until(1_000);
     let path = std::fs::read_dir(dir.path()).unwrap().next().unwrap().unwrap().path();
     drop(buffer);
-    assert!(matches!(Leftover::open(&path).unwrap().next(), Ok(Some(Entry::Lines(_, 1)))));
+    assert!(matches!(Leftover::open(&path).unwrap().read(), Ok(Some(Entry::Lines(_, 1)))));
+}
+
+/// A spool of many GiB must not take memory for each piece of it.
+#[test]
+fn p6_what_waits_in_the_spool_costs_no_memory_however_many_pieces_it_is() {
+    let (spool, _dir) = spool(64 << 20);
+    let mut buffer = Buffer::new(20_000, WhenFull::DropOldest, spool);
+    for _ in 0..20_000 {
+        push(&mut buffer, 10);
+        buffer.seal();
+    }
+    assert!(buffer.size() <= 20_000 + 1_000 && buffer.pieces.len() < 40, "{:?}", buffer.pieces);
+    for sequence in 1..=20_000 {
+        let piece = buffer.take_all().unwrap();
+        assert_eq!((piece.last(), piece.lines()), (sequence, 1));
+        // It is sent again as it was, and the others wait on in one piece.
+        if sequence % 100 == 0 {
+            buffer.rewind();
+            assert_eq!(buffer.take_all().map(|piece| piece.last()), Some(sequence));
+        }
+        buffer.ack(sequence);
+        assert!(buffer.pieces.len() < 40);
+    }
+    assert!(buffer.is_drained() && buffer.dropped() == 0 && !buffer.spool.is_in_use());
+}
+
+#[test]
+fn p6_a_full_spool_drops_its_oldest_piece_by_piece() {
+    let (spool, _dir) = spool(100_000);
+    let mut buffer = Buffer::new(20_000, WhenFull::DropOldest, spool);
+    for _ in 0..1_000 {
+        push(&mut buffer, 500);
+        buffer.seal();
+    }
+    assert!(buffer.pieces.len() < 20, "{:?}", buffer.pieces);
+    let dropped = buffer.dropped();
+    let shape = shape(&mut buffer);
+    assert_eq!(shape[0], (1, dropped, true));
+    assert!((140..210).contains(&shape[1..].len()), "{} are left", shape.len());
+    assert!(shape[1..].iter().zip(dropped + 1..).all(|(piece, at)| *piece == (at, at, false)));
+}
+
+/// Dropping what is in the spool frees no memory: all of it would go for nothing.
+#[test]
+fn p6_while_the_spool_takes_nothing_what_it_has_stays() {
+    let (spool, _dir) = spool(1 << 20);
+    let mut buffer = Buffer::new(50_000, WhenFull::DropOldest, spool);
+    for at in 0..60 {
+        if at == 30 {
+            buffer.spool.fail();
+        }
+        push(&mut buffer, 10_000);
+        buffer.seal();
+    }
+    let shape = shape(&mut buffer);
+    let gaps: Vec<_> = shape.iter().filter(|(_, _, is_gap)| *is_gap).collect();
+    assert!(gaps.len() == 1 && gaps[0].0 > 25, "{shape:?}");
+    assert_eq!(buffer.dropped(), gaps[0].1 - gaps[0].0 + 1);
+}
+
+#[test]
+fn p5_what_is_left_behind_is_the_end_of_the_log_where_the_spool_is_too_small_for_all() {
+    let (spool, _dir) = spool(100_000);
+    let mut buffer = Buffer::new(100_000, WhenFull::DropOldest, spool);
+    for _ in 0..14 {
+        push(&mut buffer, 10_000);
+        buffer.seal();
+    }
+    let end = WorkerCompletion { last_sequence: 14, ..WorkerCompletion::default() };
+    let path = buffer.leave_behind(&end).unwrap();
+    drop(buffer);
+    let mut leftover = Leftover::open(&path).unwrap();
+    let left: Vec<_> = std::iter::from_fn(|| leftover.read().unwrap()).collect();
+    let lasts = left.iter().filter_map(|entry| match entry {
+        Entry::Lines(_, last) => Some(*last),
+        Entry::End(_) => None,
+    });
+    let lasts: Vec<_> = lasts.collect();
+    assert!(lasts.len() >= 7 && lasts.iter().copied().eq(15 - lasts.len() as u64..=14), "{lasts:?}");
+    assert_eq!(left.last(), Some(&Entry::End(end)));
+}
+
+#[test]
+fn what_was_never_in_a_spool_is_not_left_behind() {
+    let mut buffer = Buffer::new(100_000, WhenFull::DropOldest, Spool::none());
+    push(&mut buffer, 10);
+    assert_eq!(buffer.leave_behind(&WorkerCompletion::default()), None);
 }
 
 /// Whatever was on the disk is not what the command printed.
@@ -270,10 +361,11 @@ proptest! {
                 buffer.save_until(i64::MAX);
             }
             let offered: usize = buffer.pieces.range(..buffer.offered).map(Kept::size).sum();
-            let others = GAP_SIZE * (1 + buffer.pieces.len() - buffer.offered);
+            let others = ENTRY * (1 + buffer.pieces.len() - buffer.offered);
             prop_assert!(buffer.size() <= limit + offered + others);
-            let places = buffer.pieces.iter().filter(|piece| piece.place().is_some()).count();
-            prop_assert_eq!(places, buffer.places);
+            let is_in_use = buffer.pieces.iter().any(|piece| piece.place().is_some());
+            prop_assert_eq!(is_in_use, buffer.spool.is_in_use());
+            prop_assert!(buffer.written <= buffer.pieces.len() && buffer.sent <= buffer.offered);
             let unwritten = |piece: &Kept| matches!(piece, Kept::Lines(_, None));
             prop_assert!(!buffer.pieces.range(..buffer.written).any(unwritten));
         }

@@ -79,8 +79,9 @@ pub(super) fn forms(secret: &Secret) -> BTreeSet<Vec<u8>> {
         forms.extend(json(piece));
     }
     forms.extend(BASE64_LINES.into_iter().flat_map(|width| base64_lines(value, width)));
-    // What needs no encoding is itself in all of them; a newline is in none of the others.
-    forms.retain(|form| !form.contains(&b'\n'));
+    // What needs no encoding is itself in all of them; a newline is in none of the others. What is left of
+    // bytes that are no text may be a letter, and is not worth a log without it.
+    forms.retain(|form| form.len() >= SHORTEST && !form.contains(&b'\n'));
     forms
 }
 
@@ -270,6 +271,12 @@ mod tests {
         assert!(has(&forms, "MIIE+abc") && has(&forms, "-----END KEY-----") && !has(&forms, "xy"));
         assert!(has(&forms, r"-----BEGIN KEY-----\r\n  MIIE+abc\r\nxy\r\n-----END KEY-----"));
         assert!(forms.iter().all(|form| !form.contains(&b'\n')));
+    }
+
+    #[test]
+    fn what_is_left_of_bytes_that_are_no_text_is_not_masked_by_itself() {
+        let forms = forms(&Secret::new(b"\x80\x81\x82\x83a").unwrap());
+        assert!(forms.iter().all(|form| form.len() >= SHORTEST), "{forms:?}");
     }
 
     proptest! {

@@ -3,13 +3,19 @@
 //! Owns the values. They are named by environment variables, by a file, and by the command itself. What is
 //! shorter than [`SHORTEST`] bytes is not masked, and said so. A value is masked in the forms that
 //! `encodings` lists, wherever reads cut it. Up to three characters of base64 at either end of a value stay,
-//! which it shares with its neighbours. Whatever looks like one of the forms by chance is masked as well: of
-//! random text, the chance at each place is 1 in 64^4 for each of the six forms of base64 of the shortest
-//! value, and falls with every byte more.
+//! which it shares with its neighbours.
+//!
+//! What it costs: whatever looks like one of the forms by chance is masked as well. A value that is a word
+//! vanishes wherever that word stands, also inside of others: with `test` masked, `latest` reads `la***`. In
+//! random base64 the six forms of a value of four bytes, of at least four characters each, hide one place in
+//! 64^4 / 6, which is one in 2.8 million characters; each byte more makes that 256 times rarer. Of a value of
+//! many lines every line of at least [`SHORTEST`] bytes is masked by itself, so those that are no secret,
+//! such as `-----BEGIN PRIVATE KEY-----`, vanish wherever they stand.
 
 mod encodings;
 mod masker;
 mod patterns;
+mod prefilter;
 mod redactor;
 mod secret;
 

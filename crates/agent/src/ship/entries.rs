@@ -3,6 +3,7 @@
 //! Such a server does not say what it has, so after a cut everything that is not acknowledged is sent again,
 //! numbered as before: one that heeds the numbers stores each line once, any other at least once.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use ottoscaler_proto::v1::log_streaming_service_client::LogStreamingServiceClient;
@@ -31,7 +32,7 @@ pub(super) struct EntryLink {
     /// What is the same in all entries.
     entry: LogEntry,
     entries: mpsc::Sender<LogEntry>,
-    responses: Streaming<LogResponse>,
+    answers: Answers,
     /// What is on its way, and the sequence of its last line.
     flight: Option<(Flight, u64)>,
     window: usize,
@@ -39,18 +40,46 @@ pub(super) struct EntryLink {
     paused_until: Instant,
 }
 
+/// The answers to a stream. Servers in Node send nothing before the first of them, not even that the stream
+/// is open: whoever waits for that before the first entry waits for ever.
+enum Answers {
+    Opening(Pin<Box<dyn Future<Output = Result<Streaming<LogResponse>, LinkError>> + Send>>),
+    Open(Box<Streaming<LogResponse>>),
+}
+
+impl Answers {
+    fn of(mut client: LogStreamingServiceClient<Channel>, entries: mpsc::Receiver<LogEntry>) -> Self {
+        Self::Opening(Box::pin(async move {
+            let opened = client.stream_logs(ReceiverStream::new(entries)).await.map_err(LinkError::from);
+            let opened = opened.map_err(|error| if link::is_unknown(&error) { takes_none() } else { error });
+            Ok(opened?.into_inner())
+        }))
+    }
+
+    /// Cancel safe: how far the opening is, and a part of an answer that has come, are kept.
+    async fn next(&mut self) -> Result<Option<LogResponse>, LinkError> {
+        loop {
+            match self {
+                Self::Opening(opening) => {
+                    let open = opening.await?;
+                    *self = Self::Open(Box::new(open));
+                }
+                Self::Open(responses) => return Ok(responses.message().await?),
+            }
+        }
+    }
+}
+
 impl EntryLink {
     /// Over a connection on which this process has registered.
-    pub(super) async fn open(
+    pub(super) fn open(
         identity: &Identity,
-        mut client: LogStreamingServiceClient<Channel>,
+        client: LogStreamingServiceClient<Channel>,
         config: Option<LoggingConfig>,
         log: &Arc<Log>,
-    ) -> Result<Self, LinkError> {
+    ) -> Self {
         let (entries, outgoing) = mpsc::channel(QUEUE);
-        let responses = link::opened(client.stream_logs(ReceiverStream::new(outgoing))).await;
-        let responses =
-            responses.map_err(|error| if link::is_unknown(&error) { takes_none() } else { error })?;
+        let answers = Answers::of(client.clone(), outgoing);
         let asked = config.and_then(|config| usize::try_from(config.buffer_size).ok()).unwrap_or(0);
         let entry = LogEntry {
             worker_id: identity.worker_id.to_string(),
@@ -58,17 +87,17 @@ impl EntryLink {
             ..LogEntry::default()
         };
         let now = Instant::now();
-        Ok(Self {
+        Self {
             log: Arc::clone(log),
             client,
             entry,
             entries,
-            responses,
+            answers,
             flight: None,
             window: if asked == 0 { WINDOW } else { asked.min(WINDOW) },
             waiting_since: now,
             paused_until: now,
-        })
+        }
     }
 
     /// Sends and takes answers until the log is complete or the connection ends. Cancel safe: what was
@@ -89,8 +118,8 @@ impl EntryLink {
             let waits_for_answer = self.flight.as_ref().is_some_and(|(flight, _)| flight.is_waiting());
             let now = matches!(due, Due::Now);
             let at = if let Due::At(at) = due { Some(at) } else { None };
-            // Cancel safe: a permit that is not used is given back, `message` keeps a part that has
-            // come, `notified` is asked again by the loop, whose conditions look at the state itself.
+            // Cancel safe: a permit that is not used is given back, `next` keeps a part that has come,
+            // `notified` is asked again by the loop, whose conditions look at the state itself.
             tokio::select! {
                 permit = entries.reserve(), if now => {
                     let permit = permit.map_err(|_| LinkError::Ended)?;
@@ -101,7 +130,7 @@ impl EntryLink {
                         permit.send(entry);
                     }
                 }
-                response = self.responses.message() => {
+                response = self.answers.next() => {
                     let response = response?.ok_or(LinkError::Ended)?;
                     self.answered(&response)?;
                 }
@@ -170,7 +199,7 @@ impl EntryLink {
 }
 
 fn takes_none() -> LinkError {
-    LinkError::Permanent(
+    LinkError::Denied(
         "the server takes no lines: it knows neither StreamLogBatches nor StreamLogs".to_owned(),
     )
 }

@@ -100,7 +100,7 @@ mod tests {
     }
 
     fn response(status: Status, message: &str) -> LogResponse {
-        LogResponse { status: status.into(), message: message.to_owned(), sequence: 0 }
+        LogResponse { status: status.into(), message: message.to_owned(), sequence: 0, crc32c: None }
     }
 
     fn send_all(flight: &mut Flight) -> Vec<i64> {

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ottoscaler_proto::checksum::{Checked, Checks};
 use ottoscaler_proto::v1::log_streaming_service_client::LogStreamingServiceClient;
 use ottoscaler_proto::v1::{LogBatch, LogResponse};
 use thiserror::Error;
@@ -13,6 +14,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Response, Status, Streaming};
 
+use super::connector::Connector;
 use super::pace::Pace;
 use super::registration;
 use super::session::{self, Next};
@@ -22,8 +24,6 @@ use crate::log::Log;
 
 /// What a server means that calls a log neither complete nor open, and says no more.
 const CLOSED_EARLY: &str = "the log was closed before its end";
-
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Of a call that is no stream.
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -54,12 +54,30 @@ pub(crate) enum LinkError {
     Stalled,
     #[error("{0}")]
     NotNow(String),
+    #[error("an answer was changed on the way")]
+    Changed,
     /// It takes lines one by one, if at all.
     #[error("the server does not know StreamLogBatches")]
     NoBatches,
+    /// Trying again cannot help, says a status. Unlike other answers it has no checksum, and may be what became
+    /// of a name that was changed on the way.
+    #[error("{0}")]
+    Denied(String),
     /// Trying again cannot help.
     #[error("{0}")]
     Permanent(String),
+}
+
+impl LinkError {
+    /// Whether the server seems not to want, or not to know, what it is asked.
+    pub(super) const fn is_denial(&self) -> bool {
+        matches!(self, Self::NoBatches | Self::Denied(_))
+    }
+}
+
+/// An answer, if it is as it was sent.
+pub(crate) fn intact<T: Checked>(answer: T) -> Result<T, LinkError> {
+    if answer.is_intact() { Ok(answer) } else { Err(LinkError::Changed) }
 }
 
 /// tonic's own message says only that there was an error; what it was comes after.
@@ -71,12 +89,10 @@ fn chain(error: &dyn std::error::Error) -> String {
 /// A client that gives up on servers that do not answer.
 pub(crate) async fn connect(url: &str) -> Result<LogStreamingServiceClient<Channel>, LinkError> {
     let channel = Endpoint::from_shared(url.to_owned())?
-        .connect_timeout(CONNECT_TIMEOUT)
-        .tcp_nodelay(true)
         .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
         .keep_alive_timeout(KEEPALIVE_TIMEOUT)
         .keep_alive_while_idle(true)
-        .connect()
+        .connect_with_connector(Connector::default())
         .await?;
     Ok(LogStreamingServiceClient::new(channel))
 }
@@ -88,6 +104,7 @@ pub(super) struct Link {
     client: LogStreamingServiceClient<Channel>,
     batches: mpsc::Sender<LogBatch>,
     responses: Streaming<LogResponse>,
+    checks: Checks,
     last_sent: Instant,
     /// The last answer, or the first batch after it.
     waiting_since: Instant,
@@ -131,11 +148,12 @@ pub(super) async fn complete(
     log: &Log,
 ) -> Result<Shipped, LinkError> {
     let completion = completion(worker_id, finish, log.buffer().last(), "");
-    let mut request = tonic::Request::new(completion);
+    let mut request = tonic::Request::new(completion.sealed());
     request.set_timeout(CALL_TIMEOUT);
     let call = client.complete_worker(request);
     let timeout = || LinkError::NotNow(format!("no answer to CompleteWorker within {CALL_TIMEOUT:?}"));
-    let answer = tokio::time::timeout(CALL_TIMEOUT, call).await.map_err(|_| timeout())??.into_inner();
+    let answer = tokio::time::timeout(CALL_TIMEOUT, call).await.map_err(|_| timeout())??;
+    let answer = intact(answer.into_inner())?;
     if answer.complete {
         return Ok(Shipped::Complete);
     }
@@ -168,6 +186,7 @@ impl Link {
             client,
             batches,
             responses,
+            checks: Checks::default(),
             last_sent: now,
             waiting_since: now,
             paused_until: now,
@@ -252,6 +271,9 @@ impl Link {
 
     fn answered(&mut self, response: &LogResponse) -> Result<(), LinkError> {
         self.waiting_since = Instant::now();
+        if !self.checks.holds(response) {
+            return Err(LinkError::Changed);
+        }
         let (next, progress) = {
             let mut buffer = self.log.buffer();
             let before = buffer.acked();
@@ -266,7 +288,7 @@ impl Link {
                 self.paused_until = Instant::now() + delay;
                 Ok(())
             }
-            Next::Reconnect => Err(LinkError::NotNow(response.message.clone())),
+            Next::Reconnect => Err(LinkError::NotNow(format!("an answer that does not fit: {response:?}"))),
             Next::Stop(reason) => Err(LinkError::Permanent(reason)),
         }
     }

@@ -1,5 +1,6 @@
 //! Who writes the log: this process says so on each connection, and learns what the server has of it.
 
+use ottoscaler_proto::checksum::Checked;
 use ottoscaler_proto::v1::log_streaming_service_client::LogStreamingServiceClient;
 use ottoscaler_proto::v1::registration_response::Status;
 use ottoscaler_proto::v1::{RegistrationResponse, WorkerRegistration};
@@ -8,7 +9,7 @@ use tonic::transport::Channel;
 use tracing::warn;
 
 use super::Identity;
-use super::link::{CALL_TIMEOUT, LinkError};
+use super::link::{self, CALL_TIMEOUT, LinkError};
 use crate::log::Log;
 
 /// What the server has said to this process so far.
@@ -66,7 +67,7 @@ impl Registration {
     fn lasting_or_not(&self, error: LinkError) -> LinkError {
         match error {
             LinkError::Call(status) if !self.is_confirmed && is_lasting(&status) => {
-                LinkError::Permanent(format!("{} ({:?})", status.message(), status.code()))
+                LinkError::Denied(format!("{} ({:?})", status.message(), status.code()))
             }
             error => error,
         }
@@ -78,10 +79,10 @@ pub(crate) async fn register(
     registration: WorkerRegistration,
     client: &mut LogStreamingServiceClient<Channel>,
 ) -> Result<RegistrationResponse, LinkError> {
-    let call = client.register_worker(registration);
+    let call = client.register_worker(registration.sealed());
     let timeout = || LinkError::NotNow(format!("no answer to RegisterWorker within {CALL_TIMEOUT:?}"));
     let called = tokio::time::timeout(CALL_TIMEOUT, call).await.map_err(|_| timeout())?;
-    Ok(called?.into_inner())
+    link::intact(called?.into_inner())
 }
 
 /// Goes on after what the server has, if that came from this process.

@@ -28,6 +28,11 @@ pub enum Next {
 
 /// Takes an answer to a batch.
 pub fn step(buffer: &mut Buffer, response: &LogResponse) -> Next {
+    // An answer to what was never sent: to believe it could let go of lines that nobody has.
+    let answers_what_was_sent = u64::try_from(response.sequence).is_ok_and(|at| at <= buffer.last_offered());
+    if !answers_what_was_sent {
+        return Next::Reconnect;
+    }
     match response.status() {
         Status::Ack => {
             buffer.ack(response.sequence.max(0).cast_unsigned());
@@ -102,7 +107,7 @@ mod tests {
     }
 
     fn answer(status: Status, message: &str, sequence: i64) -> LogResponse {
-        LogResponse { status: status.into(), message: message.into(), sequence }
+        LogResponse { status: status.into(), message: message.into(), sequence, crc32c: None }
     }
 
     #[test]
@@ -129,6 +134,19 @@ mod tests {
         let mut buffer = in_flight();
         buffer.ack(2);
         assert_eq!(step(&mut buffer, &answer(Status::Retry, "reason=gap", 0)), Next::Reconnect);
+    }
+
+    #[test]
+    fn an_answer_to_what_was_never_sent_is_not_believed() {
+        let mut buffer = in_flight();
+        buffer.push(0, Source::Stdout, b"not sent yet", Ending::Newline);
+        for (status, sequence) in [(Status::Ack, 4), (Status::Ack, -1), (Status::Drop, 4), (Status::Retry, 4)]
+        {
+            let response = answer(status, "reason=message_too_large", sequence);
+            assert_eq!(step(&mut buffer, &response), Next::Reconnect, "{status:?} {sequence}");
+        }
+        assert_eq!((buffer.acked(), buffer.dropped()), (0, 0));
+        assert_eq!(step(&mut buffer, &answer(Status::Ack, "", 3)), Next::Continue);
     }
 
     #[test]

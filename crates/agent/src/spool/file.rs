@@ -5,13 +5,14 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use bytes::Bytes;
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, Flock, FlockArg, fallocate};
-use ottoscaler_proto::v1::WorkerRegistration;
+use ottoscaler_proto::v1::{LogBatch, WorkerCompletion, WorkerRegistration};
+use prost::Message;
 
 use super::frame::{self, BEGIN_AT, FIRST, FrameHead, HEAD, Kind, PAGE, Place};
 
@@ -40,37 +41,60 @@ impl SpoolFile {
         }
         // Lines are nobody else's to read, and no file of somebody else is written to.
         let file = OpenOptions::new().create_new(true).read(true).write(true).mode(0o600).open(path)?;
-        let file = lock(file)?;
-        file.write_all_at(&frame::file_head(run)?, 0)?;
+        let file = match frame::file_head(run).and_then(|head| file.write_all_at(&head, 0)) {
+            Ok(()) => lock(file)?,
+            Err(error) => {
+                // Half a head would be in the way of the next try.
+                fs::remove_file(path)?;
+                return Err(error);
+            }
+        };
         Ok(Self { file, limit, begin: FIRST, end: FIRST, grave: None, has_holes: true })
     }
 
+    /// Whether it is still what is found there: nobody can hand in a file that was removed.
+    pub(super) fn is_at(&self, path: &Path) -> bool {
+        let id = |meta: fs::Metadata| (meta.dev(), meta.ino());
+        let own = self.file.metadata().map(id);
+        own.is_ok_and(|own| fs::metadata(path).map(id).is_ok_and(|there| there == own))
+    }
+
     /// Puts a piece behind the others. Where that fails nothing of it counts.
-    pub(super) fn append(&mut self, first: u64, last: u64, piece: &[u8]) -> io::Result<Place> {
+    pub(super) fn append(&mut self, first: u64, last: u64, piece: &LogBatch) -> io::Result<Place> {
         self.write(Kind::Lines, first, last, piece)
     }
 
     /// Says how the command ended.
-    pub(super) fn finish(&mut self, completion: &[u8]) -> io::Result<()> {
+    pub(super) fn finish(&mut self, completion: &WorkerCompletion) -> io::Result<()> {
         self.write(Kind::End, 0, 0, completion).map(|_| ())
     }
 
-    fn write(&mut self, kind: Kind, first: u64, last: u64, payload: &[u8]) -> io::Result<Place> {
-        let place = Place { offset: self.end, length: payload.len() as u64 };
+    fn write(&mut self, kind: Kind, first: u64, last: u64, payload: &impl Message) -> io::Result<Place> {
+        let frame = frame::encode(kind, first, last, payload);
+        let place = Place { offset: self.end, length: (frame.len() - HEAD) as u64 };
         if !self.has_holes && place.end() - FIRST > self.limit {
             return Err(io::Error::new(
                 io::ErrorKind::StorageFull,
                 "no holes here, and the limit is reached",
             ));
         }
-        self.file.write_all_at(&frame::encode(kind, first, last, payload), self.end)?;
+        if let Err(error) = self.file.write_all_at(&frame, self.end) {
+            // What a full disk took of it would stand behind a shorter frame that it takes later.
+            self.file.set_len(self.end)?;
+            return Err(error);
+        }
         self.end = place.end();
         Ok(place)
     }
 
-    /// Reads a piece back: first and last sequence, payload.
-    pub(super) fn read(&self, place: Place) -> io::Result<(u64, u64, Bytes)> {
-        read(&self.file, place.offset).map(|(head, payload)| (head.first, head.last, payload))
+    /// What stands before the frame at this place; only the whole frame can be checked.
+    pub(super) fn head(&self, place: Place) -> io::Result<FrameHead> {
+        head(&self.file, place.offset).map(|(head, _)| head)
+    }
+
+    /// Reads a piece back.
+    pub(super) fn read(&self, place: Place) -> io::Result<Bytes> {
+        read(&self.file, place.offset).map(|(_, payload)| payload)
     }
 
     /// Gives a piece's room back. Whoever reads the file passes over it.
@@ -88,12 +112,7 @@ impl SpoolFile {
     /// Nothing before `oldest` is wanted any more; nothing at all where there is none.
     pub(super) fn release(&mut self, oldest: Option<Place>) -> io::Result<()> {
         let Some(oldest) = oldest else {
-            if self.end > FIRST {
-                self.file.write_all_at(&frame::begin_mark(FIRST), BEGIN_AT)?;
-                self.file.set_len(FIRST)?;
-                (self.begin, self.end, self.grave) = (FIRST, FIRST, None);
-            }
-            return Ok(());
+            return if self.end > FIRST { self.empty() } else { Ok(()) };
         };
         if oldest.offset - self.begin < PORTION {
             return Ok(());
@@ -103,6 +122,16 @@ impl SpoolFile {
         // A run that begins before it can no longer be made longer: nobody would read its head.
         self.grave = self.grave.filter(|(start, _)| *start >= oldest.offset);
         self.punch(begin, oldest.offset)
+    }
+
+    /// Begins anew. Whoever is left the file between two of these steps finds it empty.
+    fn empty(&mut self) -> io::Result<()> {
+        self.file.write_all_at(&frame::begin_mark(self.end), BEGIN_AT)?;
+        (self.begin, self.grave) = (self.end, None);
+        self.file.set_len(FIRST)?;
+        self.file.write_all_at(&frame::begin_mark(FIRST), BEGIN_AT)?;
+        (self.begin, self.end) = (FIRST, FIRST);
+        Ok(())
     }
 
     /// Gives the whole pages between back, where the file system can.
@@ -122,9 +151,7 @@ impl SpoolFile {
 
 /// The frame at `offset`, checked.
 pub(super) fn read(file: &File, offset: u64) -> io::Result<(FrameHead, Bytes)> {
-    let mut bytes = [0; HEAD];
-    file.read_exact_at(&mut bytes, offset)?;
-    let head = FrameHead::parse(&bytes)?;
+    let (head, bytes) = head(file, offset)?;
     if head.kind == Kind::Dropped {
         return Ok((head, Bytes::new()));
     }
@@ -132,6 +159,12 @@ pub(super) fn read(file: &File, offset: u64) -> io::Result<(FrameHead, Bytes)> {
     file.read_exact_at(&mut payload, offset + HEAD as u64)?;
     head.check(&bytes, &payload)?;
     Ok((head, payload.into()))
+}
+
+fn head(file: &File, offset: u64) -> io::Result<(FrameHead, [u8; HEAD])> {
+    let mut bytes = [0; HEAD];
+    file.read_exact_at(&mut bytes, offset)?;
+    Ok((FrameHead::parse(&bytes)?, bytes))
 }
 
 /// For as long as it is open.

@@ -58,7 +58,7 @@ impl Kind {
     }
 }
 
-/// Where a frame is.
+/// Where a frame is, or some that lie side by side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     pub(super) offset: u64,
@@ -73,6 +73,18 @@ impl Place {
 
     pub(super) const fn end(self) -> u64 {
         self.offset + self.size()
+    }
+
+    /// Both as one, where `next` lies right behind this.
+    pub fn join(self, next: Self) -> Option<Self> {
+        let length = next.end() - self.offset.min(next.offset) - HEAD as u64;
+        (self.end() == next.offset).then_some(Self { offset: self.offset, length })
+    }
+
+    /// What is left of it behind its first part.
+    pub fn behind(self, first: Self) -> Option<Self> {
+        let length = self.end().checked_sub(first.end() + HEAD as u64)?;
+        Some(Self { offset: first.end(), length })
     }
 }
 
@@ -111,10 +123,12 @@ impl FrameHead {
 }
 
 /// A frame with its payload.
-pub(super) fn encode(kind: Kind, first: u64, last: u64, payload: &[u8]) -> Vec<u8> {
-    let mut frame = Vec::with_capacity(HEAD + payload.len());
-    frame.extend(head(kind, payload.len() as u64, first, last, payload));
-    frame.extend_from_slice(payload);
+pub(super) fn encode(kind: Kind, first: u64, last: u64, payload: &impl Message) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(HEAD + payload.encoded_len());
+    frame.resize(HEAD, 0);
+    payload.encode(&mut frame).expect("a vector has room");
+    let head = head(kind, (frame.len() - HEAD) as u64, first, last, &frame[HEAD..]);
+    frame[..HEAD].copy_from_slice(&head);
     frame
 }
 

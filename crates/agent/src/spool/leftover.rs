@@ -42,7 +42,9 @@ impl Leftover {
 
     /// Refused where its agent still lives.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let file = file::lock(OpenOptions::new().read(true).write(true).open(path)?)?;
+        // A lock on a network's file system may need the right to write; reading does not.
+        let writable = OpenOptions::new().read(true).write(true).open(path);
+        let file = file::lock(writable.or_else(|_| File::open(path))?)?;
         let mut head = vec![0; usize::try_from(FIRST).expect("a page")];
         file.read_exact_at(&mut head, 0)?;
         let (run, at) = frame::parse_file_head(&head)?;
@@ -56,18 +58,18 @@ impl Leftover {
     }
 
     /// The next one that was not dropped.
-    pub fn next(&mut self) -> io::Result<Option<Entry>> {
+    pub fn read(&mut self) -> io::Result<Option<Entry>> {
         loop {
-            if self.at + HEAD as u64 > self.length {
-                return Ok(None);
-            }
+            let end_of_head = self.at.checked_add(HEAD as u64).filter(|end| *end <= self.length);
+            let Some(end_of_head) = end_of_head else { return Ok(None) };
             let (head, payload) = match file::read(&self.file, self.at) {
                 Ok(frame) => frame,
                 // The agent was killed in the midst of it.
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
                 Err(error) => return Err(error),
             };
-            self.at += HEAD as u64 + head.length;
+            let end = end_of_head.checked_add(head.length);
+            self.at = end.ok_or_else(|| frame::damaged("the length of a frame"))?;
             match head.kind {
                 Kind::Lines => return Ok(Some(Entry::Lines(LogBatch::decode(payload)?, head.last))),
                 Kind::End => return Ok(Some(Entry::End(WorkerCompletion::decode(payload)?))),

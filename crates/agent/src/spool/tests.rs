@@ -22,8 +22,8 @@ fn run() -> WorkerRegistration {
 fn lines(first: u64, lines: usize, bytes: usize) -> Sealed {
     let mut builder = Builder::default();
     for at in 0..lines {
-        let text = vec![b'a' + (first as usize + at) as u8 % 26; bytes];
-        builder.push(at as i64, Source::Stdout, &text, Ending::Newline);
+        let text = vec![b'a' + u8::try_from((first + at as u64) % 26).unwrap(); bytes];
+        builder.push(i64::try_from(at).unwrap(), Source::Stdout, &text, Ending::Newline);
     }
     builder.seal(first)
 }
@@ -31,7 +31,7 @@ fn lines(first: u64, lines: usize, bytes: usize) -> Sealed {
 /// What `upload` would find.
 fn left(path: &Path) -> Vec<Entry> {
     let mut leftover = Leftover::open(path).unwrap();
-    std::iter::from_fn(|| leftover.next().unwrap()).collect()
+    std::iter::from_fn(|| leftover.read().unwrap()).collect()
 }
 
 fn firsts(path: &Path) -> Vec<i64> {
@@ -55,7 +55,7 @@ fn what_was_written_is_read_back_and_left_behind() {
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "no file before the first piece");
     let place = spool.append(&lines(1, 10, 20)).unwrap();
     spool.append(&lines(11, 5, 20)).unwrap();
-    assert_eq!(spool.read(place).unwrap().to_wire("a/worker"), lines(1, 10, 20).to_wire("a/worker"));
+    assert_eq!(spool.read(place, 1, 10).unwrap().to_wire("a/worker"), lines(1, 10, 20).to_wire("a/worker"));
     spool.finish(&WorkerCompletion { exit_code: 7, ..WorkerCompletion::default() }).unwrap();
     let path = spool.path().unwrap().to_path_buf();
     let refused = Leftover::open(&path).unwrap_err();
@@ -66,6 +66,18 @@ fn what_was_written_is_read_back_and_left_behind() {
     assert_eq!(left[0], Entry::Lines(lines(1, 10, 20).to_wire("a/worker"), 10));
     assert_eq!(left[1], Entry::Lines(lines(11, 5, 20).to_wire("a/worker"), 15));
     assert!(matches!(&left[2], Entry::End(end) if end.exit_code == 7) && left.len() == 3);
+}
+
+/// The place behind it would be one before it, and reading would go round and round.
+#[test]
+fn a_dropped_frame_that_is_longer_than_any_file_is_an_error() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("spool");
+    let length = u64::MAX - frame::HEAD as u64 + 1;
+    let file = [frame::file_head(&run()).unwrap(), frame::dropped(length).to_vec()].concat();
+    fs::write(&path, file).unwrap();
+    let refused = Leftover::open(&path).unwrap().read().unwrap_err();
+    assert_eq!(refused.kind(), io::ErrorKind::InvalidData);
 }
 
 #[test]
@@ -86,9 +98,9 @@ fn a_torn_frame_was_never_written_and_a_flipped_bit_is_an_error() {
         bad[usize::try_from(at).unwrap()] ^= 4;
         fs::write(&path, bad).unwrap();
         let mut leftover = Leftover::open(&path).unwrap();
-        leftover.next().unwrap();
+        leftover.read().unwrap();
         // A length that reaches behind the file's end looks torn; nothing else may pass.
-        assert!(!matches!(leftover.next(), Ok(Some(_))), "bit at {at}");
+        assert!(!matches!(leftover.read(), Ok(Some(_))), "bit at {at}");
     }
 }
 
@@ -107,7 +119,7 @@ fn p6_room_that_is_given_back_is_the_disks_again_at_both_ends_and_in_the_midst()
     spool.begin_at(Some(places[45]));
     places[40..45].iter().for_each(|place| spool.let_go(*place));
     assert!(on_disk(&path) < full * 2 / 10);
-    assert_eq!(spool.read(places[45]).unwrap().first, 4501);
+    assert_eq!(spool.read(places[45], 4501, 4600).unwrap().first, 4501);
     drop(spool);
     assert_eq!(firsts(&path), [4501, 4601, 4701, 4801, 4901]);
 }
@@ -125,6 +137,62 @@ fn an_empty_spool_is_a_small_file_again() {
     let path = spool.path().unwrap().to_path_buf();
     spool.delete();
     assert!(!path.exists());
+}
+
+/// The agent may be killed between any two of the steps by which it empties its file.
+#[test]
+fn p5_a_file_that_is_being_emptied_is_found_empty_or_whole() {
+    let dir = TempDir::new().unwrap();
+    let mut spool = Spool::new(dir.path(), 64 << 20, run());
+    let places: Vec<_> = (0..30).map(|at| spool.append(&lines(1 + at, 1, 100_000)).unwrap()).collect();
+    // A part of it was given back before: there are zeros where it begins.
+    places[..20].iter().for_each(|place| spool.let_go(*place));
+    spool.begin_at(Some(places[20]));
+    let path = spool.path().unwrap().to_path_buf();
+    drop(spool);
+    assert_eq!(firsts(&path), (21..=30).collect::<Vec<i64>>());
+    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    let mark = |begin| {
+        std::os::unix::fs::FileExt::write_all_at(&file, &frame::begin_mark(begin), frame::BEGIN_AT).unwrap();
+    };
+    mark(places[29].end());
+    assert_eq!(firsts(&path), [0; 0]);
+    file.set_len(frame::FIRST).unwrap();
+    assert_eq!(firsts(&path), [0; 0]);
+    mark(frame::FIRST);
+    assert_eq!(firsts(&path), [0; 0]);
+}
+
+#[test]
+fn a_run_of_pieces_is_parted_one_by_one() {
+    let dir = TempDir::new().unwrap();
+    let mut spool = Spool::new(dir.path(), 1 << 20, run());
+    let places: Vec<_> = (0..3).map(|at| spool.append(&lines(1 + at * 10, 10, 20)).unwrap()).collect();
+    let run = places[0].join(places[1]).unwrap().join(places[2]).unwrap();
+    assert_eq!(places[0].join(places[2]), None, "they do not lie side by side");
+    assert_eq!(spool.first_of(run, 1, 30), Some((places[0], 10)));
+    let rest = run.behind(places[0]).unwrap();
+    assert_eq!((rest.offset, spool.first_of(rest, 11, 30)), (places[1].offset, Some((places[1], 20))));
+    assert_eq!(rest.behind(places[1]), Some(places[2]));
+    assert_eq!(spool.first_of(places[2], 21, 30), Some((places[2], 30)));
+    assert_eq!(run.behind(run), None);
+    for wrong in [(2, 30), (1, 5), (1, 10)] {
+        assert_eq!(spool.first_of(run, wrong.0, wrong.1), None, "{wrong:?}");
+    }
+}
+
+#[test]
+fn p7_a_file_that_is_taken_away_is_written_and_read_on_and_not_said_to_be_there() {
+    let dir = TempDir::new().unwrap();
+    let mut spool = Spool::new(dir.path(), 1 << 20, run());
+    spool.append(&lines(1, 1, 10)).unwrap();
+    let path = spool.path().unwrap().to_path_buf();
+    fs::remove_file(&path).unwrap();
+    assert_eq!(spool.path(), None);
+    let place = spool.append(&lines(2, 1, 10)).unwrap();
+    assert!(spool.read(place, 2, 2).is_ok());
+    fs::write(&path, "of somebody else").unwrap();
+    assert_eq!(spool.path(), None);
 }
 
 #[test]
@@ -174,7 +242,8 @@ proptest! {
         spool.begin_at(oldest.map(|at| places[at]));
         let path = spool.path().unwrap().to_path_buf();
         for at in (0..fates.len()).filter(|&at| is_live(at)) {
-            prop_assert_eq!(spool.read(places[at]).unwrap().first, 1 + at as u64 * 60);
+            let first = 1 + at as u64 * 60;
+            prop_assert!(spool.read(places[at], first, first + 59).is_ok());
         }
         drop(spool);
         let found: Vec<_> = firsts(&path).into_iter().map(|first| usize::try_from(first).unwrap() / 60).collect();

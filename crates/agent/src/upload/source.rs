@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use ottoscaler_proto::checksum::Checked;
 use ottoscaler_proto::v1::{LogBatch, WorkerCompletion};
 
 use crate::batch::{Builder, Source};
@@ -82,11 +83,15 @@ impl Batches {
     fn read(&mut self) -> io::Result<Option<(LogBatch, u64)>> {
         loop {
             let entry = match &mut self.source {
-                Origin::Spool(leftover) => leftover.next()?,
+                Origin::Spool(leftover) => leftover.read()?,
                 Origin::Plain(plain) => plain.next(&self.worker_id)?,
             };
             match entry {
-                Some(Entry::Lines(batch, last)) if last > self.sent => return Ok(Some((batch, last))),
+                Some(Entry::Lines(batch, last)) if last > self.sent => {
+                    // A spool of a version that knew no checksums has its frames' own, which was looked at.
+                    let batch = if batch.crc32c.is_some() { batch } else { batch.sealed() };
+                    return Ok(Some((batch, last)));
+                }
                 Some(Entry::Lines(..)) => {}
                 Some(Entry::End(completion)) => self.reading().end = Some(completion),
                 None => return Ok(None),

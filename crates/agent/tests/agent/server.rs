@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use ottoscaler_proto::checksum::Checked;
 use ottoscaler_proto::v1::log_response::Status as Answer;
 use ottoscaler_proto::v1::log_streaming_service_server::{LogStreamingService, LogStreamingServiceServer};
 use ottoscaler_proto::v1::registration_response::Status as Registered;
@@ -23,6 +24,8 @@ use crate::proxy::{Denial, Proxy};
 pub(crate) enum Mischief {
     /// RETRY, `queue_full`.
     Retry,
+    /// RETRY, `rate_limited`, after 700 ms.
+    RetryLater,
     /// Stores it, and ends the stream with ABORTED before the ACK.
     StoreAndCut,
     /// Acknowledges it, forgets everything, and ends the stream.
@@ -35,6 +38,10 @@ pub(crate) enum Mischief {
     Freeze,
     /// DROP, `log_closed`.
     Closed,
+    /// Does not store it, and acknowledges it and much more.
+    AckTooMuch,
+    /// Does not store it, and its RETRY becomes an ACK on the way.
+    Flip,
 }
 
 /// What it has seen and stored.
@@ -135,7 +142,7 @@ impl Drop for Server {
 pub(crate) struct Streams(Arc<Mutex<Seen>>);
 
 fn answer(status: Answer, message: &str, sequence: i64) -> LogResponse {
-    LogResponse { status: status.into(), message: message.to_owned(), sequence }
+    LogResponse { status: status.into(), message: message.to_owned(), sequence, crc32c: None }
 }
 
 /// The answers to a batch, and whether the stream goes on.
@@ -149,6 +156,9 @@ fn respond(seen: &mut Seen, batch: &LogBatch) -> Result<Vec<LogResponse>, Status
         None => seen.store(batch),
         Some(Mischief::Retry) => {
             return Ok(vec![answer(Answer::Retry, "reason=queue_full;retry_after_ms=20", high)]);
+        }
+        Some(Mischief::RetryLater) => {
+            return Ok(vec![answer(Answer::Retry, "reason=rate_limited;retry_after_ms=700", high)]);
         }
         Some(Mischief::StoreAndCut) => {
             seen.store(batch);
@@ -174,6 +184,12 @@ fn respond(seen: &mut Seen, batch: &LogBatch) -> Result<Vec<LogResponse>, Status
         }
         Some(Mischief::Closed) => {
             return Ok(vec![answer(Answer::Drop, "reason=log_closed", batch.first_sequence)]);
+        }
+        Some(Mischief::AckTooMuch) => return Ok(vec![answer(Answer::Ack, "", high + 1_000_000)]),
+        Some(Mischief::Flip) => {
+            let last = batch.first_sequence + i64::try_from(batch.lengths.len()).unwrap() - 1;
+            let retry = answer(Answer::Retry, "", high).sealed();
+            return Ok(vec![LogResponse { status: Answer::Ack.into(), sequence: last, ..retry }]);
         }
     }
     Ok(vec![answer(Answer::Ack, "", seen.high())])
@@ -260,7 +276,7 @@ impl LogStreamingService for Streams {
         seen.completions.push(completion);
         let complete = high >= last;
         let missing = if complete || closes { vec![] } else { vec![SequenceRange { first: high + 1, last }] };
-        Ok(Response::new(CompletionResponse { complete, missing, message: String::new() }))
+        Ok(Response::new(CompletionResponse { complete, missing, ..CompletionResponse::default() }))
     }
 
     async fn stream_logs(
@@ -269,15 +285,18 @@ impl LogStreamingService for Streams {
     ) -> Result<Response<Self::StreamLogsStream>, Status> {
         let (answers, outgoing) = tokio::sync::mpsc::channel(64);
         let (seen, mut entries) = (Arc::clone(&self.0), request.into_inner());
+        // As servers in Node do: before the first entry nothing goes back, not even that the stream is open.
+        let mut next = entries.message().await;
         #[allow(clippy::disallowed_methods, reason = "ends with its stream")]
         tokio::spawn(async move {
-            while let Ok(Some(entry)) = entries.message().await {
+            while let Ok(Some(entry)) = next {
                 let response = respond_to_entry(&mut seen.lock().unwrap(), entry);
                 let ends = response.is_err();
                 let _gone = answers.send(response).await;
                 if ends {
                     return;
                 }
+                next = entries.message().await;
             }
         });
         Ok(Response::new(ReceiverStream::new(outgoing)))

@@ -1,6 +1,7 @@
 //! Tasks, workers and their lines.
 
 use std::io;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
@@ -18,7 +19,7 @@ use crate::ids::{TaskId, WorkerId};
 use crate::line::{Block, Content, Sequence, Source};
 use crate::server::Server;
 use crate::summary::Summary;
-use crate::tail::{Follow, Piece};
+use crate::tail::{Follow, Part, Piece};
 
 /// Tasks that one answer lists: the latest ones.
 const MAX_TASKS: usize = 1000;
@@ -64,7 +65,7 @@ pub(super) async fn logs(
     let limit = number("limit", window.limit.as_ref(), LINES)?.min(MAX_LINES);
     let mut left = usize::try_from(limit).unwrap_or(usize::MAX);
     let lines = blocks(&server, &worker, from)?.map(move |block| {
-        let lines = json::lines(&block?);
+        let lines = json::lines(block?.block());
         let mut text = String::new();
         for (_, line) in lines.iter().take(left) {
             text.push_str(&line.to_string());
@@ -94,7 +95,7 @@ pub(super) async fn text(
 ) -> Result<Response, ApiError> {
     let mut at_line_start = true;
     let bytes = blocks(&server, &worker, Sequence::new(1))?
-        .map(move |block| Ok(as_written(&block?, &mut at_line_start)));
+        .map(move |block| Ok(as_written(block?.block(), &mut at_line_start)));
     Ok(stream("text/plain; charset=utf-8", bytes))
 }
 
@@ -112,7 +113,7 @@ fn blocks(
     server: &Server,
     worker: &WorkerId,
     from: Sequence,
-) -> Result<impl Stream<Item = io::Result<Block>> + Send + use<>, ApiError> {
+) -> Result<impl Stream<Item = io::Result<Arc<Part>>> + Send + use<>, ApiError> {
     let states =
         server.catalog.watch(worker).ok_or_else(|| ApiError::not_found("worker", worker.as_str()))?;
     let tail = server.tails.tail(states, from, Follow::No).map_err(ApiError::busy)?;
@@ -120,7 +121,7 @@ fn blocks(
     Ok(tail.filter_map(move |piece| {
         let stopped = draining.is_cancelled().then(|| Err(io::Error::other("the server is stopping")));
         std::future::ready(stopped.or_else(|| match piece {
-            Ok(Piece::Block(block)) => Some(Ok(block)),
+            Ok(Piece::Part(part)) => Some(Ok(part)),
             Ok(Piece::End(_)) => None,
             Err(error) => Some(Err(error)),
         }))

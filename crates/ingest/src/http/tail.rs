@@ -1,22 +1,26 @@
 //! A log as server-sent events: event id = sequence, so that a browser resumes by itself.
 
 use std::convert::Infallible;
+use std::fmt::Write;
+use std::io;
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::State;
-use axum::http::HeaderMap;
-use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::error::ApiError;
 use super::json;
 use super::params::{Named, Params, number};
 use crate::ids::WorkerId;
-use crate::line::Sequence;
+use crate::line::{Block, Sequence};
 use crate::server::Server;
-use crate::tail::{Follow, Piece};
+use crate::tail::{Follow, Format, Piece};
 
 /// A comment now and then keeps connections open that a proxy would close.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -31,7 +35,7 @@ pub(super) async fn events(
     Named(worker): Named<WorkerId>,
     Params(start): Params<Start>,
     headers: HeaderMap,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
+) -> Result<Response, ApiError> {
     let states =
         server.catalog.watch(&worker).ok_or_else(|| ApiError::not_found("worker", worker.as_str()))?;
     let from = match headers.get("last-event-id") {
@@ -40,26 +44,47 @@ pub(super) async fn events(
     };
     let tail = server.tails.tail(states, from, Follow::UntilClosed);
     let tail = tail.map_err(ApiError::busy)?;
-    let events = tail.take_until(server.draining.clone().cancelled_owned()).flat_map(|piece| {
-        stream::iter(match piece {
-            Ok(Piece::Block(block)) => json::lines(&block).into_iter().map(line).collect(),
-            Ok(Piece::End(state)) => {
-                vec![Event::default().event("end").data(json::worker(&state).to_string())]
-            }
-            Err(error) => {
-                // Not `error`: so a browser names what befalls the connection.
-                let error = json!({"code": "store_failed", "message": error.to_string()});
-                vec![Event::default().event("failed").data(error.to_string())]
-            }
-        })
-    });
-    Ok(Sse::new(events.map(Ok)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
+    let events = tail.take_until(server.draining.clone().cancelled_owned()).map(events_of);
+    let headers = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-cache")];
+    let events = kept_alive(events).map(Ok::<_, Infallible>);
+    Ok((headers, Body::from_stream(events)).into_response())
 }
 
-fn line((sequence, line): (Sequence, serde_json::Value)) -> Event {
-    // A client that has seen a gap has seen all that it stands for.
-    let last = line["gap"]["last_sequence"].as_u64().unwrap_or(sequence.get());
-    Event::default().id(last.to_string()).data(line.to_string())
+/// A piece as events, which those who read the same share.
+fn events_of(piece: io::Result<Piece>) -> Bytes {
+    match piece {
+        Ok(Piece::Part(part)) => part.encoded(Format::Events, |block| vec![lines(block)])[0].clone(),
+        Ok(Piece::End(state)) => event("end", &json::worker(&state)),
+        // Not `error`: so a browser names what befalls the connection.
+        Err(error) => event("failed", &json!({"code": "store_failed", "message": error.to_string()})),
+    }
+}
+
+/// An event for each line or gap.
+fn lines(block: &Block) -> Bytes {
+    let mut events = String::new();
+    for (sequence, line) in json::lines(block) {
+        // A client that has seen a gap has seen all that it stands for.
+        let last = line["gap"]["last_sequence"].as_u64().unwrap_or(sequence.get());
+        // JSON has no line breaks of its own.
+        write!(events, "id: {last}\ndata: {line}\n\n").expect("a String takes everything");
+    }
+    events.into()
+}
+
+fn event(name: &str, data: &Value) -> Bytes {
+    format!("event: {name}\ndata: {data}\n\n").into()
+}
+
+/// With a comment wherever nothing else comes for a while.
+fn kept_alive(events: impl Stream<Item = Bytes> + Send + 'static) -> impl Stream<Item = Bytes> + Send {
+    stream::unfold(Box::pin(events), |mut events| async move {
+        // Cancel safe: what `next` has begun stays in the stream.
+        match tokio::time::timeout(KEEP_ALIVE, events.next()).await {
+            Ok(event) => event.map(|event| (event, events)),
+            Err(_) => Some((Bytes::from_static(b":\n\n"), events)),
+        }
+    })
 }
 
 fn last_event_id(id: &[u8]) -> Result<Sequence, ApiError> {

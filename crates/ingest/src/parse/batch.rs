@@ -165,6 +165,7 @@ mod tests {
             flags: vec![0, 1, 2],
             data: Bytes::from_static(b"abcde"),
             gap: None,
+            crc32c: None,
         }
     }
 

@@ -1,7 +1,10 @@
-//! StreamLogBatches: batches in, cumulative answers out.
+//! StreamLogBatches: batches in, cumulative answers out, checksums on both.
+
+use std::time::Duration;
 
 use futures::future::Either;
 use futures::stream::{BoxStream, StreamExt};
+use ottoscaler_proto::checksum::{Checked, Checks};
 use ottoscaler_proto::v1::{LogBatch, LogResponse};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +19,8 @@ use crate::parse::batch::{self, Batch};
 use crate::queue::{Append, Refused, Submission};
 use crate::reason::{DropReason, Dropped, Retry};
 use crate::server::Server;
-use crate::session::{Answer, Refusal};
+use crate::session::{Answer, Item, Refusal};
+use crate::worker::WorkerState;
 use crate::writer::now_ns;
 
 /// Batches of one stream that may wait for their commit.
@@ -27,13 +31,17 @@ struct BatchStream {
     server: Server,
     superseded: CancellationToken,
     owner: Option<(WorkerId, fence::Place)>,
+    checks: Checks,
+    /// A batch that came too soon: what is behind it waits for it.
+    early: Option<Sequence>,
     _open: Open,
 }
 
 /// What became of one batch.
 enum Outcome {
     Answered(Vec<Answer>),
-    /// The batch that begins here did not reach the writer; the mark is what was durable then.
+    /// The batch that begins here did not reach the writer; the mark is what was durable then. Where a batch
+    /// begins that was changed on the way, nobody knows.
     NotQueued {
         retry: Retry,
         first: Sequence,
@@ -53,6 +61,8 @@ pub(super) fn responses(
         server: server.clone(),
         superseded: superseded.clone(),
         owner: None,
+        checks: Checks::default(),
+        early: None,
         _open: Open::new(&server.metrics.streams),
     };
     let mut replies = Replies::new(&server.metrics);
@@ -61,6 +71,7 @@ pub(super) fn responses(
         .map(move |batch| stream.submit(batch))
         .buffered(IN_FLIGHT)
         .flat_map(move |outcome| futures::stream::iter(replies.to(outcome)))
+        .map(|response| response.map(LogResponse::sealed))
         .take_until(superseded.clone().cancelled_owned())
         .chain(super::streaming::ending(superseded, server.draining.clone()))
         .boxed()
@@ -80,13 +91,20 @@ impl BatchStream {
     }
 
     fn accept(&mut self, batch: LogBatch) -> Result<oneshot::Receiver<Vec<Answer>>, Outcome> {
+        if !self.checks.holds(&batch) {
+            return Err(self.changed());
+        }
         let sequence = batch.first_sequence;
         let Batch { worker, items, bytes } = batch::parse(batch, self.server.limits, now_ns())
             .map_err(|why| Outcome::Refused(why, sequence))?;
         self.own(&worker, sequence)?;
         let (reply, answers) = oneshot::channel();
         let first = Sequence::from_wire(sequence).unwrap_or_default();
-        let high = self.server.catalog.worker(&worker).map_or(Sequence::ZERO, |state| state.high);
+        let state = self.server.catalog.worker(&worker);
+        let high = state.as_ref().map_or(Sequence::ZERO, |state| state.high);
+        if let Err(retry) = self.admit(state.as_deref(), first, items.iter().map(Item::lines).sum()) {
+            return Err(Outcome::NotQueued { retry, first, high });
+        }
         let append = Append { worker, register_as: None, items };
         let submitted = self.server.queue.try_submit(bytes, Submission::Append(append, reply));
         submitted.map(|()| answers).map_err(|refused| {
@@ -96,6 +114,26 @@ impl BatchStream {
             };
             Outcome::NotQueued { retry, first, high }
         })
+    }
+
+    /// Whether lines may come now. Those behind others that may not would only be asked for again.
+    fn admit(&mut self, state: Option<&WorkerState>, first: Sequence, lines: u64) -> Result<(), Retry> {
+        let Some(state) = state else { return Ok(()) };
+        let waits = self.early.is_some_and(|early| first > early);
+        let lines = if waits { 0 } else { lines };
+        let admitted = match self.server.admit(state.names(), lines) {
+            Ok(()) if waits => Err(Retry::RateLimited(Duration::ZERO)),
+            admitted => admitted,
+        };
+        self.early = if waits { self.early } else { admitted.err().map(|_| first) };
+        admitted
+    }
+
+    /// Nothing of the batch may be relied on, whose it is included.
+    fn changed(&self) -> Outcome {
+        let state = self.owner.as_ref().and_then(|(owner, _)| self.server.catalog.worker(owner));
+        let high = state.map_or(Sequence::ZERO, |state| state.high);
+        Outcome::NotQueued { retry: Retry::ChecksumMismatch, first: Sequence::ZERO, high }
     }
 
     /// The first batch says whose stream it is; that worker must have registered.

@@ -3,6 +3,8 @@
 //! What has arrived is submitted as one piece, and several pieces may wait for their commit at the same
 //! time: a lock-step client has pieces of one line, a pipelining one of hundreds.
 
+use std::sync::Arc;
+
 use futures::FutureExt;
 use futures::future::Either;
 use futures::stream::{BoxStream, Stream, StreamExt};
@@ -20,7 +22,8 @@ use crate::parse::entry::{self, Items, Place};
 use crate::queue::{Append, Refused, Submission};
 use crate::reason::{DropReason, Retry};
 use crate::server::Server;
-use crate::session::{Answer, Refusal};
+use crate::session::{Answer, Item, Refusal};
+use crate::worker::WorkerState;
 use crate::writer::now_ns;
 
 /// Entries that one piece may hold.
@@ -120,8 +123,9 @@ impl EntryStream {
             metrics.drop(reason);
         }
         let firsts: Vec<_> = items.iter().map(|item| item.first.unwrap_or_default()).collect();
-        let high = self.high();
-        let answers = match self.append(bytes, items) {
+        let state = self.state();
+        let high = state.as_ref().map_or(Sequence::ZERO, |state| state.high);
+        let answers = match self.append(bytes, items, state.as_deref()) {
             Ok(answers) => Either::Left(async move { answers.await.map_err(|_| Retry::Draining) }),
             Err(retry) => Either::Right(std::future::ready(Err(retry))),
         };
@@ -136,6 +140,10 @@ impl EntryStream {
 
     /// Adds an entry, or says why it cannot be this stream's.
     fn push(&mut self, items: &mut Items, entry: LogEntry, now_ns: i64) {
+        // The rule, and without names of its own for each line.
+        if self.owner.as_ref().is_some_and(|owner| owner.worker.as_str() == entry.worker_id) {
+            return items.push(entry, self.server.limits, now_ns);
+        }
         let (worker, task) = match entry::identity(&entry) {
             Ok(identity) => identity,
             Err(why) => return items.refuse(why, entry.sequence),
@@ -153,15 +161,15 @@ impl EntryStream {
 
     /// What is durable of the worker's log. Pieces that wait may have moved it on by the time that it is
     /// told; going back too far only repeats what is acknowledged again.
-    fn high(&self) -> Sequence {
-        let state = self.owner.as_ref().and_then(|owner| self.server.catalog.worker(&owner.worker));
-        state.map_or(Sequence::ZERO, |state| state.high)
+    fn state(&self) -> Option<Arc<WorkerState>> {
+        self.server.catalog.worker(&self.owner.as_ref()?.worker)
     }
 
     fn append(
         &self,
         bytes: usize,
-        items: Vec<crate::session::Item>,
+        items: Vec<Item>,
+        state: Option<&WorkerState>,
     ) -> Result<oneshot::Receiver<Vec<Answer>>, Retry> {
         let (reply, answers) = oneshot::channel();
         let Some(owner) = self.owner.as_ref().filter(|_| !items.is_empty()) else {
@@ -169,6 +177,8 @@ impl EntryStream {
             let _sent = reply.send(Vec::new());
             return Ok(answers);
         };
+        let names = state.map_or((&owner.worker, &owner.task), WorkerState::names);
+        self.server.admit(names, items.iter().map(Item::lines).sum())?;
         let append = Append { worker: owner.worker.clone(), register_as: Some(owner.task.clone()), items };
         match self.server.queue.try_submit(bytes, Submission::Append(append, reply)) {
             Ok(()) => Ok(answers),

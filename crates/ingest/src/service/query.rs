@@ -4,22 +4,25 @@ use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures::stream::{self, BoxStream, SelectAll, StreamExt};
-use ottoscaler_proto::v1::log_query_service_server::LogQueryService;
 use ottoscaler_proto::v1::tail_request::Of;
 use ottoscaler_proto::v1::{
     GetTaskRequest, ListTasksRequest, ListTasksResponse, LogEntry, TailRequest, TailResponse, Task,
 };
+use prost::Message;
 use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
+use super::generated::log_query_service_server::LogQueryService;
+use super::tailed::Tailed;
 use super::wire;
 use crate::ids::{TaskId, WorkerId};
-use crate::line::Sequence;
+use crate::line::{Block, Sequence};
 use crate::parse::entry;
 use crate::server::Server;
 use crate::summary::Summary;
-use crate::tail::{Follow, Piece};
+use crate::tail::{Follow, Format, Piece};
 use crate::worker::WorkerState;
 
 /// Bytes after which a message takes no further line. Clients refuse more than 4 MiB by default.
@@ -35,7 +38,7 @@ const MAX_PAGE: usize = 1000;
 #[derive(Clone)]
 pub struct Query(pub Server);
 
-type Responses = BoxStream<'static, Result<TailResponse, Status>>;
+type Responses = BoxStream<'static, Result<Tailed, Status>>;
 
 /// What to read of each log.
 #[derive(Clone, Copy)]
@@ -105,7 +108,7 @@ struct TaskTail {
 }
 
 impl TaskTail {
-    async fn next(&mut self) -> Option<Result<TailResponse, Status>> {
+    async fn next(&mut self) -> Option<Result<Tailed, Status>> {
         loop {
             self.arrivals.borrow_and_update();
             self.join_new();
@@ -117,7 +120,7 @@ impl TaskTail {
                 response = self.tails.next(), if !self.tails.is_empty() => {
                     // None: the last tail has ended, and the loop asks whether that was all.
                     let Some(response) = response else { continue };
-                    self.ended += usize::from(response.as_ref().is_ok_and(|response| response.end.is_some()));
+                    self.ended += usize::from(response.as_ref().is_ok_and(Tailed::is_end));
                     return Some(response);
                 }
                 changed = self.arrivals.changed() => if changed.is_err() { return None },
@@ -148,18 +151,25 @@ fn stopping() -> Status {
     Status::unavailable("the server is stopping")
 }
 
-fn messages(piece: io::Result<Piece>, worker: &WorkerId, task: &TaskId) -> Vec<Result<TailResponse, Status>> {
+fn messages(piece: io::Result<Piece>, worker: &WorkerId, task: &TaskId) -> Vec<Result<Tailed, Status>> {
     match piece {
-        Ok(Piece::Block(block)) => {
-            let entries = wire::entries(worker, task, &block).into_iter();
-            let message = |entries| Ok(TailResponse { entries, ..TailResponse::default() });
-            in_messages(entries).into_iter().map(message).collect()
+        Ok(Piece::Part(part)) => {
+            let messages = part.encoded(Format::Messages, |block| encoded(worker, task, block));
+            messages.iter().cloned().map(|message| Ok(Tailed::Encoded(message))).collect()
         }
         Ok(Piece::End(state)) => {
-            vec![Ok(TailResponse { end: Some(wire::end(&state)), ..TailResponse::default() })]
+            let end = TailResponse { end: Some(wire::end(&state)), ..TailResponse::default() };
+            vec![Ok(Tailed::Own(end))]
         }
         Err(error) => vec![Err(Status::data_loss(error.to_string()))],
     }
+}
+
+/// A block as `TailResponse`s, encoded.
+fn encoded(worker: &WorkerId, task: &TaskId, block: &Block) -> Vec<Bytes> {
+    let entries = wire::entries(worker, task, block).into_iter();
+    let message = |entries| TailResponse { entries, ..TailResponse::default() }.encode_to_vec().into();
+    in_messages(entries).into_iter().map(message).collect()
 }
 
 /// Entries in pieces that a client takes.

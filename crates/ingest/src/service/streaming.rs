@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, Stream, StreamExt};
 use ottoscaler_kit::ident;
-use ottoscaler_proto::v1::log_streaming_service_server::LogStreamingService;
+use ottoscaler_proto::checksum::{Checked, Checks};
 use ottoscaler_proto::v1::registration_response::Status as RegistrationStatus;
 use ottoscaler_proto::v1::{
     CompletionResponse, LogBatch, LogEntry, LogResponse, LoggingConfig, RegistrationResponse, SequenceRange,
@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
+use super::generated::log_streaming_service_server::LogStreamingService;
 use super::{batches, entries};
 use crate::ids::{TaskId, WorkerId};
 use crate::line::Sequence;
@@ -24,7 +25,7 @@ use crate::parse::batch;
 use crate::queue::{Append, Completed, Completion, Introduction, Refused, Registered, Submission};
 use crate::reason::Retry;
 use crate::server::Server;
-use crate::session::{Answer, Offer, Refusal};
+use crate::session::{Answer, Item, Refusal};
 use crate::worker::{Closing, WorkerState};
 use crate::writer::now_ns;
 
@@ -89,7 +90,7 @@ impl Streaming {
 
     fn config(&self) -> LoggingConfig {
         LoggingConfig {
-            rate_limit: self.0.rate_limit.try_into().unwrap_or(i32::MAX),
+            rate_limit: self.0.rates.told().try_into().unwrap_or(i32::MAX),
             buffer_size: 0,
             max_message_size: i32::try_from(self.0.limits.max_line).unwrap_or(i32::MAX),
             include_metadata: true,
@@ -103,7 +104,20 @@ impl Streaming {
             session_id: state.registration.session_id.to_string(),
             config: Some(self.config()),
             last_sequence: state.high.to_wire(),
+            crc32c: None,
         }
+    }
+
+    /// What is asked for, if it came as it was sent.
+    fn intact<T: Checked>(&self, request: Request<T>) -> Result<T, Status> {
+        let request = request.into_inner();
+        if request.is_intact() { Ok(request) } else { Err(self.changed()) }
+    }
+
+    /// How a call ends whose request was changed on the way: it may be made again.
+    fn changed(&self) -> Status {
+        self.0.metrics.retry(Retry::ChecksumMismatch);
+        Status::data_loss(Retry::ChecksumMismatch.message())
     }
 }
 
@@ -153,12 +167,15 @@ impl LogStreamingService for Streaming {
         &self,
         request: Request<WorkerRegistration>,
     ) -> Result<Response<RegistrationResponse>, Status> {
-        let introduction = match introduction(request.into_inner()) {
+        let introduction = match introduction(self.intact(request)?) {
             Ok(introduction) => introduction,
-            Err(why) => return Ok(Response::new(not_registered(RegistrationStatus::InvalidRequest, why))),
+            Err(why) => {
+                let refused = not_registered(RegistrationStatus::InvalidRequest, why);
+                return Ok(Response::new(refused.sealed()));
+            }
         };
         let answer = self.ask(|reply| Submission::Register(introduction, reply)).await?;
-        Ok(Response::new(match answer {
+        let response = match answer {
             Registered::New(state) => self.registered(RegistrationStatus::Success, &state),
             Registered::Known(state) => self.registered(RegistrationStatus::AlreadyRegistered, &state),
             Registered::OtherIncarnation => not_registered(
@@ -170,7 +187,8 @@ impl LogStreamingService for Streaming {
                 "this server takes no more workers; raise --max-workers",
             ),
             Registered::NotStored => return Err(Status::unavailable(Retry::DiskFull.message())),
-        }))
+        };
+        Ok(Response::new(response.sealed()))
     }
 
     type StreamLogsStream = BoxStream<'static, Result<LogResponse, Status>>;
@@ -196,21 +214,24 @@ impl LogStreamingService for Streaming {
         request: Request<tonic::Streaming<LogBatch>>,
     ) -> Result<Response<UploadSummary>, Status> {
         let mut batches = request.into_inner();
-        let mut summary = UploadSummary::default();
+        let (mut summary, mut checks) = (UploadSummary::default(), Checks::default());
         while let Some(batch) = batches.message().await? {
+            if !checks.holds(&batch) {
+                return Err(self.changed());
+            }
             self.upload(batch, &mut summary).await?;
         }
-        Ok(Response::new(summary))
+        Ok(Response::new(summary.sealed()))
     }
 
     async fn complete_worker(
         &self,
         request: Request<WorkerCompletion>,
     ) -> Result<Response<CompletionResponse>, Status> {
-        let completion = completion(&request.into_inner())?;
+        let completion = completion(&self.intact(request)?)?;
         let worker = completion.worker.clone();
         let answer = self.ask(|reply| Submission::Complete(completion, reply)).await?;
-        Ok(Response::new(match answer {
+        let response = match answer {
             Completed::Complete => CompletionResponse { complete: true, ..CompletionResponse::default() },
             Completed::Closed => {
                 CompletionResponse { message: self.closed(&worker), ..CompletionResponse::default() }
@@ -219,10 +240,12 @@ impl LogStreamingService for Streaming {
                 complete: false,
                 missing: vec![SequenceRange { first: first.to_wire(), last: last.to_wire() }],
                 message: "lines are missing, so the log stays open".to_owned(),
+                crc32c: None,
             },
             Completed::Unknown => return Err(Status::not_found(format!("worker {worker} is not known"))),
             Completed::NotStored => return Err(Status::unavailable(Retry::DiskFull.message())),
-        }))
+        };
+        Ok(Response::new(response.sealed()))
     }
 }
 
@@ -235,12 +258,10 @@ impl Streaming {
             let message = format!("worker {} is not registered: call RegisterWorker first", batch.worker);
             return Err(Status::failed_precondition(message));
         };
+        self.0.admitted(&before, batch.items.iter().map(Item::lines).sum()).await;
         let mut high = before.high;
         for item in batch.items {
-            let lines = match &item.offer {
-                Offer::Lines(lines) => lines.len() as u64,
-                Offer::Gap { .. } | Offer::Unstorable(_) => 0,
-            };
+            let lines = item.lines();
             let answer = loop {
                 if self.0.draining.is_cancelled() {
                     return Err(Status::unavailable(Retry::Draining.message()));

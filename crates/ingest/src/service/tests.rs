@@ -1,9 +1,12 @@
 //! The services as clients see them, in one process, on a port of their own.
 
+mod checksums;
+mod rates;
 mod unnumbered;
 
 use bytes::Bytes;
 use futures::StreamExt;
+use ottoscaler_proto::checksum::Checked;
 use ottoscaler_proto::v1::log_response::Status as Answered;
 use ottoscaler_proto::v1::registration_response::Status as RegistrationStatus;
 use ottoscaler_proto::v1::tail_request::Of;
@@ -288,8 +291,8 @@ async fn an_upload_is_summed_up_with_what_was_there_already() {
     register(&running, "w", b"").await;
     let upload = futures::stream::iter([batch("w", 1, 10), batch("w", 6, 20)]);
     let summary = running.streaming().await.upload_logs(upload).await.unwrap().into_inner();
-    let expected = UploadSummary { last_sequence: 20, lines: 20, duplicates: 5, dropped: 0 };
-    assert_eq!(summary, expected);
+    let expected = UploadSummary { last_sequence: 20, lines: 20, duplicates: 5, dropped: 0, crc32c: None };
+    assert_eq!(summary, expected.sealed());
 }
 
 #[tokio::test]

@@ -11,15 +11,19 @@ use crate::summary::Summary;
 use crate::worker::WorkerState;
 
 pub(super) fn ack(sequence: Sequence) -> LogResponse {
-    LogResponse { status: Status::Ack.into(), message: String::new(), sequence: sequence.to_wire() }
+    response(Status::Ack, String::new(), sequence.to_wire())
 }
 
 pub(super) fn retry(retry: Retry, high: Sequence) -> LogResponse {
-    LogResponse { status: Status::Retry.into(), message: retry.message(), sequence: high.to_wire() }
+    response(Status::Retry, retry.message(), high.to_wire())
 }
 
 pub(super) fn dropped(why: &Dropped, sequence: i64) -> LogResponse {
-    LogResponse { status: Status::Drop.into(), message: why.message(), sequence }
+    response(Status::Drop, why.message(), sequence)
+}
+
+fn response(status: Status, message: String, sequence: i64) -> LogResponse {
+    LogResponse { status: status.into(), message, sequence, crc32c: None }
 }
 
 /// RFC 3339, from Unix nanoseconds.

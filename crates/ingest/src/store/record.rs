@@ -191,16 +191,30 @@ pub(super) fn decode(bytes: Bytes) -> Result<Record, InvalidRecord> {
             let closing = Closing { exit_code, signal, reason: reason.into() };
             Change::Closed { worker, closing, last: Sequence::new(last) }
         }
+        StoredChange::Gap(gap) if gap.last < gap.first => {
+            return Err(InvalidRecord::Field("a gap that ends before it begins"));
+        }
         StoredChange::Gap(gap) => {
+            check_place(gap.first)?;
+            check_place(gap.last)?;
             let content = Content::Gap { last: Sequence::new(gap.last), reason: gap.reason.into() };
             appended(worker, gap.server_numbered, gap.first, content)
         }
         StoredChange::Lines(stored) => {
             let (server_numbered, first) = (stored.server_numbered, stored.first);
+            check_place(first)?;
             appended(worker, server_numbered, first, Content::Lines(lines(stored)?))
         }
     };
     Ok(Record { at_ns: stored.at_ns, change })
+}
+
+/// The wire names no other, and sums with these stay in range.
+fn check_place(sequence: u64) -> Result<(), InvalidRecord> {
+    match i64::try_from(sequence) {
+        Ok(1..) => Ok(()),
+        Ok(_) | Err(_) => Err(InvalidRecord::Field("a sequence that no line can have")),
+    }
 }
 
 fn registration(worker: WorkerId, stored: StoredRegistration) -> Result<Registration, InvalidRecord> {
@@ -283,6 +297,20 @@ pub(super) mod tests {
         ] {
             let record = Record { at_ns: -7, change };
             assert_eq!(round_trip(&record), record);
+        }
+    }
+
+    #[test]
+    fn places_that_no_line_can_have_are_refused() {
+        let worker = WorkerId::try_from("w").unwrap();
+        let gap = |first, last| {
+            let content = Content::Gap { last: Sequence::new(last), reason: "buffer_full".into() };
+            Record { at_ns: 0, change: appended(worker.clone(), false, first, content) }
+        };
+        for record in [gap(9, 3), gap(0, 3), gap(1, u64::MAX), appended_lines("w", u64::MAX, &["a", "b"])] {
+            let mut bytes = Vec::new();
+            encode(&record, &mut bytes);
+            assert!(decode(bytes.into()).is_err(), "{record:?}");
         }
     }
 

@@ -1,4 +1,4 @@
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use prometheus_client::registry::Registry;
 
 use super::*;
@@ -57,9 +57,10 @@ async fn p6_a_piece_is_small_however_large_the_block_is() {
     log.grow(5, 50 << 10);
     let mut tail = Box::pin(log.tail(Follow::No).unwrap());
     let mut seen = Sequence::ZERO;
-    while let Some(Piece::Block(block)) = tail.next().await.transpose().unwrap() {
+    while let Some(Piece::Part(part)) = tail.next().await.transpose().unwrap() {
+        let block = part.block();
         let Content::Lines(lines) = &block.content else { panic!("a gap: {block:?}") };
-        assert!(lines.len() <= PIECE_LINES && lines.bytes() <= PIECE_BYTES, "{} lines", lines.len());
+        assert!(lines.len() <= PART_LINES && lines.bytes() <= PART_BYTES, "{} lines", lines.len());
         assert_eq!(block.first, seen.next());
         seen = block.last();
     }
@@ -75,7 +76,7 @@ async fn a_reader_that_does_not_follow_ends_at_the_mark_of_its_beginning() {
     let mut lines = 0;
     let end = loop {
         match tail.next().await.unwrap().unwrap() {
-            Piece::Block(block) => lines = block.last().get(),
+            Piece::Part(part) => lines = part.block().last().get(),
             Piece::End(state) => break state,
         }
     };
@@ -89,4 +90,70 @@ async fn p6_readers_beyond_the_limit_are_refused_until_one_has_left() {
     assert_eq!(log.tail(Follow::No).err(), Some(TooManyReaders));
     drop(first);
     assert!(log.tail(Follow::No).is_ok());
+}
+
+/// The part that a reader gets next, read as its clients would be told of it.
+async fn part(tail: &mut (impl Stream<Item = io::Result<Piece>> + Unpin)) -> (u64, u64) {
+    let Some(Ok(Piece::Part(part))) = tail.next().await else { panic!("there is more of the log") };
+    let (first, last) = (part.block().first.get(), part.block().last().get());
+    let told = part.encoded(Format::Events, |block| vec![block.first.to_string().into()]);
+    assert_eq!(told[0], first.to_string());
+    (first, last)
+}
+
+const READERS: usize = 1000;
+const ROUNDS: u64 = 50;
+
+#[tokio::test]
+async fn p5_a_thousand_readers_of_one_log_cost_one_read_and_one_encoding_and_a_slow_one_loses_nothing() {
+    let mut log = Log::new(READERS + 1);
+    let mut slow = Box::pin(log.tail(Follow::UntilClosed).unwrap());
+    let mut readers: Vec<_> =
+        (0..READERS).map(|_| Box::pin(log.tail(Follow::UntilClosed).unwrap())).collect();
+    for round in 0..ROUNDS {
+        // All of them wait for it at the same time.
+        let mut waiting = futures::future::join_all(readers.iter_mut().map(part));
+        assert!((&mut waiting).now_or_never().is_none(), "nobody reads what is not there");
+        log.grow(10, 100);
+        let seen = waiting.await;
+        assert!(seen.iter().all(|part| *part == (round * 10 + 1, round * 10 + 10)), "{seen:?}");
+    }
+    let metrics = &log.tails.metrics;
+    assert_eq!((metrics.encodings.get(), metrics.reads.get()), (ROUNDS, ROUNDS));
+    assert_eq!(metrics.parts.get(), ROUNDS * READERS as u64);
+
+    let mut next = 1;
+    while next <= ROUNDS * 10 {
+        let (first, last) = part(&mut slow).await;
+        assert_eq!(first, next);
+        next = last + 1;
+    }
+}
+
+#[tokio::test]
+async fn a_reader_that_begins_in_the_midst_of_what_others_read_gets_the_rest_of_it() {
+    let mut log = Log::new(3);
+    let mut readers: Vec<_> = (0..2).map(|_| Box::pin(log.tail(Follow::UntilClosed).unwrap())).collect();
+    log.grow(10, 1);
+    assert_eq!(part(&mut readers[0]).await, (1, 10));
+    let states = log.catalog.watch(&log.state.registration.worker).unwrap();
+    let mut later = Box::pin(log.tails.tail(states, Sequence::new(4), Follow::UntilClosed).unwrap());
+    assert_eq!(part(&mut later).await, (4, 10));
+    assert_eq!(part(&mut readers[1]).await, (1, 10));
+    assert_eq!(log.tails.metrics.reads.get(), 1);
+}
+
+#[tokio::test]
+async fn p6_what_is_kept_for_readers_is_bounded_and_gone_with_the_last_of_them() {
+    let mut log = Log::new(2);
+    let mut readers: Vec<_> = (0..2).map(|_| Box::pin(log.tail(Follow::UntilClosed).unwrap())).collect();
+    for _ in 0..100 {
+        log.grow(1, 60 << 10);
+        part(&mut readers[0]).await;
+    }
+    let total = log.tails.recents.total();
+    let kept = total.load(std::sync::atomic::Ordering::Relaxed);
+    assert!((1..=1 << 20).contains(&kept), "{kept} bytes are kept");
+    drop(readers);
+    assert_eq!(total.load(std::sync::atomic::Ordering::Relaxed), 0);
 }

@@ -11,12 +11,14 @@ pub struct Rejection {
 }
 
 impl Rejection {
-    /// Blames `field`.
+    /// Blames `field`, without control characters: it is logged and listed.
     pub fn new(field: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { field: field.into(), reason: reason.into() }
+        let mut field: String = field.into();
+        field.retain(|c| !c.is_control());
+        Self { field, reason: reason.into() }
     }
 
-    /// The field's name, as the producer wrote it.
+    /// The field's name, as the producer wrote it but for control characters.
     pub fn field(&self) -> &str {
         &self.field
     }

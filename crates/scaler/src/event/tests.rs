@@ -77,6 +77,12 @@ fn the_documented_minimal_form_runs_the_configured_command_or_says_what_is_missi
 }
 
 #[test]
+fn a_name_with_control_characters_is_blamed_without_them() {
+    let rejection = up(&[("pod_count", "1"), ("a\u{1b}[2J", "x\0")]).unwrap_err();
+    assert_eq!(rejection.field(), "a[2J");
+}
+
+#[test]
 fn every_field_is_kept() {
     let event = up(&[
         ("worker_count", "1"),

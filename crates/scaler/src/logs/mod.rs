@@ -10,13 +10,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use ottoscaler_proto::checksum::Checked;
 use ottoscaler_proto::v1::log_query_service_client::LogQueryServiceClient;
 use ottoscaler_proto::v1::log_streaming_service_client::LogStreamingServiceClient;
 use ottoscaler_proto::v1::{
     GetTaskRequest, LogState, Worker as LoggedWorker, WorkerCompletion, WorkerRegistration,
 };
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Status};
+use tonic::{Code, Response, Status};
 
 pub use self::narrator::{Narration, Narrator, narrator};
 use crate::ids::{TaskId, WorkerId};
@@ -142,7 +143,7 @@ impl LogIngest {
             reason: closing.reason.clone(),
             ..WorkerCompletion::default()
         };
-        let answer = self.streaming.clone().complete_worker(completion).await?.into_inner();
+        let answer = intact(self.streaming.clone().complete_worker(completion.sealed()).await?)?;
         Ok(LogStatus::Closed { complete: answer.complete, reason: closing.reason.clone() })
     }
 
@@ -153,7 +154,7 @@ impl LogIngest {
             incarnation: INCARNATION.into(),
             ..WorkerRegistration::default()
         };
-        let answer = self.streaming.clone().register_worker(registration).await?.into_inner();
+        let answer = intact(self.streaming.clone().register_worker(registration.sealed()).await?)?;
         Ok(answer.last_sequence)
     }
 
@@ -169,6 +170,12 @@ impl LogIngest {
             Err(error) => Err(error),
         }
     }
+}
+
+/// What was answered, if it came as it was sent.
+fn intact<T: Checked>(answer: Response<T>) -> Result<T, Status> {
+    let answer = answer.into_inner();
+    if answer.is_intact() { Ok(answer) } else { Err(Status::data_loss("an answer was changed on the way")) }
 }
 
 /// A call, and the reading of its answer, within a limit.

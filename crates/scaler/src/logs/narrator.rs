@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Result;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use jiff::Timestamp;
+use ottoscaler_proto::checksum::Checked;
 use ottoscaler_proto::v1::{LogEntry, WorkerCompletion};
 use prometheus_client::metrics::counter::Counter;
 use tokio::sync::mpsc;
@@ -129,7 +130,7 @@ impl NarratorTask {
             }
             Narration::End { log } => {
                 let completion = WorkerCompletion { worker_id: log.clone(), ..WorkerCompletion::default() };
-                match client.complete_worker(completion).await {
+                match client.complete_worker(completion.sealed()).await {
                     Err(error) if error.code() != Code::NotFound => Err(error),
                     // There was nothing to tell.
                     Ok(_) | Err(_) => Ok(()),

@@ -6,8 +6,10 @@
 mod ack;
 mod flat;
 mod flood;
+mod idle;
 mod ingest;
 mod kubernetes;
+mod layout;
 mod limits;
 mod lines;
 mod live;
@@ -18,6 +20,7 @@ mod process;
 mod report;
 mod start;
 mod stats;
+mod streamlogs;
 mod target;
 mod throughput;
 
@@ -64,10 +67,16 @@ enum Command {
 enum Part {
     /// What disk and pipes can do.
     Limits,
+    /// What a batch's layout costs.
+    Layout,
     /// Commands under agents, as fast as they go.
     Agents,
     /// Prepared messages to log-ingest, as fast as they go.
     Ingest,
+    /// Clients of the fixed contract, as fast as they go.
+    Streamlogs,
+    /// Ten thousand agents whose commands print nothing.
+    Idle,
     /// From a line to its ACK.
     Ack,
     /// From a line to its reader.
@@ -131,8 +140,11 @@ impl Part {
         let store = args.store_gib.map_or((2 << 30) / scale, |gib| gib << 30);
         match self {
             Self::Limits => limits::all(table, dir, scale),
+            Self::Layout => layout::layouts(table, 20_000 / u32::try_from(scale)?),
             Self::Agents => throughput::agents(table, dir, scale).await,
             Self::Ingest => ingest::costs(table, dir, time).await,
+            Self::Streamlogs => streamlogs::clients(table, dir, 32, 3_200_000 / scale).await,
+            Self::Idle => idle::agents(table, dir, 10_000 / usize::try_from(scale)?).await,
             Self::Ack => ack::latency(table, dir, 20_000 / scale).await,
             Self::Live => live::latency(table, dir, time * 3, scale).await,
             Self::Peers => peers::compare(table, dir, rounds, time).await,

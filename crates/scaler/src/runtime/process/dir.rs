@@ -2,7 +2,8 @@
 //!
 //! `<state-dir>/workers/<worker_id>/`: `spec.json` (which worker this is), `lock` (held by the agent
 //! while it lives), `started` (made once, right before the command; whoever makes it decides), then
-//! `summary.json` (the agent's last word), `stopping` (its end was asked for), `agent.log`, `work/`.
+//! `summary.json` (the agent's last word), `stopping` (its end was asked for), `agent.log`, `work/`, and
+//! `spool/` (lines that the agent did not get rid of in its lifetime).
 //!
 //! Making `started` is the one step that cannot happen twice, so no command runs twice in one attempt
 //! (P2); and making it here, in the agent's place, keeps a command from ever starting.
@@ -72,6 +73,10 @@ impl WorkerDir {
 
     pub(super) fn summary(&self) -> PathBuf {
         self.0.join("summary.json")
+    }
+
+    pub(super) fn spool(&self) -> PathBuf {
+        self.0.join("spool")
     }
 
     pub(super) fn agent_log(&self) -> PathBuf {

@@ -52,7 +52,11 @@ impl AgentConfig {
         run_dir.push(dir.path());
         let mut summary = std::ffi::OsString::from("--summary=");
         summary.push(dir.summary());
-        let mut flags = vec![run_dir, summary];
+        // What an agent leaves there is found by whoever looks at its worker, and goes with it: when its log
+        // is settled (P9).
+        let mut spool = std::ffi::OsString::from("--spool-dir=");
+        spool.push(dir.spool());
+        let mut flags = vec![run_dir, summary, spool];
         flags.extend(
             [
                 "--mirror=false".to_owned(),
@@ -72,4 +76,22 @@ impl AgentConfig {
 
 fn inherited() -> impl Iterator<Item = (&'static str, std::ffi::OsString)> {
     INHERITED.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reconcile::testing;
+
+    #[test]
+    fn p9_lines_that_an_agent_leaves_lie_in_the_directory_of_its_worker() {
+        let agent = AgentConfig {
+            binary: "otto-agent".into(),
+            ingest_url: "http://127.0.0.1:9".to_owned(),
+            grace_period: Duration::from_secs(1),
+            drain_timeout: Duration::from_secs(1),
+        };
+        let flags = agent.flags(&WorkerDir::new("/state/workers/w".into()), &testing::worker_spec("t", "r"));
+        assert!(flags.contains(&"--spool-dir=/state/workers/w/spool".into()), "{flags:?}");
+    }
 }

@@ -1,0 +1,118 @@
+//! Between memory and the spool: what is written there, what leaves memory for it, what comes back.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use ottoscaler_proto::v1::WorkerCompletion;
+use tracing::error;
+
+use super::pieces::Kept;
+use super::{Buffer, Piece};
+
+/// Why lines are missing that the spool had.
+const DAMAGED: &str = "spool_damaged";
+
+impl Buffer {
+    /// Writes the oldest piece that is not yet in the spool, and lets the newest that is there leave memory.
+    pub(super) fn spill(&mut self) -> bool {
+        let written = self.write_oldest(i64::MAX);
+        self.evict_newest() || written
+    }
+
+    /// Writes the oldest piece that is not yet in the spool, if it was read by `until_ns`.
+    fn write_oldest(&mut self, until_ns: i64) -> bool {
+        while let Some(piece) = self.pieces.get(self.written) {
+            if let Kept::Lines(lines, None) = piece {
+                let place = if lines.time_ns() > until_ns { None } else { self.spool.append(lines) };
+                let Some(place) = place else { return false };
+                self.pieces.found(self.written, place);
+                self.written += 1;
+                return true;
+            }
+            self.written += 1;
+        }
+        false
+    }
+
+    /// Of what was never sent: what is in flight is about to go, and what was sent waits for its ACK.
+    fn evict_newest(&mut self) -> bool {
+        let newest = (self.offered..self.written).rev().find_map(|at| match &self.pieces[at] {
+            Kept::Lines(lines, Some(place)) => Some((at, lines.first, lines.last, lines.size, *place)),
+            Kept::Lines(_, None) | Kept::Spooled { .. } | Kept::Gap { .. } => None,
+        });
+        let Some((at, first, last, weight, place)) = newest else { return false };
+        self.pieces.replace(at, Kept::Spooled { first, last, weight, place });
+        self.join_with_neighbours(at);
+        true
+    }
+
+    /// Only what was never sent: what was is acknowledged piece by piece.
+    pub(super) fn join_with_neighbours(&mut self, at: usize) {
+        for at in [Some(at), at.checked_sub(1)].into_iter().flatten() {
+            if at >= self.offered && self.pieces.join(at) {
+                self.written -= usize::from(at + 1 < self.written);
+            }
+        }
+    }
+
+    /// Parts the first piece of a run from the others.
+    pub(super) fn part_first(&mut self, at: usize) {
+        let Kept::Spooled { first, last, place, .. } = self.pieces[at] else { return };
+        // Where that is not known it is all lost: sooner or later it is read, and found to be damaged.
+        if let Some((place, until)) =
+            self.spool.first_of(place, first, last).filter(|(_, until)| *until < last)
+        {
+            self.pieces.split(at, until, place);
+            self.written += usize::from(at < self.written);
+        }
+    }
+
+    /// Writes everything to the spool that was read by `until_ns` and is not acknowledged: an agent that is
+    /// killed leaves it there.
+    pub fn save_until(&mut self, until_ns: i64) {
+        if !self.open.is_empty() && self.open.time_ns() <= until_ns {
+            self.seal();
+        }
+        while self.write_oldest(until_ns) {}
+    }
+
+    /// Writes all that is left to the spool, and how the command ended. Gives where it is. Where the spool
+    /// does not have room for all, the oldest that were never sent make it.
+    pub fn leave_behind(&mut self, completion: &WorkerCompletion) -> Option<PathBuf> {
+        self.save_until(i64::MAX);
+        if self.is_abandoned || !self.spool.is_in_use() {
+            return None;
+        }
+        while self.written < self.pieces.len() && self.drop_oldest() {
+            self.save_until(i64::MAX);
+        }
+        if let Err(error) = self.spool.finish(completion) {
+            error!(%error, "the spool does not say how the command ended");
+        }
+        self.spool.path().map(Path::to_path_buf)
+    }
+
+    /// Nobody will need the spool.
+    pub fn delete_spool(&mut self) {
+        self.spool.delete();
+    }
+
+    /// What the spool cannot give back is lost.
+    pub(super) fn read_back(&mut self) -> Piece {
+        self.part_first(self.sent);
+        let piece = &self.pieces[self.sent];
+        let (first, last) = (piece.first(), piece.last());
+        let read = piece.place().ok_or_else(|| io::Error::other("it is nowhere"));
+        match read.and_then(|place| Ok((place, self.spool.read(place, first, last)?))) {
+            Ok((place, lines)) => {
+                self.pieces.replace(self.sent, Kept::Spooled { first, last, weight: lines.size, place });
+                Piece::Lines(lines)
+            }
+            Err(error) => {
+                error!(%error, "lines in the spool cannot be read");
+                self.lose(self.sent, DAMAGED);
+                Piece::Gap { first, last, reason: DAMAGED }
+            }
+        }
+    }
+}

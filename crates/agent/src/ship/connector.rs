@@ -1,0 +1,63 @@
+//! A TCP connection to wherever the server is now.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
+use tonic::transport::Uri;
+use tower::Service;
+
+use crate::resolve::Resolver;
+
+/// For all addresses together, behind their look-up.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Where a URL names no port.
+const HTTP: u16 = 80;
+
+/// Resolves the host anew for each connection: a server that moved is found.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Connector(Arc<Resolver>);
+
+impl Service<Uri> for Connector {
+    type Response = TokioIo<TcpStream>;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let resolver = Arc::clone(&self.0);
+        Box::pin(async move { connect(&resolver, &uri).await.map(TokioIo::new) })
+    }
+}
+
+/// To the first of the host's addresses that takes it. Each gets its share of the time, so that one which
+/// swallows everything leaves some for the others.
+async fn connect(resolver: &Resolver, uri: &Uri) -> io::Result<TcpStream> {
+    let (host, port) = (uri.host().unwrap_or_default(), uri.port_u16().unwrap_or(HTTP));
+    let addresses = resolver.addresses(host).await.map_err(io::Error::other)?;
+    let deadline = Instant::now() + CONNECT_TIMEOUT;
+    let mut refused = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for (address, left) in addresses.iter().zip((1..=addresses.len()).rev()) {
+        let time = deadline.saturating_duration_since(Instant::now());
+        let share = time / u32::try_from(left).unwrap_or(u32::MAX);
+        match timeout(share, TcpStream::connect((*address, port))).await {
+            Ok(Ok(stream)) => {
+                // The first line of a burst is to go at once.
+                stream.set_nodelay(true)?;
+                return Ok(stream);
+            }
+            Ok(Err(error)) => refused = io::Error::new(error.kind(), format!("{address}: {error}")),
+            Err(_) => refused = io::Error::new(io::ErrorKind::TimedOut, format!("{address}: no answer")),
+        }
+    }
+    Err(refused)
+}

@@ -1,0 +1,59 @@
+//! Lines that come too fast are asked for again, and all of them are stored in the end.
+
+use std::time::{Duration, Instant};
+
+use super::*;
+
+/// The delay that a RETRY names.
+fn delay(response: &LogResponse) -> Duration {
+    assert!(response.message.starts_with("reason=rate_limited;retry_after_ms="), "{response:?}");
+    Duration::from_millis(response.message.rsplit('=').next().unwrap().parse().unwrap())
+}
+
+async fn limited(sizes: Sizes) -> Running {
+    let running = Running::start(memory::open(), sizes).await;
+    for worker in ["v", "w"] {
+        let registration = WorkerRegistration { task_id: "t".into(), ..registration(worker, b"") };
+        let answer = running.streaming().await.register_worker(registration).await.unwrap().into_inner();
+        assert_eq!(answer.config.unwrap().rate_limit, 1000);
+    }
+    running
+}
+
+#[tokio::test]
+async fn a_batch_beyond_the_limit_is_asked_for_again_and_with_it_what_is_behind_it() {
+    let running = limited(Sizes { rate: 1000, ..Sizes::default() }).await;
+    let mut stream = Exchange::batches(&running).await;
+    stream.send([batch("w", 1, 2200), batch("w", 2201, 2210), batch("w", 2211, 2220)]).await;
+    assert_eq!(stream.answer().await, "ack 2200");
+    let retry = stream.responses.message().await.unwrap().unwrap();
+    assert_eq!(retry.sequence, 2200);
+    tokio::time::sleep(delay(&retry)).await;
+    stream.send([batch("w", 2201, 2210), batch("w", 2211, 2220)]).await;
+    let second = stream.responses.message().await.unwrap().unwrap();
+    assert_eq!(shown(&second), "ack 2210", "the batch behind the first one was passed over in silence");
+}
+
+#[tokio::test]
+async fn the_workers_of_a_task_share_its_limit_be_it_batches_or_entries() {
+    let running = limited(Sizes { task_rate: 1000, ..Sizes::default() }).await;
+    let mut batches = Exchange::batches(&running).await;
+    batches.send([batch("w", 1, 2500)]).await;
+    assert_eq!(batches.answer().await, "ack 2500");
+    let mut entries = Exchange::entries(&running).await;
+    entries.send([entry("v", 1)]).await;
+    let retry = entries.responses.message().await.unwrap().unwrap();
+    tokio::time::sleep(delay(&retry)).await;
+    entries.send([entry("v", 1)]).await;
+    assert_eq!(entries.answer().await, "ack 1");
+}
+
+#[tokio::test]
+async fn an_upload_is_held_back_instead() {
+    let running = limited(Sizes { rate: 1000, ..Sizes::default() }).await;
+    let started = Instant::now();
+    let upload = futures::stream::iter([batch("w", 1, 2300), batch("w", 2301, 2310)]);
+    let summary = running.streaming().await.upload_logs(upload).await.unwrap().into_inner();
+    assert_eq!((summary.last_sequence, summary.lines), (2310, 2310));
+    assert!(started.elapsed() >= Duration::from_millis(250), "{:?}", started.elapsed());
+}
