@@ -38,9 +38,9 @@ use ottoscaler_kit::supervise::{OnFailure, Tasks};
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::codec::CompressionEncoding;
+use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tracing::info;
 
@@ -201,6 +201,8 @@ async fn serve_grpc(listener: TcpListener, server: Server, max_age: Option<Durat
             .register_encoded_file_descriptor_set(ottoscaler_proto::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
+    // Of the listener: the server's own setting holds only where it does the listening itself.
+    let connections = TcpIncoming::from(listener).with_nodelay(Some(true));
     let mut builder = tonic::transport::Server::builder();
     if let Some(age) = max_age {
         builder = builder.max_connection_age(age).max_connection_age_grace(CONNECTION_GRACE);
@@ -211,13 +213,12 @@ async fn serve_grpc(listener: TcpListener, server: Server, max_age: Option<Durat
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_concurrent_streams(MAX_STREAMS)
-        .tcp_nodelay(true)
         .add_service(health_service)
         .add_service(reflection().build_v1().context("reflection")?)
         .add_service(reflection().build_v1alpha().context("reflection")?)
         .add_service(streaming)
         .add_service(query)
-        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async move {
+        .serve_with_incoming_shutdown(connections, async move {
             draining.cancelled().await;
             health.set_service_status("", ServingStatus::NotServing).await;
         })
@@ -227,7 +228,7 @@ async fn serve_grpc(listener: TcpListener, server: Server, max_age: Option<Durat
 
 async fn serve_http(listener: TcpListener, server: Server) -> Result<()> {
     let draining = server.draining.clone();
-    axum::serve(http::sparing(listener), http::router(server))
+    axum::serve(http::tuned(listener), http::router(server))
         .with_graceful_shutdown(draining.cancelled_owned())
         .await
         .context("HTTP failed")

@@ -15,9 +15,6 @@ use crate::lines::Lines;
 use crate::stats::{Table, mib};
 use crate::target::Target;
 
-/// Room for a block of each of a thousand workers.
-const FLAGS: [&str; 1] = ["--queue-limit=256MiB"];
-
 /// A store that has not grown by then does not.
 const GROW_LIMIT: Duration = Duration::from_mins(4);
 
@@ -34,7 +31,7 @@ async fn over_workers(table: &mut Table, dir: &TempDir, time: Duration) -> Resul
     let mut costs = Vec::new();
     for workers in [1, 32, 1_000] {
         let data = tempfile::tempdir_in(dir)?;
-        let mut ingest = Ingest::start(data.path(), &FLAGS).await;
+        let mut ingest = Ingest::start(data.path(), &[]).await;
         let cost = flood(&mut ingest, "flat", Load::blocks(workers), time).await?;
         table.row(format!("ingest, blocks, {workers} workers"), figure(&cost));
         costs.push(nanos(&cost));
@@ -47,7 +44,7 @@ async fn over_workers(table: &mut Table, dir: &TempDir, time: Duration) -> Resul
 
 async fn over_store(table: &mut Table, dir: &TempDir, time: Duration, bytes: u64) -> Result<()> {
     let data = tempfile::tempdir_in(dir)?;
-    let mut ingest = Ingest::start(data.path(), &FLAGS).await;
+    let mut ingest = Ingest::start(data.path(), &[]).await;
     let empty = flood(&mut ingest, "empty", Load::blocks(32), time).await?;
     table.row("ingest, blocks, 32 workers, an empty store", figure(&empty));
     let start = Instant::now();

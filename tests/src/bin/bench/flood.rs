@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use http::uri::PathAndQuery;
+use ottoscaler_proto::checksum::Checked;
 use ottoscaler_proto::v1::log_response::Status;
 use ottoscaler_proto::v1::log_streaming_service_client::LogStreamingServiceClient;
 use ottoscaler_proto::v1::{LogBatch, LogResponse, WorkerRegistration};
@@ -25,7 +26,7 @@ pub(crate) const BLOCK_LINES: usize = 512;
 pub(crate) const BLOCK_BYTES: usize = 64 << 10;
 
 /// Entries that are handed to HTTP/2 in one go.
-const BURST: u64 = 64;
+const BURST: u64 = 32;
 
 /// Connections that are made at a time.
 const CONNECTING: usize = 32;
@@ -42,13 +43,14 @@ pub(crate) enum Shape {
     Batches(usize),
 }
 
-/// What each worker sends.
+/// What workers send.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Load {
     pub(crate) workers: usize,
     pub(crate) shape: Shape,
     pub(crate) lines: Lines,
-    /// Messages of a worker that wait for their answers at the most.
+    /// Messages that wait for their answers at the most, of all workers together: what a server has in hand is
+    /// then the same, however many send it.
     pub(crate) window: usize,
 }
 
@@ -67,16 +69,14 @@ pub(crate) struct Flood {
 }
 
 impl Load {
-    /// In blocks, with as much in flight of all workers together as servers get along with.
+    /// In blocks, of which some 6 MiB are in flight.
     pub(crate) fn blocks(workers: usize) -> Self {
-        let window = (128 / workers).clamp(1, 32);
-        Self { workers, shape: Shape::Batches(BLOCK_LINES), lines: Lines::Reference, window }
+        Self { workers, shape: Shape::Batches(BLOCK_LINES), lines: Lines::Reference, window: 128 }
     }
 
-    /// One line a message.
-    pub(crate) fn entries(workers: usize) -> Self {
-        let window = (32_768 / workers).clamp(256, 8192);
-        Self { workers, shape: Shape::Entries, lines: Lines::Reference, window }
+    /// One line a message, so many of each worker in flight.
+    pub(crate) fn entries(workers: usize, depth: usize) -> Self {
+        Self { workers, shape: Shape::Entries, lines: Lines::Reference, window: workers * depth }
     }
 }
 
@@ -96,9 +96,10 @@ impl Flood {
         let start = Instant::now();
         let deadline = start + time;
         let round: Arc<[Bytes]> = self.load.lines.round(1).into_iter().map(without_newline).collect();
+        let window = Arc::new(Semaphore::new(self.load.window));
         let mut senders = JoinSet::new();
         for (channel, worker) in self.workers {
-            let pace = Pace { deadline, window: self.load.window, burst: 1 };
+            let pace = Pace { deadline, window: Arc::clone(&window), burst: 1 };
             match self.load.shape {
                 Shape::Entries => senders.spawn(send_entries(channel, worker, Arc::clone(&round), pace)),
                 Shape::Batches(lines) => {
@@ -133,7 +134,7 @@ async fn register(url: &str, worker: String) -> Result<(Channel, String)> {
         task_id: "flood".into(),
         ..WorkerRegistration::default()
     };
-    LogStreamingServiceClient::new(channel.clone()).register_worker(registration).await?;
+    LogStreamingServiceClient::new(channel.clone()).register_worker(registration.sealed()).await?;
     Ok((channel, worker))
 }
 
@@ -149,10 +150,10 @@ struct Entry {
 }
 
 /// When to send.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Pace {
     deadline: Instant,
-    window: usize,
+    window: Arc<Semaphore>,
     burst: u64,
 }
 
@@ -160,18 +161,22 @@ impl Pace {
     /// The messages 0, 1, … until the deadline, as far as the window has room for them.
     fn messages<T: Send + 'static>(
         self,
-        window: Arc<Semaphore>,
         make: impl Fn(u64) -> T + Clone + Send + 'static,
     ) -> impl Stream<Item = T> + Send + 'static {
+        let Self { deadline, window, burst } = self;
         let bursts = stream::unfold(0, move |next| {
             let window = Arc::clone(&window);
             async move {
-                let burst = u32::try_from(self.burst).expect("some lines");
-                window.acquire_many(burst).await.expect("it is never closed").forget();
-                (Instant::now() < self.deadline).then_some((next, next + self.burst))
+                let room = window.acquire_many(u32::try_from(burst).expect("some lines")).await;
+                let room = room.expect("it is never closed");
+                // What is not used after the deadline goes to the next one, who waits to hear of it.
+                (Instant::now() < deadline).then(|| {
+                    room.forget();
+                    (next, next + burst)
+                })
             }
         });
-        bursts.flat_map(move |first| stream::iter((first..first + self.burst).map(make.clone())))
+        bursts.flat_map(move |first| stream::iter((first..first + burst).map(make.clone())))
     }
 }
 
@@ -183,9 +188,9 @@ async fn send_entries(
     pace: Pace,
 ) -> Result<(u64, u64)> {
     let pace = Pace { burst: BURST, ..pace };
-    let window = Arc::new(Semaphore::new(pace.window));
+    let window = Arc::clone(&pace.window);
     let worker = Bytes::from(worker);
-    let entries = pace.messages(Arc::clone(&window), move |at| Entry {
+    let entries = pace.messages(move |at| Entry {
         worker_id: worker.clone(),
         message: round[usize::try_from(at).expect("far below") % round.len()].clone(),
         sequence: at.cast_signed() + 1,
@@ -225,11 +230,11 @@ fn block(round: &[Bytes], lines: usize, worker: String) -> LogBatch {
 
 /// Gives the messages and the lines that became durable.
 async fn send_batches(channel: Channel, block: LogBatch, pace: Pace) -> Result<(u64, u64)> {
-    let window = Arc::new(Semaphore::new(pace.window));
+    let window = Arc::clone(&pace.window);
     let lines = block.lengths.len() as u64;
-    let batches = pace.messages(Arc::clone(&window), move |at| LogBatch {
-        first_sequence: (at * lines).cast_signed() + 1,
-        ..block.clone()
+    let batches = pace.messages(move |at| {
+        let first_sequence = (at * lines).cast_signed() + 1;
+        LogBatch { first_sequence, ..block.clone() }.sealed()
     });
     let mut responses = call(channel, "/ottoscaler.v1.LogStreamingService/StreamLogBatches", batches).await?;
     let mut acked = 0;

@@ -15,6 +15,9 @@ use crate::target::Target;
 /// Workers, each on a connection of its own.
 const WORKERS: usize = 32;
 
+/// Messages of one line that each worker has in flight: more bring no more.
+const DEPTH: usize = 1024;
+
 /// Lines of a small batch: what a worker that prints a thousand lines a second has after 5 ms.
 const FEW: usize = 5;
 
@@ -27,10 +30,10 @@ pub(crate) struct Cost {
 
 /// All shapes, each for `time`.
 pub(crate) async fn costs(table: &mut Table, dir: &TempDir, time: Duration) -> Result<()> {
-    let few = Load { shape: Shape::Batches(FEW), window: 32, ..Load::blocks(WORKERS) };
+    let few = Load { shape: Shape::Batches(FEW), window: 1024, ..Load::blocks(WORKERS) };
     let builds = Load { lines: Lines::Ci, ..Load::blocks(WORKERS) };
     let disk = [
-        ("a line a message", Load::entries(WORKERS), Some(Target::IngestEntries)),
+        ("a line a message", Load::entries(WORKERS, DEPTH), Some(Target::IngestEntries)),
         ("blocks", Load::blocks(WORKERS), Some(Target::IngestBatches)),
         ("blocks of lines of builds", builds, None),
         ("batches of 5 lines", few, None),
@@ -42,7 +45,9 @@ pub(crate) async fn costs(table: &mut Table, dir: &TempDir, time: Duration) -> R
             table.mark(target, per_second(cost.flooded.lines, cost.cpu));
         }
     }
-    for (name, load) in [("a line a message", Load::entries(WORKERS)), ("blocks", Load::blocks(WORKERS))] {
+    for (name, load) in
+        [("a line a message", Load::entries(WORKERS, DEPTH)), ("blocks", Load::blocks(WORKERS))]
+    {
         let cost = once(dir, load, time, &["--store=memory"]).await?;
         table
             .row(format!("limit: loopback gRPC without a disk, {WORKERS} workers, {name}"), cost.to_string());

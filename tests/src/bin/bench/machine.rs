@@ -19,7 +19,7 @@ pub(crate) struct Machine {
 impl Machine {
     /// This one, measured on the disk of `dir`. Asked at the start: what else ran before matters.
     pub(crate) fn here(dir: &Path) -> Result<Self> {
-        let read = |path| std::fs::read_to_string(path).with_context(|| format!("{path}"));
+        let read = |path: &str| std::fs::read_to_string(path).with_context(|| path.to_owned());
         let field = |text: &str, name| {
             let line = text.lines().find(|line| line.starts_with(name));
             line.and_then(|line| line.split(':').nth(1)).unwrap_or("unknown").trim().to_owned()

@@ -20,6 +20,7 @@ mod process;
 mod report;
 mod start;
 mod stats;
+mod streamlogs;
 mod target;
 mod throughput;
 
@@ -66,10 +67,16 @@ enum Command {
 enum Part {
     /// What disk and pipes can do.
     Limits,
+    /// What a batch's layout costs.
+    Layout,
     /// Commands under agents, as fast as they go.
     Agents,
     /// Prepared messages to log-ingest, as fast as they go.
     Ingest,
+    /// Clients of the fixed contract, as fast as they go.
+    Streamlogs,
+    /// Ten thousand agents whose commands print nothing.
+    Idle,
     /// From a line to its ACK.
     Ack,
     /// From a line to its reader.
@@ -78,10 +85,6 @@ enum Part {
     Peers,
     /// The cost of a line over workers and the size of the store.
     Flat,
-    /// Ten thousand agents that say nothing.
-    Idle,
-    /// Ways to lay out a batch.
-    Layout,
     /// From an event to its process.
     Start,
     /// The scaler on a Kubernetes API.
@@ -137,14 +140,15 @@ impl Part {
         let store = args.store_gib.map_or((2 << 30) / scale, |gib| gib << 30);
         match self {
             Self::Limits => limits::all(table, dir, scale),
+            Self::Layout => layout::layouts(table, 20_000 / u32::try_from(scale)?),
             Self::Agents => throughput::agents(table, dir, scale).await,
             Self::Ingest => ingest::costs(table, dir, time).await,
+            Self::Streamlogs => streamlogs::clients(table, dir, 32, 3_200_000 / scale).await,
+            Self::Idle => idle::agents(table, dir, 10_000 / usize::try_from(scale)?).await,
             Self::Ack => ack::latency(table, dir, 20_000 / scale).await,
             Self::Live => live::latency(table, dir, time * 3, scale).await,
             Self::Peers => peers::compare(table, dir, rounds, time).await,
             Self::Flat => flat::costs(table, dir, time, store).await,
-            Self::Idle => idle::agents(table, dir, 10_000 / usize::try_from(scale)?).await,
-            Self::Layout => layout::layouts(table, 20_000 / u32::try_from(scale)?),
             Self::Start => start::latency(table, dir, 400 / scale).await,
             Self::Kubernetes => kubernetes::all(table, dir, usize::try_from(scale)?).await,
         }

@@ -95,6 +95,7 @@ pub(crate) fn per_second(count: u64, elapsed: Duration) -> f64 {
 /// A rate to three digits.
 pub(crate) fn short(rate: f64) -> String {
     match rate {
+        rate if rate.is_nan() => "too little to measure".to_owned(),
         rate if rate >= 1e6 => format!("{:.2} M/s", rate / 1e6),
         rate if rate >= 1e4 => format!("{:.0} k/s", rate / 1e3),
         rate if rate >= 1e3 => format!("{:.2} k/s", rate / 1e3),

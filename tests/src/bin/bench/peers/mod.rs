@@ -37,19 +37,46 @@ const LINE_BURST: u64 = 32;
 /// Who takes the lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Taker {
-    Ours,
-    Redis,
+    Ours(Depth),
+    Redis(Depth),
     JetStream(Streams),
 }
 
+/// Lines that each connection has in flight, where a message is a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Depth {
+    /// As many as bring more.
+    Deep,
+    /// What redis-benchmark is usually run with. Then the disk's sync decides, and hardly the server.
+    Usual,
+}
+
+impl Depth {
+    const fn messages(self) -> u64 {
+        match self {
+            Self::Deep => 1024,
+            Self::Usual => 64,
+        }
+    }
+}
+
 impl Taker {
-    const ALL: [Self; 4] =
-        [Self::Ours, Self::Redis, Self::JetStream(Streams::One), Self::JetStream(Streams::PerWorker)];
+    /// Those that count come first; the last two are for messages of a line.
+    const ALL: [Self; 6] = [
+        Self::Ours(Depth::Deep),
+        Self::Redis(Depth::Deep),
+        Self::JetStream(Streams::One),
+        Self::JetStream(Streams::PerWorker),
+        Self::Ours(Depth::Usual),
+        Self::Redis(Depth::Usual),
+    ];
 
     const fn name(self) -> &'static str {
         match self {
-            Self::Ours => "log-ingest",
-            Self::Redis => "Redis Streams, appendfsync always",
+            Self::Ours(Depth::Deep) => "log-ingest",
+            Self::Ours(Depth::Usual) => "log-ingest, 64 in flight a worker",
+            Self::Redis(Depth::Deep) => "Redis Streams, appendfsync always",
+            Self::Redis(Depth::Usual) => "Redis Streams, appendfsync always, 64 in flight a worker",
             Self::JetStream(Streams::One) => "JetStream, sync always, one stream",
             Self::JetStream(Streams::PerWorker) => "JetStream, sync always, a stream a worker",
         }
@@ -68,6 +95,14 @@ impl Message {
         match self {
             Self::Line => "a line a message",
             Self::Block => "64 KiB or 512 lines a message",
+        }
+    }
+
+    /// Who takes part.
+    fn takers(self) -> &'static [Taker] {
+        match self {
+            Self::Line => &Taker::ALL,
+            Self::Block => &Taker::ALL[..4],
         }
     }
 
@@ -104,14 +139,14 @@ pub(crate) async fn compare(table: &mut Table, dir: &TempDir, rounds: usize, tim
         table.row(format!("version of {program}"), version(program).await?);
     }
     for message in [Message::Line, Message::Block] {
-        let mut samples = [const { Vec::new() }; Taker::ALL.len()];
+        let mut samples = vec![Vec::new(); message.takers().len()];
         for _ in 0..rounds {
-            for (taker, samples) in Taker::ALL.into_iter().zip(&mut samples) {
-                samples.push(sample(dir.path(), taker, message, time).await?);
+            for (taker, samples) in message.takers().iter().zip(&mut samples) {
+                samples.push(sample(dir.path(), *taker, message, time).await?);
             }
         }
-        let medians = samples.map(|samples| median(&samples));
-        for (taker, median) in Taker::ALL.into_iter().zip(medians) {
+        let medians: Vec<_> = samples.iter().map(|samples| median(samples)).collect();
+        for (taker, median) in message.takers().iter().zip(&medians) {
             table.row(
                 format!("{}, {WORKERS} workers, {}", taker.name(), message.name()),
                 format!(
@@ -122,14 +157,14 @@ pub(crate) async fn compare(table: &mut Table, dir: &TempDir, rounds: usize, tim
                 ),
             );
         }
-        ratios(table, message, medians);
+        ratios(table, message, &medians);
     }
     Ok(())
 }
 
 /// Ours through theirs; of the two ways to use JetStream, the better one counts.
-fn ratios(table: &mut Table, message: Message, medians: [Sample; Taker::ALL.len()]) {
-    let [ours, redis, one, per_worker] = medians;
+fn ratios(table: &mut Table, message: Message, medians: &[Sample]) {
+    let [ours, redis, one, per_worker, ..] = medians else { unreachable!("each message has these four") };
     let targets = match message {
         Message::Line => [
             Target::RedisEntries,
@@ -165,25 +200,25 @@ fn median(samples: &[Sample]) -> Sample {
 
 async fn sample(disk: &Path, taker: Taker, message: Message, time: Duration) -> Result<Sample> {
     match taker {
-        Taker::Ours => ours(disk, message, time).await,
-        Taker::Redis => {
-            let server = Server::start(disk, redis::command).await?;
-            theirs(server, message, redis::talk, time).await
+        Taker::Ours(depth) => ours(disk, message, depth, time).await,
+        Taker::Redis(depth) => {
+            let server = Server::start(disk, |addr, dir| Ok(redis::command(addr, dir))).await?;
+            theirs(server, message, depth, redis::talk, time).await
         }
         Taker::JetStream(streams) => {
             let server = Server::start(disk, nats::command).await?;
             nats::prepare(server.addr, streams, WORKERS).await?;
-            theirs(server, message, nats::talk, time).await
+            theirs(server, message, Depth::Usual, nats::talk, time).await
         }
     }
 }
 
-async fn ours(disk: &Path, message: Message, time: Duration) -> Result<Sample> {
+async fn ours(disk: &Path, message: Message, depth: Depth, time: Duration) -> Result<Sample> {
     let data = tempfile::tempdir_in(disk)?;
     let mut ingest = Ingest::start(data.path(), &[]).await;
     let load = match message {
-        Message::Line => Load::entries(WORKERS),
-        Message::Block => Load { window: usize::try_from(BLOCK_WINDOW)?, ..Load::blocks(WORKERS) },
+        Message::Line => Load::entries(WORKERS, usize::try_from(depth.messages())?),
+        Message::Block => Load { window: WORKERS * usize::try_from(BLOCK_WINDOW)?, ..Load::blocks(WORKERS) },
     };
     let flood = Flood::connect(&ingest.url(), "peer", load).await?;
     let cost = Cost::from_now(ingest.service().pid())?;
@@ -196,11 +231,16 @@ async fn ours(disk: &Path, message: Message, time: Duration) -> Result<Sample> {
 async fn theirs(
     server: Server,
     message: Message,
-    talk: fn(usize, &[u8], u64) -> Talk,
+    depth: Depth,
+    talk: fn(usize, &[u8]) -> Talk,
     time: Duration,
 ) -> Result<Sample> {
-    let (payload, burst) = (message.payload(), if message == Message::Line { LINE_BURST } else { 1 });
-    let talks = (0..WORKERS).map(|worker| talk(worker, &payload, burst)).collect();
+    let (burst, window) = match message {
+        Message::Line => (LINE_BURST, depth.messages()),
+        Message::Block => (1, BLOCK_WINDOW),
+    };
+    let payload = message.payload();
+    let talks = (0..WORKERS).map(|worker| Talk { burst, window, ..talk(worker, &payload) }).collect();
     let cost = Cost::from_now(server.pid()?)?;
     let (messages, took) = pipe::flood(server.addr, talks, time).await?;
     let sample = cost.sample(messages * message.lines() as u64, took)?;

@@ -12,9 +12,6 @@ use tokio::process::Command;
 
 use super::pipe::{Answer, Talk};
 
-/// Messages of one line that wait on one connection: more bring no more, as each is synced by itself.
-const WINDOW: u64 = 64;
-
 /// The answer to a request of its API takes no longer.
 const API_LIMIT: Duration = Duration::from_secs(30);
 
@@ -31,8 +28,9 @@ pub(super) fn command(addr: SocketAddr, dir: &Path) -> Result<Command> {
     let config = dir.join("nats.conf");
     let store = dir.join("store");
     let text = format!(
-        "listen: \"{addr}\"\nping_interval: \"10m\"\njetstream {{\n  store_dir: {store:?}\n  sync_interval: always\n  \
-         max_file_store: 16GB\n}}\n"
+        "listen: \"{addr}\"\nping_interval: \"10m\"\njetstream {{\n  store_dir: \"{}\"\n  sync_interval: always\n  \
+         max_file_store: 16GB\n}}\n",
+        store.display()
     );
     std::fs::write(&config, text)?;
     let mut command = Command::new("nats-server");
@@ -78,13 +76,12 @@ async fn create(addr: SocketAddr, name: &str, subjects: &str) -> Result<()> {
 }
 
 /// What the worker's connection says, with `payload` in each message.
-pub(super) fn talk(worker: usize, payload: &[u8], burst: u64) -> Talk {
+pub(super) fn talk(worker: usize, payload: &[u8]) -> Talk {
     let greeting = format!("CONNECT {{\"verbose\":false}}\r\nSUB _INBOX.{worker} 1\r\n");
     let mut message = format!("PUB log.{worker} _INBOX.{worker} {}\r\n", payload.len()).into_bytes();
     message.extend_from_slice(payload);
     message.extend_from_slice(b"\r\n");
-    let window = if burst == 1 { super::BLOCK_WINDOW } else { WINDOW };
-    Talk { greeting: greeting.into_bytes(), message, burst, window, answer }
+    Talk { greeting: greeting.into_bytes(), message, burst: 1, window: 1, answer }
 }
 
 /// An acknowledgement is a line of JSON; one of a failure begins with the error.

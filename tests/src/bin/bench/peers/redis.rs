@@ -3,26 +3,22 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use anyhow::Result;
 use tokio::process::Command;
 
 use super::pipe::{Answer, Talk};
 
-/// XADDs of one line that wait on one connection: more bring no more.
-const WINDOW: u64 = 512;
-
-pub(super) fn command(addr: SocketAddr, dir: &Path) -> Result<Command> {
+pub(super) fn command(addr: SocketAddr, dir: &Path) -> Command {
     let mut command = Command::new("redis-server");
     command.args(["--bind", "127.0.0.1", "--port", &addr.port().to_string(), "--save", ""]);
     command.args(["--daemonize", "no", "--dir"]).arg(dir);
     command.args(["--appendonly", "yes", "--appendfsync", "always"]);
     // Else it would rewrite the file while it is measured, which is no part of the work that is compared.
     command.args(["--auto-aof-rewrite-percentage", "0"]);
-    Ok(command)
+    command
 }
 
 /// What the worker's connection says, with `payload` in each message.
-pub(super) fn talk(worker: usize, payload: &[u8], burst: u64) -> Talk {
+pub(super) fn talk(worker: usize, payload: &[u8]) -> Talk {
     let key = format!("log:{worker}");
     let mut message = b"*5\r\n".to_vec();
     for part in [b"XADD", key.as_bytes(), b"*", b"l", payload] {
@@ -30,8 +26,7 @@ pub(super) fn talk(worker: usize, payload: &[u8], burst: u64) -> Talk {
         message.extend_from_slice(part);
         message.extend_from_slice(b"\r\n");
     }
-    let window = if burst == 1 { super::BLOCK_WINDOW } else { WINDOW };
-    Talk { greeting: Vec::new(), message, burst, window, answer }
+    Talk { greeting: Vec::new(), message, burst: 1, window: 1, answer }
 }
 
 /// An id is answered as its length, and then itself.
