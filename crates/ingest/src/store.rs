@@ -12,6 +12,7 @@ mod segment;
 use std::io;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use thiserror::Error;
 
 use crate::ids::WorkerId;
@@ -34,6 +35,17 @@ pub trait LogReader: Send + Sync {
     ///
     /// Lines that a damaged record held are missing: the next block begins later than asked.
     fn read(&self, worker: &WorkerId, from: Sequence, max_bytes: usize) -> io::Result<Vec<Block>>;
+}
+
+/// Appends `record` to `out`, in the form in which it is kept. For engines outside of this crate: `tests/engines`
+/// measures some.
+pub fn encode(record: &Record, out: &mut Vec<u8>) {
+    record::encode(record, out);
+}
+
+/// The record that [`encode`] made these bytes of.
+pub fn decode(bytes: Bytes) -> io::Result<Record> {
+    record::decode(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
 /// An open store.
