@@ -4,6 +4,8 @@
 //! As many workers as live at one time take turns, a block each. When their logs are as long as they get,
 //! the next generation of as many takes their place, so that old logs are old workers' logs.
 
+use std::fmt::Write;
+
 use bytes::Bytes;
 use log_ingest::ids::{TaskId, WorkerId};
 use log_ingest::line::{Block, Content, Extra, LinesBuilder, Mark, Sequence, Source};
@@ -134,7 +136,7 @@ fn content(lines: u64, random: &mut StdRng) -> Content {
         let mut text = String::new();
         while (text.len() as u64) < LINE {
             let word = WORDS[random.random_range(0..WORDS.len())];
-            text += &format!("{word} {:x} ", random.random::<u32>());
+            write!(text, "{word} {:x} ", random.random::<u32>()).expect("a String takes everything");
         }
         text.truncate(usize::try_from(LINE).expect("a line is short"));
         let time_ns = START_NS + i64::try_from(number).expect("a block has few lines") * 1_000_000;

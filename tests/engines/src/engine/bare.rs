@@ -30,7 +30,9 @@ impl Bare {
 impl Engine for Bare {
     fn commit(&mut self, records: &[Record]) -> Result<()> {
         self.buffer.clear();
-        records.iter().for_each(|record| store::encode(record, &mut self.buffer));
+        for record in records {
+            store::encode(record, &mut self.buffer);
+        }
         self.file.write_all(&self.buffer)?;
         Ok(self.file.sync_data()?)
     }

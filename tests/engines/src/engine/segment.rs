@@ -10,6 +10,7 @@ use log_ingest::store::{Opened, disk};
 use log_ingest::worker::Record;
 
 use super::{Engine, Oldest};
+use crate::table::ratio;
 
 /// The store in its directory; none once something was deleted behind its back.
 pub(super) struct Segment {
@@ -40,27 +41,31 @@ impl Engine for Segment {
     fn delete(&mut self, oldest: &Oldest) -> Result<()> {
         self.opened = None;
         let segments = segments(&self.dir)?;
-        #[allow(clippy::cast_precision_loss, reason = "a store has few segments")]
-        let old = segments
-            .iter()
-            .enumerate()
-            .take_while(|(at, _)| (*at + 1) as f64 <= oldest.share * segments.len() as f64);
-        for (_, segment) in old {
+        let total: u64 = segments.iter().map(|(_, bytes)| bytes).sum();
+        let mut behind = 0;
+        let old = segments.iter().take_while(|(_, bytes)| {
+            behind += bytes;
+            ratio(behind, total) <= oldest.share
+        });
+        for (segment, _) in old {
             remove(&self.dir, segment)?;
         }
         Ok(fs::File::open(&self.dir)?.sync_all()?)
     }
 }
 
-/// Names of all segments without their extensions, in order.
-fn segments(dir: &Path) -> Result<Vec<String>> {
-    let mut stems = Vec::new();
+/// Names of all segments without their extensions, in order, with their sizes.
+fn segments(dir: &Path) -> Result<Vec<(String, u64)>> {
+    let mut segments = Vec::new();
     for entry in fs::read_dir(dir)? {
-        let name = entry?.file_name();
-        stems.extend(name.to_str().and_then(|name| name.strip_suffix(".log")).map(str::to_owned));
+        let entry = entry?;
+        let name = entry.file_name();
+        if let Some(stem) = name.to_str().and_then(|name| name.strip_suffix(".log")) {
+            segments.push((stem.to_owned(), entry.metadata()?.len()));
+        }
     }
-    stems.sort_unstable();
-    Ok(stems)
+    segments.sort_unstable();
+    Ok(segments)
 }
 
 fn remove(dir: &Path, stem: &str) -> Result<()> {
