@@ -42,6 +42,10 @@ bench *args:
     cargo build --release --workspace --bins --examples
     PATH="$(scripts/cluster-tools api):$(scripts/cluster-tools kwok):$(scripts/bench-tools):$PATH" "${CARGO_TARGET_DIR:-target}/release/bench" {{ args }}
 
+# Measure store engines on log-ingest's load; `--full` with 10 GiB, `--quick` to see that it works.
+bench-engines *args:
+    cd tests/engines && cargo run --release --locked -- {{ args }}
+
 # API documentation of the crates.
 doc:
     cargo doc --workspace --no-deps --open

@@ -15,6 +15,7 @@ mod segment;
 use std::io;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use thiserror::Error;
 
 use crate::ids::WorkerId;
@@ -81,6 +82,17 @@ pub trait LogReader: Send + Sync {
 
 /// Why lines are missing that the store had and cannot read any more.
 pub const DAMAGED: &str = "store_damaged";
+
+/// Appends `record` to `out`, in the form in which it is kept. For engines outside of this crate: `tests/engines`
+/// measures some.
+pub fn encode(record: &Record, out: &mut Vec<u8>) {
+    record::encode(record, out);
+}
+
+/// The record that [`encode`] made these bytes of.
+pub fn decode(bytes: Bytes) -> io::Result<Record> {
+    record::decode(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
 
 /// An open store.
 pub struct Opened {

@@ -1,0 +1,5 @@
+//! What is measured.
+
+pub(crate) mod commits;
+mod fill;
+pub(crate) mod life;
