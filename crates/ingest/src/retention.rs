@@ -137,13 +137,16 @@ mod tests {
         Part { number, bytes, oldest_ns: from * SECOND, newest_ns: to * SECOND, has_lines }
     }
 
+    /// What it is about, parts, limits, now in seconds, what is to be done.
+    type Row<'a> = (&'a str, &'a [Part], Limits, i64, Option<Step>);
+
     #[test]
     fn what_goes_next() {
         let parts = [part(3, 0, 10, 100, true), part(5, 10, 20, 100, true), part(6, 20, 30, 50, true)];
         let age = |seconds| Limits { age: Some(Duration::from_secs(seconds)), bytes: None };
         let size = |bytes| Limits { age: None, bytes: Some(bytes) };
         let states = [part(1, 0, 9, 100, false), part(2, 9, 10, 100, true)];
-        let table: [(&str, &[Part], Limits, i64, Option<Step>); 9] = [
+        let table: [Row<'_>; 9] = [
             ("nothing is limited", &parts, Limits::default(), 1000, None),
             ("nothing is too old", &parts, age(100), 31, None),
             ("the oldest is too old", &parts, age(100), 111, Some(Step::Remove(parts[0], Why::Age))),

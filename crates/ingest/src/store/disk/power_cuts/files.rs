@@ -146,7 +146,7 @@ impl SimulatedFiles {
             return;
         }
         let at = random.random_range(0..there.len());
-        let index = &mut there[at];
+        let index = there.swap_remove(at);
         let bytes = index.cached.as_mut().expect("those that are not there were left out");
         let at = random.random_range(0..bytes.len());
         bytes[at] ^= random.random_range(1..=255_u8);
