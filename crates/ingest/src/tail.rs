@@ -3,7 +3,7 @@
 //! Replay and live are the same loop, so there is no seam between them at which a line could be lost or
 //! repeated, and a slow reader is simply further behind: it can never be skipped. Only durable lines are
 //! read, so a line that was seen is never taken back. Those who follow the same log at its end share what was
-//! read and how it is encoded ([`recent`]).
+//! read and how it is encoded (`recent`).
 
 mod part;
 mod recent;
