@@ -70,8 +70,9 @@ async fn lock_step(language: &str) {
 
 /// RETRY in lock-step is a disk that is full: the queue never is, with one entry in it.
 async fn disk_full(language: &str) {
+    // Without a reserve it is the disk itself that refuses.
     let Some(disk) = SmallDisk::mount("4m") else { return };
-    let ingest = Ingest::start(&disk.path().join("data"), &[]).await;
+    let ingest = Ingest::start(&disk.path().join("data"), &["--disk-reserve", "0"]).await;
     let worker = format!("{language}-held-back");
     let sent: Vec<_> = (0..800).map(|number| format!("{number} {}", "z".repeat(8 << 10))).collect();
     let mut client = Client::start(language, &ingest, "lock-step", &worker);
