@@ -10,7 +10,7 @@ use ottoscaler_tests::ingest::Ingest;
 use tempfile::TempDir;
 
 use crate::flood::Load;
-use crate::ingest::{Cost, flood};
+use crate::ingest::{Cost, flood, once};
 use crate::lines::Lines;
 use crate::stats::{Table, mib};
 use crate::target::Target;
@@ -21,51 +21,90 @@ const GROW_LIMIT: Duration = Duration::from_mins(4);
 /// Between two looks at how large it is.
 const GROW_STEP: Duration = Duration::from_secs(2);
 
-/// Measures each for `time`, and grows a store to `bytes`.
-pub(crate) async fn costs(table: &mut Table, dir: &TempDir, time: Duration, bytes: u64) -> Result<()> {
-    over_workers(table, dir, time).await?;
-    over_store(table, dir, time, bytes).await
+/// Workers that fill a store.
+const WORKERS: usize = 32;
+
+/// Measures each in `rounds` rounds for `time`, and grows a store to `bytes`.
+pub(crate) async fn costs(
+    table: &mut Table,
+    dir: &TempDir,
+    rounds: usize,
+    time: Duration,
+    bytes: u64,
+) -> Result<()> {
+    over_workers(table, dir, rounds, time).await?;
+    over_store(table, dir, rounds, time, bytes).await
 }
 
-async fn over_workers(table: &mut Table, dir: &TempDir, time: Duration) -> Result<()> {
-    let mut costs = Vec::new();
-    for workers in [1, 32, 1_000] {
-        let data = tempfile::tempdir_in(dir)?;
-        let mut ingest = Ingest::start(data.path(), &[]).await;
-        let cost = flood(&mut ingest, "flat", Load::blocks(workers), time).await?;
-        table.row(format!("ingest, blocks, {workers} workers"), figure(&cost));
-        costs.push(nanos(&cost));
-        ingest.terminate().await;
+/// They take turns, as the machine itself changes while it is measured.
+async fn over_workers(table: &mut Table, dir: &TempDir, rounds: usize, time: Duration) -> Result<()> {
+    let counts = [1, 32, 1_000];
+    let mut costs = counts.map(|_| Vec::new());
+    for _ in 0..rounds {
+        for (workers, costs) in counts.into_iter().zip(&mut costs) {
+            costs.push(once(dir, Load::blocks(workers), time, &[]).await?);
+        }
     }
-    let changes = costs[1..].iter().map(|cost| change(costs[0], *cost));
-    table.mark(Target::FlatOverWorkers, changes.fold(f64::NEG_INFINITY, f64::max));
+    let medians = costs.map(median);
+    for (workers, cost) in counts.into_iter().zip(&medians) {
+        table.row(format!("ingest, blocks, {workers} workers"), figure(cost));
+    }
+    let [one, more @ ..] = medians.map(|cost| nanos(&cost));
+    let changes = more.map(|cost| change(one, cost));
+    table.mark(Target::FlatOverWorkers, changes.into_iter().fold(f64::NEG_INFINITY, f64::max));
     Ok(())
 }
 
-async fn over_store(table: &mut Table, dir: &TempDir, time: Duration, bytes: u64) -> Result<()> {
+/// The store that has grown takes turns with empty ones.
+async fn over_store(
+    table: &mut Table,
+    dir: &TempDir,
+    rounds: usize,
+    time: Duration,
+    bytes: u64,
+) -> Result<()> {
     let data = tempfile::tempdir_in(dir)?;
     let mut ingest = Ingest::start(data.path(), &[]).await;
-    let empty = flood(&mut ingest, "empty", Load::blocks(32), time).await?;
-    table.row("ingest, blocks, 32 workers, an empty store", figure(&empty));
-    let start = Instant::now();
-    for step in 0.. {
-        if size(data.path())? >= bytes {
-            break;
-        }
-        ensure!(start.elapsed() < GROW_LIMIT, "the store does not grow to {bytes} bytes");
-        let load = Load { lines: Lines::Ci, ..Load::blocks(32) };
-        flood(&mut ingest, &format!("grow-{step}"), load, GROW_STEP).await?;
-    }
+    grow(&mut ingest, data.path(), bytes).await?;
     let gib = mib(size(data.path())?) / 1024.0;
-    let grown = flood(&mut ingest, "grown", Load::blocks(32), time).await?;
-    table.row(format!("ingest, blocks, 32 workers, a store of {gib:.1} GiB"), figure(&grown));
+    let (mut empty, mut grown) = (Vec::new(), Vec::new());
+    for round in 0..rounds {
+        let load = Load::blocks(WORKERS);
+        grown.push(flood(&mut ingest, &format!("grown-{round}"), load, time).await?);
+        empty.push(once(dir, load, time, &[]).await?);
+    }
+    let (empty, grown) = (median(empty), median(grown));
+    table.row(format!("ingest, blocks, {WORKERS} workers, an empty store"), figure(&empty));
+    table.row(format!("ingest, blocks, {WORKERS} workers, a store of {gib:.1} GiB"), figure(&grown));
+    table.mark(Target::FlatOverStore, change(nanos(&empty), nanos(&grown)));
+    let gib = mib(size(data.path())?) / 1024.0;
     ingest.kill().await;
     let start = Instant::now();
     ingest.resume().await;
     table.row(format!("start after SIGKILL, a store of {gib:.1} GiB"), format!("{:.2?}", start.elapsed()));
     ingest.terminate().await;
-    table.mark(Target::FlatOverStore, change(nanos(&empty), nanos(&grown)));
     Ok(())
+}
+
+/// Lines of builds until the store takes so many bytes of the disk.
+async fn grow(ingest: &mut Ingest, data: &Path, bytes: u64) -> Result<()> {
+    let start = Instant::now();
+    for step in 0.. {
+        if size(data)? >= bytes {
+            break;
+        }
+        ensure!(start.elapsed() < GROW_LIMIT, "the store does not grow to {bytes} bytes");
+        let load = Load { lines: Lines::Ci, ..Load::blocks(WORKERS) };
+        flood(ingest, &format!("grow-{step}"), load, GROW_STEP).await?;
+    }
+    Ok(())
+}
+
+/// The one whose line costs as much as the median.
+fn median(mut costs: Vec<Cost>) -> Cost {
+    costs.sort_unstable_by(|one, other| nanos(one).total_cmp(&nanos(other)));
+    let middle = costs.len() / 2;
+    costs.swap_remove(middle)
 }
 
 fn figure(cost: &Cost) -> String {

@@ -56,7 +56,7 @@ pub(crate) async fn costs(table: &mut Table, dir: &TempDir, time: Duration) -> R
 }
 
 /// On a server of its own.
-async fn once(dir: &TempDir, load: Load, time: Duration, flags: &[&str]) -> Result<Cost> {
+pub(crate) async fn once(dir: &TempDir, load: Load, time: Duration, flags: &[&str]) -> Result<Cost> {
     let data = tempfile::tempdir_in(dir)?;
     let mut ingest = Ingest::start(data.path(), flags).await;
     let cost = flood(&mut ingest, "cost", load, time).await?;

@@ -148,7 +148,7 @@ impl Part {
             Self::Ack => ack::latency(table, dir, 20_000 / scale).await,
             Self::Live => live::latency(table, dir, time * 3, scale).await,
             Self::Peers => peers::compare(table, dir, rounds, time).await,
-            Self::Flat => flat::costs(table, dir, time, store).await,
+            Self::Flat => flat::costs(table, dir, rounds, time, store).await,
             Self::Start => start::latency(table, dir, 400 / scale).await,
             Self::Kubernetes => kubernetes::all(table, dir, usize::try_from(scale)?).await,
         }
