@@ -34,6 +34,10 @@ const SHARE_OF_AGE: u32 = 8;
 /// what it sent is recognised until then.
 const REMEMBERED: Duration = Duration::from_hours(7 * 24);
 
+/// The same with the table nearly full: whoever asks for an answer again that was lost on its way, or whether a
+/// log is complete, has done so by then.
+const AT_LEAST: Duration = Duration::from_mins(15);
+
 /// How much is kept. By default everything is: what was deleted cannot be had back, a full disk can be helped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
@@ -99,10 +103,10 @@ pub fn decide(parts: &[Part], limits: &Limits, now_ns: i64) -> Option<Step> {
 }
 
 /// Ended workers without lines that were last heard of before this are nobody any more. With the table of
-/// workers nearly full, all of them.
+/// workers nearly full, of those that were just heard of more is still asked.
 pub fn forget_before(workers: usize, max_workers: usize, now_ns: i64) -> i64 {
     let is_nearly_full = workers >= max_workers - max_workers / 10;
-    if is_nearly_full { now_ns } else { now_ns.saturating_sub(nanoseconds(REMEMBERED)) }
+    now_ns.saturating_sub(nanoseconds(if is_nearly_full { AT_LEAST } else { REMEMBERED }))
 }
 
 fn nanoseconds(duration: Duration) -> i64 {

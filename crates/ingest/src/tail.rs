@@ -162,6 +162,8 @@ impl Cursor {
         match recent.find(self.next) {
             Place::At(part) => self.take(part),
             Place::Behind => self.read_alone(state).await?,
+            // Nothing would be kept, so nobody need wait for anybody.
+            Place::Edge if recent.is_full() => self.read_alone(state).await?,
             Place::Edge => {
                 let _turn = recent.turn().await;
                 match recent.find(self.next) {

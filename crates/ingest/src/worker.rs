@@ -211,7 +211,11 @@ impl WorkerState {
                 self.clone_from(state);
                 return;
             }
-            Change::Forgotten { .. } => return,
+            // Whoever still reads is told what became of the rest.
+            Change::Forgotten { .. } => {
+                self.trimmed = self.high;
+                return;
+            }
         }
         self.updated_ns = self.updated_ns.max(record.at_ns);
     }

@@ -116,10 +116,11 @@ impl BatchStream {
         })
     }
 
-    /// Whether lines may come now. Those behind others that may not would only be asked for again.
+    /// Whether lines may come now. Those behind others that may not would only be asked for again; those directly
+    /// behind the mark are behind nobody.
     fn admit(&mut self, state: Option<&WorkerState>, first: Sequence, lines: u64) -> Result<(), Retry> {
         let Some(state) = state else { return Ok(()) };
-        let waits = self.early.is_some_and(|early| first > early);
+        let waits = self.early.is_some_and(|early| first > early) && first > state.high.next();
         let lines = if waits { 0 } else { lines };
         let admitted = match self.server.admit(state.names(), lines) {
             Ok(()) if waits => Err(Retry::RateLimited(Duration::ZERO)),

@@ -43,6 +43,8 @@ struct DiskStore {
     buffer: Vec<u8>,
     /// Bytes of the segments before the current one.
     sealed_bytes: u64,
+    /// The next segment may have been begun.
+    must_seal: bool,
 }
 
 /// The segment that grows.
@@ -118,7 +120,16 @@ fn open_files(files: Arc<dyn Files>, segment_bytes: u64, damage: Damage) -> Resu
     let sealed_bytes = index.read().sealed_bytes();
     let handles = Arc::new(Handles::new(Arc::clone(&files)));
     let reader = Arc::new(DiskReader::new(Arc::clone(&index), Arc::clone(&handles), damage));
-    let store = DiskStore { files, segment_bytes, writing, index, handles, buffer: Vec::new(), sealed_bytes };
+    let store = DiskStore {
+        files,
+        segment_bytes,
+        writing,
+        index,
+        handles,
+        buffer: Vec::new(),
+        sealed_bytes,
+        must_seal: false,
+    };
     Ok((store, Shared { reader, states, recovery }))
 }
 
@@ -153,7 +164,7 @@ fn create(files: &dyn Files, number: u32) -> io::Result<Writing> {
 
 impl LogStore for DiskStore {
     fn commit(&mut self, records: &[Record]) -> Result<(), CommitError> {
-        if self.writing.committed >= self.segment_bytes {
+        if self.must_seal || self.writing.committed >= self.segment_bytes {
             self.seal().map_err(CommitError::Full)?;
         }
         let start = self.writing.committed;
@@ -190,11 +201,12 @@ impl LogStore for DiskStore {
 }
 
 impl DiskStore {
-    /// Ends the segment that is being written and begins the next. Where that fails it goes on, and is sealed
-    /// later.
+    /// Ends the segment that is being written and begins the next. Where that fails half way the next may be
+    /// there, and opening takes the last one for the one that was written: so nothing is written until it works.
     fn seal(&mut self) -> io::Result<()> {
         let (bytes, extents) = self.index.read().file();
         self.files.put_index(self.writing.number, &bytes)?;
+        self.must_seal = true;
         let next = create(&*self.files, self.writing.number + 1)?;
         let sealed = self.writing.committed + bytes.len() as u64;
         // At once: a reader finds each block here or there.
@@ -202,6 +214,7 @@ impl DiskStore {
         index.seal(extents, sealed);
         index.begin(next.number, next.seal);
         self.writing = next;
+        self.must_seal = false;
         self.sealed_bytes += sealed;
         Ok(())
     }

@@ -81,6 +81,11 @@ impl Recents {
 }
 
 impl Recent {
+    /// Whether there is room for no more parts, over all logs.
+    pub(super) fn is_full(&self) -> bool {
+        self.all.is_full()
+    }
+
     /// Where a reader is that wants `next`.
     pub(super) fn find(&self, next: Sequence) -> Place {
         let parts = self.parts();

@@ -14,6 +14,7 @@ use super::index::{Index, Run};
 use super::sealed::{Extent, Position};
 use crate::ids::WorkerId;
 use crate::line::{Block, Content, Sequence};
+use crate::retention;
 use crate::worker::{Change, Record};
 
 /// A disk that cannot give back what it took.
@@ -65,8 +66,9 @@ impl DiskReader {
     fn rescue(&self, worker: &WorkerId, segment: u32, seal: Seal) -> io::Result<Vec<Position>> {
         let mut rescued = self.rescued.lock().unwrap_or_else(PoisonError::into_inner);
         if rescued.as_ref().is_none_or(|rescued| rescued.segment != segment) {
-            self.handles.remove_index(segment)?;
+            // First the segment: where that cannot be read either, the index is still the better of the two.
             let bytes = Bytes::from(self.handles.get(Which::Segment(segment))?.read_all()?);
+            self.handles.remove_index(segment)?;
             *rescued = Some(Rescued { segment, blocks: blocks(&bytes, seal) });
         }
         let blocks = rescued.as_ref().and_then(|rescued| rescued.blocks.get(worker));
@@ -79,10 +81,12 @@ impl DiskReader {
             Ok(block) => Ok(block),
             Err(error) if is_damage(&error) => {
                 // One that retention took meanwhile is missing, and nothing is wrong with it.
-                if !self.index.is_gone(worker, position.last) {
+                let is_gone = self.index.is_gone(worker, position.last);
+                if !is_gone {
                     self.damage.report(segment, position.offset.into(), &error);
                 }
-                let content = Content::Gap { last: position.last, reason: DAMAGED.into() };
+                let reason = if is_gone { retention::REASON } else { DAMAGED };
+                let content = Content::Gap { last: position.last, reason: reason.into() };
                 Ok(Block { first: position.first, content })
             }
             Err(error) => Err(error),
@@ -115,7 +119,31 @@ impl DiskReader {
 impl LogReader for DiskReader {
     fn read(&self, worker: &WorkerId, from: Sequence, max_bytes: usize) -> io::Result<Vec<Block>> {
         let max_bytes = (max_bytes as u64).max(1);
-        let runs = self.index.read().runs(worker, from, max_bytes);
+        let mut from = from;
+        loop {
+            let runs = self.index.read().runs(worker, from, max_bytes);
+            let skipped = runs.iter().rev().find_map(|run| match run {
+                Run::Sealed(extent) => Some(extent.last),
+                Run::Open(..) => None,
+            });
+            let blocks = self.read_runs(worker, runs, from, max_bytes)?;
+            match skipped {
+                // Retention took these meanwhile, or nothing of them can be read. There may be more behind them.
+                Some(last) if blocks.is_empty() => from = last.next(),
+                Some(_) | None => return Ok(blocks),
+            }
+        }
+    }
+}
+
+impl DiskReader {
+    fn read_runs(
+        &self,
+        worker: &WorkerId,
+        runs: Vec<Run>,
+        from: Sequence,
+        max_bytes: u64,
+    ) -> io::Result<Vec<Block>> {
         let (mut blocks, mut bytes) = (Vec::new(), 0);
         for run in runs {
             let (segment, positions) = match run {

@@ -34,9 +34,13 @@ impl Retain for DiskStore {
 
     fn remove(&mut self, part: u32) -> io::Result<()> {
         assert_ne!(part, self.writing.number, "what is being written is never removed");
-        self.files.remove(part)?;
+        // First for readers: whoever finds a file gone has to find it gone here.
+        let known = self.index.write().segments.remove(&part);
+        if let Err(error) = self.files.remove(part) {
+            self.index.write().segments.extend(known.map(|segment| (part, segment)));
+            return Err(error);
+        }
         self.handles.close(part);
-        self.index.write().segments.remove(&part);
         self.sealed_bytes = self.index.read().sealed_bytes();
         // If it comes back after a power cut, it is removed again.
         Ok(())
