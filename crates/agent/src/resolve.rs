@@ -23,6 +23,9 @@ use hickory_resolver::{Hosts, TokioResolver};
 use thiserror::Error;
 use tracing::subscriber::{NoSubscriber, with_default};
 
+/// How long one server is waited for, twice at the most: well below [`TIMEOUT`].
+const SERVER_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// All servers, all search domains.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -115,6 +118,11 @@ impl Resolver {
         options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
         options.server_ordering_strategy = ServerOrderingStrategy::UserProvidedOrder;
         options.cache_size = CACHED;
+        // A server that answers one kind of address and is silent about the other must not cost the one it gave.
+        options.timeout = options.timeout.min(SERVER_TIMEOUT);
+        options.attempts = options.attempts.min(1);
+        // Else two servers that are gone would hide the third.
+        options.num_concurrent_reqs = config.name_servers.len().max(1);
         Ok((config, options))
     }
 }

@@ -58,7 +58,7 @@ fn written(directory: &Path, pieces: &[Piece<'_>], exit_code: Option<i32>, damag
         let sealed = seal(&piece.lines, next);
         next = sealed.last + 1;
         let place = spool.append(&sealed).expect("there is room");
-        let read = spool.read(place).expect("it was just written");
+        let read = spool.read(place, sealed.first, sealed.last).expect("it was just written");
         assert!(read.lines().eq(sealed.lines()));
         if piece.is_dropped {
             spool.drop_piece(place);
@@ -109,7 +109,7 @@ fn read(path: &Path) -> Option<(WorkerRegistration, Vec<Entry>, Option<std::io::
     let mut leftover = Leftover::open(path).ok()?;
     let mut found = Vec::new();
     let error = loop {
-        match leftover.next() {
+        match leftover.read() {
             Ok(Some(entry)) => found.push(entry),
             Ok(None) => break None,
             Err(error) => break Some(error),

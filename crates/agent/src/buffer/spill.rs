@@ -83,7 +83,8 @@ impl Buffer {
         if self.is_abandoned || !self.spool.is_in_use() {
             return None;
         }
-        while self.written < self.pieces.len() && self.drop_oldest() {
+        // What is there already leaves memory first: where the disk takes no more, only what it does not have goes.
+        while self.written < self.pieces.len() && (self.evict_newest() || self.drop_oldest()) {
             self.save_until(i64::MAX);
         }
         if let Err(error) = self.spool.finish(completion) {

@@ -271,6 +271,26 @@ fn p6_a_full_spool_drops_its_oldest_piece_by_piece() {
     assert!(shape[1..].iter().zip(dropped + 1..).all(|(piece, at)| *piece == (at, at, false)));
 }
 
+#[test]
+fn p5_a_disk_that_takes_no_more_at_the_end_costs_what_it_does_not_have_and_nothing_else() {
+    let (spool, dir) = spool(1 << 20);
+    let mut buffer = Buffer::new(100_000, WhenFull::DropOldest, spool);
+    for _ in 0..5 {
+        push(&mut buffer, 1_000);
+        buffer.seal();
+    }
+    buffer.save_until(i64::MAX);
+    buffer.spool.fail();
+    push(&mut buffer, 1_000);
+    buffer.leave_behind(&WorkerCompletion::default());
+    drop(buffer);
+    let path = std::fs::read_dir(dir.path()).unwrap().next().unwrap().unwrap().path();
+    let mut leftover = Leftover::open(&path).unwrap();
+    let lines =
+        std::iter::from_fn(|| leftover.read().unwrap()).filter(|entry| matches!(entry, Entry::Lines(..)));
+    assert_eq!(lines.count(), 5);
+}
+
 /// Dropping what is in the spool frees no memory: all of it would go for nothing.
 #[test]
 fn p6_while_the_spool_takes_nothing_what_it_has_stays() {

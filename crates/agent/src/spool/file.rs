@@ -121,7 +121,8 @@ impl SpoolFile {
         let begin = std::mem::replace(&mut self.begin, oldest.offset);
         // A run that begins before it can no longer be made longer: nobody would read its head.
         self.grave = self.grave.filter(|(start, _)| *start >= oldest.offset);
-        self.punch(begin, oldest.offset)
+        // With the page in which the last one ended.
+        self.punch(begin / PAGE * PAGE, oldest.offset)
     }
 
     /// Begins anew. Whoever is left the file between two of these steps finds it empty.
