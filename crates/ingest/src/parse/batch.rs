@@ -36,6 +36,11 @@ pub fn parse(batch: LogBatch, limits: Limits, now_ns: i64) -> Result<Batch, Drop
         let detail = format!("first_sequence: must be at least 1, and is {}", batch.first_sequence);
         Dropped::new(DropReason::InvalidSequence, detail)
     })?;
+    let lines = i64::try_from(batch.lengths.len()).unwrap_or(i64::MAX);
+    if batch.first_sequence.checked_add(lines).is_none() {
+        let detail = format!("first_sequence: no {lines} lines have a number from {first} on");
+        return Err(Dropped::new(DropReason::InvalidSequence, detail));
+    }
     let bytes = batch.data.len() + batch.lengths.len() * LINE_BYTES;
     let items = match &batch.gap {
         Some(gap) => vec![parse_gap(&batch, gap, first)?],
@@ -195,6 +200,7 @@ mod tests {
         let table = [
             (LogBatch { worker_id: String::new(), ..batch() }, "worker_id"),
             (LogBatch { first_sequence: 0, ..batch() }, "first_sequence"),
+            (LogBatch { first_sequence: i64::MAX - 1, ..batch() }, "first_sequence"),
             (LogBatch { lengths: vec![2, 0, 2], ..batch() }, "lengths"),
             (LogBatch { lengths: vec![], data: Bytes::new(), ..batch() }, "lengths"),
             (LogBatch { time_deltas_ns: vec![1], ..batch() }, "time_deltas_ns"),
