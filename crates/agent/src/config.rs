@@ -42,8 +42,9 @@ pub enum Command {
     Run(Box<Run>),
     /// Hands in a file, or a spool that an agent left behind.
     ///
-    /// What the server has already is not sent again, so it can be repeated. Lines that a spool does not have
-    /// become a gap. The file stays where it is.
+    /// A spool can be handed in again: what the server has already is not sent. Any other file is a run of its own
+    /// each time, and needs another worker id then. Lines that a spool does not have become a gap. The file stays
+    /// where it is.
     Upload(Box<Upload>),
     /// Copies this program into a directory, for images that do not have it.
     Install {
