@@ -3,6 +3,7 @@
 mod batches;
 mod entries;
 pub(crate) mod generated;
+mod input;
 mod query;
 pub(crate) mod slim;
 mod streaming;

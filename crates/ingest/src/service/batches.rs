@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
+use super::input::Input;
 use super::wire;
 use crate::fence;
 use crate::ids::WorkerId;
@@ -66,7 +67,7 @@ pub(super) fn responses(
         _open: Open::new(&server.metrics.streams),
     };
     let mut replies = Replies::new(&server.metrics);
-    batches
+    Input::new(batches)
         .take_until(server.draining.clone().cancelled_owned())
         .map(move |batch| stream.submit(batch))
         .buffered(IN_FLIGHT)

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
+use super::input::Input;
 use super::wire;
 use crate::fence;
 use crate::ids::{TaskId, WorkerId};
@@ -64,7 +65,7 @@ pub(super) fn responses(
         owner: None,
         _open: Open::new(&server.metrics.streams),
     };
-    let entries = entries.take_until(server.draining.clone().cancelled_owned());
+    let entries = Input::new(entries).take_until(server.draining.clone().cancelled_owned());
     pieces(entries)
         .map(move |piece| stream.submit(piece))
         .buffered(IN_FLIGHT)
