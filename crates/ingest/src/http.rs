@@ -9,9 +9,8 @@ mod tail;
 
 use axum::Router;
 use axum::routing::get;
-use axum::serve::{Listener, ListenerExt};
 use socket2::SockRef;
-use tokio::net::TcpListener;
+use tokio::net::TcpStream;
 use tracing::debug;
 
 use crate::server::Server;
@@ -19,20 +18,18 @@ use crate::server::Server;
 /// What the kernel keeps of an answer that the network has not yet taken.
 const UNSENT: u32 = 128 << 10;
 
-/// The same connections, with two habits of TCP put right. What there is goes at once: else the end of an event
+/// Puts two habits of TCP right. What there is goes at once: else the end of an event
 /// would wait until the client acknowledges its beginning, which clients put off for 40 ms. And none takes much
 /// of the kernel's memory: by itself that keeps up to 4 MiB for a client who does not read, and all programs of
 /// a machine share what it keeps in all: a thousand tabs that sleep would hold up everybody's connections, and
 /// count as memory of this process's Pod.
-pub fn tuned(listener: TcpListener) -> impl Listener<Addr = std::net::SocketAddr> {
-    listener.tap_io(|connection| {
-        if let Err(error) = connection.set_nodelay(true) {
-            debug!(%error, "a connection may delay what it sends");
-        }
-        if let Err(error) = SockRef::from(&*connection).set_tcp_notsent_lowat(UNSENT) {
-            debug!(%error, "a connection may take more of the kernel's memory than it should");
-        }
-    })
+pub fn tune(connection: &TcpStream) {
+    if let Err(error) = connection.set_nodelay(true) {
+        debug!(%error, "a connection may delay what it sends");
+    }
+    if let Err(error) = SockRef::from(connection).set_tcp_notsent_lowat(UNSENT) {
+        debug!(%error, "a connection may take more of the kernel's memory than it should");
+    }
 }
 
 /// All routes.

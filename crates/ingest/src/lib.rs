@@ -32,8 +32,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use futures::StreamExt;
 use ottoscaler_kit::admin::{self, Readiness};
-use ottoscaler_kit::net::listen;
+use ottoscaler_kit::net::{listen, raise_file_limit};
 use ottoscaler_kit::supervise::{OnFailure, Tasks};
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
@@ -81,6 +82,7 @@ const CONNECTION_GRACE: Duration = Duration::from_secs(10);
 pub async fn run(config: Config) -> Result<()> {
     let tasks = Tasks::new();
     tasks.stop_on_signals()?;
+    raise_file_limit();
     let mut registry = Registry::default();
     let metrics = Metrics::register(&mut registry);
     let readiness = Readiness::default();
@@ -202,7 +204,14 @@ async fn serve_grpc(listener: TcpListener, server: Server, max_age: Option<Durat
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
     // Of the listener: the server's own setting holds only where it does the listening itself.
-    let connections = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let connections =
+        TcpIncoming::from(listener).with_nodelay(Some(true)).filter_map(async |accepted| match accepted {
+            Ok(connection) => Some(Ok::<_, std::io::Error>(connection)),
+            Err(error) => {
+                ottoscaler_kit::http::refused(&error).await;
+                None
+            }
+        });
     let mut builder = tonic::transport::Server::builder();
     if let Some(age) = max_age {
         builder = builder.max_connection_age(age).max_connection_age_grace(CONNECTION_GRACE);
@@ -228,8 +237,6 @@ async fn serve_grpc(listener: TcpListener, server: Server, max_age: Option<Durat
 
 async fn serve_http(listener: TcpListener, server: Server) -> Result<()> {
     let draining = server.draining.clone();
-    axum::serve(http::tuned(listener), http::router(server))
-        .with_graceful_shutdown(draining.cancelled_owned())
-        .await
-        .context("HTTP failed")
+    ottoscaler_kit::http::serve(listener, http::router(server), draining, http::tune).await;
+    Ok(())
 }

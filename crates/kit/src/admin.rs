@@ -20,6 +20,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
+use crate::http;
+
 /// A health check that takes longer than this has failed.
 const HEALTHCHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -88,10 +90,8 @@ pub async fn serve(
         .route("/metrics", get(metrics))
         .with_state(Admin { readiness, registry: Arc::new(registry) })
         .merge(more);
-    axum::serve(listener, router)
-        .with_graceful_shutdown(stop.cancelled_owned())
-        .await
-        .context("admin HTTP failed")
+    http::serve(listener, router, stop, |_| {}).await;
+    Ok(())
 }
 
 async fn readyz(State(admin): State<Admin>) -> impl IntoResponse {

@@ -6,6 +6,7 @@
 
 pub mod admin;
 pub mod config;
+pub mod http;
 pub mod ident;
 pub mod net;
 pub mod size;
