@@ -118,6 +118,19 @@ fn a_server_that_lost_what_it_had_acknowledged_gets_a_gap_for_it() {
     assert_eq!((buffer.acked(), buffer.dropped()), (0, 3));
 }
 
+/// An ACK may end in the midst of a batch. Believed further than the server's word goes, each RETRY that
+/// follows would look like another loss.
+#[test]
+fn a_server_that_lost_a_part_of_a_batch_is_sent_the_batch_again_and_nothing_is_lost() {
+    let mut buffer = Buffer::new(1 << 20, WhenFull::DropOldest, Spool::none());
+    (0..3).for_each(|_| push(&mut buffer, 1));
+    assert_eq!(shape(&mut buffer), [(1, 3, false)]);
+    buffer.ack(2);
+    assert_eq!(buffer.forget(1), 0);
+    assert_eq!((buffer.acked(), buffer.dropped()), (1, 0));
+    assert_eq!(shape(&mut buffer), [(1, 3, false)]);
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Push(usize),
@@ -289,6 +302,23 @@ fn p5_a_disk_that_takes_no_more_at_the_end_costs_what_it_does_not_have_and_nothi
     let lines =
         std::iter::from_fn(|| leftover.read().unwrap()).filter(|entry| matches!(entry, Entry::Lines(..)));
     assert_eq!(lines.count(), 5);
+}
+
+/// There is no later try.
+#[test]
+fn p5_a_disk_that_took_nothing_a_moment_ago_is_asked_once_more_at_the_end() {
+    let (spool, _dir) = spool(1 << 20);
+    let mut buffer = Buffer::new(100_000, WhenFull::DropOldest, spool);
+    push(&mut buffer, 1_000);
+    buffer.save_until(i64::MAX);
+    buffer.spool.pause();
+    push(&mut buffer, 1_000);
+    let path = buffer.leave_behind(&WorkerCompletion::default()).unwrap();
+    assert_eq!(buffer.dropped(), 0);
+    drop(buffer);
+    let mut leftover = Leftover::open(&path).unwrap();
+    let left: Vec<_> = std::iter::from_fn(|| leftover.read().unwrap()).collect();
+    assert!(matches!(left[..], [Entry::Lines(_, 1), Entry::Lines(_, 2), Entry::End(_)]), "{left:?}");
 }
 
 /// Dropping what is in the spool frees no memory: all of it would go for nothing.
