@@ -1,5 +1,6 @@
 //! P8: the agent exits with the command's code, whatever became of shipping and of its own output.
 
+use std::ffi::OsStr;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -24,6 +25,11 @@ fn run(url: &str, worker: &str, argv: &[&str]) -> Command {
     let mut command = agent::command(url, worker);
     command.args(["--flush-timeout", "300ms", "--"]).args(argv);
     command
+}
+
+/// What a shell that runs it has to pass on.
+fn variables(run: &Command) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+    run.as_std().get_envs().filter_map(|(name, value)| Some((name, value?)))
 }
 
 fn nowhere() -> String {
@@ -59,7 +65,7 @@ async fn p8_each_ending_keeps_its_code_with_its_own_output_closed() {
         let mut shell = Command::new("sh");
         shell.args(["-c", r#"exec "$0" "$@" >&- 2>&-"#]);
         let run = run(&nowhere(), "mute", argv);
-        shell.arg(run.as_std().get_program()).args(run.as_std().get_args());
+        shell.arg(run.as_std().get_program()).args(run.as_std().get_args()).envs(variables(&run));
         let status = tokio::time::timeout(Duration::from_mins(1), shell.status()).await.unwrap().unwrap();
         assert_eq!(status.code(), Some(code), "{name}");
     }
@@ -173,7 +179,7 @@ async fn p8_p7_sigterm_keeps_the_code_whatever_became_of_the_agents_own_output()
         let run = run(&nowhere(), name, &["sh", "-c", &script]);
         let mut shell = Command::new("sh");
         shell.args(["-c", &format!(r#"exec "$0" "$@" {redirect}"#)]);
-        shell.arg(run.as_std().get_program()).args(run.as_std().get_args());
+        shell.arg(run.as_std().get_program()).args(run.as_std().get_args()).envs(variables(&run));
         let mut child =
             shell.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
         wait::until("the command is ready", Duration::from_secs(30), || async {

@@ -16,6 +16,7 @@ mod examples;
 mod exit_codes;
 mod faults;
 mod fixed_contract;
+mod killed_agents;
 mod masking;
 mod memory;
 mod names;

@@ -24,7 +24,7 @@ async fn count_in_state(redis: &MultiplexedConnection, task: &str, state: &str) 
     states(&mut redis.clone(), task).await.values().filter(|entry| entry["state"] == state).count()
 }
 
-async fn until_state(redis: &MultiplexedConnection, task: &str, state: &str, count: usize) {
+pub(crate) async fn until_state(redis: &MultiplexedConnection, task: &str, state: &str, count: usize) {
     wait::until(&format!("{count} workers {state}"), LIMIT, || async {
         let now = count_in_state(redis, task, state).await;
         if now == count { Ok(()) } else { Err(format!("{now}")) }
@@ -201,7 +201,7 @@ async fn a_worker_whose_agent_was_killed_is_lost_and_not_run_again() {
 }
 
 /// Kills the agent and, as a container's end would, the command with it.
-fn kill_agent(scaler: &Scaler, worker: &str) {
+pub(crate) fn kill_agent(scaler: &Scaler, worker: &str) {
     let started = std::fs::read(scaler.worker_file(worker, "started")).unwrap();
     let started: serde_json::Value = serde_json::from_slice(&started).unwrap();
     let agent = i32::try_from(started["pid"].as_i64().unwrap()).unwrap();

@@ -44,7 +44,7 @@ async fn upload(ingest: &Ingest, flags: &[&str], file: &Path) -> Output {
 }
 
 /// Waits until the spool has everything: nothing was added between two looks, and the command has ended.
-async fn all_spooled(spools_dir: &Path, command: &Path) -> PathBuf {
+pub(crate) async fn all_spooled(spools_dir: &Path, command: &Path) -> PathBuf {
     wait::until("the command has ended", LIMIT, || async {
         if command.exists() { Ok(()) } else { Err("it runs".to_owned()) }
     })
@@ -231,8 +231,13 @@ async fn any_file_is_handed_in_byte_for_byte() {
     let shown = ingest.completed("file", "file").await;
     assert_eq!(shown["exit_code"], 0, "{shown}");
     assert!(ingest.get("/api/v1/workers/file/log.txt").await.unwrap() == text);
+    let before = ingest.lines("file").await.unwrap();
     let again = upload(&ingest, &["--worker-id", "file"], &file).await;
-    assert!(!again.status.success(), "another run's log is not written to: {again:?}");
+    assert!(again.status.success(), "{again:?}");
+    assert!(ingest.lines("file").await.unwrap() == before, "handed in again, nothing is stored twice");
+    std::fs::write(&file, "another content").unwrap();
+    let other = upload(&ingest, &["--worker-id", "file"], &file).await;
+    assert!(!other.status.success(), "another run's log is not written to: {other:?}");
     let empty = dir.path().join("empty.log");
     std::fs::write(&empty, "").unwrap();
     let handed_in = upload(&ingest, &["--worker-id", "empty", "--task-id", "empty"], &empty).await;

@@ -187,6 +187,8 @@ impl Buffer {
     /// What was acknowledged is gone here, too; a gap takes its place. Gives the number of lines lost.
     pub fn forget(&mut self, sequence: u64) -> u64 {
         self.rewind();
+        // What was acknowledged of a piece that is still held is sent again with it.
+        self.acked = self.acked.min(sequence);
         let first_held = self.pieces.front().map_or(self.next - self.open.lines(), Kept::first);
         if sequence + 1 >= first_held {
             return 0;
@@ -196,7 +198,6 @@ impl Buffer {
         self.pieces.push_front(gap);
         self.offered += 1;
         self.written += 1;
-        self.acked = sequence;
         let count = last - first + 1;
         self.dropped += count;
         count

@@ -42,9 +42,10 @@ pub enum Command {
     Run(Box<Run>),
     /// Hands in a file, or a spool that an agent left behind.
     ///
-    /// A spool can be handed in again: what the server has already is not sent. Any other file is a run of its own
-    /// each time, and needs another worker id then. Lines that a spool does not have become a gap. The file stays
-    /// where it is.
+    /// A file can be handed in again, after a cut or by mistake: what the server has already is not stored twice. A
+    /// file that is no spool is known again by its content, under the same --worker-id and with the same --max-line;
+    /// another content needs another worker id. Lines that a spool does not have become a gap. The file stays
+    /// where it is. Exits with 75, and does nothing, while a spool's agent, or another upload of it, still lives.
     Upload(Box<Upload>),
     /// Copies this program into a directory, for images that do not have it.
     Install {

@@ -66,7 +66,7 @@ impl fmt::Display for TaskId {
     }
 }
 
-/// Tells this process apart from any other that uses the same worker id.
+/// Tells a run apart from any other that uses the same worker id.
 #[derive(Clone, Copy, Debug)]
 pub struct Incarnation([u8; 16]);
 
@@ -74,6 +74,12 @@ impl Incarnation {
     /// Of this process; made once.
     pub fn random() -> Self {
         Self(rand::rng().random())
+    }
+
+    /// Of a file with this digest, whoever hands it in.
+    pub fn of_digest(digest: &[u8; 32]) -> Self {
+        let (first, _) = digest.split_first_chunk().expect("sixteen of 32 bytes");
+        Self(*first)
     }
 
     /// As it goes over the wire.

@@ -45,7 +45,8 @@ use summary::{Phase, Summary};
 use supervisor::Supervisor;
 pub use upload::upload;
 
-/// `EX_TEMPFAIL` of sysexits.h: nothing was run, because it runs or ran elsewhere.
+/// `EX_TEMPFAIL` of sysexits.h: nothing was run, because it runs or ran elsewhere; nothing was handed in,
+/// because whoever writes or reads the spool still lives.
 const EXIT_NOT_RUN: i32 = 75;
 
 /// `EX_USAGE` of sysexits.h: the configuration is wrong.

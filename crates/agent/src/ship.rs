@@ -3,6 +3,7 @@
 //! What an answer means is decided in [`session`], which is pure; this module only acts on it.
 
 mod connector;
+pub(crate) mod denial;
 mod entries;
 pub mod flight;
 pub(crate) mod link;
@@ -25,6 +26,7 @@ use tracing::{info, warn};
 use crate::config::Compression;
 use crate::ids::{Incarnation, TaskId, WorkerId};
 use crate::log::Log;
+use denial::Denials;
 use entries::EntryLink;
 use link::{Link, LinkError};
 use pace::Pace;
@@ -33,9 +35,6 @@ use registration::Registration;
 /// Waits between attempts: from 100 ms, doubling, to 2 s, jittered, for ever.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
-
-/// A denial is believed when it was said so often in a row, each time on a connection of its own.
-pub(crate) const BELIEVED: u32 = 3;
 
 /// At the deadline a log that is not whole is closed, if that is quick.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -127,8 +126,7 @@ pub struct Shipper {
     finish: watch::Receiver<Option<Finish>>,
     registration: Registration,
     wire: Wire,
-    /// What the server denied in a row.
-    denials: u32,
+    denials: Denials,
     /// Since the last time that it was connected.
     failed_attempts: u64,
     /// In all.
@@ -139,8 +137,8 @@ impl Shipper {
     /// Of `log`; it is complete once `finish` holds the command's end.
     pub fn new(identity: Identity, log: Arc<Log>, finish: watch::Receiver<Option<Finish>>) -> Self {
         let registration = Registration::default();
-        let wire = Wire::Batches;
-        Self { identity, log, finish, registration, wire, denials: 0, failed_attempts: 0, disconnects: 0 }
+        let (wire, denials) = (Wire::Batches, Denials::default());
+        Self { identity, log, finish, registration, wire, denials, failed_attempts: 0, disconnects: 0 }
     }
 
     /// What it ships.
@@ -160,16 +158,24 @@ impl Shipper {
         loop {
             let before = self.log.buffer().acked();
             let ended = self.connection().await;
+            self.log.disconnected();
             let got_on = self.log.buffer().acked() > before;
             if got_on {
                 waits = self::waits();
             }
             self.log.buffer().rewind();
-            let is_believed = self.is_believed(ended.as_ref().err(), got_on);
+            let denial = ended.as_ref().err().filter(|_| !got_on).and_then(LinkError::denial);
+            let is_believed = self.denials.is_believed(denial);
             match ended {
                 Ok(shipped) => return shipped,
                 Err(LinkError::Permanent(reason)) => return self.give_up(reason),
-                Err(LinkError::Denied(reason)) if is_believed => return self.give_up(reason),
+                Err(LinkError::Denied(_, reason)) if is_believed => return self.give_up(reason),
+                Err(LinkError::NoEncoding) => {
+                    if is_believed {
+                        self.send_uncompressed();
+                    }
+                    continue;
+                }
                 Err(LinkError::NoBatches) => {
                     if is_believed {
                         self.take_lines_one_by_one();
@@ -204,20 +210,20 @@ impl Shipper {
         }
     }
 
-    /// Whether a denial is one indeed.
-    fn is_believed(&mut self, error: Option<&LinkError>, got_on: bool) -> bool {
-        let is_denial = !got_on && error.is_some_and(LinkError::is_denial);
-        self.denials = if is_denial { self.denials + 1 } else { 0 };
-        self.denials >= BELIEVED
+    /// What the server cannot read today it will hardly learn while this command runs.
+    fn send_uncompressed(&mut self) {
+        let compression = self.identity.compression;
+        info!(worker_id = %self.identity.worker_id, ?compression, "the server does not know it; going on without");
+        self.identity.compression = Compression::None;
     }
 
     fn take_lines_one_by_one(&mut self) {
         info!(worker_id = %self.identity.worker_id, "the server takes lines one by one");
         self.wire = Wire::Entries;
-        self.denials = 0;
     }
 
     fn connected(&mut self) {
+        self.log.connected();
         if self.failed_attempts > 0 {
             let attempts = self.failed_attempts;
             info!(worker_id = %self.identity.worker_id, attempts, "connected again");

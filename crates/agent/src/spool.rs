@@ -34,8 +34,12 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Of the worker's id in the file's name. Names may have 255 bytes.
 const NAME_LENGTH: usize = 160;
 
-/// What a frame has beside what its lines count in memory: its head, the worker's id.
+/// What a frame has beside what its lines count in memory: its head, the worker's id, what fills it up.
 const OVERHEAD: usize = 512;
+
+/// Room that no lines take: how the command ended has to be said even where they took all of theirs. What
+/// says it is a worker's id and some numbers.
+const END_ROOM: u64 = 512;
 
 /// The spool of one run.
 #[derive(Debug)]
@@ -79,9 +83,14 @@ impl Spool {
         self.failed_at.is_some_and(|at| at.elapsed() < PAUSE)
     }
 
+    /// Ends the pause after a write that failed.
+    pub fn retry(&mut self) {
+        self.failed_at = None;
+    }
+
     /// Whether it would take so many bytes more.
     pub fn has_room(&self, bytes: usize) -> bool {
-        !self.pauses() && self.live + (bytes + OVERHEAD) as u64 <= self.limit
+        !self.pauses() && self.live + (bytes + OVERHEAD) as u64 + END_ROOM <= self.limit
     }
 
     /// Puts a piece behind the others. Nothing, if it has no place there.
@@ -166,9 +175,16 @@ impl Spool {
         }
     }
 
-    /// As after a write that failed.
+    /// From here on every write fails.
     #[cfg(test)]
     pub(crate) fn fail(&mut self) {
+        self.file.as_mut().expect("something was written").fail(&self.path);
+        self.pause();
+    }
+
+    /// As after a write that failed.
+    #[cfg(test)]
+    pub(crate) fn pause(&mut self) {
         self.failed_at = Some(Instant::now());
     }
 

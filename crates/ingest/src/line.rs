@@ -242,6 +242,21 @@ impl Lines {
         }
     }
 
+    /// Takes the lines behind the first `count` off; their bytes are shared, not copied.
+    pub(crate) fn split_off(&mut self, count: usize) -> Self {
+        let lengths = self.lengths.split_off(count);
+        let bytes: usize = lengths.iter().map(|length| *length as usize).sum();
+        let shift = u32::try_from(count).unwrap_or(u32::MAX);
+        let extras = self.extras.split_off(&shift).into_iter().map(|(at, extra)| (at - shift, extra));
+        Self {
+            times_ns: self.times_ns.split_off(count),
+            lengths,
+            marks: self.marks.split_off(count),
+            data: self.data.split_off(self.data.len() - bytes),
+            extras: extras.collect(),
+        }
+    }
+
     /// How many lines from the first on have together at most `bytes`, and are at most `count`; one at
     /// least.
     fn fitting(&self, count: usize, bytes: usize) -> usize {

@@ -33,12 +33,12 @@ const TERM_PAUSE: Duration = Duration::from_millis(500);
 
 /// Decides which replica leads.
 pub trait Election: Send + 'static {
-    /// Waits until this replica leads. `None`: it was told to stop. `follows` is called each time that
-    /// another replica was seen to lead.
+    /// Waits until this replica leads. `None`: it was told to stop. `waits` is called each time that another
+    /// replica was seen to lead, or that this could not be found out, and why.
     fn acquire(
         &mut self,
         stop: &CancellationToken,
-        follows: &(dyn Fn() + Send + Sync),
+        waits: &(dyn Fn(Result<(), String>) + Send + Sync),
     ) -> impl Future<Output = Result<Option<Leadership>>> + Send;
 
     /// Lets another replica lead at once.
@@ -65,7 +65,7 @@ impl Election for Sole {
     async fn acquire(
         &mut self,
         stop: &CancellationToken,
-        _follows: &(dyn Fn() + Send + Sync),
+        _waits: &(dyn Fn(Result<(), String>) + Send + Sync),
     ) -> Result<Option<Leadership>> {
         let leadership = Leadership { term: Term::default(), lost: CancellationToken::new() };
         Ok((!stop.is_cancelled()).then_some(leadership))
@@ -123,6 +123,8 @@ pub struct Office<R> {
     pub intake: IntakeConfig,
     /// What the operator decides.
     pub controller: ControllerConfig,
+    /// Met while it is known who leads.
+    pub elected: Condition,
     /// Met while intake is connected.
     pub connected: Condition,
     /// Who leads.
@@ -138,12 +140,22 @@ impl<R: Runtime> Office<R> {
         mut questions: mpsc::Receiver<Question>,
         stop: CancellationToken,
     ) -> Result<()> {
-        // Whoever follows lacks nothing: it is ready to lead.
-        let follows = || {
-            self.connected.met();
-            self.means.synced.met();
+        let waits = |followed: Result<(), String>| match followed {
+            // Whoever follows lacks nothing: it is ready to lead.
+            Ok(()) => {
+                self.elected.met();
+                self.connected.met();
+                self.means.synced.met();
+            }
+            Err(why) => {
+                self.elected.missing(why);
+                // They are no part of it: nobody asks them before this replica's turn.
+                self.connected.met();
+                self.means.synced.met();
+            }
         };
-        while let Some(leadership) = election.acquire(&stop, &follows).await? {
+        while let Some(leadership) = election.acquire(&stop, &waits).await? {
+            self.elected.met();
             let ended = self.lead(&leadership, &mut questions, &stop).await;
             self.role.send_replace(Role::default());
             leadership.lost.cancel();

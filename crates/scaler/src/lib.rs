@@ -142,6 +142,7 @@ impl Service {
             link,
             intake: config.intake(),
             controller: config.workers.controller(),
+            elected: readiness.condition("leadership"),
             connected: readiness.condition("redis"),
             role,
         };

@@ -51,6 +51,8 @@ pub struct Metrics {
     pub records_rebuilt: Counter,
     /// Logs closed because their agents were gone.
     pub logs_closed: Counter,
+    /// Times that what a killed agent left was handed in, by whether all of it was.
+    pub spools_handed_in: Family<Kind, Counter>,
     /// Lines about tasks that log-ingest did not take.
     pub narrations_dropped: Counter,
     /// Workers made, by whether they were there before.
@@ -90,6 +92,7 @@ impl Metrics {
             terms: Counter::default(),
             records_rebuilt: Counter::default(),
             logs_closed: Counter::default(),
+            spools_handed_in: Family::default(),
             narrations_dropped: Counter::default(),
             creates: Family::default(),
             runtime_failures: Family::default(),
@@ -161,6 +164,11 @@ impl Metrics {
             "otto_scaler_logs_closed",
             "Logs closed because their agents were gone",
             self.logs_closed.clone(),
+        );
+        r.register(
+            "otto_scaler_spools_handed_in",
+            "Times that what a killed agent left was handed in",
+            self.spools_handed_in.clone(),
         );
         r.register(
             "otto_scaler_narrations_dropped",

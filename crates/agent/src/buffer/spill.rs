@@ -79,6 +79,8 @@ impl Buffer {
     /// Writes all that is left to the spool, and how the command ended. Gives where it is. Where the spool
     /// does not have room for all, the oldest that were never sent make it.
     pub fn leave_behind(&mut self, completion: &WorkerCompletion) -> Option<PathBuf> {
+        // There is no later try: a disk that took nothing a moment ago is asked now.
+        self.spool.retry();
         self.save_until(i64::MAX);
         if self.is_abandoned || !self.spool.is_in_use() {
             return None;

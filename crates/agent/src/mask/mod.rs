@@ -33,25 +33,31 @@ use secret::Secret;
 const MOST_STATES: usize = 256 << 10;
 
 /// The values that are masked, in all streams.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Masks {
     known: Mutex<Known>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Default)]
 struct Known {
     forms: BTreeSet<Vec<u8>>,
-    patterns: Arc<Patterns>,
+    /// Of all of these, once somebody looks for them: one automaton for a hundred values, not a hundred.
+    patterns: Option<Arc<Patterns>>,
 }
 
-impl Default for Masks {
-    fn default() -> Self {
-        Self {
-            known: Mutex::new(Known {
-                forms: BTreeSet::new(),
-                patterns: Arc::new(Patterns::new(&BTreeSet::new())),
-            }),
-        }
+impl Clone for Masks {
+    /// What is named to either from here on is not known to the other.
+    fn clone(&self) -> Self {
+        let mut known = self.known();
+        known.patterns();
+        Self { known: Mutex::new(known.clone()) }
+    }
+}
+
+impl Known {
+    fn patterns(&mut self) -> Arc<Patterns> {
+        let forms = &self.forms;
+        Arc::clone(self.patterns.get_or_insert_with(|| Arc::new(Patterns::new(forms))))
     }
 }
 
@@ -68,8 +74,7 @@ impl Masks {
         if states(&forms) > MOST_STATES {
             return Err(Unmaskable::TooMany);
         }
-        known.patterns = Arc::new(Patterns::new(&forms));
-        known.forms = forms;
+        *known = Known { forms, patterns: None };
         Ok(())
     }
 
@@ -82,12 +87,12 @@ impl Masks {
     }
 
     fn patterns(&self) -> Arc<Patterns> {
-        Arc::clone(&self.known().patterns)
+        self.known().patterns()
     }
 
     /// Whether these are all that there are.
     fn are(&self, patterns: &Arc<Patterns>) -> bool {
-        Arc::ptr_eq(&self.known().patterns, patterns)
+        self.known().patterns.as_ref().is_some_and(|known| Arc::ptr_eq(known, patterns))
     }
 
     /// What is changed under the lock is changed in one step.

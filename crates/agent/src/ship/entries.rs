@@ -14,6 +14,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 use tonic::{Code, Streaming};
 
+use super::denial::Denial;
 use super::flight::{Answer, Flight};
 use super::link::{self, Due, LinkError, STALL};
 use super::{Finish, Identity, Shipped};
@@ -199,9 +200,8 @@ impl EntryLink {
 }
 
 fn takes_none() -> LinkError {
-    LinkError::Denied(
-        "the server takes no lines: it knows neither StreamLogBatches nor StreamLogs".to_owned(),
-    )
+    let said = "the server takes no lines: it knows neither StreamLogBatches nor StreamLogs";
+    LinkError::Denied(Denial::Entries, said.to_owned())
 }
 
 fn stray() -> LinkError {

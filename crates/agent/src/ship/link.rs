@@ -15,6 +15,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Response, Status, Streaming};
 
 use super::connector::Connector;
+use super::denial::Denial;
 use super::pace::Pace;
 use super::registration;
 use super::session::{self, Next};
@@ -56,22 +57,35 @@ pub(crate) enum LinkError {
     NotNow(String),
     #[error("an answer was changed on the way")]
     Changed,
+    /// Of how batches are compressed, if not of them altogether: gRPC has one word for both.
+    #[error("the server does not know how batches are compressed")]
+    NoEncoding,
     /// It takes lines one by one, if at all.
     #[error("the server does not know StreamLogBatches")]
     NoBatches,
-    /// Trying again cannot help, says a status. Unlike other answers it has no checksum, and may be what became
-    /// of a name that was changed on the way.
-    #[error("{0}")]
-    Denied(String),
+    /// Trying again cannot help, says a status.
+    #[error("{1}")]
+    Denied(Denial, String),
     /// Trying again cannot help.
     #[error("{0}")]
     Permanent(String),
 }
 
 impl LinkError {
-    /// Whether the server seems not to want, or not to know, what it is asked.
-    pub(super) const fn is_denial(&self) -> bool {
-        matches!(self, Self::NoBatches | Self::Denied(_))
+    /// What the server seems not to want, or not to know.
+    pub(super) const fn denial(&self) -> Option<Denial> {
+        match self {
+            Self::NoEncoding => Some(Denial::Encoding),
+            Self::NoBatches => Some(Denial::Batches),
+            Self::Denied(denial, _) => Some(*denial),
+            Self::Connect(_)
+            | Self::Call(_)
+            | Self::Ended
+            | Self::Stalled
+            | Self::NotNow(_)
+            | Self::Changed
+            | Self::Permanent(_) => None,
+        }
     }
 }
 
@@ -102,6 +116,7 @@ pub(super) struct Link {
     worker_id: WorkerId,
     log: Arc<Log>,
     client: LogStreamingServiceClient<Channel>,
+    is_compressed: bool,
     batches: mpsc::Sender<LogBatch>,
     responses: Streaming<LogResponse>,
     checks: Checks,
@@ -132,6 +147,12 @@ pub(super) async fn opened(
 pub(super) fn is_unknown(error: &LinkError) -> bool {
     let LinkError::Call(status) = error else { return false };
     status.code() == Code::Unimplemented && registration::is_grpc(status)
+}
+
+/// What a server does not know that says so of batches. Whether it is only how they were compressed shows
+/// when they are not.
+const fn unknown(is_compressed: bool) -> LinkError {
+    if is_compressed { LinkError::NoEncoding } else { LinkError::NoBatches }
 }
 
 /// Whether all is durable, what has to be said of losses included.
@@ -172,18 +193,21 @@ impl Link {
         log: &Arc<Log>,
         pace: Pace,
     ) -> Result<Self, LinkError> {
-        if let Some(encoding) = identity.compression.encoding() {
+        let encoding = identity.compression.encoding();
+        if let Some(encoding) = encoding {
             client = client.send_compressed(encoding);
         }
+        let is_compressed = encoding.is_some();
         let (batches, outgoing) = mpsc::channel(QUEUE);
         let responses = opened(client.stream_log_batches(ReceiverStream::new(outgoing))).await;
         let responses =
-            responses.map_err(|error| if is_unknown(&error) { LinkError::NoBatches } else { error })?;
+            responses.map_err(|error| if is_unknown(&error) { unknown(is_compressed) } else { error })?;
         let now = Instant::now();
         Ok(Self {
             worker_id: identity.worker_id.clone(),
             log: Arc::clone(log),
             client,
+            is_compressed,
             batches,
             responses,
             checks: Checks::default(),
@@ -230,7 +254,7 @@ impl Link {
                     }
                 }
                 response = self.responses.message() => {
-                    let response = response.map_err(LinkError::from).map_err(Self::known_late)?;
+                    let response = response.map_err(|status| self.known_late(status))?;
                     self.answered(&response.ok_or(LinkError::Ended)?)?;
                 }
                 () = sleep_until(at.unwrap_or(stalled)), if at.is_some() => {}
@@ -243,11 +267,8 @@ impl Link {
     }
 
     /// The same in a stream that a server opens before it finds that it does not know it.
-    fn known_late(error: LinkError) -> LinkError {
-        match error {
-            LinkError::Call(status) if status.code() == Code::Unimplemented => LinkError::NoBatches,
-            error => error,
-        }
+    fn known_late(&self, status: Status) -> LinkError {
+        if status.code() == Code::Unimplemented { unknown(self.is_compressed) } else { status.into() }
     }
 
     fn due(&self) -> Due {

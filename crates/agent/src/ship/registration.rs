@@ -9,6 +9,7 @@ use tonic::transport::Channel;
 use tracing::warn;
 
 use super::Identity;
+use super::denial::Denial;
 use super::link::{self, CALL_TIMEOUT, LinkError};
 use crate::log::Log;
 
@@ -67,7 +68,8 @@ impl Registration {
     fn lasting_or_not(&self, error: LinkError) -> LinkError {
         match error {
             LinkError::Call(status) if !self.is_confirmed && is_lasting(&status) => {
-                LinkError::Denied(format!("{} ({:?})", status.message(), status.code()))
+                let denial = Denial::Registration(status.code());
+                LinkError::Denied(denial, format!("{} ({:?})", status.message(), status.code()))
             }
             error => error,
         }
@@ -87,7 +89,7 @@ pub(crate) async fn register(
 
 /// Goes on after what the server has, if that came from this process.
 fn resume(identity: &Identity, log: &Log, last_sequence: u64) -> Result<(), LinkError> {
-    let lost = {
+    let (lost, got_on) = {
         let mut buffer = log.buffer();
         let last_offered = buffer.last_offered();
         if last_sequence > last_offered {
@@ -95,11 +97,15 @@ fn resume(identity: &Identity, log: &Log, last_sequence: u64) -> Result<(), Link
                 "another run wrote to this log: it has {last_sequence} lines, and this run sent {last_offered}"
             )));
         }
+        let before = buffer.acked();
         let lost = buffer.forget(last_sequence);
         buffer.ack(last_sequence);
-        lost
+        (lost, buffer.acked() > before)
     };
-    log.freed();
+    // Being connected again makes no room: whoever was not to wait any more does not wait anew.
+    if got_on {
+        log.freed();
+    }
     if lost > 0 {
         warn!(worker_id = %identity.worker_id, lost, "the server has lost lines that it had acknowledged");
     }
@@ -118,4 +124,47 @@ fn is_lasting(status: &tonic::Status) -> bool {
 pub(super) fn is_grpc(status: &tonic::Status) -> bool {
     let content_type = status.metadata().get("content-type").and_then(|value| value.to_str().ok());
     content_type.is_some_and(|text| text.starts_with("application/grpc"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::batch::Source;
+    use crate::buffer::WhenFull;
+    use crate::config::Compression;
+    use crate::ids::{Incarnation, WorkerId};
+    use crate::line::Ending;
+    use crate::spool::Spool;
+
+    #[tokio::test(start_paused = true)]
+    async fn p7_being_connected_again_does_not_make_the_command_wait_anew() {
+        let worker_id = WorkerId::made_up();
+        let identity = Identity {
+            ingest_url: String::new(),
+            compression: Compression::None,
+            task_id: worker_id.clone().into(),
+            worker_id,
+            attempt: 1,
+            incarnation: Incarnation::random(),
+        };
+        let log = Log::new(256 << 10, WhenFull::DropOldest, 64 << 10, Spool::none());
+        while log.buffer().has_room() {
+            log.buffer().push(0, Source::Stdout, &[b'x'; 1000], Ending::Newline);
+        }
+        let waits = async |log: &Log| {
+            let before = Instant::now();
+            log.room().await;
+            before.elapsed() > Duration::ZERO
+        };
+        assert!(waits(&log).await, "for a server that may take lines");
+        resume(&identity, &log, 0).unwrap();
+        assert!(!waits(&log).await, "it has taken none");
+        log.buffer().take_all();
+        resume(&identity, &log, 1).unwrap();
+        assert!(waits(&log).await, "it has taken one");
+    }
 }

@@ -14,6 +14,7 @@ use nix::fcntl::{FallocateFlags, Flock, FlockArg, fallocate};
 use ottoscaler_proto::v1::{LogBatch, WorkerCompletion, WorkerRegistration};
 use prost::Message;
 
+use super::END_ROOM;
 use super::frame::{self, BEGIN_AT, FIRST, FrameHead, HEAD, Kind, PAGE, Place};
 
 /// Room at the beginning is given back in such portions: each costs a system call.
@@ -41,15 +42,26 @@ impl SpoolFile {
         }
         // Lines are nobody else's to read, and no file of somebody else is written to.
         let file = OpenOptions::new().create_new(true).read(true).write(true).mode(0o600).open(path)?;
-        let file = match frame::file_head(run).and_then(|head| file.write_all_at(&head, 0)) {
-            Ok(()) => lock(file)?,
-            Err(error) => {
-                // Half a head would be in the way of the next try.
-                fs::remove_file(path)?;
-                return Err(error);
-            }
-        };
+        let file = begin(file, run, path, lock)?;
         Ok(Self { file, limit, begin: FIRST, end: FIRST, grave: None, has_holes: true })
+    }
+
+    /// From here on it can only be read.
+    #[cfg(test)]
+    pub(super) fn fail(&mut self, path: &Path) {
+        let Ok(readable) = File::open(path) else { panic!("{} is gone", path.display()) };
+        // Two locks of one process are in each other's way.
+        self.file = match Flock::lock(File::open("/dev/null").expect("it is there"), FlockArg::LockShared) {
+            Ok(nothing) => nothing,
+            Err((_, errno)) => panic!("{errno}"),
+        };
+        self.file = lock(readable).expect("its lock was just let go");
+    }
+
+    /// As on a file system without holes.
+    #[cfg(test)]
+    pub(super) fn without_holes(&mut self) {
+        self.has_holes = false;
     }
 
     /// Whether it is still what is found there: nobody can hand in a file that was removed.
@@ -72,7 +84,8 @@ impl SpoolFile {
     fn write(&mut self, kind: Kind, first: u64, last: u64, payload: &impl Message) -> io::Result<Place> {
         let frame = frame::encode(kind, first, last, payload);
         let place = Place { offset: self.end, length: (frame.len() - HEAD) as u64 };
-        if !self.has_holes && place.end() - FIRST > self.limit {
+        let reserved = if kind == Kind::End { 0 } else { END_ROOM };
+        if !self.has_holes && place.end() - FIRST + reserved > self.limit {
             return Err(io::Error::new(
                 io::ErrorKind::StorageFull,
                 "no holes here, and the limit is reached",
@@ -150,6 +163,21 @@ impl SpoolFile {
     }
 }
 
+/// Writes the head of a new file and takes its lock. Where that fails there is no file: it would be in the way
+/// of the next try.
+fn begin(
+    file: File,
+    run: &WorkerRegistration,
+    path: &Path,
+    lock: impl FnOnce(File) -> io::Result<Flock<File>>,
+) -> io::Result<Flock<File>> {
+    let begun = frame::file_head(run).and_then(|head| file.write_all_at(&head, 0)).and_then(|()| lock(file));
+    if begun.is_err() {
+        fs::remove_file(path)?;
+    }
+    begun
+}
+
 /// The frame at `offset`, checked.
 pub(super) fn read(file: &File, offset: u64) -> io::Result<(FrameHead, Bytes)> {
     let (head, bytes) = head(file, offset)?;
@@ -176,4 +204,19 @@ pub(super) fn lock(file: File) -> io::Result<Flock<File>> {
         }
         errno => errno.into(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_whose_lock_cannot_be_had_is_not_left_in_the_way_of_the_next_try() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("spool");
+        let refused = |_| Err(io::Error::from(io::ErrorKind::Unsupported));
+        let (run, file) = (WorkerRegistration::default(), File::create_new(&path).unwrap());
+        assert!(begin(file, &run, &path, refused).is_err());
+        assert!(SpoolFile::create(&path, &run, 1 << 20).is_ok());
+    }
 }

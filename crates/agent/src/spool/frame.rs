@@ -4,6 +4,10 @@
 //! of the run's registration; the registration; and in its last 12 bytes where the first frame is, with a
 //! checksum of its own. A frame: kind, CRC32C of everything behind itself, length of the payload, first and
 //! last sequence, payload. What is read back is the same to the bit, or an error.
+//!
+//! Heads are written over when frames are dropped, and a kill can end a write between two pages. So payloads
+//! are filled up, by a field that protobuf's readers pass over, until frames begin at multiples of a head's
+//! length, and no head crosses a page.
 
 use std::io;
 
@@ -24,6 +28,9 @@ pub(super) const BEGIN_AT: u64 = FIRST - 12;
 
 /// Bytes before a frame's payload.
 pub(super) const HEAD: usize = 32;
+
+/// The key of a field of bytes with a number, 2047, that no message has.
+const FILLER: [u8; 2] = [0xfa, 0x7f];
 
 /// No piece is longer; a length beyond it is damage.
 const LONGEST: u64 = 64 << 20;
@@ -124,12 +131,26 @@ impl FrameHead {
 
 /// A frame with its payload.
 pub(super) fn encode(kind: Kind, first: u64, last: u64, payload: &impl Message) -> Vec<u8> {
-    let mut frame = Vec::with_capacity(HEAD + payload.encoded_len());
+    let mut frame = Vec::with_capacity(3 * HEAD + payload.encoded_len());
     frame.resize(HEAD, 0);
     payload.encode(&mut frame).expect("a vector has room");
+    fill_up(&mut frame);
     let head = head(kind, (frame.len() - HEAD) as u64, first, last, &frame[HEAD..]);
     frame[..HEAD].copy_from_slice(&head);
     frame
+}
+
+fn fill_up(frame: &mut Vec<u8>) {
+    let missing = frame.len().next_multiple_of(HEAD) - frame.len();
+    if missing == 0 {
+        return;
+    }
+    // The field has a key and a length; where that is too much, it goes on to the multiple after that.
+    let before = FILLER.len() + 1;
+    let zeros = if missing < before { missing + HEAD - before } else { missing - before };
+    frame.extend(FILLER);
+    frame.push(u8::try_from(zeros).expect("less than two heads"));
+    frame.resize(frame.len() + zeros, 0);
 }
 
 /// Stands for `length` bytes behind it that are nothing any more.

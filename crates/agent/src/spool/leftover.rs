@@ -6,6 +6,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use nix::fcntl::Flock;
 use ottoscaler_proto::v1::{LogBatch, WorkerCompletion, WorkerRegistration};
@@ -14,11 +15,12 @@ use prost::Message;
 use super::file;
 use super::frame::{self, FIRST, HEAD, Kind};
 
-/// Open, and locked against a second reader.
-#[derive(Debug)]
+/// Open, and locked against others than its copies.
+#[derive(Clone, Debug)]
 pub struct Leftover {
-    file: Flock<File>,
+    file: Arc<Flock<File>>,
     run: WorkerRegistration,
+    begin: u64,
     at: u64,
     length: u64,
 }
@@ -47,9 +49,15 @@ impl Leftover {
         let file = file::lock(writable.or_else(|_| File::open(path))?)?;
         let mut head = vec![0; usize::try_from(FIRST).expect("a page")];
         file.read_exact_at(&mut head, 0)?;
-        let (run, at) = frame::parse_file_head(&head)?;
+        let (run, begin) = frame::parse_file_head(&head)?;
         let length = file.metadata()?.len();
-        Ok(Self { file, run, at, length })
+        Ok(Self { file: Arc::new(file), run, begin, at: begin, length })
+    }
+
+    /// The same from its beginning, under the same lock.
+    #[must_use]
+    pub fn from_the_beginning(&self) -> Self {
+        Self { at: self.begin, ..self.clone() }
     }
 
     /// Whose lines these are.
@@ -71,10 +79,18 @@ impl Leftover {
             let end = end_of_head.checked_add(head.length);
             self.at = end.ok_or_else(|| frame::damaged("the length of a frame"))?;
             match head.kind {
-                Kind::Lines => return Ok(Some(Entry::Lines(LogBatch::decode(payload)?, head.last))),
+                Kind::Lines => return lines(LogBatch::decode(payload)?, head.last).map(Some),
                 Kind::End => return Ok(Some(Entry::End(WorkerCompletion::decode(payload)?))),
                 Kind::Dropped => {}
             }
         }
     }
+}
+
+/// What follows relies on the sequence of the last line.
+fn lines(batch: LogBatch, last: u64) -> io::Result<Entry> {
+    let first = u64::try_from(batch.first_sequence).ok().filter(|first| *first > 0);
+    let expected = first.and_then(|first| (first - 1).checked_add(batch.lengths.len() as u64));
+    let is_so = expected == Some(last) && first <= Some(last) && i64::try_from(last).is_ok();
+    if is_so { Ok(Entry::Lines(batch, last)) } else { Err(frame::damaged("the sequences of a frame")) }
 }

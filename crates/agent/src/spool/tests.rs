@@ -216,6 +216,56 @@ fn a_directory_that_cannot_be_is_no_reason_to_fail() {
     assert!(!spool.has_room(1), "it pauses");
 }
 
+/// Where offsets only grow, the file is full before what is wanted in it is.
+#[test]
+fn p6_how_the_command_ended_has_room_where_lines_have_none_left() {
+    let dir = TempDir::new().unwrap();
+    let mut spool = Spool::new(dir.path(), 20_000, run());
+    let mut next = 1;
+    while let Some(place) = spool.append(&lines(next, 1, 100)) {
+        spool.file.as_mut().unwrap().without_holes();
+        spool.let_go(place);
+        next += 1;
+    }
+    assert!(next > 50, "{next} lines");
+    let end = WorkerCompletion { worker_id: "w".repeat(256), exit_code: 7, ..WorkerCompletion::default() };
+    spool.finish(&end).unwrap();
+    let path = spool.path().unwrap().to_path_buf();
+    drop(spool);
+    assert_eq!(left(&path).last(), Some(&Entry::End(end)));
+}
+
+/// A head is written over when its frame is dropped, and a kill may end that between two pages.
+#[test]
+fn p5_no_head_crosses_a_page() {
+    let dir = TempDir::new().unwrap();
+    let mut spool = Spool::new(dir.path(), 1 << 20, run());
+    for bytes in 0..500_u32 {
+        let place = spool.append(&lines(1 + u64::from(bytes), 1, bytes as usize)).unwrap();
+        let last = place.offset + frame::HEAD as u64 - 1;
+        assert_eq!(place.offset / frame::PAGE, last / frame::PAGE, "at {}", place.offset);
+    }
+    let path = spool.path().unwrap().to_path_buf();
+    drop(spool);
+    assert_eq!(firsts(&path), (1..=500).collect::<Vec<i64>>(), "what fills them up is passed over");
+}
+
+/// Such as go on behind the last number that there is.
+#[test]
+fn sequences_that_do_not_fit_the_lines_are_damage() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("spool");
+    let two = lines(1, 2, 5).to_wire("a/worker");
+    let none = LogBatch { first_sequence: 1, ..LogBatch::default() };
+    let negative = LogBatch { first_sequence: -1, ..two.clone() };
+    for (batch, last) in [(&two, u64::MAX), (&two, 3), (&none, 0), (&negative, u64::MAX)] {
+        let frame = frame::encode(Kind::Lines, 1, last, batch);
+        fs::write(&path, [frame::file_head(&run()).unwrap(), frame].concat()).unwrap();
+        let refused = Leftover::open(&path).unwrap().read().unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::InvalidData, "{last}");
+    }
+}
+
 proptest! {
     /// Whatever is dropped and let go in whatever order: exactly what is left is found, in order.
     #[test]

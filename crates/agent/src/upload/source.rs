@@ -1,15 +1,18 @@
 //! The batches of an upload, read as they are sent.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ottoscaler_proto::checksum::Checked;
 use ottoscaler_proto::v1::{LogBatch, WorkerCompletion};
+use sha2::{Digest, Sha256};
 
-use crate::batch::{Builder, Source};
+use crate::batch::{self, Builder};
 use crate::buffer::Piece;
+use crate::ids::{Incarnation, WorkerId};
 use crate::line::{Ending, Splitter};
 use crate::log::now_ns;
 use crate::spool::leftover::{Entry, Leftover};
@@ -29,10 +32,64 @@ pub(super) struct Reading {
     pub(super) end: Option<WorkerCompletion>,
 }
 
+/// What is handed in: opened once, and read anew by each attempt.
+#[derive(Debug)]
+pub(super) enum Origin {
+    Spool(Leftover),
+    Plain(PlainFile),
+}
+
+/// A file that is no spool. What is written to it later is not a part of it.
+#[derive(Clone, Debug)]
+pub(super) struct PlainFile {
+    file: Arc<File>,
+    length: u64,
+}
+
+impl Origin {
+    /// Refused where it is a spool whose agent still lives.
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        if Leftover::is_one(&file)? {
+            return Leftover::open(path).map(Self::Spool);
+        }
+        let length = file.metadata()?.len();
+        Ok(Self::Plain(PlainFile { file: Arc::new(file), length }))
+    }
+}
+
+impl PlainFile {
+    /// The same for the same content, and for no other: so handing it in again goes on after what is there.
+    pub(super) fn incarnation(&self, worker: &WorkerId, max_line: u64) -> io::Result<Incarnation> {
+        let name = worker.as_str().as_bytes();
+        let mut digest = Sha256::new();
+        // What decides where lines are cut as well, and so which number each has.
+        digest.update(max_line.to_le_bytes());
+        digest.update((name.len() as u64).to_le_bytes());
+        digest.update(name);
+        let (mut chunk, mut at) = (vec![0; CHUNK], 0);
+        loop {
+            let read = self.read(&mut chunk, at)?;
+            if read == 0 {
+                return Ok(Incarnation::of_digest(&digest.finalize().into()));
+            }
+            digest.update(&chunk[..read]);
+            at += read as u64;
+        }
+    }
+
+    /// Gives the bytes read; 0 at the end.
+    fn read(&self, chunk: &mut [u8], at: u64) -> io::Result<usize> {
+        let left = usize::try_from(self.length - at).unwrap_or(usize::MAX);
+        let most = chunk.len().min(left);
+        self.file.read_at(&mut chunk[..most], at)
+    }
+}
+
 /// What is to be sent, without a hole between the sequences.
 #[derive(Debug)]
 pub(super) struct Batches {
-    source: Origin,
+    source: Source,
     worker_id: String,
     /// Up to here the server has everything, or it was sent.
     sent: u64,
@@ -42,7 +99,7 @@ pub(super) struct Batches {
 }
 
 #[derive(Debug)]
-enum Origin {
+enum Source {
     Spool(Leftover),
     Plain(Plain),
 }
@@ -50,7 +107,7 @@ enum Origin {
 /// A file that is split into lines.
 #[derive(Debug)]
 struct Plain {
-    file: File,
+    file: PlainFile,
     splitter: Splitter,
     open: Builder,
     max_line: usize,
@@ -61,30 +118,27 @@ struct Plain {
 }
 
 impl Batches {
-    /// What the file has behind the sequence `has`.
-    pub(super) fn open(
-        path: &Path,
+    /// What there is behind the sequence `has`.
+    pub(super) fn new(
+        origin: &Origin,
         worker_id: &str,
         has: u64,
         max_line: usize,
         reading: Arc<Mutex<Reading>>,
-    ) -> io::Result<Self> {
-        let file = File::open(path)?;
-        let source = if Leftover::is_one(&file)? {
-            Origin::Spool(Leftover::open(path)?)
-        } else {
-            Origin::Plain(Plain::new(file, max_line))
+    ) -> Self {
+        let source = match origin {
+            Origin::Spool(leftover) => Source::Spool(leftover.from_the_beginning()),
+            Origin::Plain(file) => Source::Plain(Plain::new(file.clone(), max_line)),
         };
-        *reading.lock().unwrap_or_else(PoisonError::into_inner) = Reading::default();
-        Ok(Self { source, worker_id: worker_id.to_owned(), sent: has, held: None, reading })
+        Self { source, worker_id: worker_id.to_owned(), sent: has, held: None, reading }
     }
 
     /// The next batch that the server does not have, and its last sequence.
     fn read(&mut self) -> io::Result<Option<(LogBatch, u64)>> {
         loop {
             let entry = match &mut self.source {
-                Origin::Spool(leftover) => leftover.read()?,
-                Origin::Plain(plain) => plain.next(&self.worker_id)?,
+                Source::Spool(leftover) => leftover.read()?,
+                Source::Plain(plain) => plain.next(&self.worker_id)?,
             };
             match entry {
                 Some(Entry::Lines(batch, last)) if last > self.sent => {
@@ -147,7 +201,7 @@ impl Batches {
 }
 
 impl Plain {
-    fn new(file: File, max_line: usize) -> Self {
+    fn new(file: PlainFile, max_line: usize) -> Self {
         Self {
             file,
             splitter: Splitter::default(),
@@ -167,7 +221,7 @@ impl Plain {
         }
         let mut read = CHUNK;
         while read > 0 && !self.open.is_full() {
-            read = self.file.read(&mut self.chunk)?;
+            read = self.file.read(&mut self.chunk, self.bytes)?;
             self.take(read);
         }
         if !self.open.is_empty() {
@@ -190,7 +244,7 @@ impl Plain {
     fn take(&mut self, read: usize) {
         self.bytes += read as u64;
         let (now, open) = (now_ns(), &mut self.open);
-        let mut push = |line: &[u8], ending: Ending| open.push(now, Source::Stdout, line, ending);
+        let mut push = |line: &[u8], ending: Ending| open.push(now, batch::Source::Stdout, line, ending);
         if read == 0 {
             self.splitter.finish(&mut push);
         } else {

@@ -27,7 +27,8 @@ async fn p7_p8_output_that_is_closed_holds_up_nothing() {
     shell
         .args(["-c", r#"exec "$0" "$@" >&- 2>&-"#])
         .arg(run.as_std().get_program())
-        .args(run.as_std().get_args());
+        .args(run.as_std().get_args())
+        .envs(run.as_std().get_envs().filter_map(|(name, value)| Some((name, value?))));
     let mut child = shell.kill_on_drop(true).spawn().unwrap();
     assert_eq!(wait(&mut child).await.code(), Some(6));
 }

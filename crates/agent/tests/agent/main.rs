@@ -12,3 +12,4 @@ mod proxy;
 mod rundir;
 mod server;
 mod session;
+mod upload;

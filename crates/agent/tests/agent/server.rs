@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use ottoscaler_proto::checksum::Checked;
 use ottoscaler_proto::v1::log_response::Status as Answer;
@@ -51,6 +52,12 @@ pub(crate) struct Seen {
     pub(crate) mischief: VecDeque<Mischief>,
     /// What the next registrations get, where it is not an answer.
     pub(crate) denials: VecDeque<Option<Denial>>,
+    /// How long each answer to a batch takes.
+    pub(crate) delay: Duration,
+    /// What the next uploads get before anything of them is read.
+    pub(crate) refused_uploads: VecDeque<Status>,
+    /// Lines that it says it refused of an upload.
+    pub(crate) dropped: i64,
     /// Whether it refuses registrations for good.
     pub(crate) refuses: bool,
     /// Whether it never answers a registration.
@@ -246,6 +253,8 @@ impl LogStreamingService for Streams {
         #[allow(clippy::disallowed_methods, reason = "ends with its stream")]
         tokio::spawn(async move {
             while let Ok(Some(batch)) = batches.message().await {
+                let delay = seen.lock().unwrap().delay;
+                tokio::time::sleep(delay).await;
                 let responses = respond(&mut seen.lock().unwrap(), &batch);
                 match responses {
                     Ok(responses) => {
@@ -302,7 +311,21 @@ impl LogStreamingService for Streams {
         Ok(Response::new(ReceiverStream::new(outgoing)))
     }
 
-    async fn upload_logs(&self, _: Request<Streaming<LogBatch>>) -> Result<Response<UploadSummary>, Status> {
-        Err(Status::unimplemented("not here"))
+    async fn upload_logs(
+        &self,
+        request: Request<Streaming<LogBatch>>,
+    ) -> Result<Response<UploadSummary>, Status> {
+        let refused = self.0.lock().unwrap().refused_uploads.pop_front();
+        if let Some(status) = refused {
+            return Err(status);
+        }
+        let mut batches = request.into_inner();
+        while let Some(batch) = batches.message().await? {
+            self.0.lock().unwrap().store(&batch);
+        }
+        let seen = self.0.lock().unwrap();
+        let (last_sequence, dropped) = (seen.high(), seen.dropped);
+        let summary = UploadSummary { last_sequence, dropped, ..UploadSummary::default() };
+        Ok(Response::new(summary.sealed()))
     }
 }

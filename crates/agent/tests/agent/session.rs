@@ -259,3 +259,24 @@ async fn p6_what_the_server_has_already_is_never_counted_as_dropped() {
     let gaps = text.iter().filter(|line| *line == "<buffer_full>").count();
     assert_eq!(said["dropped"].as_u64().unwrap(), gaps as u64, "{said}");
 }
+
+/// gRPC has one word for a call that a server does not know, and for a compression.
+#[tokio::test]
+async fn a_server_that_knows_batches_and_not_their_compression_gets_them_without() {
+    let server = Server::start([]).await;
+    let said = ship(&server, &["--compression", "zstd"], BURSTS).await;
+    let seen = server.seen();
+    assert_eq!((seen.text(), seen.entries.len()), (numbers(300), 0));
+    assert_eq!((&said["complete"], &said["dropped"]), (&true.into(), &0.into()), "{said}");
+}
+
+/// It takes some 130 KiB each 400 ms, and the command prints far faster.
+#[tokio::test]
+async fn p7_a_slow_server_that_takes_lines_costs_none() {
+    let server = Server::start([]).await;
+    server.seen().delay = Duration::from_millis(400);
+    let flags = ["--buffer-limit", "512KiB", "--spool-limit", "0"];
+    let said = ship(&server, &flags, "seq 100000").await;
+    assert_eq!((&said["complete"], &said["dropped"]), (&true.into(), &0.into()), "{said}");
+    assert_eq!(server.seen().text(), numbers(100_000));
+}

@@ -12,7 +12,7 @@ use crate::logs::{Closing, LogAnswer, LogIngest};
 use crate::metrics::{Metrics, kind};
 use crate::reconcile::rebuild;
 use crate::record::{Record, Store, TaskRecord, WorkerSpec, Written};
-use crate::runtime::{Created, Observation, Runtime, RuntimeError};
+use crate::runtime::{Created, HandedIn, Observation, Runtime, RuntimeError};
 
 /// A piece of work.
 #[derive(Debug)]
@@ -35,6 +35,8 @@ pub(super) enum Done {
     NotCreated(Box<WorkerSpec>, RuntimeError),
     Failed(WorkerId),
     Logs(BTreeMap<WorkerId, LogAnswer>),
+    /// Its log stays open for now.
+    NotClosed(WorkerId),
     Adopted(WorkerId, RecordId, Adopted),
 }
 
@@ -99,19 +101,38 @@ impl<R: Runtime> Hands<R> {
                 }
             },
             Work::AskLogs(task, workers) => Done::Logs(self.ingest.ask(&task, &workers).await),
-            Work::CloseLog(closing) => {
-                let answer = self.ingest.close(&closing).await;
-                if answer.status.is_ok() {
-                    self.metrics.logs_closed.inc();
-                }
-                Done::Logs(BTreeMap::from([(closing.worker, answer)]))
-            }
+            Work::CloseLog(closing) => self.close(*closing).await,
             Work::Adopt(worker, record, observation) => {
                 let adopted = self.adopt(&worker, &record, &observation).await;
                 let adopted = adopted.unwrap_or_else(|error| Adopted::Unknown(error.to_string()));
                 Done::Adopted(worker, record, adopted)
             }
         }
+    }
+
+    /// What its agent left behind is handed in first: a closed log takes no more lines.
+    async fn close(&self, closing: Closing) -> Done {
+        let closing = match self.runtime.hand_in(&closing.worker).await {
+            Ok(HandedIn::Nothing) => closing,
+            Ok(HandedIn::All) => {
+                self.metrics.spools_handed_in.get_or_create(&kind("all")).inc();
+                closing
+            }
+            Ok(HandedIn::NotAll(reason)) => {
+                self.metrics.spools_handed_in.get_or_create(&kind("not_all")).inc();
+                tracing::warn!(worker_id = %closing.worker, reason, "not all that an agent left is in its log");
+                closing.without_its_spool(&reason)
+            }
+            Err(error) => {
+                self.failed(error);
+                return Done::NotClosed(closing.worker);
+            }
+        };
+        let answer = self.ingest.close(&closing).await;
+        if answer.status.is_ok() {
+            self.metrics.logs_closed.inc();
+        }
+        Done::Logs(BTreeMap::from([(closing.worker, answer)]))
     }
 
     fn failed(&self, error: RuntimeError) -> RuntimeError {

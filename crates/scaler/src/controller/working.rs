@@ -120,6 +120,10 @@ impl<R: Runtime> Controller<R> {
                 }
                 self.logs.extend(answers);
             }
+            Done::NotClosed(worker) => {
+                self.log_work -= 1;
+                self.resting.push(worker);
+            }
             Done::Adopted(worker, record, adopted) => {
                 self.adopting.remove(&record);
                 self.busy.remove(&worker);

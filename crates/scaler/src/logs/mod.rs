@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use ottoscaler_kit::ident;
 use ottoscaler_proto::checksum::Checked;
 use ottoscaler_proto::v1::log_query_service_client::LogQueryServiceClient;
 use ottoscaler_proto::v1::log_streaming_service_client::LogStreamingServiceClient;
@@ -36,6 +37,9 @@ const KEEPALIVE: Duration = Duration::from_secs(5);
 
 /// A task of a thousand workers, each with labels, in one answer.
 const ANSWER_BYTES: usize = 32 << 20;
+
+/// Of a closing marker, where two things have to be said in it.
+const MARKER_HALF: usize = ident::MAX_BYTES / 2;
 
 /// Which run registers a log that its worker's agent never did.
 const INCARNATION: &[u8] = b"ottoscaler";
@@ -82,9 +86,23 @@ impl Closing {
     /// Closes the log of a worker that ended like this.
     pub fn new(task: &TaskRecord, worker: WorkerId, outcome: &Outcome) -> Self {
         let ended = if outcome.reason.is_empty() { "it ended" } else { &outcome.reason };
-        let reason = format!("the agent is gone and left the log open: {ended}");
+        let reason = marker(&format!("the agent is gone and left the log open: {ended}"));
         Self { worker, task: task.spec().task_id.clone(), exit_code: outcome.exit_code, reason }
     }
+
+    /// Says as well why lines that the agent left behind are not in the log.
+    #[must_use]
+    pub fn without_its_spool(self, why: &str) -> Self {
+        // What comes first may be long, and must not push this out.
+        let ended = &self.reason[..self.reason.floor_char_boundary(MARKER_HALF)];
+        Self { reason: marker(&format!("{ended}; its spool was not handed in: {why}")), ..self }
+    }
+}
+
+/// As much of a text as log-ingest takes for a reason.
+fn marker(text: &str) -> String {
+    let text = text.replace(char::is_control, " ");
+    text[..text.floor_char_boundary(ident::MAX_BYTES)].to_owned()
 }
 
 /// Talks to log-ingest; cheap to clone. Connects when it is first used, and again when that is lost.
@@ -198,4 +216,26 @@ fn status(worker: &LoggedWorker) -> LogStatus {
 
 fn shown(error: &Status) -> String {
     format!("{} ({:?})", error.message(), error.code())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p9_what_goes_into_a_closing_marker_is_what_log_ingest_takes() {
+        let closing = |reason: &str| Closing {
+            worker: "w".parse().expect("it is a name"),
+            task: "t".parse().expect("it is a name"),
+            exit_code: None,
+            reason: marker(reason),
+        };
+        for reason in ["short", "of two\nlines", &"\u{e9}".repeat(1000)] {
+            let closing = closing(reason);
+            assert_eq!(ident::check(&closing.reason), Ok(()));
+            let closing = closing.without_its_spool("damaged\nhead");
+            assert_eq!(ident::check(&closing.reason), Ok(()));
+            assert!(closing.reason.ends_with("its spool was not handed in: damaged head"), "{closing:?}");
+        }
+    }
 }

@@ -23,7 +23,7 @@ pub(super) enum LogStep {
     Wait,
     /// Ask log-ingest.
     Ask,
-    /// Have it closed: nobody will write to it.
+    /// Have it closed, behind what its agent left to be handed in: nobody else will write to it.
     Close,
     /// Put down what is known: it will not change.
     Settle(Log),

@@ -7,6 +7,7 @@
 mod letter;
 mod slot;
 mod store;
+mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +15,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::letter::{DeadLetter, Letter};
 pub use self::slot::{Log, Outcome, Progress, Slot, Stop, Verdict};
-pub use self::store::{Loaded, Recorded, Store, StoreConfig, Term, Update, Write, Written, is_fenced};
+pub use self::store::{Loaded, Recorded, Store, StoreConfig, Term, Written, is_fenced};
+pub use self::write::{Update, Write};
 use crate::event::{Event, ScaleDown, ScaleUp};
 use crate::ids::{Attempt, EntryId, RecordId, RequestId, TaskId, WorkerId, WorkerIndex};
 use crate::name;

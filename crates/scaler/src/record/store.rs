@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use redis::aio::ConnectionManager;
 use redis::{RedisError, RedisResult, Script, ScriptInvocation};
 
-use super::{DeadLetter, Record, ScaleDownRecord, Slot, Spec, TaskRecord};
+use super::{DeadLetter, Record, ScaleDownRecord, Slot, Spec, TaskRecord, Write};
 use crate::event::RawEntry;
 use crate::ids::{EntryId, RecordId, WorkerIndex};
 use crate::status::Notification;
@@ -21,9 +21,6 @@ const MAX_KEEP_MILLIS: u64 = 100 * 366 * 24 * 60 * 60 * 1_000;
 
 /// So many records are read in one round trip.
 const LOAD_CHUNK: usize = 200;
-
-/// So many workers of a record are written in one script: while it runs, Redis does nothing else.
-const WRITE_CHUNK: usize = 100;
 
 /// Names and limits in Redis.
 #[derive(Clone, Debug)]
@@ -62,47 +59,6 @@ pub enum Written {
     Done,
     /// Redis no longer has the record, or had the change before.
     Nothing,
-}
-
-/// What changes of one worker.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Update {
-    /// The record.
-    pub record: RecordId,
-    /// Which worker of it.
-    pub index: WorkerIndex,
-    /// What is on record from now on.
-    pub slot: Slot,
-    /// What is told, in this order.
-    pub notifications: Vec<Notification>,
-}
-
-/// What changes of workers of one record, in one step.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Write {
-    /// The record.
-    pub record: RecordId,
-    /// Each of this record.
-    pub updates: Vec<Update>,
-    /// Whether nothing of the record is left to be done after it.
-    pub finishes: bool,
-}
-
-impl Write {
-    /// The steps, in order, that write these updates of `record`; `finishes` says what is true after the
-    /// last one.
-    pub fn steps(record: &RecordId, updates: &[Update], finishes: bool) -> Vec<Self> {
-        let chunks = updates.chunks(WRITE_CHUNK).map(|chunk| Self {
-            record: record.clone(),
-            updates: chunk.to_vec(),
-            finishes: false,
-        });
-        let mut steps: Vec<Self> = chunks.collect();
-        if let Some(last) = steps.last_mut() {
-            last.finishes = finishes;
-        }
-        steps
-    }
 }
 
 /// What was found in Redis.

@@ -37,6 +37,10 @@ pub trait Runtime: Send + Sync + 'static {
     /// Removes what is left of a worker that has ended. One that is not there is removed already.
     fn remove(&self, worker: &WorkerId) -> impl Future<Output = Result<(), RuntimeError>> + Send;
 
+    /// Hands in what an ended worker's agent could not get rid of, before its log is closed. The same again
+    /// hands nothing in twice. An error where nobody can tell yet what becomes of it.
+    fn hand_in(&self, worker: &WorkerId) -> impl Future<Output = Result<HandedIn, RuntimeError>> + Send;
+
     /// What a worker was made for, as it carries it; nothing where it is gone or does not say.
     fn spec(
         &self,
@@ -64,6 +68,17 @@ pub enum Created {
     New,
     /// It was there before.
     AlreadyThere,
+}
+
+/// What became of the lines that an agent left behind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HandedIn {
+    /// There are none, or nobody can get at them.
+    Nothing,
+    /// They are in the log.
+    All,
+    /// Not all of them are, and why.
+    NotAll(String),
 }
 
 /// The runtime has not yet seen what was there before it started.

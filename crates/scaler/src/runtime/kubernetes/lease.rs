@@ -130,7 +130,7 @@ impl Election for LeaseElection {
     async fn acquire(
         &mut self,
         stop: &CancellationToken,
-        follows: &(dyn Fn() + Send + Sync),
+        waits: &(dyn Fn(Result<(), String>) + Send + Sync),
     ) -> Result<Option<Leadership>> {
         let pause = self.keeper.config.duration / LOOK;
         while !stop.is_cancelled() {
@@ -144,10 +144,13 @@ impl Election for LeaseElection {
                     self.renewing = Some(owned(renewing));
                     return Ok(Some(Leadership { term, lost }));
                 }
-                Ok(None) => follows(),
+                Ok(None) => waits(Ok(())),
                 // Somebody else was quicker.
                 Err(kube::Error::Api(status)) if status.code == 409 => {}
-                Err(error) => tracing::warn!(error = %error, "the lease cannot be looked at; trying again"),
+                Err(error) => {
+                    waits(Err(format!("the lease {} cannot be had: {error}", self.keeper.config.name)));
+                    tracing::warn!(error = %error, "the lease cannot be looked at; trying again");
+                }
             }
             stop.run_until_cancelled(tokio::time::sleep(pause)).await;
         }
@@ -176,15 +179,16 @@ impl Keeper {
     /// Renews the Lease until that fails for too long, or another replica has it.
     async fn renew(self, mut lease: Lease, mut renewed: Instant, lost: CancellationToken) {
         let _end = lost.drop_guard();
-        let (act, pause) = (self.config.duration / ACT, self.config.duration / RENEW);
+        let pause = self.config.duration / RENEW;
+        let mut begun = renewed;
         loop {
-            tokio::time::sleep(pause).await;
-            let begun = Instant::now();
-            if begun.duration_since(renewed) >= act {
+            tokio::time::sleep_until((begun + pause).min(renewed + self.config.duration / ACT)).await;
+            begun = Instant::now();
+            let Some(limit) = patience(renewed, self.config.duration, begun) else {
                 tracing::warn!("the lease was not renewed in time; leading no more");
                 break;
-            }
-            match self.take(&lease).await {
+            };
+            match within(limit, self.replace(&lease)).await {
                 Ok(taken) => {
                     (lease, renewed) = (taken, begun);
                     self.extend(begun);
@@ -223,8 +227,13 @@ impl Keeper {
         self.within(self.api.create(&PostParams::default(), &lease)).await
     }
 
-    /// Writes that it is ours, over the very version that was seen: of two that try, one succeeds.
+    /// As [`Keeper::replace`], within the time that any call has.
     async fn take(&self, seen: &Lease) -> kube::Result<Lease> {
+        self.within(self.replace(seen)).await
+    }
+
+    /// Writes that it is ours, over the very version that was seen: of two that try, one succeeds.
+    async fn replace(&self, seen: &Lease) -> kube::Result<Lease> {
         let spec = seen.spec.as_ref();
         let transitions = spec.and_then(|spec| spec.lease_transitions).unwrap_or_default();
         let acquired = spec.and_then(|spec| spec.acquire_time.clone());
@@ -235,7 +244,7 @@ impl Keeper {
             self.held(transitions + 1, now)
         };
         let lease = Lease { spec: Some(spec), ..seen.clone() };
-        self.within(self.api.replace(&self.config.name, &PostParams::default(), &lease)).await
+        self.api.replace(&self.config.name, &PostParams::default(), &lease).await
     }
 
     async fn give_up(&self) -> kube::Result<()> {
@@ -262,11 +271,21 @@ impl Keeper {
     }
 
     async fn within<T>(&self, call: impl Future<Output = kube::Result<T>>) -> kube::Result<T> {
-        let limit = self.config.call_timeout();
-        match tokio::time::timeout(limit, call).await {
-            Ok(answer) => answer,
-            Err(elapsed) => Err(kube::Error::Service(Box::new(elapsed))),
-        }
+        within(self.config.call_timeout(), call).await
+    }
+}
+
+/// How long a renewal that begins now may take: half of the time that is left, so that one which hangs leaves
+/// some for the next. None where nothing is left.
+fn patience(renewed: Instant, duration: Duration, now: Instant) -> Option<Duration> {
+    let left = (renewed + duration / ACT).saturating_duration_since(now);
+    (!left.is_zero()).then_some(left / 2)
+}
+
+async fn within<T>(limit: Duration, call: impl Future<Output = kube::Result<T>>) -> kube::Result<T> {
+    match tokio::time::timeout(limit, call).await {
+        Ok(answer) => answer,
+        Err(elapsed) => Err(kube::Error::Service(Box::new(elapsed))),
     }
 }
 
@@ -278,11 +297,74 @@ fn owned(renewing: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHand
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use kube::client::Body;
+
     use super::*;
+
+    const DURATION: Duration = Duration::from_secs(4);
+
+    /// Of an API server that takes every Lease, but for the first so many, to which it says nothing.
+    fn keeper(silences: usize) -> Keeper {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let server = tower::service_fn(move |request: http::Request<Body>| {
+            let is_silent = calls.fetch_add(1, Ordering::Relaxed) < silences;
+            async move {
+                if is_silent {
+                    std::future::pending::<()>().await;
+                }
+                let lease = request.into_body().collect_bytes().await.unwrap();
+                Ok::<_, Infallible>(http::Response::new(Body::from(lease)))
+            }
+        });
+        let api = Api::namespaced(Client::new(server, "default"), "default");
+        let (namespace, name, holder) = ("default".to_owned(), "lease".to_owned(), "me".to_owned());
+        let config = LeaseConfig { namespace, name, holder, duration: DURATION };
+        Keeper { api, config, tenure: Tenure::default() }
+    }
+
+    /// Whether a leader still leads so long after it began to.
+    async fn leads(keeper: &Keeper, after: Duration) -> bool {
+        let (begun, lost) = (Instant::now(), CancellationToken::new());
+        keeper.extend(begun);
+        let metadata = ObjectMeta { name: Some("lease".to_owned()), ..ObjectMeta::default() };
+        let spec = Some(keeper.held(1, MicroTime(Timestamp::now())));
+        let _renewing = owned(keeper.clone().renew(Lease { metadata, spec }, begun, lost.clone()));
+        tokio::time::sleep(after).await;
+        assert_eq!(lost.is_cancelled(), !keeper.tenure.holds());
+        keeper.tenure.holds()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_renewal_that_hangs_is_tried_again_in_time_and_only_lasting_silence_ends_a_leadership() {
+        assert!(leads(&keeper(0), 10 * DURATION).await);
+        assert!(leads(&keeper(1), 10 * DURATION).await, "one answer never came");
+        assert!(leads(&keeper(2), 10 * DURATION).await, "two answers never came");
+        let (almost, moment) = (DURATION / ACT - Duration::from_millis(1), Duration::from_millis(2));
+        assert!(leads(&keeper(usize::MAX), almost).await);
+        assert!(!leads(&keeper(usize::MAX), almost + moment).await);
+    }
 
     fn seen(holder: &str, at: Instant) -> Seen {
         let spec = LeaseSpec { holder_identity: Some(holder.to_owned()), ..LeaseSpec::default() };
         Seen { lease: Lease { spec: Some(spec), ..Lease::default() }, at }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_cannot_find_out_who_leads_says_so() {
+        let (keeper, stop) = (keeper(usize::MAX), CancellationToken::new());
+        let mut election = LeaseElection { keeper, seen: None, renewing: None };
+        let said = std::sync::Mutex::new(None);
+        let waits = |followed: Result<(), String>| {
+            *said.lock().unwrap() = Some(followed);
+            stop.cancel();
+        };
+        assert!(election.acquire(&stop, &waits).await.unwrap().is_none());
+        let said = said.into_inner().unwrap().unwrap().unwrap_err();
+        assert!(said.starts_with("the lease lease cannot be had"), "{said}");
     }
 
     #[test]

@@ -38,7 +38,7 @@ use self::pods::Pods;
 use self::requests::Requests;
 pub use self::watch::Watch;
 use self::worker_pod::WorkerPod;
-use super::{Created, ErrorKind, NotSynced, Observation, Observed, Runtime, RuntimeError};
+use super::{Created, ErrorKind, HandedIn, NotSynced, Observation, Observed, Runtime, RuntimeError};
 use crate::ids::WorkerId;
 use crate::leader::Tenure;
 use crate::metrics::Metrics;
@@ -287,6 +287,11 @@ impl Runtime for KubernetesRuntime {
         }
         self.pods().remove(worker);
         Ok(())
+    }
+
+    /// The spool is in a volume of the Pod, and nothing runs there any more that could read it.
+    async fn hand_in(&self, _: &WorkerId) -> Result<HandedIn, RuntimeError> {
+        Ok(HandedIn::Nothing)
     }
 
     async fn spec(&self, worker: &WorkerId) -> Result<Option<WorkerSpec>, RuntimeError> {

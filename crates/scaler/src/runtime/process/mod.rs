@@ -8,6 +8,7 @@
 mod dir;
 mod leftovers;
 mod spawn;
+mod spools;
 mod stop;
 mod watch;
 
@@ -28,7 +29,7 @@ use self::dir::{Made, WorkerDir};
 pub use self::spawn::AgentConfig;
 use self::stop::Stop;
 pub use self::watch::Watch;
-use super::{Created, ErrorKind, NotSynced, Observation, Observed, Phase, Runtime, RuntimeError};
+use super::{Created, ErrorKind, HandedIn, NotSynced, Observation, Observed, Phase, Runtime, RuntimeError};
 use crate::ids::{RecordId, WorkerId};
 use crate::name;
 use crate::record::{Identity, WorkerSpec};
@@ -187,6 +188,13 @@ impl Runtime for ProcessRuntime {
         let error =
             |error: io::Error| RuntimeError::new(ErrorKind::Unavailable, "remove", worker, error.to_string());
         self.try_remove(worker).await.map_err(error)
+    }
+
+    async fn hand_in(&self, worker: &WorkerId) -> Result<HandedIn, RuntimeError> {
+        let error = |error: io::Error| {
+            RuntimeError::new(ErrorKind::Unavailable, "hand in the lines of", worker, error.to_string())
+        };
+        self.try_hand_in(worker).await.map_err(error)
     }
 
     async fn spec(&self, worker: &WorkerId) -> Result<Option<WorkerSpec>, RuntimeError> {

@@ -3,9 +3,9 @@
 //! A worker gets nothing of the scaler's environment but what any program needs: what configures the
 //! scaler (a Redis URL with its password, for one) must not reach a command.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -42,6 +42,16 @@ impl AgentConfig {
         command.arg("run").args(self.flags(dir, spec)).arg("--").args(spec.request.run.command.words());
         command.env_clear().envs(inherited()).envs(environment(spec)).env(WORKER_DIR, dir.path());
         command.current_dir(dir.work()).process_group(0).kill_on_drop(false);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        command.spawn()
+    }
+
+    /// Starts the hand-in of a spool that a worker's agent left behind. It ends with whoever waits for it.
+    pub(super) fn upload(&self, spool: &Path, log: File) -> io::Result<Child> {
+        let mut command = Command::new(&self.binary);
+        command.arg("upload").arg(format!("--ingest-url={}", self.ingest_url));
+        command.arg(format!("--timeout={}", show_duration(self.drain_timeout))).arg("--").arg(spool);
+        command.env_clear().envs(inherited()).process_group(0).kill_on_drop(true);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         command.spawn()
     }
