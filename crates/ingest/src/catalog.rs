@@ -20,8 +20,17 @@ pub struct Catalog {
 #[derive(Debug, Default)]
 struct Inner {
     workers: BTreeMap<WorkerId, watch::Sender<Arc<WorkerState>>>,
-    /// Workers of each task in the order of their registration.
-    tasks: BTreeMap<TaskId, Vec<WorkerId>>,
+    tasks: BTreeMap<TaskId, Members>,
+}
+
+/// The workers of a task.
+#[derive(Debug, Default)]
+struct Members {
+    /// In the order of their registration.
+    workers: Vec<WorkerId>,
+    /// How many others there were, which ended and are nobody any more. Since the start: who ended so long ago that it
+    /// is forgotten is hardly waited for.
+    forgotten: usize,
 }
 
 impl Default for Catalog {
@@ -49,7 +58,7 @@ impl Catalog {
         }
         let mut inner = self.write();
         let task = state.registration.task.clone();
-        inner.tasks.entry(task).or_default().push(worker.clone());
+        inner.tasks.entry(task).or_default().workers.push(worker.clone());
         inner.workers.insert(worker, watch::Sender::new(Arc::new(state)));
         self.arrivals.send_replace(inner.workers.len());
     }
@@ -59,9 +68,10 @@ impl Catalog {
         let mut inner = self.write();
         let Some(state) = inner.workers.remove(worker) else { return };
         let task = state.borrow().registration.task.clone();
-        if let Some(workers) = inner.tasks.get_mut(&task) {
-            workers.retain(|known| known != worker);
-            if workers.is_empty() {
+        if let Some(members) = inner.tasks.get_mut(&task) {
+            members.workers.retain(|known| known != worker);
+            members.forgotten += 1;
+            if members.workers.is_empty() {
                 inner.tasks.remove(&task);
             }
         }
@@ -95,13 +105,18 @@ impl Catalog {
     /// A task's workers in the order of their registration; none where it is unknown.
     pub fn task(&self, task: &TaskId) -> Option<Vec<Arc<WorkerState>>> {
         let inner = self.read();
-        Some(inner.states(inner.tasks.get(task)?))
+        Some(inner.states(&inner.tasks.get(task)?.workers))
+    }
+
+    /// How many workers of a task have ended and are forgotten.
+    pub fn forgotten(&self, task: &TaskId) -> usize {
+        self.read().tasks.get(task).map_or(0, |members| members.forgotten)
     }
 
     /// All tasks with their workers.
     pub fn tasks(&self) -> Vec<(TaskId, Vec<Arc<WorkerState>>)> {
         let inner = self.read();
-        inner.tasks.iter().map(|(task, workers)| (task.clone(), inner.states(workers))).collect()
+        inner.tasks.iter().map(|(task, members)| (task.clone(), inner.states(&members.workers))).collect()
     }
 }
 

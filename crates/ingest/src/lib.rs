@@ -108,7 +108,7 @@ pub async fn run(config: Config) -> Result<()> {
         tails: Tails::new(Arc::clone(&opened.reader), config.max_readers, metrics.clone()),
         fence: Fence::new(metrics.clone()),
         limits: Limits { max_line: config.max_line.as_usize() },
-        rates: Rates::new(config.rate_limit, config.task_rate_limit),
+        rates: Rates::new(config.rate_limit, config.task_rate_limit, config.max_workers),
         draining: tasks.stop_token().clone(),
         metrics: metrics.clone(),
     };

@@ -362,6 +362,31 @@ impl Block {
         Some(first)
     }
 
+    /// How many lines it has.
+    pub fn lines(&self) -> u64 {
+        match &self.content {
+            Content::Lines(lines) => lines.len() as u64,
+            Content::Gap { .. } => 0,
+        }
+    }
+
+    /// Bytes of its lines.
+    pub fn bytes(&self) -> usize {
+        match &self.content {
+            Content::Lines(lines) => lines.bytes(),
+            Content::Gap { .. } => 0,
+        }
+    }
+
+    /// The same with bytes of its own: a part keeps all of what it was cut from in memory.
+    #[must_use]
+    pub fn detached(mut self) -> Self {
+        if let Content::Lines(lines) = &mut self.content {
+            lines.data = Bytes::copy_from_slice(&lines.data);
+        }
+        self
+    }
+
     /// The part that ends at `until`, which is not before its first line; a gap stays whole.
     #[must_use]
     pub fn ending_at(self, until: Sequence) -> Self {

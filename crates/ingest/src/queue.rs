@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use crate::ids::{TaskId, WorkerId};
 use crate::line::Sequence;
 use crate::metrics::Metrics;
+use crate::reason::Retry;
 use crate::session::{Answer, Item};
 use crate::worker::{Closing, WorkerState};
 
@@ -138,6 +139,15 @@ pub enum Refused {
     Full,
     /// The writer has stopped.
     Stopped,
+}
+
+impl From<Refused> for Retry {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Full => Self::QueueFull,
+            Refused::Stopped => Self::Draining,
+        }
+    }
 }
 
 /// The sending side; cheap to clone.

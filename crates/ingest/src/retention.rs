@@ -117,23 +117,54 @@ fn nanoseconds(duration: Duration) -> i64 {
 pub async fn run(queue: Queue, stop: CancellationToken) -> Result<()> {
     let mut pause = INTERVAL;
     loop {
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
+        let step = async {
+            tokio::time::sleep(pause).await;
+            ask(&queue).await
+        };
+        // What was asked is done by the writer, whether anybody waits for it or not.
+        let has_more = tokio::select! {
+            has_more = step => has_more,
             () = stop.cancelled() => return Ok(()),
-        }
-        let (reply, more) = oneshot::channel();
-        // A full queue or a writer that ends: later, or never.
-        let asked = queue.try_submit(0, Submission::Tend(reply)).is_ok();
-        let has_more = asked && more.await.unwrap_or(false);
+        };
         pause = if has_more { REST } else { INTERVAL };
     }
 }
 
+/// One step; whether there may be another. In a full queue it waits for its turn like everybody else: a server that
+/// has more to do than it can is the one whose disk fills up.
+async fn ask(queue: &Queue) -> bool {
+    let (reply, more) = oneshot::channel();
+    // A writer that ends tends to nothing any more.
+    queue.submit(0, Submission::Tend(reply)).await.is_ok() && more.await.unwrap_or(false)
+}
+
 #[cfg(test)]
 mod tests {
+    use prometheus_client::registry::Registry;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::metrics::Metrics;
+    use crate::queue::{self, Refused};
+
+    /// Whoever does not wait gets the room that is free, and here there is never any.
+    #[tokio::test(start_paused = true)]
+    async fn p6_retention_has_its_turn_however_full_the_queue_is() {
+        let (queue, mut submissions) = queue::bounded(1, Metrics::register(&mut Registry::default()));
+        let fill = || queue.try_submit(1, Submission::Tend(oneshot::channel().0));
+        fill().unwrap();
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(run(queue.clone(), stop.clone()));
+        // The clock stands still but for this: by then it has asked.
+        tokio::time::sleep(2 * INTERVAL).await;
+        drop(submissions.recv().await);
+        assert_eq!(fill(), Err(Refused::Full), "the room is given to who waits for it");
+        let Some(queued) = submissions.recv().await else { panic!("the queue is open") };
+        let Submission::Tend(reply) = queued.submission else { panic!("nothing else was asked") };
+        assert!(reply.send(false).is_ok(), "somebody waits for the answer");
+        stop.cancel();
+        running.await.unwrap().unwrap();
+    }
 
     const SECOND: i64 = 1_000_000_000;
 

@@ -8,12 +8,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::catalog::Catalog;
 use crate::fence::Fence;
-use crate::ids::{TaskId, WorkerId};
 use crate::metrics::Metrics;
 use crate::parse::Limits;
 use crate::queue::Queue;
-use crate::rate::Rates;
-use crate::reason::Retry;
+use crate::rate::{Charge, Rates};
 use crate::tail::Tails;
 use crate::worker::WorkerState;
 
@@ -39,17 +37,16 @@ pub struct Server {
 }
 
 impl Server {
-    /// Whether so many lines of a worker may come now.
-    pub(crate) fn admit(&self, (worker, task): (&WorkerId, &TaskId), lines: u64) -> Result<(), Retry> {
-        self.rates.admit(worker, task, lines, Instant::now()).map_err(Retry::RateLimited)
-    }
-
-    /// Waits until they may.
-    pub(crate) async fn admitted(&self, state: &WorkerState, lines: u64) {
-        while let Err(retry) = self.admit(state.names(), lines) {
-            tokio::select! {
-                () = tokio::time::sleep(retry.delay()) => {}
-                () = self.draining.cancelled() => return,
+    /// Waits until so many lines of a worker may come.
+    pub(crate) async fn admitted(&self, state: &WorkerState, lines: u64) -> Charge {
+        let (worker, task) = state.names();
+        loop {
+            match self.rates.admit(worker, task, lines, Instant::now()) {
+                Ok(charge) => return charge,
+                Err(wait) => tokio::select! {
+                    () = tokio::time::sleep(wait) => {}
+                    () = self.draining.cancelled() => return Charge::default(),
+                },
             }
         }
     }

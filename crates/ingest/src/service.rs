@@ -2,6 +2,7 @@
 
 mod batches;
 mod entries;
+mod gate;
 pub(crate) mod generated;
 mod input;
 mod query;

@@ -45,6 +45,12 @@ impl Item {
         }
     }
 
+    /// Lines that it holds and that are not there already as far as is known, with the mark at `high`.
+    pub(crate) fn lines_after(&self, high: Sequence) -> u64 {
+        let there = self.first.map_or(0, |first| high.next().since(first));
+        self.lines().saturating_sub(there)
+    }
+
     /// Lines that it holds.
     pub(crate) fn lines(&self) -> u64 {
         match &self.offer {
@@ -74,6 +80,8 @@ pub struct Answer {
     pub first: Sequence,
     /// Lines of the item up to here are durable.
     pub acked: Sequence,
+    /// Lines of it that were stored, and not there before.
+    pub stored: u64,
     /// What holds for its lines after `acked`.
     pub refusal: Option<Refusal>,
 }
@@ -95,13 +103,13 @@ pub fn decide(state: &WorkerState, item: Item) -> Decision {
     let last = Sequence::new(first.get() + item.span() - 1);
     let refuse = |acked: Sequence, refusal| Decision {
         store: None,
-        answer: Answer { first, acked, refusal: Some(refusal) },
+        answer: Answer { first, acked, stored: 0, refusal: Some(refusal) },
     };
     if state.numbering.is_some_and(|numbering| numbering != item.numbering()) {
         return refuse(Sequence::ZERO, Refusal::Drop(DropReason::MixedNumbering.into()));
     }
     if last <= state.high {
-        return Decision { store: None, answer: Answer { first, acked: last, refusal: None } };
+        return Decision { store: None, answer: Answer { first, acked: last, stored: 0, refusal: None } };
     }
     if state.closing.is_some() {
         return refuse(state.high, Refusal::Drop(DropReason::LogClosed.into()));
@@ -124,7 +132,8 @@ fn store(state: &WorkerState, item: Item, first: Sequence, last: Sequence) -> De
     };
     let block = Block { first, content }.starting_at(state.high.next());
     let acked = if refusal.is_some() { Sequence::ZERO } else { last };
-    Decision { store: Some(block), answer: Answer { first, acked, refusal } }
+    let stored = block.lines();
+    Decision { store: Some(block), answer: Answer { first, acked, stored, refusal } }
 }
 
 #[cfg(test)]

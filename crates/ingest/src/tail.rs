@@ -92,7 +92,7 @@ impl Tails {
         let now = Arc::clone(&states.borrow());
         let cursor = Cursor {
             reader: Arc::clone(&self.reader),
-            recent: (follow == Follow::UntilClosed).then(|| self.recents.follow(&now.registration.worker)),
+            recent: (follow == Follow::UntilClosed).then(|| self.recents.follow(&now.registration)),
             total: self.recents.total(),
             metrics: self.metrics.clone(),
             until: (follow == Follow::No).then_some(now),
@@ -182,31 +182,37 @@ impl Cursor {
     /// A part that another has read; who begins in its midst gets the rest of it.
     fn take(&mut self, part: Arc<Part>) {
         let block = part.block();
-        let (begins, next) = (block.first == self.next, block.last().next());
+        let (begins, next, whole) = (block.first == self.next, block.last().next(), block.bytes());
         if begins {
             self.read.push_back(part);
         } else {
-            self.push(block.clone().starting_at(self.next));
+            self.push(block.clone().starting_at(self.next), whole);
         }
         self.next = next;
     }
 
     /// From the store.
     async fn read_alone(&mut self, state: &WorkerState) -> io::Result<()> {
-        if self.next <= state.trimmed {
-            self.fill_hole(state.trimmed.min(state.high).next());
+        let trimmed = self.states.borrow().trimmed;
+        if self.next <= trimmed {
+            self.fill_hole(trimmed.min(state.high).next());
             return Ok(());
         }
         self.metrics.reads.inc();
-        let blocks = self.read_store(state.registration.worker.clone()).await?;
+        let mut blocks = self.read_store(state.registration.worker.clone()).await?;
+        if self.states.has_changed().is_err() {
+            // The worker was forgotten meanwhile, and another may have come under its name.
+            blocks.clear();
+        }
         for block in blocks {
             if block.first > state.high {
                 break;
             }
+            let whole = block.bytes();
             let block = block.starting_at(self.next).ending_at(state.high);
             self.fill_hole(block.first);
             self.next = block.last().next();
-            self.push(block);
+            self.push(block, whole);
         }
         if self.read.is_empty() {
             // The mark says that there were lines, and the store has none from here on.
@@ -227,14 +233,14 @@ impl Cursor {
         if self.next < until {
             let last = Sequence::new(until.get() - 1);
             let content = Content::Gap { last, reason: reason.into() };
-            self.push(Block { first: self.next, content });
+            self.push(Block { first: self.next, content }, 0);
             self.next = until;
         }
     }
 
-    /// As small parts.
-    fn push(&mut self, mut block: Block) {
-        let part = |block| Arc::new(Part::new(block, Arc::clone(&self.total), self.metrics.clone()));
+    /// As small parts, of what was read as `whole` bytes.
+    fn push(&mut self, mut block: Block, whole: usize) {
+        let part = |block| Arc::new(Part::new(block, whole, Arc::clone(&self.total), self.metrics.clone()));
         while let Some(first) = block.split_first(PART_LINES, PART_BYTES) {
             self.read.push_back(part(first));
         }

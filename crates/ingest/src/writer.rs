@@ -199,7 +199,7 @@ impl Writer {
         let Decision { store, answer } = session::decide(state, item);
         if is_disk_low && waits_for_room(store.as_ref(), &answer) {
             let refusal = Some(Refusal::Retry(Retry::DiskFull, state.high));
-            return Answer { acked: Sequence::ZERO, refusal, ..answer };
+            return Answer { acked: Sequence::ZERO, stored: 0, refusal, ..answer };
         }
         let repeated = repeated(store.as_ref(), &answer);
         if let Some(block) = store {
@@ -234,6 +234,9 @@ impl Writer {
 
     /// One step of what retention asks for. Whether there may be another.
     fn tend(&mut self) -> Result<bool, CommitError> {
+        if let Err(error) = self.store.catch_up() {
+            warn!(%error, "cannot write the index of a segment for now");
+        }
         let Some(store) = self.store.retain() else { return Ok(false) };
         let now_ns = now_ns();
         match retention::decide(&store.parts(), &self.limits, now_ns) {
@@ -339,7 +342,7 @@ impl Writer {
             Reply::Append(worker, mut answers, sender) => {
                 let high = self.catalog.worker(&worker).map_or(Sequence::ZERO, |state| state.high);
                 for answer in &mut answers {
-                    answer.acked = Sequence::ZERO;
+                    (answer.acked, answer.stored) = (Sequence::ZERO, 0);
                     answer.refusal = Some(Refusal::Retry(Retry::DiskFull, high));
                 }
                 Reply::Append(worker, answers, sender)
@@ -412,6 +415,7 @@ fn server_full(item: &Item) -> Answer {
     Answer {
         first: item.first.unwrap_or_default(),
         acked: Sequence::ZERO,
+        stored: 0,
         refusal: Some(Refusal::Drop(drop)),
     }
 }

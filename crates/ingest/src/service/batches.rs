@@ -1,6 +1,6 @@
 //! StreamLogBatches: batches in, cumulative answers out, checksums on both.
 
-use std::time::Duration;
+use std::time::Instant;
 
 use futures::future::Either;
 use futures::stream::{BoxStream, StreamExt};
@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
+use super::gate::{Coming, Gate};
 use super::input::Input;
 use super::wire;
 use crate::fence;
@@ -17,11 +18,11 @@ use crate::ids::WorkerId;
 use crate::line::Sequence;
 use crate::metrics::Open;
 use crate::parse::batch::{self, Batch};
-use crate::queue::{Append, Refused, Submission};
+use crate::queue::{Append, Submission};
+use crate::rate::Charge;
 use crate::reason::{DropReason, Dropped, Retry};
 use crate::server::Server;
-use crate::session::{Answer, Item, Refusal};
-use crate::worker::WorkerState;
+use crate::session::{Answer, Refusal};
 use crate::writer::now_ns;
 
 /// Batches of one stream that may wait for their commit.
@@ -33,8 +34,7 @@ struct BatchStream {
     superseded: CancellationToken,
     owner: Option<(WorkerId, fence::Place)>,
     checks: Checks,
-    /// A batch that came too soon: what is behind it waits for it.
-    early: Option<Sequence>,
+    gate: Gate,
     _open: Open,
 }
 
@@ -63,7 +63,7 @@ pub(super) fn responses(
         superseded: superseded.clone(),
         owner: None,
         checks: Checks::default(),
-        early: None,
+        gate: Gate::default(),
         _open: Open::new(&server.metrics.streams),
     };
     let mut replies = Replies::new(&server.metrics);
@@ -82,16 +82,18 @@ impl BatchStream {
     /// Submits a batch now, and gives its outcome once it is known.
     fn submit(&mut self, batch: Result<LogBatch, Status>) -> impl Future<Output = Outcome> + use<> {
         match batch.map(|batch| self.accept(batch)) {
-            Ok(Ok(answers)) => Either::Left(async move {
+            Ok(Ok((answers, charge))) => Either::Left(async move {
                 let stopped = || Outcome::Failed(Status::unavailable("the server is stopping"));
-                answers.await.map_or_else(|_| stopped(), Outcome::Answered)
+                let Ok(answers) = answers.await else { return stopped() };
+                charge.settle(answers.iter().map(|answer| answer.stored).sum());
+                Outcome::Answered(answers)
             }),
             Ok(Err(outcome)) => Either::Right(std::future::ready(outcome)),
             Err(status) => Either::Right(std::future::ready(Outcome::Failed(status))),
         }
     }
 
-    fn accept(&mut self, batch: LogBatch) -> Result<oneshot::Receiver<Vec<Answer>>, Outcome> {
+    fn accept(&mut self, batch: LogBatch) -> Result<(oneshot::Receiver<Vec<Answer>>, Charge), Outcome> {
         if !self.checks.holds(&batch) {
             return Err(self.changed());
         }
@@ -103,38 +105,33 @@ impl BatchStream {
         let first = Sequence::from_wire(sequence).unwrap_or_default();
         let state = self.server.catalog.worker(&worker);
         let high = state.as_ref().map_or(Sequence::ZERO, |state| state.high);
-        if let Err(retry) = self.admit(state.as_deref(), first, items.iter().map(Item::lines).sum()) {
-            return Err(Outcome::NotQueued { retry, first, high });
-        }
-        let append = Append { worker, register_as: None, items };
-        let submitted = self.server.queue.try_submit(bytes, Submission::Append(append, reply));
-        submitted.map(|()| answers).map_err(|refused| {
-            let retry = match refused {
-                Refused::Full => Retry::QueueFull,
-                Refused::Stopped => Retry::Draining,
-            };
-            Outcome::NotQueued { retry, first, high }
-        })
-    }
-
-    /// Whether lines may come now. Those behind others that may not would only be asked for again; those directly
-    /// behind the mark are behind nobody.
-    fn admit(&mut self, state: Option<&WorkerState>, first: Sequence, lines: u64) -> Result<(), Retry> {
-        let Some(state) = state else { return Ok(()) };
-        let waits = self.early.is_some_and(|early| first > early) && first > state.high.next();
-        let lines = if waits { 0 } else { lines };
-        let admitted = match self.server.admit(state.names(), lines) {
-            Ok(()) if waits => Err(Retry::RateLimited(Duration::ZERO)),
-            admitted => admitted,
+        let not_queued = |retry| Outcome::NotQueued { retry, first, high };
+        let charge = match &state {
+            Some(state) => {
+                let (coming, now) = (Coming::of(&items, high), Instant::now());
+                self.gate.admit(&self.server.rates, state.names(), coming, now).map_err(not_queued)?
+            }
+            None => Charge::default(),
         };
-        self.early = if waits { self.early } else { admitted.err().map(|_| first) };
-        admitted
+        let append = Append { worker, register_as: None, items };
+        match self.server.queue.try_submit(bytes, Submission::Append(append, reply)) {
+            Ok(()) => Ok((answers, charge)),
+            Err(refused) => {
+                charge.settle(0);
+                Err(not_queued(refused.into()))
+            }
+        }
     }
 
-    /// Nothing of the batch may be relied on, whose it is included.
+    /// Nothing of the batch may be relied on, whose it is included. So the first one of a stream has no mark to go back
+    /// to, and to name any other than the client's own would tell it that its lines are lost: the stream ends, and the
+    /// client, which finds a cut, asks for the mark.
     fn changed(&self) -> Outcome {
-        let state = self.owner.as_ref().and_then(|(owner, _)| self.server.catalog.worker(owner));
-        let high = state.map_or(Sequence::ZERO, |state| state.high);
+        let Some((owner, _)) = &self.owner else {
+            self.server.metrics.retry(Retry::ChecksumMismatch);
+            return Outcome::Failed(Status::data_loss(Retry::ChecksumMismatch.message()));
+        };
+        let high = self.server.catalog.worker(owner).map_or(Sequence::ZERO, |state| state.high);
         Outcome::NotQueued { retry: Retry::ChecksumMismatch, first: Sequence::ZERO, high }
     }
 

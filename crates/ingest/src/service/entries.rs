@@ -4,6 +4,7 @@
 //! time: a lock-step client has pieces of one line, a pipelining one of hundreds.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures::FutureExt;
 use futures::future::Either;
@@ -13,6 +14,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
+use super::gate::{Coming, Gate};
 use super::input::Input;
 use super::wire;
 use crate::fence;
@@ -20,7 +22,8 @@ use crate::ids::{TaskId, WorkerId};
 use crate::line::Sequence;
 use crate::metrics::Open;
 use crate::parse::entry::{self, Items, Place};
-use crate::queue::{Append, Refused, Submission};
+use crate::queue::{Append, Submission};
+use crate::rate::Charge;
 use crate::reason::{DropReason, Retry};
 use crate::server::Server;
 use crate::session::{Answer, Item, Refusal};
@@ -43,6 +46,7 @@ struct EntryStream {
     superseded: CancellationToken,
     /// Once its first valid entry has named it.
     owner: Option<Owner>,
+    gate: Gate,
     _open: Open,
 }
 
@@ -63,6 +67,7 @@ pub(super) fn responses(
         server: server.clone(),
         superseded: superseded.clone(),
         owner: None,
+        gate: Gate::default(),
         _open: Open::new(&server.metrics.streams),
     };
     let entries = Input::new(entries).take_until(server.draining.clone().cancelled_owned());
@@ -127,7 +132,11 @@ impl EntryStream {
         let state = self.state();
         let high = state.as_ref().map_or(Sequence::ZERO, |state| state.high);
         let answers = match self.append(bytes, items, state.as_deref()) {
-            Ok(answers) => Either::Left(async move { answers.await.map_err(|_| Retry::Draining) }),
+            Ok((answers, charge)) => Either::Left(async move {
+                let answers = answers.await.map_err(|_| Retry::Draining)?;
+                charge.settle(answers.iter().map(|answer: &Answer| answer.stored).sum());
+                Ok(answers)
+            }),
             Err(retry) => Either::Right(std::future::ready(Err(retry))),
         };
         async move {
@@ -167,24 +176,28 @@ impl EntryStream {
     }
 
     fn append(
-        &self,
+        &mut self,
         bytes: usize,
         items: Vec<Item>,
         state: Option<&WorkerState>,
-    ) -> Result<oneshot::Receiver<Vec<Answer>>, Retry> {
+    ) -> Result<(oneshot::Receiver<Vec<Answer>>, Charge), Retry> {
         let (reply, answers) = oneshot::channel();
         let Some(owner) = self.owner.as_ref().filter(|_| !items.is_empty()) else {
             // Nobody listens to an empty answer that nobody waits for.
             let _sent = reply.send(Vec::new());
-            return Ok(answers);
+            return Ok((answers, Charge::default()));
         };
         let names = state.map_or((&owner.worker, &owner.task), WorkerState::names);
-        self.server.admit(names, items.iter().map(Item::lines).sum())?;
+        let coming = Coming::of(&items, state.map_or(Sequence::ZERO, |state| state.high));
+        let charge = self.gate.admit(&self.server.rates, names, coming, Instant::now())?;
         let append = Append { worker: owner.worker.clone(), register_as: Some(owner.task.clone()), items };
         match self.server.queue.try_submit(bytes, Submission::Append(append, reply)) {
-            Ok(()) => Ok(answers),
-            Err(Refused::Full) => Err(Retry::QueueFull),
-            Err(Refused::Stopped) => Err(Retry::Draining),
+            Ok(()) => Ok((answers, charge)),
+            Err(refused) => {
+                charge.settle(0);
+                self.gate.refuse(coming, refused.into(), Instant::now());
+                Err(refused.into())
+            }
         }
     }
 }
@@ -198,7 +211,7 @@ fn refused_reason(place: &Place) -> Option<&'static str> {
 
 /// The answer to an item that did not reach the writer.
 fn not_queued(first: Sequence, retry: Retry, high: Sequence) -> Answer {
-    Answer { first, acked: Sequence::ZERO, refusal: Some(Refusal::Retry(retry, high)) }
+    Answer { first, acked: Sequence::ZERO, stored: 0, refusal: Some(Refusal::Retry(retry, high)) }
 }
 
 fn response(place: &Place, answers: &[Answer]) -> LogResponse {

@@ -82,12 +82,12 @@ impl Query {
     fn task(&self, task: TaskId, range: Range, expected: usize) -> Responses {
         let tails = TaskTail {
             query: self.clone(),
+            ended: self.0.catalog.forgotten(&task),
             task,
             range,
             expected,
             tails: SelectAll::new(),
             seen: HashSet::new(),
-            ended: 0,
             arrivals: self.0.catalog.arrivals(),
         };
         stream::unfold(tails, |mut tails| async move { Some((tails.next().await?, tails)) }).boxed()

@@ -21,11 +21,11 @@ use super::generated::log_streaming_service_server::LogStreamingService;
 use super::{batches, entries};
 use crate::ids::{TaskId, WorkerId};
 use crate::line::Sequence;
-use crate::parse::batch;
+use crate::parse::batch::{self, Batch};
 use crate::queue::{Append, Completed, Completion, Introduction, Refused, Registered, Submission};
 use crate::reason::Retry;
 use crate::server::Server;
-use crate::session::{Answer, Item, Refusal};
+use crate::session::{Answer, Refusal};
 use crate::worker::{Closing, WorkerState};
 use crate::writer::now_ns;
 
@@ -258,8 +258,21 @@ impl Streaming {
             let message = format!("worker {} is not registered: call RegisterWorker first", batch.worker);
             return Err(Status::failed_precondition(message));
         };
-        self.0.admitted(&before, batch.items.iter().map(Item::lines).sum()).await;
-        let mut high = before.high;
+        let new = batch.items.iter().map(|item| item.lines_after(before.high)).sum();
+        let charge = self.0.admitted(&before, new).await;
+        let mut stored = 0;
+        let result = self.store(batch, before.high, summary, &mut stored).await;
+        charge.settle(stored);
+        result
+    }
+
+    async fn store(
+        &self,
+        batch: Batch,
+        mut high: Sequence,
+        summary: &mut UploadSummary,
+        stored: &mut u64,
+    ) -> Result<(), Status> {
         for item in batch.items {
             let lines = item.lines();
             let answer = loop {
@@ -280,6 +293,7 @@ impl Streaming {
                     _ => break answer,
                 }
             };
+            *stored += answer.stored;
             tally(summary, &answer, lines, high)?;
             high = high.max(answer.acked);
         }

@@ -43,7 +43,7 @@ struct DiskStore {
     buffer: Vec<u8>,
     /// Bytes of the segments before the current one.
     sealed_bytes: u64,
-    /// The next segment may have been begun.
+    /// Nothing more may be written to this segment: the next one may have been begun.
     must_seal: bool,
 }
 
@@ -73,6 +73,10 @@ impl LogStore for Locked {
 
     fn retain(&mut self) -> Option<&mut dyn Retain> {
         self.store.retain()
+    }
+
+    fn catch_up(&mut self) -> io::Result<()> {
+        self.store.catch_up()
     }
 }
 
@@ -104,7 +108,8 @@ impl Shared {
 /// The same on any files.
 fn open_files(files: Arc<dyn Files>, segment_bytes: u64, damage: Damage) -> Result<(DiskStore, Shared)> {
     let index = Arc::new(Index::default());
-    let recovery = recovery::recover(&*files, &mut index.write())?;
+    let recovery::Recovered { recovery, unwritten, must_seal } =
+        recovery::recover(&*files, &mut index.write())?;
     let newest = index.read().segments.last_key_value().map(|(number, segment)| (*number, *segment));
     let writing = if let Some((number, segment)) = newest {
         let file = files.open(number);
@@ -118,7 +123,7 @@ fn open_files(files: Arc<dyn Files>, segment_bytes: u64, damage: Damage) -> Resu
     let mut states: Vec<_> = index.read().workers.values().map(|known| known.state.clone()).collect();
     states.sort_by_key(|state| state.created_ns);
     let sealed_bytes = index.read().sealed_bytes();
-    let handles = Arc::new(Handles::new(Arc::clone(&files)));
+    let handles = Arc::new(Handles::new(Arc::clone(&files), unwritten));
     let reader = Arc::new(DiskReader::new(Arc::clone(&index), Arc::clone(&handles), damage));
     let store = DiskStore {
         files,
@@ -128,7 +133,7 @@ fn open_files(files: Arc<dyn Files>, segment_bytes: u64, damage: Damage) -> Resu
         handles,
         buffer: Vec::new(),
         sealed_bytes,
-        must_seal: false,
+        must_seal,
     };
     Ok((store, Shared { reader, states, recovery }))
 }
@@ -197,6 +202,10 @@ impl LogStore for DiskStore {
 
     fn retain(&mut self) -> Option<&mut dyn Retain> {
         Some(self)
+    }
+
+    fn catch_up(&mut self) -> io::Result<()> {
+        self.handles.write_index()
     }
 }
 

@@ -7,6 +7,13 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
+use nix::errno::Errno;
+
+/// A file that the disk cannot give back as a whole is read in pieces of so many bytes: a page, in which disks and
+/// file systems lose what they lose.
+const PIECE: usize = 4096;
+
 /// Segments and their indexes, by their numbers.
 pub(super) trait Files: Send + Sync {
     /// The segments that are there, in order.
@@ -54,10 +61,65 @@ pub(super) trait SegmentFile: Send + Sync {
     fn sync_data(&self) -> io::Result<()>;
     fn sync_all(&self) -> io::Result<()>;
 
-    fn read_all(&self) -> io::Result<Vec<u8>> {
+    /// All bytes, and how many pieces of [`PIECE`] bytes the disk cannot give back any more: zeros stand for them.
+    fn read_around(&self) -> io::Result<(Vec<u8>, u64)> {
         let mut bytes = vec![0; usize::try_from(self.length()?).unwrap_or(usize::MAX)];
-        self.read_exact_at(&mut bytes, 0)?;
-        Ok(bytes)
+        match self.read_exact_at(&mut bytes, 0) {
+            Err(error) if is_unreadable(&error) => {}
+            read => return read.map(|()| (bytes, 0)),
+        }
+        let mut lost = 0;
+        for (at, piece) in bytes.chunks_mut(PIECE).enumerate() {
+            match self.read_exact_at(piece, (at * PIECE) as u64) {
+                Err(error) if is_unreadable(&error) => {
+                    piece.fill(0);
+                    lost += 1;
+                }
+                read => read?,
+            }
+        }
+        Ok((bytes, lost))
+    }
+}
+
+/// Whether the disk cannot give back what it took.
+pub(super) fn is_unreadable(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::EIO as i32)
+}
+
+/// A file that is held in memory and never written to.
+pub(super) struct Held(pub(super) Bytes);
+
+impl SegmentFile for Held {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.0.len() as u64)
+    }
+
+    fn allocated(&self) -> io::Result<u64> {
+        self.length()
+    }
+
+    fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+        let at = usize::try_from(offset).unwrap_or(usize::MAX);
+        let found = self.0.get(at..at.saturating_add(bytes.len())).ok_or(io::ErrorKind::UnexpectedEof)?;
+        bytes.copy_from_slice(found);
+        Ok(())
+    }
+
+    fn write_all_at(&self, _: &[u8], _: u64) -> io::Result<()> {
+        Err(io::ErrorKind::PermissionDenied.into())
+    }
+
+    fn set_len(&self, _: u64) -> io::Result<()> {
+        Err(io::ErrorKind::PermissionDenied.into())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn sync_all(&self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -132,9 +194,15 @@ impl Files for Directory {
 
     fn put_index(&self, segment: u32, bytes: &[u8]) -> io::Result<()> {
         let unfinished = self.file(segment, UNFINISHED);
-        let mut file = File::create(&unfinished)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
+        let written = File::create(&unfinished).and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_all()
+        });
+        if let Err(error) = written {
+            // On a full disk what is there of it takes room from others.
+            let _swept_later = remove_if_there(&unfinished);
+            return Err(error);
+        }
         fs::rename(&unfinished, self.file(segment, INDEX))
     }
 

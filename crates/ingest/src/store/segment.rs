@@ -41,6 +41,11 @@ impl Seal {
         self.0.to_le_bytes()
     }
 
+    /// As an index tells it.
+    pub(super) fn from_bytes(bytes: [u8; 4]) -> Self {
+        Self(u32::from_le_bytes(bytes))
+    }
+
     /// Of bytes that stand at `place` of this segment's index.
     pub(super) fn checksum(self, place: u64, bytes: &[u8]) -> u32 {
         checksum_append(checksum_append(self.0, &place.to_le_bytes()), bytes)
@@ -64,6 +69,12 @@ impl Seal {
         let seal: [u8; 4] = header.get(MAGIC.len()..MAGIC.len() + 4)?.try_into().ok()?;
         let seal = Self(u32::from_le_bytes(seal));
         (seal.header() == header).then_some(seal)
+    }
+
+    /// Whether a file is a segment of another version, and not a damaged one of this.
+    pub(super) fn is_of_another_version(file: &[u8]) -> bool {
+        let (name, version) = MAGIC.split_at(MAGIC.len() - 1);
+        file.strip_prefix(name).is_some_and(|rest| !rest.is_empty() && !rest.starts_with(version))
     }
 
     /// Appends a frame of the group that began when `out` was empty; `out` will stand at `base` in the

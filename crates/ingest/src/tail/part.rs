@@ -30,11 +30,14 @@ pub struct Part {
 }
 
 impl Part {
-    /// Nobody has read it yet. It is counted in `total` for as long as somebody holds it.
-    pub(super) fn new(block: Block, total: Arc<AtomicUsize>, metrics: Metrics) -> Self {
+    /// Nobody has read it yet; what was read for it had `whole` bytes of lines. It is counted in `total` for as long
+    /// as somebody holds it, and what it shares with nobody else is all that it holds.
+    pub(super) fn new(block: Block, whole: usize, total: Arc<AtomicUsize>, metrics: Metrics) -> Self {
+        let is_small = block.bytes() < whole / 2;
+        let (block, held) = if is_small { (block.detached(), 0) } else { (block, whole) };
         let (events, messages) = (OnceLock::new(), OnceLock::new());
         let part = Self { events, messages, size: AtomicUsize::new(0), total, metrics, block };
-        part.grow(size(&part.block));
+        part.grow(size(&part.block).max(held));
         part
     }
 

@@ -13,6 +13,7 @@ use tokio::sync::{Mutex as Turn, MutexGuard as TurnGuard};
 use super::part::Part;
 use crate::ids::WorkerId;
 use crate::line::Sequence;
+use crate::worker::Registration;
 
 /// Parts of one log: up to 1 MiB of its lines.
 const PARTS: usize = 16;
@@ -28,14 +29,17 @@ const ALONE: usize = 2;
 #[derive(Debug, Default)]
 pub(super) struct Recents {
     total: Arc<AtomicUsize>,
-    logs: Mutex<HashMap<WorkerId, Weak<Recent>>>,
+    logs: Mutex<HashMap<Log, Weak<Recent>>>,
 }
+
+/// A worker and its session: one that was forgotten and comes again under its name has another log.
+type Log = (WorkerId, Arc<str>);
 
 /// Of one log, for as long as somebody follows it.
 #[derive(Debug)]
 pub(super) struct Recent {
     all: Arc<Recents>,
-    worker: WorkerId,
+    log: Log,
     /// In order, without a hole.
     parts: Mutex<VecDeque<Arc<Part>>>,
     turn: Turn<()>,
@@ -54,14 +58,15 @@ pub(super) enum Place {
 
 impl Recents {
     /// Of this log, together with all others who follow it.
-    pub(super) fn follow(self: &Arc<Self>, worker: &WorkerId) -> Arc<Recent> {
+    pub(super) fn follow(self: &Arc<Self>, registration: &Registration) -> Arc<Recent> {
+        let log = (registration.worker.clone(), Arc::clone(&registration.session_id));
         let mut logs = self.logs();
-        if let Some(recent) = logs.get(worker).and_then(Weak::upgrade) {
+        if let Some(recent) = logs.get(&log).and_then(Weak::upgrade) {
             return recent;
         }
         let (parts, turn) = (Mutex::default(), Turn::default());
-        let recent = Arc::new(Recent { all: Arc::clone(self), worker: worker.clone(), parts, turn });
-        logs.insert(worker.clone(), Arc::downgrade(&recent));
+        let recent = Arc::new(Recent { all: Arc::clone(self), log: log.clone(), parts, turn });
+        logs.insert(log, Arc::downgrade(&recent));
         recent
     }
 
@@ -75,7 +80,7 @@ impl Recents {
     }
 
     /// Plain data: no panic can leave it half changed.
-    fn logs(&self) -> MutexGuard<'_, HashMap<WorkerId, Weak<Recent>>> {
+    fn logs(&self) -> MutexGuard<'_, HashMap<Log, Weak<Recent>>> {
         self.logs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -131,8 +136,8 @@ impl Drop for Recent {
     fn drop(&mut self) {
         let mut logs = self.all.logs();
         // Another may have come meanwhile, for a reader of its own.
-        if logs.get(&self.worker).is_some_and(|recent| recent.strong_count() == 0) {
-            logs.remove(&self.worker);
+        if logs.get(&self.log).is_some_and(|recent| recent.strong_count() == 0) {
+            logs.remove(&self.log);
         }
     }
 }

@@ -157,3 +157,87 @@ async fn p6_what_is_kept_for_readers_is_bounded_and_gone_with_the_last_of_them()
     drop(readers);
     assert_eq!(total.load(std::sync::atomic::Ordering::Relaxed), 0);
 }
+
+/// Retention has taken its lines, and nobody is to know it any more.
+fn forget(log: &Log) {
+    log.catalog.publish(WorkerState { trimmed: log.state.high, ..log.state.clone() });
+    log.catalog.forget(&log.state.registration.worker);
+}
+
+/// The gap that a reader gets next: its last line, and why.
+async fn gap(tail: &mut (impl Stream<Item = io::Result<Piece>> + Unpin)) -> (u64, String) {
+    let Some(Ok(Piece::Part(part))) = tail.next().await else { panic!("there is more of the log") };
+    let Content::Gap { last, reason } = &part.block().content else { panic!("{part:?}") };
+    (last.get(), reason.to_string())
+}
+
+#[tokio::test]
+async fn p5_a_reader_of_a_forgotten_log_is_not_given_the_lines_of_one_that_came_under_its_name() {
+    for follow in [Follow::No, Follow::UntilClosed] {
+        let mut log = Log::new(2);
+        log.grow(10, 1);
+        let mut old = Box::pin(log.tail(follow).unwrap());
+        forget(&log);
+        let registration = Registration { session_id: "another".into(), ..log.state.registration.clone() };
+        log.state = WorkerState::new(registration, 0);
+        log.opened = memory::open();
+        log.tails.reader = Arc::clone(&log.opened.reader);
+        log.catalog.publish(log.state.clone());
+        let mut new = Box::pin(log.tail(Follow::UntilClosed).unwrap());
+        log.grow(20, 2);
+        assert_eq!(part(&mut new).await, (1, 20));
+        assert_eq!(gap(&mut old).await, (10, retention::REASON.to_owned()));
+        assert!(matches!(old.next().await, Some(Ok(Piece::End(_)))), "{follow:?}");
+        assert_eq!(log.tails.metrics.reads.get(), 1, "of the new log");
+    }
+}
+
+/// Forgets a worker while its log is read.
+struct Forgetting {
+    catalog: std::sync::Mutex<Option<Arc<Catalog>>>,
+    state: std::sync::Mutex<Option<WorkerState>>,
+    reader: Arc<dyn LogReader>,
+}
+
+impl LogReader for Forgetting {
+    fn read(&self, worker: &WorkerId, from: Sequence, max_bytes: usize) -> io::Result<Vec<Block>> {
+        if let (Some(catalog), Some(state)) =
+            (self.catalog.lock().unwrap().take(), self.state.lock().unwrap().take())
+        {
+            catalog.publish(WorkerState { trimmed: state.high, ..state });
+            catalog.forget(worker);
+        }
+        self.reader.read(worker, from, max_bytes)
+    }
+}
+
+#[tokio::test]
+async fn p5_what_was_read_of_a_log_that_was_forgotten_meanwhile_is_nobodys() {
+    let mut log = Log::new(1);
+    log.grow(10, 1);
+    let states = log.catalog.watch(&log.state.registration.worker).unwrap();
+    let reader = Forgetting {
+        catalog: std::sync::Mutex::new(Some(Arc::new(std::mem::take(&mut log.catalog)))),
+        state: std::sync::Mutex::new(Some(log.state.clone())),
+        reader: Arc::clone(&log.opened.reader),
+    };
+    log.tails.reader = Arc::new(reader);
+    let mut tail = Box::pin(log.tails.tail(states, Sequence::ZERO, Follow::UntilClosed).unwrap());
+    assert_eq!(gap(&mut tail).await, (10, retention::REASON.to_owned()));
+}
+
+#[tokio::test]
+async fn p6_a_small_part_does_not_hold_the_large_block_that_it_is_of() {
+    let mut log = Log::new(1);
+    log.grow(10, 60 << 10);
+    let mut tail = Box::pin(log.tail(Follow::No).unwrap());
+    let Some(Ok(Piece::Part(first))) = tail.next().await else { panic!("there is one") };
+    let Content::Lines(lines) = &first.block().content else { panic!("{first:?}") };
+    let data = lines.data.clone();
+    drop((first, tail));
+    assert_eq!(log.tails.recents.total().load(std::sync::atomic::Ordering::Relaxed), 0);
+    let kept = log.opened.reader.read(&log.state.registration.worker, Sequence::new(1), 1).unwrap().remove(0);
+    let Content::Lines(lines) = kept.content else { panic!("a gap") };
+    let whole = lines.data.as_ptr_range();
+    assert!(!whole.contains(&data.as_ptr()), "it has bytes of its own");
+}

@@ -57,3 +57,39 @@ async fn an_upload_is_held_back_instead() {
     assert_eq!((summary.last_sequence, summary.lines), (2310, 2310));
     assert!(started.elapsed() >= Duration::from_millis(250), "{:?}", started.elapsed());
 }
+
+#[tokio::test]
+async fn lines_that_are_there_already_or_come_too_early_count_for_nothing() {
+    let running = limited(Sizes { rate: 1000, ..Sizes::default() }).await;
+    let mut stream = Exchange::batches(&running).await;
+    // Half of a burst, so that there is room for what is not decided on yet.
+    stream.send([batch("w", 1, 1000)]).await;
+    assert_eq!(stream.answer().await, "ack 1000");
+    for _ in 0..5 {
+        stream.send([batch("w", 1, 1000)]).await;
+        assert_eq!(stream.answer().await, "ack 1000");
+    }
+    drop(stream);
+    let mut entries = Exchange::entries(&running).await;
+    for _ in 0..5 {
+        entries.send((0..900).map(|_| entry("w", 1002))).await;
+        assert!(entries.answers(900).await.iter().all(|answer| answer == "retry gap 1000"));
+    }
+}
+
+/// A line of a stream that came too soon, and one behind it by the time that it may come.
+#[tokio::test]
+async fn an_entry_behind_one_that_came_too_soon_waits_for_it() {
+    let running = limited(Sizes { rate: 1000, ..Sizes::default() }).await;
+    let mut batches = Exchange::batches(&running).await;
+    batches.send([batch("w", 1, 2500)]).await;
+    assert_eq!(batches.answer().await, "ack 2500");
+    let mut entries = Exchange::entries(&running).await;
+    entries.send([entry("w", 2501)]).await;
+    let retry = entries.responses.message().await.unwrap().unwrap();
+    tokio::time::sleep(delay(&retry)).await;
+    entries.send([entry("w", 2502)]).await;
+    assert_eq!(entries.answer().await, "retry rate_limited 2500");
+    entries.send([entry("w", 2501), entry("w", 2502)]).await;
+    assert_eq!(entries.answers(2).await, ["ack 2501", "ack 2502"]);
+}

@@ -1,9 +1,12 @@
 //! Open files, a bounded number: a store of many segments must not use up what a process may open.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::super::files::{Files, SegmentFile};
+use bytes::Bytes;
+
+use super::super::files::{Files, Held, SegmentFile};
 
 /// Files that stay open for readers. They mostly read one place after another.
 const OPEN: usize = 128;
@@ -21,11 +24,33 @@ pub(super) struct Handles {
     files: Arc<dyn Files>,
     /// The one used last stands last.
     open: Mutex<Vec<(Which, Arc<dyn SegmentFile>)>>,
+    /// Indexes for which the disk had no room when the store was opened.
+    unwritten: Mutex<BTreeMap<u32, Bytes>>,
 }
 
 impl Handles {
-    pub(super) fn new(files: Arc<dyn Files>) -> Self {
-        Self { files, open: Mutex::default() }
+    pub(super) fn new(files: Arc<dyn Files>, unwritten: BTreeMap<u32, Bytes>) -> Self {
+        Self { files, open: Mutex::default(), unwritten: Mutex::new(unwritten) }
+    }
+
+    /// Writes an index for which there was no room, if there is now.
+    pub(super) fn write_index(&self) -> io::Result<()> {
+        let first = self.unwritten().first_key_value().map(|(segment, bytes)| (*segment, bytes.clone()));
+        let Some((segment, bytes)) = first else { return Ok(()) };
+        self.files.put_index(segment, &bytes)?;
+        self.unwritten().remove(&segment);
+        Ok(())
+    }
+
+    fn unwritten(&self) -> MutexGuard<'_, BTreeMap<u32, Bytes>> {
+        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn index(&self, segment: u32) -> io::Result<Arc<dyn SegmentFile>> {
+        if let Some(bytes) = self.unwritten().get(&segment) {
+            return Ok(Arc::new(Held(bytes.clone())));
+        }
+        self.files.index(segment)?.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     /// Plain data: no panic can leave it half changed.
@@ -42,7 +67,7 @@ impl Handles {
         }
         let file = match which {
             Which::Segment(number) => self.files.open(number)?,
-            Which::Index(number) => self.files.index(number)?.ok_or(io::ErrorKind::NotFound)?,
+            Which::Index(number) => self.index(number)?,
         };
         if open.len() >= OPEN {
             open.remove(0);
@@ -53,6 +78,7 @@ impl Handles {
 
     /// Closes what is open of a segment.
     pub(super) fn close(&self, segment: u32) {
+        self.unwritten().remove(&segment);
         self.lock().retain(|(which, _)| {
             let (Which::Segment(number) | Which::Index(number)) = *which;
             number != segment

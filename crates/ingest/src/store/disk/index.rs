@@ -40,8 +40,10 @@ pub(super) struct Segment {
     pub(super) oldest_ns: Option<i64>,
     /// Bytes that it takes up once it is sealed, its index included.
     pub(super) allocated: u64,
-    /// Whether it has lines of anybody.
+    /// Whether lines of anybody were written to it.
     pub(super) has_blocks: bool,
+    /// Of how many workers it has lines still, once it is sealed.
+    pub(super) extents: usize,
 }
 
 /// One worker.
@@ -92,7 +94,7 @@ impl Inner {
     pub(super) fn begin(&mut self, segment: u32, seal: Seal) {
         let summary = Summary { end: HEADER as u64, ..Summary::default() };
         self.writing = segment;
-        let begun = Segment { seal, summary, oldest_ns: None, allocated: 0, has_blocks: false };
+        let begun = Segment { seal, summary, oldest_ns: None, allocated: 0, has_blocks: false, extents: 0 };
         self.segments.insert(segment, begun);
     }
 
@@ -110,7 +112,7 @@ impl Inner {
         segment.has_blocks |= matches!(record.change, Change::Appended { .. });
         let worker = record.change.worker();
         if let Change::Forgotten { .. } = record.change {
-            self.workers.remove(worker);
+            self.remove(worker);
             self.forgotten.push(worker.clone());
             return;
         }
@@ -126,14 +128,15 @@ impl Inner {
 
     /// A segment that is sealed already.
     pub(super) fn add_sealed(&mut self, segment: u32, directory: Directory) {
-        let Directory { seal, summary, entries, allocated } = directory;
+        let Directory { seal, summary, entries, allocated, .. } = directory;
         let has_blocks =
-            entries.iter().any(|entry| entry.known.as_ref().is_some_and(|known| known.extent.is_some()));
-        let sealed = Segment { seal, summary, oldest_ns: None, allocated, has_blocks };
+            |entry: &&sealed::Entry| entry.known.as_ref().is_some_and(|known| known.extent.is_some());
+        let extents = entries.iter().filter(has_blocks).count();
+        let sealed = Segment { seal, summary, oldest_ns: None, allocated, has_blocks: extents > 0, extents };
         self.segments.insert(segment, sealed);
         for sealed::Entry { worker, known } in entries {
             let Some(sealed::Known { state, is_base, extent }) = known else {
-                self.workers.remove(&worker);
+                self.remove(&worker);
                 continue;
             };
             let known = self.workers.entry(worker).or_insert_with(|| Indexed::new(state.clone(), segment));
@@ -141,8 +144,38 @@ impl Inner {
             known.touched = segment;
             known.base = if is_base { segment } else { known.base };
             known.extents.extend(extent);
-            known.drop_trimmed();
         }
+    }
+
+    fn remove(&mut self, worker: &WorkerId) {
+        for extent in self.workers.remove(worker).into_iter().flat_map(|known| known.extents) {
+            uncount(&mut self.segments, extent.segment);
+        }
+    }
+
+    /// Lets go of all that retention took. Only while nobody reads yet: a reader that does not know of it has to find
+    /// the lines.
+    pub(super) fn drop_trimmed(&mut self) {
+        for known in self.workers.values_mut() {
+            let gone = known.extents.partition_point(|extent| extent.last <= known.state.trimmed);
+            for extent in known.extents.drain(..gone) {
+                uncount(&mut self.segments, extent.segment);
+            }
+        }
+    }
+
+    /// Lets go of the oldest segment, and of the blocks that it has.
+    pub(super) fn drop_oldest(&mut self, segment: u32) -> Option<Segment> {
+        for known in self.workers.values_mut() {
+            let gone = known.extents.partition_point(|extent| extent.segment <= segment);
+            known.extents.drain(..gone);
+        }
+        self.segments.remove(&segment)
+    }
+
+    /// Time of the youngest record.
+    pub(super) fn newest_ns(&self) -> i64 {
+        self.segments.values().map(|segment| segment.summary.newest_ns).max().unwrap_or_default()
     }
 
     /// The index file of the segment that is being written, and what it has of whom.
@@ -161,7 +194,8 @@ impl Inner {
 
     /// The segment that is being written is so no longer: its blocks are looked up in its file from now on.
     pub(super) fn seal(&mut self, extents: Vec<(WorkerId, Extent)>, allocated: u64) {
-        self.written().allocated = allocated;
+        let segment = self.written();
+        (segment.allocated, segment.extents) = (allocated, extents.len());
         self.forgotten = Vec::new();
         for (worker, extent) in extents {
             let known = self.workers.get_mut(&worker).expect("nobody else changes it meanwhile");
@@ -211,17 +245,16 @@ impl Indexed {
         if let Change::Carried(_) = record.change {
             self.base = segment;
         }
-        self.drop_trimmed();
         self.place(record, payload);
-    }
-
-    fn drop_trimmed(&mut self) {
-        if self.extents.first().is_some_and(|extent| extent.last <= self.state.trimmed) {
-            self.extents.retain(|extent| extent.last > self.state.trimmed);
-        }
     }
 
     fn place(&mut self, record: &Record, payload: &Range<usize>) {
         self.open.extend(Position::of(record, payload));
+    }
+}
+
+fn uncount(segments: &mut BTreeMap<u32, Segment>, segment: u32) {
+    if let Some(known) = segments.get_mut(&segment) {
+        known.extents -= 1;
     }
 }

@@ -85,6 +85,7 @@ impl Schedule {
                 80..84 => self.fail(Failure::Sync)?,
                 84..87 => self.open()?,
                 87..89 => self.retain()?,
+                92..94 => self.seal(),
                 89..92 => self.files.damage_index(),
                 _ => self.cut_power()?,
             }
@@ -129,6 +130,16 @@ impl Schedule {
                 false
             }
         }
+    }
+
+    /// Retention ends a segment that is not full, if the disk has room for the next. If not, the next may be there all
+    /// the same, and has to be the last one in which anything is written.
+    fn seal(&mut self) {
+        let fails = self.random.random_bool(0.7);
+        self.files.state().failure = fails.then_some(Failure::Create);
+        let sealed = self.opened.as_mut().unwrap().store.retain().unwrap().seal();
+        assert_eq!(sealed.is_err(), self.files.state().failure.is_none() && fails);
+        self.files.state().failure = None;
     }
 
     /// Retention takes the oldest segment, if it is not the only one.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
+use super::super::files::is_unreadable;
 use super::super::segment::{FRAME_HEAD, HEADER, Seal};
 use super::super::{DAMAGED, Damage, LogReader, record};
 use super::handles::{Handles, Which};
@@ -17,21 +18,27 @@ use crate::line::{Block, Content, Sequence};
 use crate::retention;
 use crate::worker::{Change, Record};
 
-/// A disk that cannot give back what it took.
-const EIO: i32 = 5;
+/// Places of blocks that are kept of segments whose indexes are damaged: about 24 MiB, and at least of one segment.
+const RESCUED: usize = 1 << 20;
 
 /// Shared by all readers.
 pub(super) struct DiskReader {
     index: Arc<Index>,
     handles: Arc<Handles>,
     damage: Damage,
-    /// Where blocks are in the segment whose index was found damaged last.
-    rescued: Mutex<Option<Rescued>>,
+    /// Where blocks are in segments whose indexes were found damaged. The one used last stands last.
+    rescued: Mutex<Vec<Rescued>>,
 }
 
 struct Rescued {
     segment: u32,
     blocks: HashMap<WorkerId, Vec<Position>>,
+}
+
+impl Rescued {
+    fn places(&self) -> usize {
+        self.blocks.values().map(Vec::len).sum()
+    }
 }
 
 impl DiskReader {
@@ -62,16 +69,21 @@ impl DiskReader {
         Ok(all.into_iter().filter(|position| position.last >= from).collect())
     }
 
-    /// What the segment itself says. Slow, so what it said last is kept.
+    /// What the segment itself says. Slow, so what it said is kept.
     fn rescue(&self, worker: &WorkerId, segment: u32, seal: Seal) -> io::Result<Vec<Position>> {
         let mut rescued = self.rescued.lock().unwrap_or_else(PoisonError::into_inner);
-        if rescued.as_ref().is_none_or(|rescued| rescued.segment != segment) {
+        if let Some(at) = rescued.iter().position(|rescued| rescued.segment == segment) {
+            rescued[at..].rotate_left(1);
+        } else {
             // First the segment: where that cannot be read either, the index is still the better of the two.
-            let bytes = Bytes::from(self.handles.get(Which::Segment(segment))?.read_all()?);
+            let (bytes, _) = self.handles.get(Which::Segment(segment))?.read_around()?;
             self.handles.remove_index(segment)?;
-            *rescued = Some(Rescued { segment, blocks: blocks(&bytes, seal) });
+            rescued.push(Rescued { segment, blocks: blocks(&bytes.into(), seal) });
+            while rescued.len() > 1 && rescued.iter().map(Rescued::places).sum::<usize>() > RESCUED {
+                rescued.remove(0);
+            }
         }
-        let blocks = rescued.as_ref().and_then(|rescued| rescued.blocks.get(worker));
+        let blocks = rescued.last().and_then(|rescued| rescued.blocks.get(worker));
         Ok(blocks.cloned().unwrap_or_default())
     }
 
@@ -167,7 +179,7 @@ impl DiskReader {
 /// Whether it is what the disk holds that is wrong, and trying again would not help.
 fn is_damage(error: &io::Error) -> bool {
     let kinds = [io::ErrorKind::InvalidData, io::ErrorKind::UnexpectedEof, io::ErrorKind::NotFound];
-    kinds.contains(&error.kind()) || error.raw_os_error() == Some(EIO)
+    kinds.contains(&error.kind()) || is_unreadable(error)
 }
 
 /// The blocks of a segment by worker.

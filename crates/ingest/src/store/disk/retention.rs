@@ -7,6 +7,7 @@ use std::io;
 use super::super::{Part, Retain};
 use super::DiskStore;
 use super::index::Indexed;
+use super::sealed::Extent;
 use crate::worker::Change;
 
 impl Retain for DiskStore {
@@ -17,7 +18,7 @@ impl Retain for DiskStore {
             bytes: if *number == self.writing.number { self.writing.committed } else { segment.allocated },
             oldest_ns: segment.oldest_ns.unwrap_or(segment.summary.newest_ns),
             newest_ns: segment.summary.newest_ns,
-            has_lines: segment.has_blocks,
+            has_lines: if *number == self.writing.number { segment.has_blocks } else { segment.extents > 0 },
         };
         index.segments.iter().map(part).collect()
     }
@@ -35,8 +36,9 @@ impl Retain for DiskStore {
     fn remove(&mut self, part: u32) -> io::Result<()> {
         assert_ne!(part, self.writing.number, "what is being written is never removed");
         // First for readers: whoever finds a file gone has to find it gone here.
-        let known = self.index.write().segments.remove(&part);
+        let known = self.index.write().drop_oldest(part);
         if let Err(error) = self.files.remove(part) {
+            // It is tried again; everybody was told that its lines are gone.
             self.index.write().segments.extend(known.map(|segment| (part, segment)));
             return Err(error);
         }
@@ -51,15 +53,22 @@ impl Indexed {
     /// What has to be durable before `segment` goes; none where that is so already.
     fn farewell(&self, segment: u32, forget_before_ns: i64) -> Option<Change> {
         let worker = || self.state.registration.worker.clone();
-        let taken = self.extents.iter().find(|extent| extent.segment == segment).map(|extent| extent.last);
+        let is_kept = |extent: &&Extent| extent.last > self.state.trimmed;
+        // Segments go in order, so what one has of a worker is the first that there is.
+        let here = self.extents.first().filter(|extent| extent.segment == segment).filter(is_kept);
+        let trimmed = |until| Change::Trimmed { worker: worker(), until };
         if self.base != segment {
-            return taken.map(|until| Change::Trimmed { worker: worker(), until });
+            return here.map(|extent| trimmed(extent.last));
         }
-        let has_lines = !self.open.is_empty() || self.extents.iter().any(|extent| extent.segment != segment);
+        let elsewhere = self.extents.last().filter(|extent| extent.segment != segment).filter(is_kept);
+        let has_lines = !self.open.is_empty() || elsewhere.is_some();
         if self.state.closing.is_some() && !has_lines && self.state.updated_ns < forget_before_ns {
-            return Some(Change::Forgotten { worker: worker() });
+            // First its readers are told of its lines.
+            return Some(
+                here.map_or_else(|| Change::Forgotten { worker: worker() }, |extent| trimmed(extent.last)),
+            );
         }
-        let trimmed = self.state.trimmed.max(taken.unwrap_or_default());
+        let trimmed = here.map_or(self.state.trimmed, |extent| extent.last);
         Some(Change::Carried(Box::new(crate::worker::WorkerState { trimmed, ..self.state.clone() })))
     }
 }

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use prost::Message;
 use thiserror::Error;
 
-use super::super::files::{Files, SegmentFile};
+use super::super::files::{Files, SegmentFile, is_unreadable};
 use super::super::record::{self, StoredState};
 use super::super::segment::{HEADER, Seal};
 use crate::ids::WorkerId;
@@ -222,16 +222,19 @@ pub(super) struct Directory {
     pub(super) entries: Vec<Entry>,
     /// Bytes that segment and index take up.
     pub(super) allocated: u64,
+    /// The header of the segment cannot be read any more: its index knows what stood there.
+    pub(super) is_headless: bool,
 }
 
 /// Opens a segment by its index alone.
 pub(super) fn load(files: &dyn Files, segment: u32) -> Result<Directory, Doubt> {
     let index = files.index(segment)?.ok_or(Doubt::Missing)?;
     let log = files.open(segment)?;
-    let mut header = [0; HEADER];
-    log.read_exact_at(&mut header, 0)?;
-    let seal = Seal::of(&header).ok_or(Doubt::Other)?;
-    let (summary, directory, checksum) = head(&*index, seal)?;
+    let Head { seal, summary, directory, checksum } = head(&*index)?;
+    let header = header(&*log)?;
+    if header.is_some_and(|header| header != seal) {
+        return Err(Doubt::Other);
+    }
     // One that grew after its index was written, or lost its end, is not what the index tells of.
     if summary.end != log.length()? {
         return Err(Doubt::Other);
@@ -243,18 +246,40 @@ pub(super) fn load(files: &dyn Files, segment: u32) -> Result<Directory, Doubt> 
     }
     let entries = entries(segment, bytes.into()).ok_or(Doubt::Damaged)?;
     let allocated = log.allocated()?.min(log.length()?) + index.length()?;
-    Ok(Directory { seal, summary, entries, allocated })
+    Ok(Directory { seal, summary, entries, allocated, is_headless: header.is_none() })
 }
 
-/// Summary, place of the directory and its checksum.
-fn head(index: &dyn SegmentFile, seal: Seal) -> Result<(Summary, Range<usize>, u32), Doubt> {
+/// The seal of a segment as its index tells it.
+pub(super) fn seal(files: &dyn Files, segment: u32) -> Option<Seal> {
+    let index = files.index(segment).ok().flatten()?;
+    Some(head(&*index).ok()?.seal)
+}
+
+/// The seal of a segment as its header tells it; none where that is damaged.
+fn header(log: &dyn SegmentFile) -> io::Result<Option<Seal>> {
+    let mut header = [0; HEADER];
+    match log.read_exact_at(&mut header, 0) {
+        Err(error) if is_unreadable(&error) => Ok(None),
+        read => read.map(|()| Seal::of(&header)),
+    }
+}
+
+/// What an index begins with.
+struct Head {
+    seal: Seal,
+    summary: Summary,
+    /// Where the directory stands.
+    directory: Range<usize>,
+    /// Of the directory.
+    checksum: u32,
+}
+
+fn head(index: &dyn SegmentFile) -> Result<Head, Doubt> {
     let mut head = [0; HEAD];
     index.read_exact_at(&mut head, 0)?;
+    let seal = Seal::from_bytes([8, 9, 10, 11].map(|at| head[at]));
     if seal.checksum(0, &head[..HEAD - 4]) != number(&head[HEAD - 4..]) || head[..8] != MAGIC {
         return Err(Doubt::Damaged);
-    }
-    if head[8..12] != seal.to_bytes() {
-        return Err(Doubt::Other);
     }
     let summary = Summary {
         end: long(&head[12..]),
@@ -266,7 +291,7 @@ fn head(index: &dyn SegmentFile, seal: Seal) -> Result<(Summary, Range<usize>, u
     if end as u64 != index.length()? {
         return Err(Doubt::Damaged);
     }
-    Ok((summary, at..end, number(&head[48..])))
+    Ok(Head { seal, summary, directory: at..end, checksum: number(&head[48..]) })
 }
 
 fn number(bytes: &[u8]) -> u32 {

@@ -1,3 +1,6 @@
+mod damage;
+mod faulty;
+
 use super::super::record::tests::appended_lines;
 use super::super::segment::FRAME_HEAD;
 use super::super::{DAMAGED, LogReader};
@@ -443,6 +446,29 @@ fn p5_removed_segments_take_lines_with_them_and_nothing_of_what_is_known() {
         assert_eq!(read_all(&*open_small(dir.path(), &damage).reader, name), *kept);
     }
     assert_eq!(damage.found(), 0);
+}
+
+/// Readers are told only after the commit: whoever comes in between finds the lines, and not a hole.
+#[test]
+fn p5_lines_that_are_to_go_are_read_until_their_segment_goes() {
+    let dir = tempfile::tempdir().unwrap();
+    let (records, _) = fill(dir.path());
+    let mut opened = open_small(dir.path(), &Damage::default());
+    let engine = opened.store.retain().unwrap();
+    let oldest = engine.parts()[0];
+    let said: Vec<_> = engine.farewell(oldest.number, i64::MIN, usize::MAX);
+    assert_eq!(said.len(), 2);
+    let records_of_it: Vec<_> = said.into_iter().map(|change| Record { at_ns: 100, change }).collect();
+    opened.store.commit(&records_of_it).unwrap();
+    for name in ["w", "other"] {
+        assert_eq!(read_all(&*opened.reader, name), of(name, &records));
+    }
+    let engine = opened.store.retain().unwrap();
+    assert_eq!(engine.farewell(oldest.number, i64::MIN, usize::MAX), [], "it is said once");
+    engine.remove(oldest.number).unwrap();
+    for name in ["w", "other"] {
+        assert!(read_all(&*opened.reader, name).len() < of(name, &records).len());
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-use super::super::super::files::{Files, SegmentFile};
+use super::super::super::files::{Files, Held, SegmentFile};
 use super::PlantedBug;
 
 /// What a disk writes whole or not at all.
@@ -47,6 +47,8 @@ pub(super) enum Failure {
     Sync,
     /// The power goes while a sync waits for the disk.
     PowerInSync,
+    /// There is no room for another file, or only for its name.
+    Create,
 }
 
 #[derive(Default)]
@@ -259,39 +261,6 @@ fn copy(from: &[u8], to: &mut [u8], offset: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// An index as it was when it was opened: it is never written to.
-struct IndexHandle(Vec<u8>);
-
-impl SegmentFile for IndexHandle {
-    fn length(&self) -> io::Result<u64> {
-        Ok(self.0.len() as u64)
-    }
-
-    fn allocated(&self) -> io::Result<u64> {
-        self.length()
-    }
-
-    fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
-        copy(&self.0, bytes, offset)
-    }
-
-    fn write_all_at(&self, _: &[u8], _: u64) -> io::Result<()> {
-        Err(io::ErrorKind::PermissionDenied.into())
-    }
-
-    fn set_len(&self, _: u64) -> io::Result<()> {
-        Err(io::ErrorKind::PermissionDenied.into())
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn sync_all(&self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// For the trait, which hands out files.
 pub(super) struct Shared(pub(super) Arc<SimulatedFiles>);
 
@@ -301,8 +270,14 @@ impl Files for Shared {
     }
 
     fn create(&self, segment: u32) -> io::Result<Arc<dyn SegmentFile>> {
-        self.0.state().files.entry(segment).or_default().change(Pending::SetLength(0));
-        self.open(segment)
+        let fails = self.0.fails(Failure::Create);
+        let mut state = self.0.state();
+        if fails && state.random.random_bool(0.5) {
+            return Err(io::Error::from_raw_os_error(28));
+        }
+        state.files.entry(segment).or_default().change(Pending::SetLength(0));
+        drop(state);
+        if fails { Err(io::Error::from_raw_os_error(28)) } else { self.open(segment) }
     }
 
     fn open(&self, segment: u32) -> io::Result<Arc<dyn SegmentFile>> {
@@ -321,7 +296,7 @@ impl Files for Shared {
     fn index(&self, segment: u32) -> io::Result<Option<Arc<dyn SegmentFile>>> {
         let state = self.0.state();
         let bytes = state.indexes.get(&segment).and_then(|index| index.cached.clone());
-        Ok(bytes.map(|bytes| Arc::new(IndexHandle(bytes)) as Arc<dyn SegmentFile>))
+        Ok(bytes.map(|bytes| Arc::new(Held(bytes.into())) as Arc<dyn SegmentFile>))
     }
 
     fn put_index(&self, segment: u32, bytes: &[u8]) -> io::Result<()> {

@@ -1,0 +1,175 @@
+//! Damage and full disks: they cost what stood there, and never the start.
+
+use super::faulty::Faulty;
+use super::*;
+
+fn open_faulty(files: &Arc<Faulty>, segment_bytes: u64, damage: &Damage) -> Opened {
+    let files: Arc<dyn Files> = Arc::clone(files) as Arc<dyn Files>;
+    let (store, shared) = open_files(files, segment_bytes, damage.clone()).unwrap();
+    shared.of(store)
+}
+
+/// Blocks of about 500 bytes, a dozen of 10 KiB segments.
+fn fill_large(path: &Path) -> (Vec<Record>, u64) {
+    const SEGMENT: u64 = 10 << 10;
+    let files = Faulty::open(path);
+    let mut opened = open_faulty(&files, SEGMENT, &Damage::default());
+    let text = "x".repeat(480);
+    let records: Vec<_> = (1..=250).map(|n| appended_lines("w", n, &[&format!("{n} {text}")])).collect();
+    for record in &records {
+        opened.store.commit(std::slice::from_ref(record)).unwrap();
+    }
+    (records, SEGMENT)
+}
+
+/// Those of `all` that are not there, and the rest is as it was written.
+fn missing(opened: &Opened, all: &[Record]) -> Vec<u64> {
+    let read = read_all(&*opened.reader, "w");
+    let missing: Vec<_> = blocks(all).into_iter().filter(|block| !read.contains(block)).collect();
+    missing.iter().map(|block| block.first.get()).collect()
+}
+
+#[test]
+fn what_the_disk_cannot_give_back_of_a_sealed_segment_costs_its_lines_and_not_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let (records, segment) = fill_large(dir.path());
+    let files = Faulty::open(dir.path());
+    // Without an index, so that the segment has to be read.
+    files.remove_index(2).unwrap();
+    files.lose(2, 4200..4300);
+    let opened = open_faulty(&files, segment, &Damage::default());
+    assert_eq!((opened.recovery.damaged, opened.recovery.torn_bytes), (1, 0));
+    let missing = missing(&opened, &records);
+    // A page, and the two blocks that reach into it.
+    assert!((8..=10).contains(&missing.len()), "{missing:?}");
+    assert!(missing.is_sorted_by(|a, b| a + 1 == *b), "{missing:?}");
+    assert_eq!(opened.states[0].high.get(), 250);
+}
+
+#[test]
+fn a_damaged_header_is_told_and_the_index_knows_what_stood_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let (records, _) = fill(dir.path());
+    let log = files(dir.path(), "log").remove(1);
+    let whole = std::fs::read(&log).unwrap();
+    for at in 0..HEADER {
+        flip(&log, at);
+        let damage = Damage::default();
+        let opened = open_small(dir.path(), &damage);
+        assert_eq!((opened.recovery.damaged, opened.recovery.records), (1, records.len() as u64), "{at}");
+        assert_eq!(read_all(&*opened.reader, "w"), of("w", &records), "{at}");
+        assert_eq!(damage.found(), 0);
+        std::fs::write(&log, &whole).unwrap();
+    }
+    let unreadable = Faulty::open(dir.path());
+    unreadable.lose(2, 0..10);
+    let opened = open_faulty(&unreadable, SMALL_SEGMENT, &Damage::default());
+    assert_eq!((opened.recovery.damaged, opened.recovery.records), (1, records.len() as u64));
+}
+
+/// The directory of the index is damaged as well, but not what it begins with.
+#[test]
+fn a_segment_with_a_damaged_header_is_read_by_the_seal_of_its_index() {
+    let dir = tempfile::tempdir().unwrap();
+    let (records, before) = fill(dir.path());
+    flip(&files(dir.path(), "log")[1], 9);
+    let index = &files(dir.path(), "idx")[1];
+    flip(index, std::fs::read(index).unwrap().len() - 1);
+    let opened = open_small(dir.path(), &Damage::default());
+    assert_eq!(read_all(&*opened.reader, "w"), of("w", &records));
+    drop(opened);
+    assert_eq!(states(dir.path()), before);
+}
+
+#[test]
+fn a_segment_that_nobody_can_read_any_more_costs_its_lines_and_not_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let (records, _) = fill(dir.path());
+    let log = files(dir.path(), "log").remove(1);
+    flip(&log, 9);
+    std::fs::remove_file(&files(dir.path(), "idx")[1]).unwrap();
+    let before = std::fs::read(&log).unwrap();
+    for _ in 0..2 {
+        let mut opened = open_small(dir.path(), &Damage::default());
+        assert_eq!(opened.recovery.damaged, 1, "told at each start");
+        let missing = missing(
+            &opened,
+            &records.iter().filter(|r| r.change.worker() == &worker("w")).cloned().collect::<Vec<_>>(),
+        );
+        assert!(!missing.is_empty() && missing.len() < 10, "{missing:?}");
+        assert!(
+            opened.store.retain().unwrap().parts().iter().any(|part| part.number == 2),
+            "retention will come to it"
+        );
+        assert_eq!(std::fs::read(&log).unwrap(), before, "as it was");
+    }
+}
+
+#[test]
+fn nothing_more_is_written_to_a_segment_on_a_bad_place_of_the_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path();
+    let files = Faulty::open(path);
+    let mut opened = open_faulty(&files, SEGMENT_BYTES, &Damage::default());
+    let text = "x".repeat(900);
+    let record = |n: u64| appended_lines("w", n, &[&format!("{n} {text}")]);
+    for n in 1..=20 {
+        opened.store.commit(&[record(n)]).unwrap();
+    }
+    drop(opened);
+    let length = std::fs::metadata(path.join("0000000001.log")).unwrap().len();
+    files.lose(1, length - 10..length);
+    for at in 0..2 {
+        let mut opened = open_faulty(&files, SEGMENT_BYTES, &Damage::default());
+        assert_eq!(opened.recovery.damaged, 1 - at, "by then it is sealed, and not read");
+        let high = opened.states[0].high.get();
+        assert!((14..20).contains(&high), "{high}");
+        if at == 0 {
+            opened.store.commit(&[record(high + 1)]).unwrap();
+        }
+        let read = read_all(&*opened.reader, "w");
+        assert_eq!(read, blocks(&(1..=high + 1 - at).map(record).collect::<Vec<_>>()));
+    }
+}
+
+#[test]
+fn p6_a_full_disk_does_not_keep_a_store_without_an_index_from_opening() {
+    let dir = tempfile::tempdir().unwrap();
+    let (records, before) = fill(dir.path());
+    let index = files(dir.path(), "idx").remove(1);
+    let whole = std::fs::read(&index).unwrap();
+    std::fs::remove_file(&index).unwrap();
+    let files = Faulty::open(dir.path());
+    files.fill(true);
+    let damage = Damage::default();
+    let mut opened = open_faulty(&files, SMALL_SEGMENT, &damage);
+    assert_eq!(opened.recovery.damaged, 0);
+    assert!(opened.store.catch_up().is_err() && !index.exists());
+    for name in ["w", "other"] {
+        assert_eq!(read_all(&*opened.reader, name), of(name, &records));
+    }
+    files.fill(false);
+    opened.store.catch_up().unwrap();
+    assert_eq!(std::fs::read(&index).unwrap().len(), whole.len());
+    assert_eq!(read_all(&*opened.reader, "w"), of("w", &records));
+    drop(opened);
+    assert_eq!((damage.found(), states(dir.path())), (0, before));
+}
+
+/// Where a block is damaged that was read by way of a rescue, its place is known still, and nothing is read again.
+#[test]
+fn two_damaged_indexes_are_both_looked_past_without_reading_their_segments_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (records, _) = fill(dir.path());
+    let damage = Damage::default();
+    let running = open_small(dir.path(), &damage);
+    let (logs, indexes) = (files(dir.path(), "log"), files(dir.path(), "idx"));
+    for index in &indexes[1..=2] {
+        flip(index, 60);
+    }
+    assert_eq!(read_all(&*running.reader, "w"), of("w", &records));
+    flip(&logs[1], HEADER);
+    let read = read_all(&*running.reader, "w");
+    let is_gap = |block: &&Block| matches!(block.content, Content::Gap { .. });
+    assert_eq!((read.len(), read.iter().filter(is_gap).count()), (40, 1));
+}
