@@ -1,9 +1,12 @@
 //! gRPC: parse, ask, answer. Only here does `tonic::Status` appear.
 
 mod batches;
+pub(crate) mod direct;
 mod entries;
+pub(crate) mod entry_codec;
 pub(crate) mod generated;
 mod query;
+mod runs;
 pub(crate) mod slim;
 mod streaming;
 pub(crate) mod tailed;
@@ -11,6 +14,7 @@ pub(crate) mod tailed;
 mod tests;
 mod wire;
 
+pub use entry_codec::{EncodedEntry, EntryResponse};
 pub use query::Query;
 pub use streaming::Streaming;
 pub use tailed::Tailed;

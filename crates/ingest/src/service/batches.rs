@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::future::Either;
-use futures::stream::{BoxStream, StreamExt};
+use futures::stream::{BoxStream, Stream, StreamExt};
 use ottoscaler_proto::checksum::{Checked, Checks};
 use ottoscaler_proto::v1::{LogBatch, LogResponse};
 use tokio::sync::oneshot;
@@ -54,7 +54,7 @@ enum Outcome {
 /// The answers to `batches`; ends as [`super::entries::responses`] does.
 pub(super) fn responses(
     server: &Server,
-    batches: tonic::Streaming<LogBatch>,
+    batches: impl Stream<Item = Result<LogBatch, Status>> + Send + 'static,
 ) -> BoxStream<'static, Result<LogResponse, Status>> {
     let superseded = CancellationToken::new();
     let mut stream = BatchStream {
