@@ -17,10 +17,20 @@ fn main() {
         unary("list_tasks", "ListTasks", "ListTasksRequest", "ListTasksResponse"),
         unary("get_task", "GetTask", "GetTaskRequest", "Task"),
     ];
+    let entries = method_of("stream_logs", "StreamLogs", "crate::service::EncodedEntry")
+        .output_type("crate::service::EntryResponse")
+        .codec_path("crate::service::entry_codec::EntryCodec")
+        .client_streaming()
+        .server_streaming();
+    let batches = method("stream_log_batches", "StreamLogBatches", "LogBatch")
+        .output_type(message("LogResponse"))
+        .codec_path(SLIM)
+        .client_streaming()
+        .server_streaming();
     let streaming = [
         unary("register_worker", "RegisterWorker", "WorkerRegistration", "RegistrationResponse"),
-        stream("stream_logs", "StreamLogs", "LogEntry"),
-        stream("stream_log_batches", "StreamLogBatches", "LogBatch"),
+        entries,
+        batches,
         unary("upload_logs", "UploadLogs", "LogBatch", "UploadSummary").client_streaming(),
         unary("complete_worker", "CompleteWorker", "WorkerCompletion", "CompletionResponse"),
     ];
@@ -37,14 +47,13 @@ fn unary(name: &str, route: &str, input: &str, output: &str) -> MethodBuilder {
     method(name, route, input).output_type(message(output)).codec_path(PROST)
 }
 
-/// Both ways.
-fn stream(name: &str, route: &str, input: &str) -> MethodBuilder {
-    let method = method(name, route, input).output_type(message("LogResponse")).codec_path(SLIM);
-    method.client_streaming().server_streaming()
+fn method(name: &str, route: &str, input: &str) -> MethodBuilder {
+    method_of(name, route, &message(input))
 }
 
-fn method(name: &str, route: &str, input: &str) -> MethodBuilder {
-    Method::builder().name(name).route_name(route).input_type(message(input))
+/// Of a type of our own.
+fn method_of(name: &str, route: &str, input: &str) -> MethodBuilder {
+    Method::builder().name(name).route_name(route).input_type(input)
 }
 
 fn message(name: &str) -> String {

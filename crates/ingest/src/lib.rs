@@ -53,6 +53,7 @@ use parse::Limits;
 use queue::Queued;
 use rate::Rates;
 use server::Server;
+use service::direct::Direct;
 use service::generated::log_query_service_server::LogQueryServiceServer;
 use service::generated::log_streaming_service_server::LogStreamingServiceServer;
 use store::{Damage, Opened};
@@ -66,6 +67,10 @@ const MAX_MESSAGE: usize = 8 << 20;
 /// HTTP/2 windows: with 64 KiB, the default, one stream is limited to 64 KiB a round trip.
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 4 << 20;
+
+/// A frame of HTTP/2: a block of the agent's is one, and is taken over as it was read. With 16 KiB, the default, it is
+/// put together out of pieces.
+const MAX_FRAME: u32 = 256 << 10;
 
 /// Streams of one connection: a proxy may carry many clients over one.
 const MAX_STREAMS: u32 = 1024;
@@ -195,6 +200,7 @@ async fn serve_grpc(listener: TcpListener, server: Server, max_age: Option<Durat
         .max_decoding_message_size(MAX_MESSAGE)
         .accept_compressed(CompressionEncoding::Zstd)
         .accept_compressed(CompressionEncoding::Gzip);
+    let streaming = Direct::new(streaming, server.clone(), MAX_MESSAGE);
     let query = LogQueryServiceServer::new(service::Query(server))
         .send_compressed(CompressionEncoding::Zstd)
         .send_compressed(CompressionEncoding::Gzip);
@@ -221,6 +227,7 @@ async fn serve_grpc(listener: TcpListener, server: Server, max_age: Option<Durat
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_frame_size(MAX_FRAME)
         .max_concurrent_streams(MAX_STREAMS)
         .add_service(health_service)
         .add_service(reflection().build_v1().context("reflection")?)

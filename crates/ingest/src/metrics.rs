@@ -1,6 +1,8 @@
 //! Every metric of log-ingest, in one place. Names start with `otto_ingest_`; units are base units;
 //! label values come from enums.
 
+use std::ops::Deref;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -21,9 +23,13 @@ struct Reason {
     reason: &'static str,
 }
 
-/// Handles to all metrics; cheap to clone.
+/// Handles to all metrics; cheap to clone, as each stream has some.
 #[derive(Clone, Debug)]
-pub struct Metrics {
+pub struct Metrics(Arc<All>);
+
+/// All metrics.
+#[derive(Clone, Debug)]
+pub struct All {
     lines: Counter<u64, AtomicU64>,
     bytes: Counter<u64, AtomicU64>,
     duplicates: Counter<u64, AtomicU64>,
@@ -72,10 +78,18 @@ fn seconds() -> Histogram {
     Histogram::new(exponential_buckets(0.0001, 2.0, 16))
 }
 
+impl Deref for Metrics {
+    type Target = All;
+
+    fn deref(&self) -> &All {
+        &self.0
+    }
+}
+
 impl Metrics {
     /// Makes and registers all of them.
     pub fn register(registry: &mut Registry) -> Self {
-        let metrics = Self {
+        let metrics = All {
             lines: Counter::default(),
             bytes: Counter::default(),
             duplicates: Counter::default(),
@@ -104,9 +118,11 @@ impl Metrics {
         };
         metrics.show_all_reasons();
         metrics.clone().add_to(registry.sub_registry_with_prefix("otto_ingest"));
-        metrics
+        Self(Arc::new(metrics))
     }
+}
 
+impl All {
     /// A counter that is missing until it first counts cannot be alerted on.
     fn show_all_reasons(&self) {
         for retry in Retry::ALL {

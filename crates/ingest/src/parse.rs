@@ -3,6 +3,7 @@
 
 pub mod batch;
 pub mod entry;
+pub mod walk;
 
 use std::sync::Arc;
 

@@ -1,11 +1,14 @@
 //! gRPC: parse, ask, answer. Only here does `tonic::Status` appear.
 
 mod batches;
+pub(crate) mod direct;
 mod entries;
+pub(crate) mod entry_codec;
 mod gate;
 pub(crate) mod generated;
 mod input;
 mod query;
+mod runs;
 pub(crate) mod slim;
 mod streaming;
 pub(crate) mod tailed;
@@ -13,6 +16,7 @@ pub(crate) mod tailed;
 mod tests;
 mod wire;
 
+pub use entry_codec::{EncodedEntry, EntryResponse};
 pub use query::Query;
 pub use streaming::Streaming;
 pub use tailed::Tailed;

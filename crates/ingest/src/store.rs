@@ -8,6 +8,7 @@ pub mod disk;
 mod files;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod gather;
 pub mod memory;
 mod record;
 mod segment;

@@ -1,6 +1,7 @@
 //! `LogEntry` → [`Item`]. Lines that follow one another become one item.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 
 use jiff::Timestamp;
 use ottoscaler_proto::v1::{Gap, LogEntry};
@@ -11,21 +12,88 @@ use crate::line::{Extra, LinesBuilder, Mark, Sequence, Source};
 use crate::reason::{DropReason, Dropped};
 use crate::session::{Item, Offer};
 
-/// The worker and the task that an entry names.
-pub fn identity(entry: &LogEntry) -> Result<(WorkerId, TaskId), Dropped> {
-    let worker = WorkerId::try_from(&*entry.worker_id)
-        .map_err(|why| Dropped::new(DropReason::InvalidWorkerId, format!("worker_id: {why}")))?;
-    let task = match &*entry.task_id {
-        "" => TaskId::from(&worker),
-        task => TaskId::try_from(task)
-            .map_err(|why| Dropped::new(DropReason::InvalidTaskId, format!("task_id: {why}")))?,
-    };
-    Ok((worker, task))
+/// A `LogEntry`, borrowed from its encoding or from the generated message.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[allow(missing_docs, reason = "the fields are those of the message")]
+pub struct Entry<'a> {
+    pub worker_id: &'a str,
+    pub task_id: &'a str,
+    pub timestamp: &'a str,
+    pub level: &'a str,
+    pub source: &'a str,
+    pub message: &'a str,
+    pub metadata: Option<&'a HashMap<String, String>>,
+    pub sequence: i64,
+    pub raw: &'a [u8],
+    pub flags: u32,
+    pub gap: Option<&'a Gap>,
+}
+
+impl<'a> From<&'a LogEntry> for Entry<'a> {
+    fn from(entry: &'a LogEntry) -> Self {
+        Self {
+            worker_id: &entry.worker_id,
+            task_id: &entry.task_id,
+            timestamp: &entry.timestamp,
+            level: &entry.level,
+            source: &entry.source,
+            message: &entry.message,
+            metadata: Some(&entry.metadata).filter(|metadata| !metadata.is_empty()),
+            sequence: entry.sequence,
+            raw: &entry.raw,
+            flags: entry.flags,
+            gap: entry.gap.as_ref(),
+        }
+    }
+}
+
+impl<'a> Entry<'a> {
+    /// The worker and the task that it names.
+    pub fn identity(&self) -> Result<(WorkerId, TaskId), Dropped> {
+        let worker = WorkerId::try_from(self.worker_id)
+            .map_err(|why| Dropped::new(DropReason::InvalidWorkerId, format!("worker_id: {why}")))?;
+        let task = match self.task_id {
+            "" => TaskId::from(&worker),
+            task => TaskId::try_from(task)
+                .map_err(|why| Dropped::new(DropReason::InvalidTaskId, format!("task_id: {why}")))?,
+        };
+        Ok((worker, task))
+    }
+
+    /// The line itself.
+    fn bytes(&self) -> &'a [u8] {
+        if self.raw.is_empty() { self.message.as_bytes() } else { self.raw }
+    }
+
+    /// Bytes of its metadata.
+    fn metadata_bytes(&self) -> usize {
+        let metadata = self.metadata.into_iter().flatten();
+        metadata.map(|(key, value)| key.len() + value.len()).sum()
+    }
+
+    /// About what it takes up in memory as a line among others.
+    fn weight(&self) -> usize {
+        self.bytes().len() + self.level.len() + self.source.len() + self.metadata_bytes() + LINE_BYTES
+    }
+
+    /// What few lines carry.
+    fn extra(&self, source: &str) -> Extra {
+        let metadata = self.metadata.into_iter().flatten();
+        let metadata = metadata.map(|(key, value)| (key.clone(), value.clone()));
+        Extra {
+            level: self.level.to_owned(),
+            source: source.to_owned(),
+            metadata: BTreeMap::from_iter(metadata),
+        }
+    }
 }
 
 /// An item that has grown to this takes no further line. It becomes one block of the store, and a block
 /// is what a reader holds at least.
 const ITEM_BYTES: usize = 256 << 10;
+
+/// What a line takes up beside its text: time, length and mark.
+const LINE_BYTES: usize = 8 + 4 + 1;
 
 /// About what an entry takes up in memory.
 pub fn weight(entry: &LogEntry) -> usize {
@@ -42,31 +110,32 @@ pub struct Items {
     run: LinesBuilder,
     run_bytes: usize,
     run_first: Option<Sequence>,
+    bytes: usize,
 }
 
-/// Where the answer to an entry comes from.
-#[derive(Clone, Debug)]
+/// Where the answers to entries come from.
+#[derive(Clone, Debug, PartialEq)]
 pub enum Place {
-    /// From the answer to this item, for the line at this offset in it.
-    Item(usize, u64),
+    /// From the answer to this item, one for each of its lines at these offsets.
+    Item(usize, Range<u64>),
     /// It is known already: the entry takes no part in the sequence.
     Refused(Dropped, i64),
 }
 
 impl Items {
     /// Adds an entry of the stream's own worker.
-    pub fn push(&mut self, entry: LogEntry, limits: Limits, now_ns: i64) {
+    pub fn push(&mut self, entry: &Entry<'_>, limits: Limits, now_ns: i64) {
         let Some(sequence) = Sequence::from_wire(entry.sequence) else {
             let detail = format!("sequence: must not be negative, and is {}", entry.sequence);
             return self.refuse(Dropped::new(DropReason::InvalidSequence, detail), entry.sequence);
         };
         let first = (sequence != Sequence::ZERO).then_some(sequence);
-        match &entry.gap {
+        match entry.gap {
             Some(gap) => match parse_gap(gap, first) {
                 Ok(offer) => self.single(first, offer),
                 Err(why) => self.unstorable(first, why),
             },
-            None => match parse_line(&entry, limits, now_ns) {
+            None => match parse_line(entry, limits, now_ns) {
                 Ok(time_ns) => self.line(first, time_ns, entry),
                 Err(why) => self.unstorable(first, why),
             },
@@ -88,11 +157,12 @@ impl Items {
 
     fn single(&mut self, first: Option<Sequence>, offer: Offer) {
         self.end_run();
-        self.places.push(Place::Item(self.done.len(), 0));
+        self.bytes += size_of::<Item>();
+        self.places.push(Place::Item(self.done.len(), 0..1));
         self.done.push(Item { first, offer });
     }
 
-    fn line(&mut self, first: Option<Sequence>, time_ns: i64, entry: LogEntry) {
+    fn line(&mut self, first: Option<Sequence>, time_ns: i64, entry: &Entry<'_>) {
         let continues = match (self.run_first, first) {
             _ if self.run.is_empty() || self.run_bytes >= ITEM_BYTES => false,
             (Some(start), Some(first)) => start.plus(self.run.len() as u64) == first,
@@ -103,13 +173,26 @@ impl Items {
             self.end_run();
             self.run_first = first;
         }
-        self.run_bytes += weight(&entry);
-        self.places.push(Place::Item(self.done.len(), self.run.len() as u64));
-        let bytes = if entry.raw.is_empty() { entry.message.as_bytes() } else { &entry.raw };
-        let (source, other) = source(&entry.source);
-        let metadata = BTreeMap::from_iter(entry.metadata);
-        let extra = Extra { level: entry.level, source: other.to_owned(), metadata };
-        self.run.push(time_ns, Mark::new(source, entry.flags), bytes, extra);
+        let weight = entry.weight();
+        self.run_bytes += weight;
+        self.bytes += weight;
+        self.place(self.run.len() as u64);
+        let (source, other) = source(entry.source);
+        self.run.push(time_ns, Mark::new(source, entry.flags), entry.bytes(), entry.extra(other));
+    }
+
+    /// The answer to a line comes from the run, for the line at `offset` in it.
+    fn place(&mut self, offset: u64) {
+        let run = self.done.len();
+        match self.places.last_mut() {
+            Some(Place::Item(item, offsets)) if *item == run && offsets.end == offset => offsets.end += 1,
+            _ => self.places.push(Place::Item(run, offset..offset + 1)),
+        }
+    }
+
+    /// About what all of it takes up in memory.
+    pub const fn bytes(&self) -> usize {
+        self.bytes
     }
 
     fn end_run(&mut self) {
@@ -120,7 +203,7 @@ impl Items {
         }
     }
 
-    /// The items in order, and the place of each entry's answer.
+    /// The items in order, and the places of the entries' answers.
     pub fn finish(mut self) -> (Vec<Item>, Vec<Place>) {
         self.end_run();
         (self.done, self.places)
@@ -137,10 +220,9 @@ fn source(name: &str) -> (Source, &str) {
     }
 }
 
-fn parse_line(entry: &LogEntry, limits: Limits, now_ns: i64) -> Result<i64, Dropped> {
-    let metadata: usize = entry.metadata.iter().map(|(key, value)| key.len() + value.len()).sum();
+fn parse_line(entry: &Entry<'_>, limits: Limits, now_ns: i64) -> Result<i64, Dropped> {
     limits.check_line(entry.message.len().max(entry.raw.len()))?;
-    limits.check_line(entry.level.len() + entry.source.len() + metadata)?;
+    limits.check_line(entry.level.len() + entry.source.len() + entry.metadata_bytes())?;
     if entry.timestamp.is_empty() {
         return Ok(now_ns);
     }
@@ -178,7 +260,7 @@ mod tests {
         const LINES: i64 = 1000;
         let mut items = Items::default();
         for sequence in 1..=LINES {
-            items.push(entry(sequence, LIMITS.max_line), LIMITS, 0);
+            items.push(&Entry::from(&entry(sequence, LIMITS.max_line)), LIMITS, 0);
         }
         let (items, places) = items.finish();
         let mut next = Sequence::new(1);
@@ -189,19 +271,23 @@ mod tests {
             next = next.plus(lines.len() as u64);
         }
         assert_eq!(next, Sequence::from_wire(LINES + 1).unwrap());
-        for (sequence, place) in (1..).zip(&places) {
-            let Place::Item(item, offset) = place else { panic!("{place:?}") };
-            assert_eq!(items[*item].first.unwrap().plus(*offset), Sequence::new(sequence));
+        let mut answered = Sequence::new(1);
+        for place in &places {
+            let Place::Item(item, offsets) = place else { panic!("{place:?}") };
+            assert_eq!(items[*item].first.unwrap().plus(offsets.start), answered);
+            answered = answered.plus(offsets.end - offsets.start);
         }
+        assert_eq!(answered, next);
     }
 
     #[test]
     fn short_lines_that_follow_one_another_become_one_item() {
         let mut items = Items::default();
         for sequence in [1, 2, 3, 7, 8] {
-            items.push(entry(sequence, 10), LIMITS, 0);
+            items.push(&Entry::from(&entry(sequence, 10)), LIMITS, 0);
         }
-        let (items, _) = items.finish();
+        let (items, places) = items.finish();
+        assert_eq!(places, [Place::Item(0, 0..3), Place::Item(1, 0..2)]);
         assert_eq!(items.iter().map(|item| item.first.unwrap().get()).collect::<Vec<_>>(), [1, 7]);
     }
 
@@ -216,7 +302,7 @@ mod tests {
         ];
         for (entry, expected) in table {
             let mut items = Items::default();
-            items.push(entry, LIMITS, 0);
+            items.push(&Entry::from(&entry), LIMITS, 0);
             let (items, _) = items.finish();
             let [Item { offer: Offer::Unstorable(why), .. }] = &items[..] else { panic!("{items:?}") };
             assert!(why.message().contains(expected), "{}", why.message());

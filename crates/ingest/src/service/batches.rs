@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use futures::future::Either;
-use futures::stream::{BoxStream, StreamExt};
+use futures::stream::{BoxStream, Stream, StreamExt};
 use ottoscaler_proto::checksum::{Checked, Checks};
 use ottoscaler_proto::v1::{LogBatch, LogResponse};
 use tokio::sync::oneshot;
@@ -55,7 +55,7 @@ enum Outcome {
 /// The answers to `batches`; ends as [`super::entries::responses`] does.
 pub(super) fn responses(
     server: &Server,
-    batches: tonic::Streaming<LogBatch>,
+    batches: impl Stream<Item = Result<LogBatch, Status>> + Send + 'static,
 ) -> BoxStream<'static, Result<LogResponse, Status>> {
     let superseded = CancellationToken::new();
     let mut stream = BatchStream {
@@ -67,7 +67,7 @@ pub(super) fn responses(
         _open: Open::new(&server.metrics.streams),
     };
     let mut replies = Replies::new(&server.metrics);
-    Input::new(batches)
+    Input::new(Box::pin(batches))
         .take_until(server.draining.clone().cancelled_owned())
         .map(move |batch| stream.submit(batch))
         .buffered(IN_FLIGHT)

@@ -3,25 +3,26 @@
 //! What has arrived is submitted as one piece, and several pieces may wait for their commit at the same
 //! time: a lock-step client has pieces of one line, a pipelining one of hundreds.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
-use futures::FutureExt;
 use futures::future::Either;
 use futures::stream::{BoxStream, Stream, StreamExt};
-use ottoscaler_proto::v1::{LogEntry, LogResponse};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use super::gate::{Coming, Gate};
-use super::input::Input;
-use super::wire;
+use super::runs::Run;
+use super::{EntryResponse, wire};
 use crate::fence;
 use crate::ids::{TaskId, WorkerId};
 use crate::line::Sequence;
 use crate::metrics::Open;
-use crate::parse::entry::{self, Items, Place};
+use crate::parse::entry::{Entry, Items, Place};
+use crate::parse::walk::with_entry;
 use crate::queue::{Append, Submission};
 use crate::rate::Charge;
 use crate::reason::{DropReason, Retry};
@@ -56,12 +57,12 @@ struct Owner {
     _place: fence::Place,
 }
 
-/// The answers to `entries`. Ends with ABORTED where a newer stream of the worker takes over, and with
+/// The answers to entries. Ends with ABORTED where a newer stream of the worker takes over, and with
 /// UNAVAILABLE where the server is about to stop, after what was accepted has been answered.
 pub(super) fn responses(
     server: &Server,
-    entries: tonic::Streaming<LogEntry>,
-) -> BoxStream<'static, Result<LogResponse, Status>> {
+    runs: impl Stream<Item = Result<Run, Status>> + Send + Unpin + 'static,
+) -> BoxStream<'static, Result<EntryResponse, Status>> {
     let superseded = CancellationToken::new();
     let mut stream = EntryStream {
         server: server.clone(),
@@ -70,64 +71,109 @@ pub(super) fn responses(
         gate: Gate::default(),
         _open: Open::new(&server.metrics.streams),
     };
-    let entries = Input::new(entries).take_until(server.draining.clone().cancelled_owned());
-    pieces(entries)
+    Pieces { runs, rest: Run::default(), has_ended: false }
+        .take_until(server.draining.clone().cancelled_owned())
         .map(move |piece| stream.submit(piece))
         .buffered(IN_FLIGHT)
-        .flat_map(futures::stream::iter)
         .take_until(superseded.clone().cancelled_owned())
+        .flat_map(futures::stream::iter)
         .chain(super::streaming::ending(superseded, server.draining.clone()))
         .boxed()
 }
 
-type Piece = Vec<Result<LogEntry, Status>>;
+/// What has arrived together.
+#[derive(Default)]
+struct Piece {
+    runs: Vec<Run>,
+    /// What ended the stream behind them.
+    failure: Option<Status>,
+}
 
 /// What has arrived, as pieces: at least one entry, and no wait for more.
-fn pieces(
-    entries: impl Stream<Item = Result<LogEntry, Status>> + Send + 'static,
-) -> BoxStream<'static, Piece> {
-    let entries = entries.fuse().boxed();
-    futures::stream::unfold(entries, |mut entries| async move {
-        let first = entries.next().await?;
-        let mut bytes = weight(&first);
-        let mut piece = vec![first];
-        while piece.len() < PIECE && bytes < PIECE_BYTES {
-            let Some(Some(entry)) = entries.next().now_or_never() else { break };
-            bytes += weight(&entry);
-            piece.push(entry);
+struct Pieces<S> {
+    runs: S,
+    /// Of the last one, what is in no piece yet.
+    rest: Run,
+    has_ended: bool,
+}
+
+impl<S: Stream<Item = Result<Run, Status>> + Unpin> Stream for Pieces<S> {
+    type Item = Piece;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Piece>> {
+        let Self { runs, rest, has_ended } = &mut *self;
+        let (mut piece, mut entries, mut bytes) = (Piece::default(), 0, 0);
+        while entries < PIECE && bytes < PIECE_BYTES {
+            if !rest.is_empty() {
+                let (count, run) = rest.take(PIECE - entries);
+                entries += count;
+                bytes += run.len();
+                piece.runs.push(run);
+                continue;
+            }
+            if *has_ended {
+                break;
+            }
+            match runs.poll_next_unpin(cx) {
+                Poll::Ready(Some(Ok(run))) => *rest = run,
+                Poll::Ready(Some(Err(status))) => {
+                    piece.failure = Some(status);
+                    *has_ended = true;
+                }
+                Poll::Ready(None) => *has_ended = true,
+                Poll::Pending if piece.runs.is_empty() => return Poll::Pending,
+                Poll::Pending => break,
+            }
         }
-        Some((piece, entries))
-    })
-    .boxed()
+        let is_empty = piece.runs.is_empty() && piece.failure.is_none();
+        Poll::Ready((!is_empty).then_some(piece))
+    }
 }
 
-/// About what an entry takes up in memory.
-fn weight(entry: &Result<LogEntry, Status>) -> usize {
-    entry.as_ref().map_or(0, entry::weight)
+/// The answers to a piece, one for each entry.
+struct Responses {
+    places: std::vec::IntoIter<Place>,
+    /// Of the place before, those that are not given yet.
+    item: usize,
+    offsets: std::ops::Range<u64>,
+    answers: Vec<Answer>,
+    failure: Option<Status>,
 }
 
-type Responses = Vec<Result<LogResponse, Status>>;
+impl Iterator for Responses {
+    type Item = Result<EntryResponse, Status>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(offset) = self.offsets.next() {
+                return Some(Ok(response(self.answers.get(self.item), offset)));
+            }
+            match self.places.next() {
+                Some(Place::Item(item, offsets)) => (self.item, self.offsets) = (item, offsets),
+                Some(Place::Refused(why, sequence)) => {
+                    return Some(Ok(EntryResponse::Other(wire::dropped(&why, sequence))));
+                }
+                None => return self.failure.take().map(Err),
+            }
+        }
+    }
+}
 
 impl EntryStream {
     /// Submits a piece now, and gives its answers once they are known.
     fn submit(&mut self, piece: Piece) -> impl Future<Output = Responses> + use<> {
-        let (mut items, mut failure, mut bytes) = (Items::default(), None, 0);
-        let now_ns = now_ns();
-        for entry in piece {
-            match entry {
-                Ok(entry) => {
-                    bytes += entry::weight(&entry);
-                    self.push(&mut items, entry, now_ns);
-                }
-                Err(status) => failure = Some(status),
+        let Piece { runs, mut failure } = piece;
+        let (mut items, now_ns) = (Items::default(), now_ns());
+        for encoded in runs.iter().flat_map(Run::messages) {
+            if let Err(error) = with_entry(encoded, |entry| self.push(&mut items, entry, now_ns)) {
+                failure = Some(Status::internal(error.to_string()));
+                break;
             }
         }
+        let bytes = items.bytes();
         let (items, places) = items.finish();
         let metrics = self.server.metrics.clone();
-        let refused: Vec<_> = places.iter().filter_map(refused_reason).collect();
-        for reason in refused {
-            metrics.drop(reason);
-        }
+        places.iter().filter_map(refused_reason).for_each(|reason| metrics.drop(reason));
         let firsts: Vec<_> = items.iter().map(|item| item.first.unwrap_or_default()).collect();
         let state = self.state();
         let high = state.as_ref().map_or(Sequence::ZERO, |state| state.high);
@@ -144,17 +190,17 @@ impl EntryStream {
                 let again = |first: Sequence| not_queued(first, retry, high);
                 firsts.into_iter().map(again).inspect(|_| metrics.retry(retry)).collect()
             });
-            places.iter().map(|place| Ok(response(place, &answers))).chain(failure.map(Err)).collect()
+            Responses { places: places.into_iter(), item: 0, offsets: 0..0, answers, failure }
         }
     }
 
     /// Adds an entry, or says why it cannot be this stream's.
-    fn push(&mut self, items: &mut Items, entry: LogEntry, now_ns: i64) {
+    fn push(&mut self, items: &mut Items, entry: &Entry<'_>, now_ns: i64) {
         // The rule, and without names of its own for each line.
         if self.owner.as_ref().is_some_and(|owner| owner.worker.as_str() == entry.worker_id) {
             return items.push(entry, self.server.limits, now_ns);
         }
-        let (worker, task) = match entry::identity(&entry) {
+        let (worker, task) = match entry.identity() {
             Ok(identity) => identity,
             Err(why) => return items.refuse(why, entry.sequence),
         };
@@ -214,19 +260,20 @@ fn not_queued(first: Sequence, retry: Retry, high: Sequence) -> Answer {
     Answer { first, acked: Sequence::ZERO, stored: 0, refusal: Some(Refusal::Retry(retry, high)) }
 }
 
-fn response(place: &Place, answers: &[Answer]) -> LogResponse {
-    let (item, offset) = match place {
-        Place::Refused(why, sequence) => return wire::dropped(why, *sequence),
-        Place::Item(item, offset) => (*item, *offset),
+/// The answer to the line at `offset` in an item.
+fn response(answer: Option<&Answer>, offset: u64) -> EntryResponse {
+    let Some(answer) = answer else {
+        return EntryResponse::Other(wire::retry(Retry::Draining, Sequence::ZERO));
     };
-    let Some(answer) = answers.get(item) else { return wire::retry(Retry::Draining, Sequence::ZERO) };
     // An item that never got to the point of being numbered has no first line.
     let sequence = if answer.first == Sequence::ZERO { Sequence::ZERO } else { answer.first.plus(offset) };
     match &answer.refusal {
         // Durable before the rest was refused. Where nothing is, nothing may be acknowledged.
-        Some(_) if answer.acked > Sequence::ZERO && sequence <= answer.acked => wire::ack(sequence),
-        Some(Refusal::Retry(retry, high)) => wire::retry(*retry, *high),
-        Some(Refusal::Replaced(why) | Refusal::Drop(why)) => wire::dropped(why, sequence.to_wire()),
-        None => wire::ack(sequence),
+        Some(_) if answer.acked > Sequence::ZERO && sequence <= answer.acked => EntryResponse::Ack(sequence),
+        Some(Refusal::Retry(retry, high)) => EntryResponse::Other(wire::retry(*retry, *high)),
+        Some(Refusal::Replaced(why) | Refusal::Drop(why)) => {
+            EntryResponse::Other(wire::dropped(why, sequence.to_wire()))
+        }
+        None => EntryResponse::Ack(sequence),
     }
 }

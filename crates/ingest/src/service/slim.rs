@@ -13,6 +13,11 @@ const BUFFER: usize = 1 << 10;
 /// Messages that wait to be sent go together up to here; tonic's own value.
 const YIELD: usize = 32 << 10;
 
+/// Of each stream.
+pub(super) fn buffers() -> BufferSettings {
+    BufferSettings::new(BUFFER, YIELD)
+}
+
 /// Protobuf, with small buffers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SlimCodec<T, U>(PhantomData<(T, U)>);
@@ -34,10 +39,10 @@ where
     type Decoder = ProstDecoder<U>;
 
     fn encoder(&mut self) -> Self::Encoder {
-        ProstCodec::<T, U>::raw_encoder(BufferSettings::new(BUFFER, YIELD))
+        ProstCodec::<T, U>::raw_encoder(buffers())
     }
 
     fn decoder(&mut self) -> Self::Decoder {
-        ProstCodec::<T, U>::raw_decoder(BufferSettings::new(BUFFER, YIELD))
+        ProstCodec::<T, U>::raw_decoder(buffers())
     }
 }

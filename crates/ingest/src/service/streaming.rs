@@ -9,7 +9,7 @@ use ottoscaler_kit::ident;
 use ottoscaler_proto::checksum::{Checked, Checks};
 use ottoscaler_proto::v1::registration_response::Status as RegistrationStatus;
 use ottoscaler_proto::v1::{
-    CompletionResponse, LogBatch, LogEntry, LogResponse, LoggingConfig, RegistrationResponse, SequenceRange,
+    CompletionResponse, LogBatch, LogResponse, LoggingConfig, RegistrationResponse, SequenceRange,
     UploadSummary, WorkerCompletion, WorkerRegistration,
 };
 use prost::Message;
@@ -18,7 +18,8 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use super::generated::log_streaming_service_server::LogStreamingService;
-use super::{batches, entries};
+use super::runs::Run;
+use super::{EncodedEntry, EntryResponse, batches, entries};
 use crate::ids::{TaskId, WorkerId};
 use crate::line::Sequence;
 use crate::parse::batch::{self, Batch};
@@ -47,10 +48,10 @@ pub struct Streaming(pub Server);
 
 /// How a stream of answers ends: ABORTED where a newer stream of the same worker has taken over,
 /// UNAVAILABLE where the server is about to stop, and without an error otherwise.
-pub(super) fn ending(
+pub(super) fn ending<T: Send>(
     superseded: CancellationToken,
     draining: CancellationToken,
-) -> impl Stream<Item = Result<LogResponse, Status>> + Send {
+) -> impl Stream<Item = Result<T, Status>> + Send {
     let status = move || {
         if superseded.is_cancelled() {
             Some(Err(Status::aborted("a newer stream of the same worker took over")))
@@ -191,13 +192,14 @@ impl LogStreamingService for Streaming {
         Ok(Response::new(response.sealed()))
     }
 
-    type StreamLogsStream = BoxStream<'static, Result<LogResponse, Status>>;
+    type StreamLogsStream = BoxStream<'static, Result<EntryResponse, Status>>;
 
     async fn stream_logs(
         &self,
-        request: Request<tonic::Streaming<LogEntry>>,
+        request: Request<tonic::Streaming<EncodedEntry>>,
     ) -> Result<Response<Self::StreamLogsStream>, Status> {
-        Ok(Response::new(entries::responses(&self.0, request.into_inner())))
+        let runs = request.into_inner().map(|entry| entry.map(|EncodedEntry(entry)| Run::of(&entry)));
+        Ok(Response::new(entries::responses(&self.0, runs)))
     }
 
     type StreamLogBatchesStream = BoxStream<'static, Result<LogResponse, Status>>;

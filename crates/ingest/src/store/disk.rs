@@ -25,6 +25,7 @@ use self::handles::Handles;
 use self::index::Index;
 use self::reader::DiskReader;
 use super::files::{Directory, Files, SegmentFile};
+use super::gather::Gathered;
 use super::segment::{HEADER, Seal};
 use super::{CommitError, Damage, LogStore, Opened, Retain, record};
 use crate::worker::Record;
@@ -40,7 +41,7 @@ struct DiskStore {
     writing: Writing,
     index: Arc<Index>,
     handles: Arc<Handles>,
-    buffer: Vec<u8>,
+    group: Gathered,
     /// Bytes of the segments before the current one.
     sealed_bytes: u64,
     /// Nothing more may be written to this segment: the next one may have been begun.
@@ -131,7 +132,7 @@ fn open_files(files: Arc<dyn Files>, segment_bytes: u64, damage: Damage) -> Resu
         writing,
         index,
         handles,
-        buffer: Vec::new(),
+        group: Gathered::default(),
         sealed_bytes,
         must_seal,
     };
@@ -175,19 +176,22 @@ impl LogStore for DiskStore {
         let start = self.writing.committed;
         let base = usize::try_from(start).expect("segments are smaller than 4 GiB");
         let seal = self.writing.seal;
-        self.buffer.clear();
+        self.group.clear();
         let mut payloads = Vec::with_capacity(records.len());
         for record in records {
-            let payload = seal.append_frame(&mut self.buffer, base, |out| record::encode(record, out));
+            let payload = seal.append_frame(&mut self.group, base, |out| record::encode_first(record, out));
             payloads.push(base + payload.start..base + payload.end);
         }
-        if let Err(error) = self.writing.file.write_all_at(&self.buffer, start) {
+        let end = start + self.group.len() as u64;
+        let written = self.writing.file.write_parts_at(&mut self.group.parts(), start);
+        self.group.clear();
+        if let Err(error) = written {
             return Err(self.undo(start, error));
         }
         // After a failed sync the kernel may have dropped the pages and forgotten the error: trying
         // again could report success for data that is gone.
         self.writing.file.sync_data().map_err(CommitError::Broken)?;
-        self.writing.committed = start + self.buffer.len() as u64;
+        self.writing.committed = end;
         let mut index = self.index.write();
         index.written().summary.end = self.writing.committed;
         for (record, payload) in records.iter().zip(&payloads) {

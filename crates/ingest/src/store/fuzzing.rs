@@ -6,8 +6,10 @@ use std::io;
 use std::path::Path;
 
 use anyhow::Result;
+use bytes::Bytes;
 
 use super::files::{Directory, Files};
+use super::gather::Gathered;
 use super::segment::{HEADER, Seal};
 use super::{Damage, Opened, disk, record};
 use crate::ids::WorkerId;
@@ -16,13 +18,16 @@ use crate::worker::{Record, WorkerState};
 /// Makes the first segment of a store, with these payloads as frames of one group.
 pub fn write_segment<'a>(directory: &Path, payloads: impl Iterator<Item = &'a [u8]>) -> io::Result<()> {
     let seal = Seal::random();
-    let mut frames = Vec::new();
+    let mut frames = Gathered::default();
     // A head without a payload is no head, so nobody could write it.
     for payload in payloads.filter(|payload| !payload.is_empty()) {
-        seal.append_frame(&mut frames, HEADER, |out| out.extend_from_slice(payload));
+        seal.append_frame(&mut frames, HEADER, |out| {
+            out.extend_from_slice(payload);
+            Bytes::new()
+        });
     }
     let file = Directory::open(directory)?.create(1)?;
-    file.write_all_at(&[&seal.header()[..], &frames].concat(), 0)
+    file.write_all_at(&[&seal.header()[..], &frames.concat()].concat(), 0)
 }
 
 /// Opens a store and rebuilds the workers' states, as at each start.

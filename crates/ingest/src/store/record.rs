@@ -152,6 +152,28 @@ pub(super) struct StoredState {
 
 /// Appends `record` to `out`.
 pub(super) fn encode(record: &Record, out: &mut Vec<u8>) {
+    let last = encode_first(record, out);
+    out.extend_from_slice(&last);
+}
+
+/// Appends `record` to `out`, but for its last bytes, which it gives: lines need not be copied.
+pub(super) fn encode_first(record: &Record, out: &mut Vec<u8>) -> Bytes {
+    match &record.change {
+        Change::Appended { worker, numbering, block: Block { first, content: Content::Lines(lines) } }
+            if lines.extras.is_empty() =>
+        {
+            let server_numbered = *numbering == Numbering::Server;
+            columns::encode(record.at_ns, worker.as_str(), *first, server_numbered, lines, out);
+            lines.data.clone()
+        }
+        _ => {
+            encode_message(record, out);
+            Bytes::new()
+        }
+    }
+}
+
+fn encode_message(record: &Record, out: &mut Vec<u8>) {
     let stored = StoredRecord {
         at_ns: record.at_ns,
         worker: record.change.worker().as_str().to_owned(),
@@ -351,6 +373,8 @@ fn lines(stored: StoredLines) -> Result<Lines, InvalidRecord> {
     })
 }
 
+mod columns;
+
 #[cfg(test)]
 pub(super) mod tests {
     use proptest::prelude::*;
@@ -441,6 +465,27 @@ pub(super) mod tests {
             let change = appended(worker, false, 1, Content::Lines(builder.finish()));
             let record = Record { at_ns: 0, change };
             prop_assert_eq!(round_trip(&record), record);
+        }
+
+        #[test]
+        fn lines_that_are_written_from_their_columns_have_the_bytes_of_the_message(
+            lines in prop::collection::vec((any::<i64>(), 0_u8..3, 0_u32..4, any::<Vec<u8>>()), 1..200),
+            at_ns: i64,
+            first in 1..=i64::MAX.cast_unsigned(),
+            server_numbered: bool,
+        ) {
+            let mut builder = LinesBuilder::default();
+            for (time, source, flags, bytes) in &lines {
+                let source = [Source::Stdout, Source::Stderr, Source::System][usize::from(*source)];
+                builder.push(*time, Mark::new(source, *flags), bytes, Extra::default());
+            }
+            let worker = WorkerId::try_from("w").unwrap();
+            let change = appended(worker, server_numbered, first, Content::Lines(builder.finish()));
+            let record = Record { at_ns, change };
+            let (mut message, mut columns) = (Vec::new(), Vec::new());
+            encode_message(&record, &mut message);
+            encode(&record, &mut columns);
+            prop_assert_eq!(message, columns);
         }
 
         #[test]

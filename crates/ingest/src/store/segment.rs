@@ -14,6 +14,10 @@
 
 use std::ops::Range;
 
+use bytes::Bytes;
+
+use super::gather::Gathered;
+
 /// First bytes of each segment: what it is, and the version of its format.
 const MAGIC: [u8; 8] = *b"OTTOLOG\x03";
 
@@ -78,25 +82,24 @@ impl Seal {
     }
 
     /// Appends a frame of the group that began when `out` was empty; `out` will stand at `base` in the
-    /// file, and `write` appends the payload. Gives the payload's place in `out`.
+    /// file, and `write` appends the payload, but for its last bytes, which it gives. Gives the payload's place
+    /// in `out`.
     pub(super) fn append_frame(
         self,
-        out: &mut Vec<u8>,
+        out: &mut Gathered,
         base: usize,
-        write: impl FnOnce(&mut Vec<u8>),
+        write: impl FnOnce(&mut Vec<u8>) -> Bytes,
     ) -> Range<usize> {
-        let at = out.len();
-        out.extend_from_slice(&[0; FRAME_HEAD]);
-        write(out);
+        let (at, own) = (out.len(), out.own().len());
+        out.own().extend_from_slice(&[0; FRAME_HEAD]);
+        let last = write(out.own());
+        let checksum = checksum_append(checksum_append(0, &out.own()[own + FRAME_HEAD..]), &last);
+        out.lend(last);
         let payload = at + FRAME_HEAD..out.len();
         // Opening would take a larger one for damage; better to stop before it is acknowledged.
         assert!(payload.len() <= MAX_PAYLOAD, "records are bounded where they are parsed");
-        let head = Head {
-            length: small(payload.len()),
-            group: small(base),
-            checksum: checksum_append(0, &out[payload.clone()]),
-        };
-        out[at..at + FRAME_HEAD].copy_from_slice(&self.head(head, base + at));
+        let head = Head { length: small(payload.len()), group: small(base), checksum };
+        out.own()[own..own + FRAME_HEAD].copy_from_slice(&self.head(head, base + at));
         payload
     }
 
@@ -235,12 +238,19 @@ mod tests {
 
     const SEAL: Seal = Seal(7);
 
+    fn append(out: &mut Gathered, base: usize, payload: &[u8]) {
+        SEAL.append_frame(out, base, |out| {
+            out.extend_from_slice(payload);
+            Bytes::new()
+        });
+    }
+
     fn file(payloads: &[Vec<u8>]) -> Vec<u8> {
-        let mut file = Vec::new();
+        let mut file = Gathered::default();
         for payload in payloads {
-            SEAL.append_frame(&mut file, 0, |out| out.extend_from_slice(payload));
+            append(&mut file, 0, payload);
         }
-        file
+        file.concat()
     }
 
     #[test]
@@ -279,10 +289,11 @@ mod tests {
         let before = file(&whole[..2]);
         for lost in 0..3 {
             for length in [FRAME_HEAD, FRAME_HEAD + 9] {
-                let mut group = Vec::new();
+                let mut group = Gathered::default();
                 for payload in &whole[2..] {
-                    SEAL.append_frame(&mut group, before.len(), |out| out.extend_from_slice(payload));
+                    append(&mut group, before.len(), payload);
                 }
+                let mut group = group.concat();
                 let at = lost * (FRAME_HEAD + 9);
                 group[at + FRAME_HEAD + 9 - length..][..length].fill(0);
                 let mut scan = SEAL.scan(&[before.clone(), group].concat(), 0);

@@ -1,32 +1,31 @@
 //! In-process clients that send log-ingest as much as it takes, each worker over a connection of its own,
-//! as agents do. They send what is prepared and copy nothing, so that the machine is left to the server.
+//! as agents do. They send what is encoded already, so that the machine is left to the server.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use futures::{Stream, StreamExt, TryStreamExt, stream};
-use http::uri::PathAndQuery;
+use futures::{StreamExt, TryStreamExt, stream};
 use ottoscaler_proto::checksum::Checked;
 use ottoscaler_proto::v1::log_response::Status;
 use ottoscaler_proto::v1::log_streaming_service_client::LogStreamingServiceClient;
-use ottoscaler_proto::v1::{LogBatch, LogResponse, WorkerRegistration};
+use ottoscaler_proto::v1::{LogBatch, LogEntry, LogResponse, WorkerRegistration};
+use prost::Message;
+use prost::encoding::encode_varint;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tonic::Streaming;
-use tonic::client::Grpc;
-use tonic::transport::{Channel, Endpoint};
-use tonic_prost::ProstCodec;
 
+use crate::http2::{Call, MESSAGE_HEAD};
 use crate::lines::Lines;
 
 /// A block ends with so many lines or with so many bytes, whichever comes first.
 pub(crate) const BLOCK_LINES: usize = 512;
 pub(crate) const BLOCK_BYTES: usize = 64 << 10;
 
-/// Entries that are handed to HTTP/2 in one go.
-const BURST: u64 = 32;
+/// Entries that are sent in one go at least, as the peers' clients do it.
+pub(crate) const LINE_BURST: u64 = 32;
 
 /// Connections that are made at a time.
 const CONNECTING: usize = 32;
@@ -62,10 +61,11 @@ pub(crate) struct Flooded {
     pub(crate) took: Duration,
 }
 
-/// Clients that are connected and registered.
+/// Clients that are registered.
 pub(crate) struct Flood {
     load: Load,
-    workers: Vec<(Channel, String)>,
+    addr: SocketAddr,
+    workers: Vec<String>,
 }
 
 impl Load {
@@ -81,14 +81,15 @@ impl Load {
 }
 
 impl Flood {
-    /// Connects the workers of `load`, named after `name`.
+    /// Registers the workers of `load`, named after `name`.
     pub(crate) async fn connect(url: &str, name: &str, load: Load) -> Result<Self> {
+        let addr = url.strip_prefix("http://").context("a plain url")?.parse()?;
         let workers = stream::iter(0..load.workers)
             .map(|number| register(url, format!("{name}-{number}")))
             .buffered(CONNECTING)
             .try_collect()
             .await?;
-        Ok(Self { load, workers })
+        Ok(Self { load, addr, workers })
     }
 
     /// Sends for `time`, and waits until everything that was sent is durable.
@@ -96,16 +97,21 @@ impl Flood {
         let start = Instant::now();
         let deadline = start + time;
         let round: Arc<[Bytes]> = self.load.lines.round(1).into_iter().map(without_newline).collect();
-        let window = Arc::new(Semaphore::new(self.load.window));
+        let shared = Arc::new(Semaphore::new(self.load.window));
+        let depth = self.load.window / self.load.workers;
         let mut senders = JoinSet::new();
-        for (channel, worker) in self.workers {
-            let pace = Pace { deadline, window: Arc::clone(&window), burst: 1 };
+        for worker in self.workers {
+            let pace = |window, burst| Pace { deadline, window, burst };
             match self.load.shape {
-                Shape::Entries => senders.spawn(send_entries(channel, worker, Arc::clone(&round), pace)),
-                Shape::Batches(lines) => {
-                    senders.spawn(send_batches(channel, block(&round, lines, worker), pace))
+                Shape::Entries => {
+                    let pace = pace(Arc::new(Semaphore::new(depth)), LINE_BURST);
+                    senders.spawn(talk(self.addr, Entries::new(&worker, &round), pace));
                 }
-            };
+                Shape::Batches(lines) => {
+                    let batches = Batches::new(block(&round, lines, worker));
+                    senders.spawn(talk(self.addr, batches, pace(Arc::clone(&shared), 1)));
+                }
+            }
         }
         let mut flooded = Flooded { lines: 0, messages: 0, took: Duration::ZERO };
         let all = async {
@@ -127,30 +133,127 @@ fn without_newline(mut line: Vec<u8>) -> Bytes {
     line.into()
 }
 
-async fn register(url: &str, worker: String) -> Result<(Channel, String)> {
-    let channel = Endpoint::from_shared(url.to_owned())?.connect().await?;
+async fn register(url: &str, worker: String) -> Result<String> {
     let registration = WorkerRegistration {
         worker_id: worker.clone(),
         task_id: "flood".into(),
         ..WorkerRegistration::default()
     };
-    LogStreamingServiceClient::new(channel.clone()).register_worker(registration.sealed()).await?;
-    Ok((channel, worker))
+    let mut client = LogStreamingServiceClient::connect(url.to_owned()).await?;
+    client.register_worker(registration.sealed()).await?;
+    Ok(worker)
 }
 
-/// LogEntry, of which a copy costs no memory: strings and bytes are the same on the wire.
-#[derive(Clone, PartialEq, prost::Message)]
-struct Entry {
-    #[prost(bytes = "bytes", tag = "1")]
-    worker_id: Bytes,
-    #[prost(bytes = "bytes", tag = "6")]
-    message: Bytes,
-    #[prost(int64, tag = "8")]
-    sequence: i64,
+/// What a worker sends, numbered from 0.
+trait Messages: Send + 'static {
+    /// The method that takes them.
+    const PATH: &'static str;
+
+    /// Lines of a message.
+    fn lines(&self) -> u64;
+
+    /// Appends a message with its head.
+    fn encode(&mut self, number: u64, out: &mut Vec<u8>);
+
+    /// How many messages are durable by what an answer says, if so many were before it.
+    fn durable(&self, before: u64, answer: &LogResponse) -> Result<u64>;
+}
+
+/// One line a message, one answer each.
+struct Entries {
+    /// Encoded, but for their numbers.
+    round: Vec<Vec<u8>>,
+}
+
+/// A block that is sent over and over.
+struct Batches {
+    block: LogBatch,
+    /// The same, but for its number and its checksum.
+    encoded: Vec<u8>,
+}
+
+/// Keys of fields: the number, and how the value is encoded.
+mod key {
+    pub(super) const ENTRY_SEQUENCE: u8 = 8 << 3;
+    pub(super) const BATCH_FIRST: u8 = 2 << 3;
+    pub(super) const BATCH_CRC32C: u8 = 10 << 3 | 5;
+}
+
+impl Entries {
+    fn new(worker: &str, round: &[Bytes]) -> Self {
+        let entry = |line: &Bytes| {
+            let message = String::from_utf8_lossy(line).into_owned();
+            LogEntry { worker_id: worker.to_owned(), message, ..LogEntry::default() }.encode_to_vec()
+        };
+        Self { round: round.iter().map(entry).collect() }
+    }
+}
+
+impl Messages for Entries {
+    const PATH: &'static str = "/ottoscaler.v1.LogStreamingService/StreamLogs";
+
+    fn lines(&self) -> u64 {
+        1
+    }
+
+    fn encode(&mut self, number: u64, out: &mut Vec<u8>) {
+        let at = usize::try_from(number).expect("far below") % self.round.len();
+        message(out, |out| {
+            out.extend_from_slice(&self.round[at]);
+            out.push(key::ENTRY_SEQUENCE);
+            encode_varint(number + 1, out);
+        });
+    }
+
+    fn durable(&self, before: u64, answer: &LogResponse) -> Result<u64> {
+        let durable = before + 1;
+        ensure!(answer.status() == Status::Ack && answer.sequence == durable.cast_signed(), "{answer:?}");
+        Ok(durable)
+    }
+}
+
+impl Batches {
+    fn new(block: LogBatch) -> Self {
+        let encoded = block.encode_to_vec();
+        Self { block, encoded }
+    }
+}
+
+impl Messages for Batches {
+    const PATH: &'static str = "/ottoscaler.v1.LogStreamingService/StreamLogBatches";
+
+    fn lines(&self) -> u64 {
+        self.block.lengths.len() as u64
+    }
+
+    fn encode(&mut self, number: u64, out: &mut Vec<u8>) {
+        let first = number * self.lines() + 1;
+        self.block.first_sequence = first.cast_signed();
+        message(out, |out| {
+            out.extend_from_slice(&self.encoded);
+            out.push(key::BATCH_FIRST);
+            encode_varint(first, out);
+            out.push(key::BATCH_CRC32C);
+            out.extend_from_slice(&self.block.checksum().to_le_bytes());
+        });
+    }
+
+    fn durable(&self, _before: u64, answer: &LogResponse) -> Result<u64> {
+        ensure!(answer.status() == Status::Ack, "{answer:?}");
+        Ok(answer.sequence.cast_unsigned() / self.lines())
+    }
+}
+
+/// Appends what `write` writes, as a message with its head.
+fn message(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    let at = out.len();
+    out.extend_from_slice(&[0; MESSAGE_HEAD]);
+    write(out);
+    let length = u32::try_from(out.len() - at - MESSAGE_HEAD).expect("a message is far below 4 GiB");
+    out[at + 1..at + MESSAGE_HEAD].copy_from_slice(&length.to_be_bytes());
 }
 
 /// When to send.
-#[derive(Clone)]
 struct Pace {
     deadline: Instant,
     window: Arc<Semaphore>,
@@ -158,53 +261,64 @@ struct Pace {
 }
 
 impl Pace {
-    /// The messages 0, 1, … until the deadline, as far as the window has room for them.
-    fn messages<T: Send + 'static>(
-        self,
-        make: impl Fn(u64) -> T + Clone + Send + 'static,
-    ) -> impl Stream<Item = T> + Send + 'static {
-        let Self { deadline, window, burst } = self;
-        let bursts = stream::unfold(0, move |next| {
-            let window = Arc::clone(&window);
-            async move {
-                let room = window.acquire_many(u32::try_from(burst).expect("some lines")).await;
-                let room = room.expect("it is never closed");
-                // What is not used after the deadline goes to the next one, who waits to hear of it.
-                (Instant::now() < deadline).then(|| {
-                    room.forget();
-                    (next, next + burst)
-                })
-            }
-        });
-        bursts.flat_map(move |first| stream::iter((first..first + burst).map(make.clone())))
+    fn is_over(&self) -> bool {
+        Instant::now() >= self.deadline
+    }
+
+    /// As many bursts as there is room for now, in messages.
+    fn room(&self) -> u64 {
+        let mut room = 0;
+        while let Ok(permit) = self.window.try_acquire_many(self.permits()) {
+            permit.forget();
+            room += self.burst;
+        }
+        room
+    }
+
+    /// Waits until there is room for a burst. Cancel safe.
+    async fn wait(&self) {
+        let permit = self.window.acquire_many(self.permits()).await;
+        // Taken right behind this, or by another one.
+        drop(permit);
+    }
+
+    fn give(&self, messages: u64) {
+        self.window.add_permits(usize::try_from(messages).expect("as many as were taken"));
+    }
+
+    fn permits(&self) -> u32 {
+        u32::try_from(self.burst).expect("some lines")
     }
 }
 
 /// Gives the messages and the lines that became durable.
-async fn send_entries(
-    channel: Channel,
-    worker: String,
-    round: Arc<[Bytes]>,
-    pace: Pace,
-) -> Result<(u64, u64)> {
-    let pace = Pace { burst: BURST, ..pace };
-    let window = Arc::clone(&pace.window);
-    let worker = Bytes::from(worker);
-    let entries = pace.messages(move |at| Entry {
-        worker_id: worker.clone(),
-        message: round[usize::try_from(at).expect("far below") % round.len()].clone(),
-        sequence: at.cast_signed() + 1,
-    });
-    let mut responses = call(channel, "/ottoscaler.v1.LogStreamingService/StreamLogs", entries).await?;
-    let mut acked = 0;
-    while let Some(response) = responses.message().await? {
-        acked += 1;
-        ensure!(response.status() == Status::Ack && response.sequence == acked, "{response:?}");
-        if acked.cast_unsigned() % BURST == 0 {
-            window.add_permits(usize::try_from(BURST)?);
+async fn talk<M: Messages>(addr: SocketAddr, mut messages: M, pace: Pace) -> Result<(u64, u64)> {
+    let mut call = Call::open(addr, M::PATH).await?;
+    let (mut sent, mut durable, mut out) = (0, 0, Vec::new());
+    loop {
+        let is_over = pace.is_over();
+        let room = if is_over { 0 } else { pace.room() };
+        if room > 0 {
+            out.clear();
+            (sent..sent + room).for_each(|number| messages.encode(number, &mut out));
+            call.send(&out).await?;
+            sent += room;
         }
+        if sent == durable && is_over {
+            return Ok((durable, durable * messages.lines()));
+        }
+        let before = durable;
+        let heard = call.hear(|answer| {
+            durable = messages.durable(durable, &LogResponse::decode(answer)?)?;
+            Ok(())
+        });
+        tokio::select! {
+            biased;
+            heard = heard, if sent > before => heard?,
+            () = pace.wait(), if !is_over => {}
+        }
+        pace.give(durable - before);
     }
-    Ok((acked.cast_unsigned(), acked.cast_unsigned()))
 }
 
 /// A block of at most `lines` lines, which is sent over and over.
@@ -226,36 +340,4 @@ fn block(round: &[Bytes], lines: usize, worker: String) -> LogBatch {
         data: data.into(),
         ..LogBatch::default()
     }
-}
-
-/// Gives the messages and the lines that became durable.
-async fn send_batches(channel: Channel, block: LogBatch, pace: Pace) -> Result<(u64, u64)> {
-    let window = Arc::clone(&pace.window);
-    let lines = block.lengths.len() as u64;
-    let batches = pace.messages(move |at| {
-        let first_sequence = (at * lines).cast_signed() + 1;
-        LogBatch { first_sequence, ..block.clone() }.sealed()
-    });
-    let mut responses = call(channel, "/ottoscaler.v1.LogStreamingService/StreamLogBatches", batches).await?;
-    let mut acked = 0;
-    while let Some(response) = responses.message().await? {
-        ensure!(response.status() == Status::Ack, "{response:?}");
-        let now = response.sequence.cast_unsigned() / lines;
-        window.add_permits(usize::try_from(now - acked)?);
-        acked = now;
-    }
-    Ok((acked, acked * lines))
-}
-
-/// The generated client would ask for the generated messages.
-async fn call<T: prost::Message + Send + 'static>(
-    channel: Channel,
-    path: &'static str,
-    messages: impl Stream<Item = T> + Send + 'static,
-) -> Result<Streaming<LogResponse>> {
-    let mut grpc = Grpc::new(channel);
-    grpc.ready().await?;
-    let codec = ProstCodec::<T, LogResponse>::default();
-    let call = grpc.streaming(tonic::Request::new(messages), PathAndQuery::from_static(path), codec);
-    Ok(call.await?.into_inner())
 }

@@ -6,6 +6,7 @@
 mod ack;
 mod flat;
 mod flood;
+mod http2;
 mod idle;
 mod ingest;
 mod kubernetes;

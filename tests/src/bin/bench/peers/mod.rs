@@ -15,7 +15,7 @@ use nix::unistd::Pid;
 use ottoscaler_tests::ingest::Ingest;
 use tempfile::TempDir;
 
-use crate::flood::{BLOCK_BYTES, BLOCK_LINES, Flood, Load};
+use crate::flood::{BLOCK_BYTES, BLOCK_LINES, Flood, LINE_BURST, Load};
 use crate::limits::version;
 use crate::lines::{LINE, Lines};
 use crate::process::{Peak, cpu};
@@ -30,9 +30,6 @@ const WORKERS: usize = 32;
 
 /// Blocks of one worker that wait for their answers.
 const BLOCK_WINDOW: u64 = 4;
-
-/// Lines that the peers' clients write in one go where a message is a line.
-const LINE_BURST: u64 = 32;
 
 /// Who takes the lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -30,7 +30,7 @@ pub(super) struct Talk {
     pub(super) greeting: Vec<u8>,
     /// Over and over.
     pub(super) message: Vec<u8>,
-    /// Messages that one write holds.
+    /// Messages that one write holds at least.
     pub(super) burst: u64,
     /// Messages that wait for their answers at the most.
     pub(super) window: u64,
@@ -60,14 +60,15 @@ impl Talk {
         let mut stream = TcpStream::connect(addr).await?;
         stream.set_nodelay(true)?;
         stream.write_all(&self.greeting).await?;
-        let burst = self.message.repeat(usize::try_from(self.burst)?);
+        let all = self.message.repeat(usize::try_from(self.window)?);
         let (mut sent, mut durable) = (0, 0);
         let mut heard = Vec::with_capacity(64 << 10);
         loop {
             // Answers are small and wait in the socket's buffers meanwhile: nobody waits for the other one.
-            while sent + self.burst <= durable + self.window && Instant::now() < deadline {
-                stream.write_all(&burst).await?;
-                sent += self.burst;
+            let room = (durable + self.window - sent) / self.burst * self.burst;
+            if room > 0 && Instant::now() < deadline {
+                stream.write_all(&all[..self.message.len() * usize::try_from(room)?]).await?;
+                sent += room;
             }
             if sent == durable {
                 return Ok(durable);
