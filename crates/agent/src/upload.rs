@@ -68,12 +68,13 @@ pub async fn upload(args: &Upload) -> Result<i32> {
     if let Some(error) = reading.error {
         bail!("{}: {error}; what stands before it was handed in", path.display());
     }
-    match end(args, &handing.run, &summary, reading.end) {
-        Some(completion) => handing.complete(completion).await?,
-        None => warn!(
+    if let Some(completion) = end(args, &handing.run, &summary, reading.end) {
+        handing.complete(completion).await?;
+    } else {
+        warn!(
             worker_id,
             "the agent was killed before its command ended, so the log stays open; --exit-code ends it"
-        ),
+        );
     }
     // Of the attempt that came to its end: what one refused that was cut off before, the log itself says.
     ensure!(summary.dropped == 0, "the server refused {} lines; gaps say where", summary.dropped);

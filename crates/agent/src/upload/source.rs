@@ -35,7 +35,7 @@ pub(super) struct Reading {
 /// What is handed in: opened once, and read anew by each attempt.
 #[derive(Debug)]
 pub(super) enum Origin {
-    Spool(Leftover),
+    Spool(Box<Leftover>),
     Plain(PlainFile),
 }
 
@@ -51,7 +51,7 @@ impl Origin {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
         if Leftover::is_one(&file)? {
-            return Leftover::open(path).map(Self::Spool);
+            return Leftover::open(path).map(|spool| Self::Spool(Box::new(spool)));
         }
         let length = file.metadata()?.len();
         Ok(Self::Plain(PlainFile { file: Arc::new(file), length }))
