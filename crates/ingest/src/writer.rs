@@ -24,10 +24,10 @@ use crate::line::{Block, Content, Sequence};
 use crate::metrics::Metrics;
 use crate::queue::{Append, Completed, Completion, Introduction, Queued, Registered, Submission};
 use crate::reason::{DropReason, Dropped, Retry};
-use crate::retention::{self, Limits, Step};
+use crate::retention::{self, Limits, Step, Why};
 use crate::session::{self, Answer, Decision, Item, Refusal};
 use crate::space::Space;
-use crate::store::{CommitError, LogStore};
+use crate::store::{CommitError, Excess, LogStore};
 use crate::worker::{Change, Closing, Numbering, Record, Registration, WorkerState};
 
 /// Submissions that one sync may cover. A group is also bounded by the queue's bytes.
@@ -240,7 +240,7 @@ impl Writer {
         let Some(store) = self.store.retain() else { return Ok(false) };
         let now_ns = now_ns();
         match retention::decide(&store.parts(), &self.limits, now_ns) {
-            None => Ok(false),
+            None => self.tend_tasks(now_ns),
             Some(Step::Seal) => Ok(done(store.seal())),
             Some(Step::Remove(part, why)) => {
                 let forget_before = retention::forget_before(self.catalog.len(), self.max_workers, now_ns);
@@ -261,6 +261,30 @@ impl Writer {
                 Ok(removed)
             }
         }
+    }
+
+    /// One step towards no task having more than it may. Whether there may be another.
+    fn tend_tasks(&mut self, now_ns: i64) -> Result<bool, CommitError> {
+        let Some((limit, store)) = self.limits.task_bytes.zip(self.store.retain()) else { return Ok(false) };
+        let changes = match store.excess(limit, STEP) {
+            Ok(Excess::Nothing) => return Ok(false),
+            Ok(Excess::Unsealed) => return Ok(done(store.seal())),
+            Ok(Excess::Lines(changes)) => changes,
+            Err(error) => return Ok(done(Err(error))),
+        };
+        let workers: Vec<_> = changes.iter().map(|change| change.worker().clone()).collect();
+        if !self.say(changes, now_ns)? {
+            return Ok(false);
+        }
+        let Some(store) = self.store.retain() else { return Ok(false) };
+        match store.give_back(&workers) {
+            Ok(bytes) => {
+                self.metrics.removed(Why::Task, bytes);
+                info!(workers = workers.len(), bytes, reason = Why::Task.reason(), "removed old lines");
+            }
+            Err(error) => warn!(%error, "the room of lines that retention took is not given back for now"),
+        }
+        Ok(true)
     }
 
     /// Commits what retention has to say before it removes anything. Whether it was stored.

@@ -1,5 +1,6 @@
 mod damage;
 mod faulty;
+mod tasks;
 
 use super::super::record::tests::appended_lines;
 use super::super::segment::FRAME_HEAD;
@@ -7,6 +8,7 @@ use super::super::{DAMAGED, LogReader};
 use super::*;
 use crate::ids::WorkerId;
 use crate::line::{Block, Content, Sequence};
+use crate::retention;
 use crate::worker::{Change, WorkerState};
 
 /// Small, so that a few lines fill several.
