@@ -1,5 +1,8 @@
 mod damage;
 mod faulty;
+mod indexes;
+mod opening;
+mod retention;
 mod tasks;
 
 use super::super::record::tests::appended_lines;
@@ -8,7 +11,6 @@ use super::super::{DAMAGED, LogReader};
 use super::*;
 use crate::ids::WorkerId;
 use crate::line::{Block, Content, Sequence};
-use crate::retention;
 use crate::worker::{Change, WorkerState};
 
 /// Small, so that a few lines fill several.
@@ -266,97 +268,6 @@ fn flip(file: &Path, at: usize) {
 }
 
 #[test]
-fn sealed_segments_are_opened_by_their_indexes_and_not_read() {
-    let dir = tempfile::tempdir().unwrap();
-    let (records, before) = fill(dir.path());
-    let sealed = files(dir.path(), "idx");
-    assert_eq!(sealed.len() + 1, files(dir.path(), "log").len());
-    assert!(sealed.len() > 4, "{sealed:?}");
-    // Damage that reading would notice, and that the index does not tell of.
-    flip(&files(dir.path(), "log")[0], HEADER + FRAME_HEAD + 5);
-    let damage = Damage::default();
-    let opened = open_small(dir.path(), &damage);
-    assert_eq!((opened.recovery.damaged, opened.recovery.records), (0, records.len() as u64));
-    assert_eq!(states(dir.path()), before);
-    assert_eq!(read_all(&*opened.reader, "other"), of("other", &records), "only the worker that is hit");
-}
-
-#[test]
-fn an_index_that_is_damaged_anywhere_or_gone_is_made_anew_and_nothing_is_lost() {
-    let dir = tempfile::tempdir().unwrap();
-    let (records, before) = fill(dir.path());
-    let index = files(dir.path(), "idx").remove(1);
-    let whole = std::fs::read(&index).unwrap();
-    let check = |what: &str| {
-        let damage = Damage::default();
-        let opened = open_small(dir.path(), &damage);
-        for name in ["w", "other"] {
-            assert_eq!(read_all(&*opened.reader, name), of(name, &records), "{what}");
-        }
-        assert_eq!(opened.recovery.damaged, 0, "{what}");
-        drop(opened);
-        assert_eq!(states(dir.path()), before, "{what}");
-        // By then it is there again, and whole.
-        assert!(std::fs::read(&index).unwrap().len() == whole.len(), "{what}");
-    };
-    for at in 0..whole.len() {
-        flip(&index, at);
-        check(&format!("byte {at}"));
-    }
-    std::fs::write(&index, &whole[..whole.len() / 2]).unwrap();
-    check("half of it");
-    std::fs::copy(&files(dir.path(), "idx")[2], &index).unwrap();
-    check("another segment's");
-    std::fs::remove_file(&index).unwrap();
-    check("gone");
-}
-
-#[test]
-fn p5_a_damaged_block_is_a_gap_of_its_worker_alone_and_told_once() {
-    let dir = tempfile::tempdir().unwrap();
-    let (records, _) = fill(dir.path());
-    let damage = Damage::default();
-    let running = open_small(dir.path(), &damage);
-    let log = files(dir.path(), "log").remove(1);
-    let whole = std::fs::read(&log).unwrap();
-    for at in HEADER..whole.len() {
-        flip(&log, at);
-        let mut gaps = 0;
-        for name in ["w", "other"] {
-            for (read, written) in read_all(&*running.reader, name).iter().zip(of(name, &records)) {
-                if *read != written {
-                    let content = Content::Gap { last: written.last(), reason: DAMAGED.into() };
-                    assert_eq!(*read, Block { first: written.first, content }, "byte {at}");
-                    gaps += 1;
-                }
-            }
-        }
-        assert_eq!(gaps, 1, "byte {at}");
-        std::fs::write(&log, &whole).unwrap();
-    }
-    let blocks_of_it = damage.found();
-    flip(&log, HEADER);
-    read_all(&*running.reader, "w");
-    read_all(&*running.reader, "other");
-    assert_eq!(damage.found(), blocks_of_it, "a place is told once");
-}
-
-#[test]
-fn an_index_that_is_damaged_while_it_is_used_is_looked_past() {
-    let dir = tempfile::tempdir().unwrap();
-    let (records, _) = fill(dir.path());
-    for at in [60, 90, 120] {
-        let damage = Damage::default();
-        let running = open_small(dir.path(), &damage);
-        flip(&files(dir.path(), "idx")[1], at);
-        for name in ["w", "other", "w"] {
-            assert_eq!(read_all(&*running.reader, name), of(name, &records));
-        }
-        assert_eq!(damage.found(), 1);
-    }
-}
-
-#[test]
 fn a_read_begins_at_any_line_and_ends_at_its_limit() {
     let dir = tempfile::tempdir().unwrap();
     let (records, _) = fill(dir.path());
@@ -402,134 +313,4 @@ fn a_store_of_format_3_that_has_no_indexes_opens_and_reads_line_for_line() {
         drop(opened);
         assert_eq!(files(dir.path(), "idx").len(), 2);
     }
-}
-
-/// What retention does to the oldest segment, as the writer has it done.
-fn remove_oldest(store: &mut dyn LogStore, forget_before_ns: i64) -> bool {
-    let engine = store.retain().unwrap();
-    let [oldest, _, ..] = engine.parts()[..] else { return false };
-    loop {
-        // In steps of one, so that each is seen to bring the end nearer.
-        let said = store.retain().unwrap().farewell(oldest.number, forget_before_ns, 1);
-        if said.is_empty() {
-            store.retain().unwrap().remove(oldest.number).unwrap();
-            return true;
-        }
-        let records: Vec<_> = said.into_iter().map(|change| Record { at_ns: 100, change }).collect();
-        store.commit(&records).unwrap();
-    }
-}
-
-#[test]
-fn p5_removed_segments_take_lines_with_them_and_nothing_of_what_is_known() {
-    let dir = tempfile::tempdir().unwrap();
-    let (records, before) = fill(dir.path());
-    let damage = Damage::default();
-    let mut opened = open_small(dir.path(), &damage);
-    let size = opened.store.size();
-    while remove_oldest(&mut *opened.store, i64::MIN) {
-        for name in ["w", "other"] {
-            let left = read_all(&*opened.reader, name);
-            let all = of(name, &records);
-            assert_eq!(left, all[all.len() - left.len()..], "{name}");
-        }
-        if opened.store.size() < size / 3 {
-            break;
-        }
-    }
-    let left = [read_all(&*opened.reader, "w"), read_all(&*opened.reader, "other")];
-    assert!(left[0].len() < 40 && opened.store.size() < size);
-    drop(opened);
-    for (before, after) in before.iter().zip(states(dir.path())) {
-        let name = after.registration.worker.as_str();
-        let kept = &left[usize::from(name == "other")];
-        assert_eq!(after.trimmed.get(), 40 - kept.len() as u64, "what is gone is known to be gone");
-        assert_eq!(WorkerState { trimmed: Sequence::ZERO, ..after.clone() }, *before, "{name}");
-        assert_eq!(read_all(&*open_small(dir.path(), &damage).reader, name), *kept);
-    }
-    assert_eq!(damage.found(), 0);
-}
-
-/// Readers are told only after the commit: whoever comes in between finds the lines, and not a hole.
-#[test]
-fn p5_lines_that_are_to_go_are_read_until_their_segment_goes() {
-    let dir = tempfile::tempdir().unwrap();
-    let (records, _) = fill(dir.path());
-    let mut opened = open_small(dir.path(), &Damage::default());
-    let engine = opened.store.retain().unwrap();
-    let oldest = engine.parts()[0];
-    let said: Vec<_> = engine.farewell(oldest.number, i64::MIN, usize::MAX);
-    assert_eq!(said.len(), 2);
-    let records_of_it: Vec<_> = said.into_iter().map(|change| Record { at_ns: 100, change }).collect();
-    opened.store.commit(&records_of_it).unwrap();
-    for name in ["w", "other"] {
-        assert_eq!(read_all(&*opened.reader, name), of(name, &records));
-    }
-    let engine = opened.store.retain().unwrap();
-    assert_eq!(engine.farewell(oldest.number, i64::MIN, usize::MAX), [], "it is said once");
-    engine.remove(oldest.number).unwrap();
-    for name in ["w", "other"] {
-        assert!(read_all(&*opened.reader, name).len() < of(name, &records).len());
-    }
-}
-
-#[test]
-fn p6_an_ended_worker_without_lines_is_forgotten_in_the_end() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut opened = open_small(dir.path(), &Damage::default());
-    let closing = crate::worker::Closing { exit_code: 0, signal: 0, reason: "".into() };
-    let closed = Change::Closed { worker: worker("w"), closing, last: Sequence::new(1) };
-    opened.store.commit(&[group(1, 1), vec![Record { at_ns: 7, change: closed }]].concat()).unwrap();
-    opened.store.commit(&[appended_lines("open", 1, &["x"])]).unwrap();
-    for forget_before in [7, 8] {
-        // Its lines go with the first removal, and it with the second.
-        opened.store.retain().unwrap().seal().unwrap();
-        assert!(remove_oldest(&mut *opened.store, forget_before));
-        drop(opened);
-        opened = open_small(dir.path(), &Damage::default());
-        let names: Vec<_> = opened.states.iter().map(|state| state.registration.worker.to_string()).collect();
-        assert_eq!(names.contains(&"w".to_owned()), forget_before == 7, "{names:?}");
-        assert!(names.contains(&"open".to_owned()), "{names:?}");
-    }
-}
-
-/// Anonymous memory of this process, in KiB.
-fn memory() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
-}
-
-/// `OTTO_STORE_MIB=10240 cargo test -p log-ingest --lib opening_takes -- --nocapture` shows it for 10 GiB;
-/// `OTTO_STORE_LINE` says how long the lines of a block are together.
-#[test]
-fn opening_takes_as_long_as_the_indexes_are_and_not_as_the_segments() {
-    let number = |name: &str, default: usize| {
-        std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
-    };
-    let (mib, bytes) = (number("OTTO_STORE_MIB", 64), number("OTTO_STORE_LINE", 64 << 10));
-    let segment_bytes = if mib >= 1024 { SEGMENT_BYTES } else { 8 << 20 };
-    let dir = tempfile::tempdir().unwrap();
-    let mut opened = open(dir.path(), segment_bytes, Damage::default()).unwrap();
-    let text = "x".repeat(bytes);
-    let group_size = ((4 << 20) / (bytes + 100)).clamp(1, 4096) as u64;
-    let (mut records, mut sequence) = (0, 0);
-    while opened.store.size() < (mib as u64) << 20 {
-        sequence += 1;
-        let group: Vec<_> = (0..group_size)
-            .map(|at| appended_lines(&format!("w{}", at % 32), sequence * 1000 + at / 32, &[&text]))
-            .collect();
-        opened.store.commit(&group).unwrap();
-        records += group_size;
-    }
-    let size = opened.store.size();
-    drop(opened);
-    let (memory_before, started) = (memory(), std::time::Instant::now());
-    let opened = open(dir.path(), segment_bytes, Damage::default()).unwrap();
-    let took = started.elapsed();
-    let held = memory().saturating_sub(memory_before);
-    let segments = files(dir.path(), "log").len();
-    println!("{size} bytes, {segments} segments, {records} blocks: opened in {took:?}, {held} KiB held");
-    assert_eq!((opened.recovery.records, opened.recovery.damaged), (records, 0));
-    assert_eq!(opened.reader.read(&worker("w1"), Sequence::new(1), 1).unwrap().len(), 1);
 }

@@ -1,7 +1,9 @@
 //! Taking lines from one task alone.
 
 use super::super::super::Excess;
+use super::retention::remove_oldest;
 use super::*;
+use crate::retention;
 
 const SEGMENT: u64 = 64 << 10;
 const LIMIT: u64 = 200 << 10;
