@@ -177,16 +177,22 @@ mod tests {
         let fill = || queue.try_submit(1, Submission::Tend(oneshot::channel().0));
         fill().unwrap();
         let stop = CancellationToken::new();
-        let running = tokio::spawn(run(queue.clone(), stop.clone()));
+        let mut running = Box::pin(run(queue.clone(), stop.clone()));
         // The clock stands still but for this: by then it has asked.
-        tokio::time::sleep(2 * INTERVAL).await;
+        tokio::select! {
+            ended = &mut running => panic!("{ended:?}"),
+            () = tokio::time::sleep(2 * INTERVAL) => {}
+        }
         drop(submissions.recv().await);
         assert_eq!(fill(), Err(Refused::Full), "the room is given to who waits for it");
-        let Some(queued) = submissions.recv().await else { panic!("the queue is open") };
+        let queued = tokio::select! {
+            ended = &mut running => panic!("{ended:?}"),
+            queued = submissions.recv() => queued.expect("the queue is open"),
+        };
         let Submission::Tend(reply) = queued.submission else { panic!("nothing else was asked") };
         assert!(reply.send(false).is_ok(), "somebody waits for the answer");
         stop.cancel();
-        running.await.unwrap().unwrap();
+        running.await.unwrap();
     }
 
     const SECOND: i64 = 1_000_000_000;
