@@ -51,6 +51,9 @@ pub struct Config {
     /// How large the store may grow before its oldest lines go. Default: as large as the disk.
     #[arg(long, env = "OTTO_RETAIN_BYTES", value_parser = parse_retain_bytes, help_heading = "Store")]
     pub retain_bytes: Option<ByteSize>,
+    /// How much the lines of one task may take up in the store before its oldest go. Default: as much as all together.
+    #[arg(long, env = "OTTO_RETAIN_TASK_BYTES", value_parser = parse_retain_bytes, help_heading = "Store")]
+    pub retain_task_bytes: Option<ByteSize>,
     /// Bytes of one line; a longer one is refused and leaves a gap.
     #[arg(long, env = "OTTO_MAX_LINE", default_value_t = MAX_LINE, value_parser = parse_max_line, help_heading = "Limits")]
     pub max_line: ByteSize,
@@ -121,7 +124,11 @@ impl Config {
 
     /// How much is kept.
     pub fn retention(&self) -> Limits {
-        Limits { age: self.retain_for, bytes: self.retain_bytes.map(ByteSize::as_u64) }
+        Limits {
+            age: self.retain_for,
+            bytes: self.retain_bytes.map(ByteSize::as_u64),
+            task_bytes: self.retain_task_bytes.map(ByteSize::as_u64),
+        }
     }
 
     /// What watches the disk, where logs are kept on one.

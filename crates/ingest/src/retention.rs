@@ -5,6 +5,9 @@
 //! of a worker outlives its lines: the high-water mark, how it ended, and how many lines there were. Readers see
 //! one gap with the reason [`REASON`] in place of what is gone.
 //!
+//! A task that has more than it may loses its oldest lines alone, in parts that others have lines in: these stay, with
+//! a hole. It is brought below its limit by a sixteenth, so that this is not done for each line.
+//!
 //! The writer is asked once a second whether there is something to do, and does it in steps that are each about
 //! as long as a commit, so that lines never wait for long.
 
@@ -30,6 +33,9 @@ const REST: Duration = Duration::from_millis(5);
 /// a quiet server would keep them for as long as it takes to fill one.
 const SHARE_OF_AGE: u32 = 8;
 
+/// A task is brought below its limit by this share of it.
+const SHARE_OF_TASK: u64 = 16;
+
 /// An ended worker whose lines are gone is remembered for so long after it was last heard of: a late repeat of
 /// what it sent is recognised until then.
 const REMEMBERED: Duration = Duration::from_hours(7 * 24);
@@ -45,6 +51,8 @@ pub struct Limits {
     pub age: Option<Duration>,
     /// What is more than this goes.
     pub bytes: Option<u64>,
+    /// What one task has more than this goes.
+    pub task_bytes: Option<u64>,
 }
 
 /// Why a part goes.
@@ -54,17 +62,20 @@ pub enum Why {
     Age,
     /// The store is too large.
     Size,
+    /// The lines of its task are too many.
+    Task,
 }
 
 impl Why {
     /// All of them, for metrics.
-    pub const ALL: [Self; 2] = [Self::Age, Self::Size];
+    pub const ALL: [Self; 3] = [Self::Age, Self::Size, Self::Task];
 
     /// The word.
     pub const fn reason(self) -> &'static str {
         match self {
             Self::Age => "age",
             Self::Size => "size",
+            Self::Task => "task",
         }
     }
 }
@@ -97,6 +108,13 @@ pub fn decide(parts: &[Part], limits: &Limits, now_ns: i64) -> Option<Step> {
     {
         return Some(Step::Remove(*oldest, Why::Size));
     }
+    // Emptied line by line: what is left of it is what is known of workers.
+    if let Some(oldest) = sealed.first()
+        && limits.task_bytes.is_some()
+        && oldest.is_hollow
+    {
+        return Some(Step::Remove(*oldest, Why::Task));
+    }
     let share_ns = age_ns.map(|age_ns| age_ns / i64::from(SHARE_OF_AGE));
     let is_due = share_ns.is_some_and(|share_ns| is_older(written.oldest_ns, share_ns));
     (written.has_lines && is_due).then_some(Step::Seal)
@@ -109,6 +127,11 @@ pub fn forget_before(workers: usize, max_workers: usize, now_ns: i64) -> i64 {
     now_ns.saturating_sub(nanoseconds(if is_nearly_full { AT_LEAST } else { REMEMBERED }))
 }
 
+/// How many bytes a task is to lose that has so many; none where that is all right.
+pub fn excess(bytes: u64, limit: u64) -> Option<u64> {
+    (bytes > limit).then(|| bytes - (limit - limit / SHARE_OF_TASK))
+}
+
 fn nanoseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
@@ -117,13 +140,13 @@ fn nanoseconds(duration: Duration) -> i64 {
 pub async fn run(queue: Queue, stop: CancellationToken) -> Result<()> {
     let mut pause = INTERVAL;
     loop {
-        let step = async {
+        let next = async {
             tokio::time::sleep(pause).await;
             ask(&queue).await
         };
         // What was asked is done by the writer, whether anybody waits for it or not.
         let has_more = tokio::select! {
-            has_more = step => has_more,
+            has_more = next => has_more,
             () = stop.cancelled() => return Ok(()),
         };
         pause = if has_more { REST } else { INTERVAL };
@@ -154,22 +177,29 @@ mod tests {
         let fill = || queue.try_submit(1, Submission::Tend(oneshot::channel().0));
         fill().unwrap();
         let stop = CancellationToken::new();
-        let running = tokio::spawn(run(queue.clone(), stop.clone()));
+        let mut running = Box::pin(run(queue.clone(), stop.clone()));
         // The clock stands still but for this: by then it has asked.
-        tokio::time::sleep(2 * INTERVAL).await;
+        tokio::select! {
+            ended = &mut running => panic!("{ended:?}"),
+            () = tokio::time::sleep(2 * INTERVAL) => {}
+        }
         drop(submissions.recv().await);
         assert_eq!(fill(), Err(Refused::Full), "the room is given to who waits for it");
-        let Some(queued) = submissions.recv().await else { panic!("the queue is open") };
+        let queued = tokio::select! {
+            ended = &mut running => panic!("{ended:?}"),
+            queued = submissions.recv() => queued.expect("the queue is open"),
+        };
         let Submission::Tend(reply) = queued.submission else { panic!("nothing else was asked") };
         assert!(reply.send(false).is_ok(), "somebody waits for the answer");
         stop.cancel();
-        running.await.unwrap().unwrap();
+        running.await.unwrap();
     }
 
     const SECOND: i64 = 1_000_000_000;
 
     fn part(number: u32, from: i64, to: i64, bytes: u64, has_lines: bool) -> Part {
-        Part { number, bytes, oldest_ns: from * SECOND, newest_ns: to * SECOND, has_lines }
+        let (oldest_ns, newest_ns) = (from * SECOND, to * SECOND);
+        Part { number, bytes, oldest_ns, newest_ns, has_lines, is_hollow: false }
     }
 
     /// What it is about, parts, limits, now in seconds, what is to be done.
@@ -178,10 +208,12 @@ mod tests {
     #[test]
     fn what_goes_next() {
         let parts = [part(3, 0, 10, 100, true), part(5, 10, 20, 100, true), part(6, 20, 30, 50, true)];
-        let age = |seconds| Limits { age: Some(Duration::from_secs(seconds)), bytes: None };
-        let size = |bytes| Limits { age: None, bytes: Some(bytes) };
         let states = [part(1, 0, 9, 100, false), part(2, 9, 10, 100, true)];
-        let table: [Row<'_>; 9] = [
+        let age = |seconds| Limits { age: Some(Duration::from_secs(seconds)), ..Limits::default() };
+        let size = |bytes| Limits { bytes: Some(bytes), ..Limits::default() };
+        let task = Limits { task_bytes: Some(1), ..Limits::default() };
+        let hollow = [Part { is_hollow: true, ..states[0] }, states[1]];
+        let table: [Row<'_>; 12] = [
             ("nothing is limited", &parts, Limits::default(), 1000, None),
             ("nothing is too old", &parts, age(100), 31, None),
             ("the oldest is too old", &parts, age(100), 111, Some(Step::Remove(parts[0], Why::Age))),
@@ -191,6 +223,9 @@ mod tests {
             ("only the written one is there", &parts[2..], size(1), 31, None),
             ("an empty one is not ended", &[part(1, 0, 0, 20, false)], age(1), 1000, None),
             ("states are not written anew for room", &states, size(1), 11, None),
+            ("states are not written anew for a task", &states, task, 11, None),
+            ("but where its lines were", &hollow, task, 11, Some(Step::Remove(hollow[0], Why::Task))),
+            ("and only if tasks have a limit", &hollow, Limits::default(), 11, None),
         ];
         for (what, parts, limits, now, expected) in table {
             assert_eq!(decide(parts, &limits, now * SECOND), expected, "{what}");
@@ -211,7 +246,7 @@ mod tests {
                 part(at, from, from + 10, *bytes, *has_lines)
             }).collect();
             let written = parts.len() - 1;
-            let limits = Limits { age: age.map(Duration::from_secs), bytes };
+            let limits = Limits { age: age.map(Duration::from_secs), bytes, task_bytes: None };
             while let Some(Step::Remove(gone, _)) = decide(&parts, &limits, now * SECOND) {
                 prop_assert_eq!(gone, parts[0]);
                 prop_assert!(gone.number != u32::try_from(written).unwrap());

@@ -60,6 +60,24 @@ pub trait Retain {
 
     /// Removes a part to which nothing is left to say.
     fn remove(&mut self, part: u32) -> io::Result<()>;
+
+    /// What is to be done next so that no task has more than `limit` bytes of lines.
+    fn excess(&mut self, limit: u64, at_most: usize) -> io::Result<Excess>;
+
+    /// Gives the room of lines back that [`Retain::excess`] named of these workers, now that everybody was told. How
+    /// much that was.
+    fn give_back(&mut self, workers: &[WorkerId]) -> io::Result<u64>;
+}
+
+/// What a task has too much.
+#[derive(Debug, PartialEq)]
+pub enum Excess {
+    /// No task has, or had when it was last worth a look.
+    Nothing,
+    /// It is in the part that is being written: that has to be ended first.
+    Unsealed,
+    /// This has to be committed. There may be more.
+    Lines(Vec<Change>),
 }
 
 /// A part of the store that can only go as a whole.
@@ -75,6 +93,8 @@ pub struct Part {
     pub newest_ns: i64,
     /// Whether there are lines in it, and not only what is known of workers.
     pub has_lines: bool,
+    /// Whether there were lines in it, and none is left.
+    pub is_hollow: bool,
 }
 
 /// The reading side of an engine. Blocking; shared by all readers.

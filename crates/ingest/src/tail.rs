@@ -200,8 +200,8 @@ impl Cursor {
         }
         self.metrics.reads.inc();
         let mut blocks = self.read_store(state.registration.worker.clone()).await?;
-        if self.states.has_changed().is_err() {
-            // The worker was forgotten meanwhile, and another may have come under its name.
+        if self.states.borrow().trimmed >= state.high {
+            // Meanwhile the worker may even have been forgotten, and another have come under its name.
             blocks.clear();
         }
         for block in blocks {

@@ -14,9 +14,10 @@ use tonic::transport::Channel;
 use crate::catalog::Catalog;
 use crate::fence::Fence;
 use crate::metrics::Metrics;
-use crate::parse::Limits;
+use crate::parse;
 use crate::queue;
 use crate::rate::Rates;
+use crate::retention::Limits;
 use crate::server::Server;
 use crate::store::{CommitError, LogStore, Opened, memory};
 use crate::tail::Tails;
@@ -91,11 +92,20 @@ pub(crate) struct Sizes {
     pub(crate) max_readers: usize,
     pub(crate) rate: u32,
     pub(crate) task_rate: u32,
+    pub(crate) retained: Limits,
 }
 
 impl Default for Sizes {
     fn default() -> Self {
-        Self { queue: 64 << 20, max_workers: 100, max_line: 1 << 20, max_readers: 100, rate: 0, task_rate: 0 }
+        Self {
+            queue: 64 << 20,
+            max_workers: 100,
+            max_line: 1 << 20,
+            max_readers: 100,
+            rate: 0,
+            task_rate: 0,
+            retained: Limits::default(),
+        }
     }
 }
 
@@ -109,7 +119,7 @@ pub(crate) fn parts(opened: Opened, sizes: Sizes, tasks: &Tasks) -> Server {
         catalog: Arc::clone(&catalog),
         max_workers: sizes.max_workers,
         space: None,
-        limits: crate::retention::Limits::default(),
+        limits: sizes.retained,
         metrics: metrics.clone(),
     };
     tasks.spawn("writer", OnFailure::StopService, crate::run_writer(writer, submissions));
@@ -118,7 +128,7 @@ pub(crate) fn parts(opened: Opened, sizes: Sizes, tasks: &Tasks) -> Server {
         catalog,
         tails: Tails::new(opened.reader, sizes.max_readers, metrics.clone()),
         fence: Fence::new(metrics.clone()),
-        limits: Limits { max_line: sizes.max_line },
+        limits: parse::Limits { max_line: sizes.max_line },
         rates: Rates::new(sizes.rate, sizes.task_rate, sizes.max_workers),
         draining: CancellationToken::new(),
         metrics,

@@ -7,6 +7,9 @@
 //! is in a state that nobody knows, the writer stops, and the service with it: recovery reads what is
 //! really there.
 
+mod reply;
+mod tending;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,15 +19,16 @@ use jiff::Timestamp;
 use ottoscaler_proto::v1::WorkerMetadata;
 use rand::Rng;
 use tokio::sync::{mpsc, oneshot};
-use tracing::{info, warn};
+use tracing::warn;
 
+use self::reply::Reply;
 use crate::catalog::Catalog;
 use crate::ids::WorkerId;
 use crate::line::{Block, Content, Sequence};
 use crate::metrics::Metrics;
 use crate::queue::{Append, Completed, Completion, Introduction, Queued, Registered, Submission};
 use crate::reason::{DropReason, Dropped, Retry};
-use crate::retention::{self, Limits, Step};
+use crate::retention::Limits;
 use crate::session::{self, Answer, Decision, Item, Refusal};
 use crate::space::Space;
 use crate::store::{CommitError, LogStore};
@@ -34,9 +38,6 @@ use crate::worker::{Change, Closing, Numbering, Record, Registration, WorkerStat
 const GROUP: usize = 1024;
 
 const FAILED: &str = "the log store failed; restart log-ingest to recover what is on the disk";
-
-/// Workers of whom one step of retention speaks: less than a millisecond's worth of bytes.
-const STEP: usize = 1000;
 
 /// What the writer works with.
 pub struct Writer {
@@ -68,13 +69,6 @@ struct Group {
     is_disk_low: bool,
     /// Who asks for a step of retention, once the group is done.
     tends: Vec<oneshot::Sender<bool>>,
-}
-
-/// An answer that waits for the commit.
-enum Reply {
-    Register(Registered, WorkerId, oneshot::Sender<Registered>),
-    Append(WorkerId, Vec<Answer>, oneshot::Sender<Vec<Answer>>),
-    Complete(Completed, oneshot::Sender<Completed>),
 }
 
 impl Writer {
@@ -232,51 +226,6 @@ impl Writer {
         if complete { Completed::Complete } else { Completed::Closed }
     }
 
-    /// One step of what retention asks for. Whether there may be another.
-    fn tend(&mut self) -> Result<bool, CommitError> {
-        if let Err(error) = self.store.catch_up() {
-            warn!(%error, "cannot write the index of a segment for now");
-        }
-        let Some(store) = self.store.retain() else { return Ok(false) };
-        let now_ns = now_ns();
-        match retention::decide(&store.parts(), &self.limits, now_ns) {
-            None => Ok(false),
-            Some(Step::Seal) => Ok(done(store.seal())),
-            Some(Step::Remove(part, why)) => {
-                let forget_before = retention::forget_before(self.catalog.len(), self.max_workers, now_ns);
-                let farewell = store.farewell(part.number, forget_before, STEP);
-                if !farewell.is_empty() {
-                    return self.say(farewell, now_ns);
-                }
-                let removed = done(store.remove(part.number));
-                if removed {
-                    self.metrics.removed(why, part.bytes);
-                    info!(
-                        segment = part.number,
-                        bytes = part.bytes,
-                        reason = why.reason(),
-                        "removed old lines"
-                    );
-                }
-                Ok(removed)
-            }
-        }
-    }
-
-    /// Commits what retention has to say before it removes anything. Whether it was stored.
-    fn say(&mut self, changes: Vec<Change>, at_ns: i64) -> Result<bool, CommitError> {
-        let mut group = Group::default();
-        for change in changes {
-            let worker = change.worker().clone();
-            if let Some(state) = self.state(&mut group, &worker) {
-                let record = Record { at_ns, change };
-                state.apply(&record);
-                group.records.push(record);
-            }
-        }
-        self.commit(group)
-    }
-
     /// Whether it was stored: if not, there is no room.
     fn commit(&mut self, group: Group) -> Result<bool, CommitError> {
         let Group { records, states, replies, duplicates, .. } = group;
@@ -365,36 +314,12 @@ fn waits_for_room(store: Option<&Block>, answer: &Answer) -> bool {
     store.is_some() || matches!(answer.refusal, Some(Refusal::Retry(..)))
 }
 
-/// Whether a step of retention was done. Where it was not, it is tried again later.
-fn done(result: std::io::Result<()>) -> bool {
-    result.inspect_err(|error| warn!(%error, "retention cannot go on for now")).is_ok()
-}
-
 /// Lines of an item that were there already.
 fn repeated(stored: Option<&Block>, answer: &Answer) -> u64 {
     match (stored, &answer.refusal) {
         (Some(block), _) => block.first.since(answer.first),
         (None, None) => answer.acked.next().since(answer.first),
         (None, Some(_)) => 0,
-    }
-}
-
-impl Reply {
-    /// Counts what a client is refused.
-    fn count(&self, metrics: &Metrics) {
-        let Self::Append(_, answers, _) = self else { return };
-        for refusal in answers.iter().filter_map(|answer| answer.refusal.as_ref()) {
-            metrics.refused(refusal);
-        }
-    }
-
-    /// A client that went away takes no answer; it will ask again.
-    fn send(self) {
-        match self {
-            Self::Register(registered, _, reply) => drop(reply.send(registered)),
-            Self::Append(_, answers, reply) => drop(reply.send(answers)),
-            Self::Complete(completed, reply) => drop(reply.send(completed)),
-        }
     }
 }
 

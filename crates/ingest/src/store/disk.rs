@@ -11,6 +11,7 @@ mod reader;
 mod recovery;
 mod retention;
 mod sealed;
+mod tasks;
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -46,6 +47,8 @@ struct DiskStore {
     sealed_bytes: u64,
     /// Nothing more may be written to this segment: the next one may have been begun.
     must_seal: bool,
+    /// Where the store ended when it was seen that no task has too much.
+    looked: Option<(u32, u64)>,
 }
 
 /// The segment that grows.
@@ -135,6 +138,7 @@ fn open_files(files: Arc<dyn Files>, segment_bytes: u64, damage: Damage) -> Resu
         group: Gathered::default(),
         sealed_bytes,
         must_seal,
+        looked: None,
     };
     Ok((store, Shared { reader, states, recovery }))
 }

@@ -3,12 +3,14 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice, Seek, SeekFrom, Write};
+use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use nix::errno::Errno;
+use nix::fcntl::{FallocateFlags, fallocate};
 
 /// A file that the disk cannot give back as a whole is read in pieces of so many bytes: a page, in which disks and
 /// file systems lose what they lose.
@@ -66,6 +68,9 @@ pub(super) trait SegmentFile: Send + Sync {
         Ok(())
     }
     fn set_len(&self, length: u64) -> io::Result<()>;
+    /// Gives the room of bytes back that nobody reads any more: zeros stand there, after a power cut perhaps in part.
+    /// [`io::ErrorKind::Unsupported`] where the file system cannot.
+    fn punch(&self, bytes: Range<u64>) -> io::Result<()>;
     /// The bytes, and what is needed to find them.
     fn sync_data(&self) -> io::Result<()>;
     fn sync_all(&self) -> io::Result<()>;
@@ -120,6 +125,10 @@ impl SegmentFile for Held {
     }
 
     fn set_len(&self, _: u64) -> io::Result<()> {
+        Err(io::ErrorKind::PermissionDenied.into())
+    }
+
+    fn punch(&self, _: Range<u64>) -> io::Result<()> {
         Err(io::ErrorKind::PermissionDenied.into())
     }
 
@@ -275,6 +284,15 @@ impl SegmentFile for File {
 
     fn set_len(&self, length: u64) -> io::Result<()> {
         Self::set_len(self, length)
+    }
+
+    fn punch(&self, bytes: Range<u64>) -> io::Result<()> {
+        let mode = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+        let length = bytes.end - bytes.start;
+        match fallocate(self, mode, bytes.start.cast_signed(), length.cast_signed()) {
+            Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => Err(io::ErrorKind::Unsupported.into()),
+            punched => Ok(punched?),
+        }
     }
 
     fn sync_data(&self) -> io::Result<()> {

@@ -1,4 +1,5 @@
 use bytes::Bytes;
+use futures::StreamExt;
 use ottoscaler_kit::supervise::Tasks;
 
 use super::*;
@@ -6,6 +7,7 @@ use crate::ids::TaskId;
 use crate::line::{Extra, LinesBuilder, Mark};
 use crate::server::Server;
 use crate::session::Offer;
+use crate::tail::{Follow, Piece};
 use crate::testing::{self, Script, Sizes, Verdict};
 
 /// A writer on a scripted store, and the way to its queue.
@@ -215,4 +217,53 @@ async fn p6_more_workers_than_the_limit_are_refused() {
     assert!(matches!(register(&server, "b", b"").await.unwrap(), Registered::Full));
     let refused = append(&server, "c", 1).await.unwrap().remove(0).refusal;
     assert!(matches!(refused, Some(Refusal::Drop(why)) if why.reason() == "server_full"));
+}
+
+/// A step of retention; whether there may be another.
+async fn tend(server: &Server) -> bool {
+    let (reply, more) = oneshot::channel();
+    server.queue.submit(0, Submission::Tend(reply)).await.unwrap();
+    more.await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p5_a_task_that_has_too_much_keeps_its_mark_and_its_readers_are_told_what_is_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let opened = crate::store::disk::open(dir.path(), 64 << 10, crate::store::Damage::default()).unwrap();
+    let retained = Limits { task_bytes: Some(200 << 10), ..Limits::default() };
+    let tasks = Tasks::new();
+    let server = testing::parts(opened, Sizes { retained, ..Sizes::default() }, &tasks);
+    for first in (1..500).step_by(10) {
+        let mut builder = LinesBuilder::default();
+        (0..10).for_each(|_| builder.push(0, Mark::default(), &[b'x'; 1000], Extra::default()));
+        let item = Item { first: Some(Sequence::new(first)), offer: Offer::Lines(builder.finish()) };
+        let (reply, answers) = oneshot::channel();
+        let register_as = Some(TaskId::from(&worker("w")));
+        let append = Append { worker: worker("w"), register_as, items: vec![item] };
+        server.queue.submit(1, Submission::Append(append, reply)).await.unwrap();
+        assert_eq!(answers.await.unwrap()[0].refusal, None);
+    }
+    append(&server, "other", 1).await.unwrap();
+    while tend(&server).await {}
+
+    let state = server.catalog.worker(&worker("w")).unwrap();
+    assert_eq!((state.high.get(), state.lines, state.lost), (500, 500, 0));
+    assert!((300..=320).contains(&state.trimmed.get()), "{}", state.trimmed);
+    let other = server.catalog.worker(&worker("other")).unwrap();
+    assert_eq!(other.trimmed, Sequence::ZERO);
+    let states = server.catalog.watch(&worker("w")).unwrap();
+    let pieces = server.tails.tail(states, Sequence::ZERO, Follow::No).unwrap();
+    let pieces: Vec<_> = pieces.map(Result::unwrap).collect().await;
+    let mut next = Sequence::new(1);
+    for piece in &pieces {
+        let Piece::Part(part) = piece else { continue };
+        let (block, is_gone) = (part.block(), next <= state.trimmed);
+        assert_eq!(block.first, next);
+        match &block.content {
+            Content::Gap { reason, .. } => assert!(is_gone && **reason == *crate::retention::REASON),
+            Content::Lines(_) => assert!(!is_gone),
+        }
+        next = block.last().next();
+    }
+    assert_eq!(next.get(), 501);
 }

@@ -58,6 +58,8 @@ pub(super) struct Indexed {
     pub(super) extents: Vec<Extent>,
     /// Its blocks in the segment that is being written.
     pub(super) open: Vec<Position>,
+    /// The room of its lines up to here was given back.
+    pub(super) punched: Sequence,
 }
 
 /// Where blocks are.
@@ -157,9 +159,15 @@ impl Inner {
     /// the lines.
     pub(super) fn drop_trimmed(&mut self) {
         for known in self.workers.values_mut() {
-            let gone = known.extents.partition_point(|extent| extent.last <= known.state.trimmed);
-            for extent in known.extents.drain(..gone) {
-                uncount(&mut self.segments, extent.segment);
+            known.drop_trimmed(&mut self.segments);
+        }
+    }
+
+    /// Lets go of what of these was punched.
+    pub(super) fn drop_punched(&mut self, workers: &[WorkerId]) {
+        for worker in workers {
+            if let Some(known) = self.workers.get_mut(worker) {
+                known.drop_trimmed(&mut self.segments);
             }
         }
     }
@@ -236,7 +244,8 @@ impl Inner {
 
 impl Indexed {
     fn new(state: WorkerState, segment: u32) -> Self {
-        Self { state, base: segment, touched: segment, extents: Vec::new(), open: Vec::new() }
+        let (extents, open, punched) = (Vec::new(), Vec::new(), Sequence::ZERO);
+        Self { state, base: segment, touched: segment, extents, open, punched }
     }
 
     fn add(&mut self, record: &Record, segment: u32, payload: &Range<usize>) {
@@ -246,6 +255,14 @@ impl Indexed {
             self.base = segment;
         }
         self.place(record, payload);
+    }
+
+    fn drop_trimmed(&mut self, segments: &mut BTreeMap<u32, Segment>) {
+        self.punched = self.state.trimmed;
+        let gone = self.extents.partition_point(|extent| extent.last <= self.punched);
+        for extent in self.extents.drain(..gone) {
+            uncount(segments, extent.segment);
+        }
     }
 
     fn place(&mut self, record: &Record, payload: &Range<usize>) {

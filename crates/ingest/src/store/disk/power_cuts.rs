@@ -13,6 +13,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
 use self::files::{Failure, Shared, SimulatedFiles};
+use super::super::Excess;
 use super::super::record::tests::appended_lines;
 use super::super::segment;
 use super::*;
@@ -38,6 +39,8 @@ enum PlantedBug {
     NoChecksum,
     /// Retention removes a segment before what is to be kept of it is durable.
     RemoveBeforeSync,
+    /// Lines are punched out of a segment without the state that they are counted in told anew.
+    PunchWithoutState,
 }
 
 /// What clients know of one worker.
@@ -86,6 +89,7 @@ impl Schedule {
                 84..87 => self.open()?,
                 87..89 => self.retain()?,
                 92..94 => self.seal(),
+                94..96 => self.trim_task()?,
                 89..92 => self.files.damage_index(),
                 _ => self.cut_power()?,
             }
@@ -148,17 +152,8 @@ impl Schedule {
         let store = &mut self.opened.as_mut().unwrap().store;
         let engine = store.retain().unwrap();
         let [oldest, _, ..] = engine.parts()[..] else { return Ok(()) };
-        let said: Vec<_> = engine.farewell(oldest.number, i64::MIN, usize::MAX);
-        for change in &said {
-            let until = match change {
-                Change::Trimmed { until, .. } => *until,
-                Change::Carried(state) => state.trimmed,
-                other => return Err(format!("nothing else is to be said: {other:?}")),
-            };
-            let client = self.clients.get_mut(change.worker().as_str()).unwrap();
-            client.trimmed = client.trimmed.max(until.get());
-        }
-        let records: Vec<_> = said.into_iter().map(|change| Record { at_ns: 9, change }).collect();
+        let said = engine.farewell(oldest.number, i64::MIN, usize::MAX);
+        let records = said_to(&mut self.clients, said)?;
         if bug == Some(PlantedBug::RemoveBeforeSync) {
             engine.remove(oldest.number).unwrap();
         }
@@ -174,6 +169,42 @@ impl Schedule {
                 Ok(())
             }
             // It may also have failed to end a full segment, and goes on.
+            Err(CommitError::Full(_)) => Ok(()),
+            Err(CommitError::Broken(_)) => {
+                self.opened = None;
+                self.files.cut_power();
+                self.open()
+            }
+        }
+    }
+
+    /// Retention takes the oldest lines of the task that has the most. Each worker is one.
+    fn trim_task(&mut self) -> Result<(), String> {
+        let store = &mut self.opened.as_mut().unwrap().store;
+        let engine = store.retain().unwrap();
+        // It may also fail: an index was damaged, and is made anew at the next start.
+        let excess = engine.excess(self.random.random_range(100..3000), usize::MAX);
+        let Ok(Excess::Lines(changes)) = excess else { return Ok(()) };
+        let workers: Vec<_> = changes.iter().map(|change| change.worker().clone()).collect();
+        let records = said_to(&mut self.clients, changes)?;
+        let punches_first = self.files.bug == Some(PlantedBug::PunchWithoutState);
+        let is_cut = self.random.random_bool(0.3);
+        self.files.state().failure = is_cut.then_some(Failure::PowerInSync);
+        let records = if punches_first { without_states(records) } else { records };
+        let committed = store.commit(&records);
+        self.files.state().failure = None;
+        match committed {
+            Ok(()) => {
+                let is_cut = self.random.random_bool(0.1);
+                self.files.state().failure = is_cut.then_some(Failure::PowerInSync);
+                let _an_index_may_be_damaged = store.retain().unwrap().give_back(&workers);
+                if self.files.state().failure.take().is_some() || !is_cut {
+                    return Ok(());
+                }
+                self.opened = None;
+                self.files.cut_power();
+                self.open()
+            }
             Err(CommitError::Full(_)) => Ok(()),
             Err(CommitError::Broken(_)) => {
                 self.opened = None;
@@ -208,7 +239,7 @@ impl Schedule {
         let opened = open_files(files, SEGMENT, Damage::default());
         let (store, shared) = opened.map_err(|error| format!("it does not open: {error:#}"))?;
         let opened = shared.of(store);
-        if opened.recovery.damaged > 0 {
+        if opened.recovery.damaged > 0 && !self.files.may_look_damaged() {
             return Err(format!("it is called damaged: {:?}", opened.recovery));
         }
         for (worker, client) in &mut self.clients {
@@ -226,6 +257,31 @@ impl Schedule {
         self.opened = Some(opened);
         Ok(())
     }
+}
+
+/// What retention says, and what clients have to expect of it.
+fn said_to(clients: &mut BTreeMap<&'static str, Client>, said: Vec<Change>) -> Result<Vec<Record>, String> {
+    for change in &said {
+        let until = match change {
+            Change::Trimmed { until, .. } => *until,
+            Change::Carried(state) => state.trimmed,
+            other => return Err(format!("nothing else is to be said: {other:?}")),
+        };
+        let client = clients.get_mut(change.worker().as_str()).unwrap();
+        client.trimmed = client.trimmed.max(until.get());
+    }
+    Ok(said.into_iter().map(|change| Record { at_ns: 9, change }).collect())
+}
+
+/// Only up to where lines are gone.
+fn without_states(records: Vec<Record>) -> Vec<Record> {
+    let only_trimmed = |change| match change {
+        Change::Carried(state) => {
+            Change::Trimmed { worker: state.registration.worker.clone(), until: state.trimmed }
+        }
+        other => other,
+    };
+    records.into_iter().map(|record| Record { change: only_trimmed(record.change), ..record }).collect()
 }
 
 /// How many lines of a worker are known: each that retention did not take is there, and none missing before the
@@ -312,6 +368,7 @@ fn planted_bugs_are_caught() {
         PlantedBug::NoDirectorySync,
         PlantedBug::NoChecksum,
         PlantedBug::RemoveBeforeSync,
+        PlantedBug::PunchWithoutState,
     ] {
         let (seed, what) = find(0..20_000, Some(bug)).unwrap_or_else(|| panic!("{bug:?} is not caught"));
         println!("{bug:?} is caught after {} schedules: {what}", seed + 1);

@@ -87,8 +87,10 @@ impl Opening<'_> {
         file.sync_all().with_context(context)?;
         let Some(seal) = read.seal else { return self.lose(number, &read.bytes, allocated) };
         let scan = seal.scan(&read.bytes, HEADER);
-        let torn = usize::from(scan.end < read.bytes.len());
-        self.damaged(number, read.lost.max((scan.damaged.len() + torn) as u64), "lines are missing");
+        let tail = scan.end..read.bytes.len();
+        let places = scan.damaged.iter().chain(std::iter::once(&tail));
+        let damaged = places.filter(|place| !is_hole(&read.bytes[(*place).clone()])).count() as u64;
+        self.damaged(number, read.lost.max(damaged), "lines are missing");
         // What is behind its last record is damage that was reported, and not to be reported at each start.
         self.take(number, seal, &read.bytes, &scan, read.bytes.len());
         self.put_index(number, allocated);
@@ -192,6 +194,11 @@ impl Opening<'_> {
         }
         self.index.seal(extents, allocated + size);
     }
+}
+
+/// Whether lines stood there that retention took from one task, or nothing.
+fn is_hole(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| *byte == 0)
 }
 
 fn other_version(path: &std::path::Path) -> String {

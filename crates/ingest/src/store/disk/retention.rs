@@ -4,10 +4,11 @@
 
 use std::io;
 
-use super::super::{Part, Retain};
+use super::super::{Excess, Part, Retain};
 use super::DiskStore;
 use super::index::Indexed;
 use super::sealed::Extent;
+use crate::ids::WorkerId;
 use crate::worker::Change;
 
 impl Retain for DiskStore {
@@ -18,6 +19,7 @@ impl Retain for DiskStore {
             bytes: if *number == self.writing.number { self.writing.committed } else { segment.allocated },
             oldest_ns: segment.oldest_ns.unwrap_or(segment.summary.newest_ns),
             newest_ns: segment.summary.newest_ns,
+            is_hollow: *number != self.writing.number && segment.has_blocks && segment.extents == 0,
             has_lines: if *number == self.writing.number { segment.has_blocks } else { segment.extents > 0 },
         };
         index.segments.iter().map(part).collect()
@@ -46,6 +48,14 @@ impl Retain for DiskStore {
         self.sealed_bytes = self.index.read().sealed_bytes();
         // If it comes back after a power cut, it is removed again.
         Ok(())
+    }
+
+    fn excess(&mut self, limit: u64, at_most: usize) -> io::Result<Excess> {
+        self.task_excess(limit, at_most)
+    }
+
+    fn give_back(&mut self, workers: &[WorkerId]) -> io::Result<u64> {
+        self.punch_trimmed(workers)
     }
 }
 

@@ -1,7 +1,8 @@
 //! A file system in memory, and what of it a power cut would leave.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -26,6 +27,8 @@ pub(super) struct State {
     /// Removed, and there again if the power goes now.
     removed: BTreeMap<u32, SimulatedFile>,
     indexes: BTreeMap<u32, SimulatedIndex>,
+    /// Segments whose index was damaged: of a hole that a power cut left in part, only the index knows.
+    damaged_indexes: BTreeSet<u32>,
     /// The next write, or the next sync, fails.
     pub(super) failure: Option<Failure>,
 }
@@ -59,6 +62,7 @@ struct SimulatedFile {
     cached: Vec<u8>,
     /// Since the last sync, in order.
     pending: Vec<Pending>,
+    has_holes: bool,
 }
 
 enum Pending {
@@ -126,6 +130,7 @@ impl SimulatedFiles {
             files: BTreeMap::new(),
             removed: BTreeMap::new(),
             indexes: BTreeMap::new(),
+            damaged_indexes: BTreeSet::new(),
             failure: None,
         };
         Self { state: Mutex::new(state), bug }
@@ -142,25 +147,37 @@ impl SimulatedFiles {
     /// Changes a byte of an index behind the store's back: whatever it says then, its segment knows better.
     pub(super) fn damage_index(&self) {
         let mut state = self.state();
-        let State { random, indexes, .. } = &mut *state;
-        let mut there: Vec<_> = indexes.values_mut().filter(|index| index.cached.is_some()).collect();
+        let State { random, indexes, damaged_indexes, .. } = &mut *state;
+        let mut there: Vec<_> = indexes.iter_mut().filter(|(_, index)| index.cached.is_some()).collect();
         if there.is_empty() {
             return;
         }
         let at = random.random_range(0..there.len());
-        let index = there.swap_remove(at);
+        let (segment, index) = there.swap_remove(at);
+        damaged_indexes.insert(*segment);
         let bytes = index.cached.as_mut().expect("those that are not there were left out");
         let at = random.random_range(0..bytes.len());
         bytes[at] ^= random.random_range(1..=255_u8);
         index.durable.clone_from(&index.cached);
     }
 
+    /// Whether a hole that a power cut tore may be called damage.
+    pub(super) fn may_look_damaged(&self) -> bool {
+        let state = self.state();
+        state
+            .damaged_indexes
+            .iter()
+            .any(|segment| state.files.get(segment).is_some_and(|file| file.has_holes))
+    }
+
     pub(super) fn cut_power(&self) {
         let mut state = self.state();
-        let State { random, files, removed, indexes, .. } = &mut *state;
+        let State { random, files, removed, indexes, damaged_indexes, .. } = &mut *state;
         for (number, file) in std::mem::take(removed) {
             if random.random_bool(0.5) {
                 files.insert(number, file);
+                // It may come without its index.
+                damaged_indexes.insert(number);
             }
         }
         for index in indexes.values_mut() {
@@ -239,6 +256,16 @@ impl SegmentFile for Handle {
 
     fn set_len(&self, length: u64) -> io::Result<()> {
         self.on(|file| file.change(Pending::SetLength(usize::try_from(length).unwrap())));
+        Ok(())
+    }
+
+    fn punch(&self, bytes: Range<u64>) -> io::Result<()> {
+        let at = usize::try_from(bytes.start).unwrap();
+        let zeros = vec![0; usize::try_from(bytes.end - bytes.start).unwrap()];
+        self.on(|file| {
+            file.has_holes = true;
+            file.change(Pending::Write { at, bytes: zeros });
+        });
         Ok(())
     }
 

@@ -173,3 +173,33 @@ fn two_damaged_indexes_are_both_looked_past_without_reading_their_segments_again
     let is_gap = |block: &&Block| matches!(block.content, Content::Gap { .. });
     assert_eq!((read.len(), read.iter().filter(is_gap).count()), (40, 1));
 }
+
+#[test]
+fn p5_a_damaged_block_is_a_gap_of_its_worker_alone_and_told_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let (records, _) = fill(dir.path());
+    let damage = Damage::default();
+    let running = open_small(dir.path(), &damage);
+    let log = files(dir.path(), "log").remove(1);
+    let whole = std::fs::read(&log).unwrap();
+    for at in HEADER..whole.len() {
+        flip(&log, at);
+        let mut gaps = 0;
+        for name in ["w", "other"] {
+            for (read, written) in read_all(&*running.reader, name).iter().zip(of(name, &records)) {
+                if *read != written {
+                    let content = Content::Gap { last: written.last(), reason: DAMAGED.into() };
+                    assert_eq!(*read, Block { first: written.first, content }, "byte {at}");
+                    gaps += 1;
+                }
+            }
+        }
+        assert_eq!(gaps, 1, "byte {at}");
+        std::fs::write(&log, &whole).unwrap();
+    }
+    let blocks_of_it = damage.found();
+    flip(&log, HEADER);
+    read_all(&*running.reader, "w");
+    read_all(&*running.reader, "other");
+    assert_eq!(damage.found(), blocks_of_it, "a place is told once");
+}

@@ -125,6 +125,10 @@ impl SegmentFile for FaultyFile {
         self.file.set_len(length)
     }
 
+    fn punch(&self, bytes: Range<u64>) -> io::Result<()> {
+        self.file.punch(bytes)
+    }
+
     fn sync_data(&self) -> io::Result<()> {
         self.file.sync_data()
     }

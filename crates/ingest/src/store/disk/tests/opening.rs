@@ -1,0 +1,44 @@
+//! How long opening takes.
+
+use super::*;
+
+/// Anonymous memory of this process, in KiB.
+fn memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+/// `OTTO_STORE_MIB=10240 cargo test -p log-ingest --lib opening_takes -- --nocapture` shows it for 10 GiB;
+/// `OTTO_STORE_LINE` says how long the lines of a block are together.
+#[test]
+fn opening_takes_as_long_as_the_indexes_are_and_not_as_the_segments() {
+    let number = |name: &str, default: usize| {
+        std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
+    };
+    let (mib, bytes) = (number("OTTO_STORE_MIB", 64), number("OTTO_STORE_LINE", 64 << 10));
+    let segment_bytes = if mib >= 1024 { SEGMENT_BYTES } else { 8 << 20 };
+    let dir = tempfile::tempdir().unwrap();
+    let mut opened = open(dir.path(), segment_bytes, Damage::default()).unwrap();
+    let text = "x".repeat(bytes);
+    let group_size = ((4 << 20) / (bytes + 100)).clamp(1, 4096) as u64;
+    let (mut records, mut sequence) = (0, 0);
+    while opened.store.size() < (mib as u64) << 20 {
+        sequence += 1;
+        let group: Vec<_> = (0..group_size)
+            .map(|at| appended_lines(&format!("w{}", at % 32), sequence * 1000 + at / 32, &[&text]))
+            .collect();
+        opened.store.commit(&group).unwrap();
+        records += group_size;
+    }
+    let size = opened.store.size();
+    drop(opened);
+    let (memory_before, started) = (memory(), std::time::Instant::now());
+    let opened = open(dir.path(), segment_bytes, Damage::default()).unwrap();
+    let took = started.elapsed();
+    let held = memory().saturating_sub(memory_before);
+    let segments = files(dir.path(), "log").len();
+    println!("{size} bytes, {segments} segments, {records} blocks: opened in {took:?}, {held} KiB held");
+    assert_eq!((opened.recovery.records, opened.recovery.damaged), (records, 0));
+    assert_eq!(opened.reader.read(&worker("w1"), Sequence::new(1), 1).unwrap().len(), 1);
+}

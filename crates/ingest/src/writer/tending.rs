@@ -1,0 +1,88 @@
+//! Retention as the writer carries it out, a step at a time between two groups: what it has to say is committed and
+//! published like anything else, and only then something is removed.
+
+use tracing::{info, warn};
+
+use super::{Group, Writer, now_ns};
+use crate::retention::{self, Step, Why};
+use crate::store::{CommitError, Excess};
+use crate::worker::{Change, Record};
+
+/// Workers of whom one step of retention speaks: less than a millisecond's worth of bytes.
+const STEP: usize = 1000;
+
+impl Writer {
+    /// One step of what retention asks for. Whether there may be another.
+    pub(super) fn tend(&mut self) -> Result<bool, CommitError> {
+        if let Err(error) = self.store.catch_up() {
+            warn!(%error, "cannot write the index of a segment for now");
+        }
+        let Some(store) = self.store.retain() else { return Ok(false) };
+        let now_ns = now_ns();
+        match retention::decide(&store.parts(), &self.limits, now_ns) {
+            None => self.tend_tasks(now_ns),
+            Some(Step::Seal) => Ok(done(store.seal())),
+            Some(Step::Remove(part, why)) => {
+                let forget_before = retention::forget_before(self.catalog.len(), self.max_workers, now_ns);
+                let farewell = store.farewell(part.number, forget_before, STEP);
+                if !farewell.is_empty() {
+                    return self.say(farewell, now_ns);
+                }
+                let removed = done(store.remove(part.number));
+                if removed {
+                    self.metrics.removed(why, part.bytes);
+                    info!(
+                        segment = part.number,
+                        bytes = part.bytes,
+                        reason = why.reason(),
+                        "removed old lines"
+                    );
+                }
+                Ok(removed)
+            }
+        }
+    }
+
+    /// One step towards no task having more than it may. Whether there may be another.
+    fn tend_tasks(&mut self, now_ns: i64) -> Result<bool, CommitError> {
+        let Some((limit, store)) = self.limits.task_bytes.zip(self.store.retain()) else { return Ok(false) };
+        let changes = match store.excess(limit, STEP) {
+            Ok(Excess::Nothing) => return Ok(false),
+            Ok(Excess::Unsealed) => return Ok(done(store.seal())),
+            Ok(Excess::Lines(changes)) => changes,
+            Err(error) => return Ok(done(Err(error))),
+        };
+        let workers: Vec<_> = changes.iter().map(|change| change.worker().clone()).collect();
+        if !self.say(changes, now_ns)? {
+            return Ok(false);
+        }
+        let Some(store) = self.store.retain() else { return Ok(false) };
+        match store.give_back(&workers) {
+            Ok(bytes) => {
+                self.metrics.removed(Why::Task, bytes);
+                info!(workers = workers.len(), bytes, reason = Why::Task.reason(), "removed old lines");
+            }
+            Err(error) => warn!(%error, "the room of lines that retention took is not given back for now"),
+        }
+        Ok(true)
+    }
+
+    /// Commits what retention has to say before it removes anything. Whether it was stored.
+    fn say(&mut self, changes: Vec<Change>, at_ns: i64) -> Result<bool, CommitError> {
+        let mut group = Group::default();
+        for change in changes {
+            let worker = change.worker().clone();
+            if let Some(state) = self.state(&mut group, &worker) {
+                let record = Record { at_ns, change };
+                state.apply(&record);
+                group.records.push(record);
+            }
+        }
+        self.commit(group)
+    }
+}
+
+/// Whether a step of retention was done. Where it was not, it is tried again later.
+fn done(result: std::io::Result<()>) -> bool {
+    result.inspect_err(|error| warn!(%error, "retention cannot go on for now")).is_ok()
+}
