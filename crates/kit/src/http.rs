@@ -91,11 +91,13 @@ mod tests {
 
     use super::*;
 
-    async fn start(stop: CancellationToken) -> (SocketAddr, tokio::task::JoinHandle<()>) {
+    async fn start(stop: CancellationToken) -> (SocketAddr, JoinSet<()>) {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let addr = listener.local_addr().unwrap();
         let router = Router::new().route("/", get(async || "here\n"));
-        (addr, tokio::spawn(serve(listener, router, stop, |_| {})))
+        let mut server = JoinSet::new();
+        server.spawn(serve(listener, router, stop, |_| {}));
+        (addr, server)
     }
 
     #[tokio::test(start_paused = true)]
@@ -117,7 +119,7 @@ mod tests {
     #[tokio::test]
     async fn stopping_ends_idle_connections_and_takes_no_more() {
         let stop = CancellationToken::new();
-        let (addr, server) = start(stop.clone()).await;
+        let (addr, mut server) = start(stop.clone()).await;
         let mut stream = TcpStream::connect(addr).await.unwrap();
         stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
         let mut first = [0; 15];
@@ -125,7 +127,7 @@ mod tests {
         assert_eq!(&first, b"HTTP/1.1 200 OK");
 
         stop.cancel();
-        server.await.unwrap();
+        server.join_next().await.unwrap().unwrap();
         stream.read_to_end(&mut Vec::new()).await.unwrap();
         assert!(TcpStream::connect(addr).await.is_err());
     }
