@@ -7,6 +7,8 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
+
 /// Segments and their indexes, by their numbers.
 pub(super) trait Files: Send + Sync {
     /// The segments that are there, in order.
@@ -62,6 +64,8 @@ pub(super) trait SegmentFile: Send + Sync {
     /// The bytes, and what is needed to find them.
     fn sync_data(&self) -> io::Result<()>;
     fn sync_all(&self) -> io::Result<()>;
+    /// What is durable of it need not be in memory any longer. Advice: it may be in vain.
+    fn uncache(&self) {}
 
     fn read_all(&self) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; usize::try_from(self.length()?).unwrap_or(usize::MAX)];
@@ -215,5 +219,10 @@ impl SegmentFile for File {
 
     fn sync_all(&self) -> io::Result<()> {
         Self::sync_all(self)
+    }
+
+    fn uncache(&self) {
+        // To the end of the file.
+        let _in_vain = posix_fadvise(self, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
     }
 }
