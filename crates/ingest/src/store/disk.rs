@@ -34,6 +34,11 @@ use crate::worker::Record;
 /// A segment that has grown to this is sealed and the next one begun, where nothing else is asked for.
 pub const SEGMENT_BYTES: u64 = 64 << 20;
 
+/// Bytes of the newest segments that stay in the kernel's cache for those who read them. All else that is written
+/// would stay there as well, until it takes memory from others; and to find new memory for each page costs the
+/// writer several times what the copy of its bytes does.
+const CACHED: u64 = 256 << 20;
+
 /// The writing side.
 struct DiskStore {
     files: Arc<dyn Files>,
@@ -233,7 +238,19 @@ impl DiskStore {
         self.writing = next;
         self.must_seal = false;
         self.sealed_bytes += sealed;
+        drop(index);
+        self.uncache();
         Ok(())
+    }
+
+    /// The segment that is not among the newest any more need not be in memory.
+    fn uncache(&self) {
+        let cached = u32::try_from(CACHED / self.segment_bytes.max(1)).unwrap_or(u32::MAX).max(1);
+        let Some(old) = self.writing.number.checked_sub(cached.saturating_add(1)) else { return };
+        // Where retention took it, or it cannot be opened, there is nothing to be done.
+        if let Ok(file) = self.files.open(old) {
+            file.uncache();
+        }
     }
 
     /// Takes a half-written group back, for good: the next one is written in its place, and frames of this one

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use nix::errno::Errno;
-use nix::fcntl::{FallocateFlags, fallocate};
+use nix::fcntl::{FallocateFlags, PosixFadviseAdvice, fallocate, posix_fadvise};
 
 /// A file that the disk cannot give back as a whole is read in pieces of so many bytes: a page, in which disks and
 /// file systems lose what they lose.
@@ -74,6 +74,8 @@ pub(super) trait SegmentFile: Send + Sync {
     /// The bytes, and what is needed to find them.
     fn sync_data(&self) -> io::Result<()>;
     fn sync_all(&self) -> io::Result<()>;
+    /// What is durable of it need not be in memory any longer. Advice: it may be in vain.
+    fn uncache(&self) {}
 
     /// All bytes, and how many pieces of [`PIECE`] bytes the disk cannot give back any more: zeros stand for them.
     fn read_around(&self) -> io::Result<(Vec<u8>, u64)> {
@@ -301,5 +303,10 @@ impl SegmentFile for File {
 
     fn sync_all(&self) -> io::Result<()> {
         Self::sync_all(self)
+    }
+
+    fn uncache(&self) {
+        // To the end of the file.
+        let _in_vain = posix_fadvise(self, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
     }
 }

@@ -42,6 +42,16 @@ pub(crate) enum Shape {
     Batches(usize),
 }
 
+impl Shape {
+    /// The method that takes it.
+    const fn path(self) -> &'static str {
+        match self {
+            Self::Entries => "/ottoscaler.v1.LogStreamingService/StreamLogs",
+            Self::Batches(_) => "/ottoscaler.v1.LogStreamingService/StreamLogBatches",
+        }
+    }
+}
+
 /// What workers send.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Load {
@@ -61,11 +71,10 @@ pub(crate) struct Flooded {
     pub(crate) took: Duration,
 }
 
-/// Clients that are registered.
+/// Clients that are registered, each with its stream open.
 pub(crate) struct Flood {
     load: Load,
-    addr: SocketAddr,
-    workers: Vec<String>,
+    workers: Vec<(Call, String)>,
 }
 
 impl Load {
@@ -85,11 +94,11 @@ impl Flood {
     pub(crate) async fn connect(url: &str, name: &str, load: Load) -> Result<Self> {
         let addr = url.strip_prefix("http://").context("a plain url")?.parse()?;
         let workers = stream::iter(0..load.workers)
-            .map(|number| register(url, format!("{name}-{number}")))
+            .map(|number| connect(url, addr, format!("{name}-{number}"), load.shape))
             .buffered(CONNECTING)
             .try_collect()
             .await?;
-        Ok(Self { load, addr, workers })
+        Ok(Self { load, workers })
     }
 
     /// Sends for `time`, and waits until everything that was sent is durable.
@@ -100,16 +109,16 @@ impl Flood {
         let shared = Arc::new(Semaphore::new(self.load.window));
         let depth = self.load.window / self.load.workers;
         let mut senders = JoinSet::new();
-        for worker in self.workers {
+        for (call, worker) in self.workers {
             let pace = |window, burst| Pace { deadline, window, burst };
             match self.load.shape {
                 Shape::Entries => {
                     let pace = pace(Arc::new(Semaphore::new(depth)), LINE_BURST);
-                    senders.spawn(talk(self.addr, Entries::new(&worker, &round), pace));
+                    senders.spawn(talk(call, Entries::new(&worker, &round), pace));
                 }
                 Shape::Batches(lines) => {
                     let batches = Batches::new(block(&round, lines, worker));
-                    senders.spawn(talk(self.addr, batches, pace(Arc::clone(&shared), 1)));
+                    senders.spawn(talk(call, batches, pace(Arc::clone(&shared), 1)));
                 }
             }
         }
@@ -133,7 +142,7 @@ fn without_newline(mut line: Vec<u8>) -> Bytes {
     line.into()
 }
 
-async fn register(url: &str, worker: String) -> Result<String> {
+async fn connect(url: &str, addr: SocketAddr, worker: String, shape: Shape) -> Result<(Call, String)> {
     let registration = WorkerRegistration {
         worker_id: worker.clone(),
         task_id: "flood".into(),
@@ -141,14 +150,11 @@ async fn register(url: &str, worker: String) -> Result<String> {
     };
     let mut client = LogStreamingServiceClient::connect(url.to_owned()).await?;
     client.register_worker(registration.sealed()).await?;
-    Ok(worker)
+    Ok((Call::open(addr, shape.path()).await?, worker))
 }
 
 /// What a worker sends, numbered from 0.
 trait Messages: Send + 'static {
-    /// The method that takes them.
-    const PATH: &'static str;
-
     /// Lines of a message.
     fn lines(&self) -> u64;
 
@@ -190,8 +196,6 @@ impl Entries {
 }
 
 impl Messages for Entries {
-    const PATH: &'static str = "/ottoscaler.v1.LogStreamingService/StreamLogs";
-
     fn lines(&self) -> u64 {
         1
     }
@@ -220,8 +224,6 @@ impl Batches {
 }
 
 impl Messages for Batches {
-    const PATH: &'static str = "/ottoscaler.v1.LogStreamingService/StreamLogBatches";
-
     fn lines(&self) -> u64 {
         self.block.lengths.len() as u64
     }
@@ -275,11 +277,10 @@ impl Pace {
         room
     }
 
-    /// Waits until there is room for a burst. Cancel safe.
-    async fn wait(&self) {
-        let permit = self.window.acquire_many(self.permits()).await;
-        // Taken right behind this, or by another one.
-        drop(permit);
+    /// Waits for room for a burst, and takes it. Cancel safe.
+    async fn wait(&self) -> u64 {
+        self.window.acquire_many(self.permits()).await.expect("it is never closed").forget();
+        self.burst
     }
 
     fn give(&self, messages: u64) {
@@ -292,18 +293,21 @@ impl Pace {
 }
 
 /// Gives the messages and the lines that became durable.
-async fn talk<M: Messages>(addr: SocketAddr, mut messages: M, pace: Pace) -> Result<(u64, u64)> {
-    let mut call = Call::open(addr, M::PATH).await?;
-    let (mut sent, mut durable, mut out) = (0, 0, Vec::new());
+async fn talk(mut call: Call, mut messages: impl Messages, pace: Pace) -> Result<(u64, u64)> {
+    let (mut sent, mut durable, mut room, mut out) = (0, 0, 0, Vec::new());
     loop {
         let is_over = pace.is_over();
-        let room = if is_over { 0 } else { pace.room() };
-        if room > 0 {
+        if is_over {
+            // It goes to the next one, who waits to hear of it.
+            pace.give(room);
+        } else {
+            room += pace.room();
             out.clear();
             (sent..sent + room).for_each(|number| messages.encode(number, &mut out));
             call.send(&out).await?;
             sent += room;
         }
+        room = 0;
         if sent == durable && is_over {
             return Ok((durable, durable * messages.lines()));
         }
@@ -315,7 +319,7 @@ async fn talk<M: Messages>(addr: SocketAddr, mut messages: M, pace: Pace) -> Res
         tokio::select! {
             biased;
             heard = heard, if sent > before => heard?,
-            () = pace.wait(), if !is_over => {}
+            taken = pace.wait(), if !is_over => room = taken,
         }
         pace.give(durable - before);
     }
