@@ -18,7 +18,7 @@ use crate::spool::Spool;
 /// again until the server takes lines (P7).
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// The same while a connection stands. Behind a narrow link, or a disk that others use as well, ACKs come in
+/// The same while a connection stands, or the first is still being made. Behind a narrow link, or a disk that others use as well, ACKs come in
 /// bursts: where they came 400 ms apart, 200 ms cost a burst of 100,000 lines all but a sixth of them.
 const PATIENCE_CONNECTED: Duration = Duration::from_secs(2);
 
@@ -36,6 +36,7 @@ pub struct Log {
     /// Rung when lines have come in.
     pub arrived: Notify,
     freed: Notify,
+    /// A server listens, or nobody has found out yet that none does.
     is_connected: AtomicBool,
     /// Nothing was let go for as long as there is patience.
     is_stuck: AtomicBool,
@@ -51,7 +52,7 @@ impl Log {
             buffer: Mutex::new(Buffer::new(limit, when_full, spool)),
             arrived: Notify::new(),
             freed: Notify::new(),
-            is_connected: AtomicBool::new(false),
+            is_connected: AtomicBool::new(true),
             is_stuck: AtomicBool::new(false),
             line_limit: AtomicUsize::new(line_limit),
             told: AtomicU64::new(0),
@@ -188,6 +189,7 @@ mod tests {
 
     fn full() -> Log {
         let log = Log::new(256 << 10, WhenFull::DropOldest, 64 << 10, Spool::none());
+        log.disconnected();
         while log.buffer().has_room() {
             log.buffer().push(0, Source::Stdout, &[b'x'; 1000], Ending::Newline);
         }
@@ -202,6 +204,8 @@ mod tests {
             before.elapsed()
         };
         assert_eq!(waited(&full()).await, PATIENCE);
+        let log = Log { is_connected: AtomicBool::new(true), ..full() };
+        assert_eq!(waited(&log).await, PATIENCE_CONNECTED, "nobody knows yet");
         let log = full();
         log.connected();
         assert_eq!(waited(&log).await, PATIENCE_CONNECTED);
