@@ -82,7 +82,9 @@ pub(crate) fn render(helm: &str, values: &Path, set: &[&str]) -> Result<String, 
     let mut command = tool(helm);
     command.args(["template", RELEASE]).arg(chart()).args(["--namespace", NAMESPACE]);
     command.args(["--kube-version", KUBE_VERSION]).arg("--values").arg(values);
-    set.iter().for_each(|set| drop(command.args(["--set-json", set])));
+    for set in set {
+        command.args(["--set-json", set]);
+    }
     let Output { status, stdout, stderr } = command.output().unwrap();
     if status.success() { Ok(text(&stdout)) } else { Err(text(&stderr)) }
 }

@@ -23,3 +23,4 @@ mod page;
 mod reading;
 mod scaling;
 mod spool;
+mod submit;

@@ -112,8 +112,8 @@ impl News {
         let mut read = redis::cmd("XREAD");
         read.arg("COUNT").arg(BATCH).arg("BLOCK").arg(u64::try_from(BLOCK.as_millis()).unwrap_or(u64::MAX));
         read.arg("STREAMS");
-        self.places.iter().for_each(|place| drop(read.arg(&place.stream)));
-        self.places.iter().for_each(|place| drop(read.arg(&place.last)));
+        read.arg(self.places.iter().map(|place| &place.stream).collect::<Vec<_>>());
+        read.arg(self.places.iter().map(|place| &place.last).collect::<Vec<_>>());
         let redis = self.redis().await?;
         let answer: Value = read.query_async(redis).await?;
         Ok(by_stream(answer).into_iter().flat_map(|(stream, entries)| self.items(&stream, entries)).collect())

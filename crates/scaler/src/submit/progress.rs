@@ -35,7 +35,12 @@ impl Told {
 
     /// Nothing where all goes well, and lines tell the rest.
     fn shown(&self, index: usize, of: usize) -> Option<String> {
-        if matches!(self.state, State::Running | State::Succeeded) {
+        let is_usual = match self.state {
+            State::Queued | State::Pending => self.reason.is_empty(),
+            State::Running | State::Succeeded => true,
+            State::Failed | State::Cancelled | State::Lost => false,
+        };
+        if is_usual {
             return None;
         }
         let worker = if of == 1 { "the worker".to_owned() } else { format!("worker {index}") };
@@ -148,8 +153,9 @@ mod tests {
         let mut progress = of(&["a"]);
         let pending = told("a", "pending", "", "ImagePullBackOff");
         assert_eq!(progress.take(&pending).unwrap(), "the worker is pending: ImagePullBackOff");
-        assert_eq!(progress.take(&told("a", "running", "", "")), None);
-        assert_eq!(progress.take(&told("a", "succeeded", "0", "")), None);
+        for state in ["queued", "pending", "running", "succeeded"] {
+            assert_eq!(progress.take(&told("a", state, "", "")), None, "{state}");
+        }
         assert_eq!(progress.take(&told("a", "succeeded", "0", "")), None, "it is told at least once");
         let mut progress = of(&["a", "b"]);
         assert_eq!(
