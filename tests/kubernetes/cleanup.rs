@@ -13,7 +13,7 @@ use ottoscaler_tests::kubelet_actor::Behaviour;
 use serde_json::json;
 use tokio::process::Command;
 
-use crate::world::{LIMIT, World, event};
+use crate::world::{LIMIT, World};
 
 /// Those of the chart's own role for it.
 fn rules() -> Vec<PolicyRule> {
@@ -36,7 +36,7 @@ async fn nothing_is_left_but_what_is_others() {
     let world = World::start().await;
     let leases: Api<Lease> = Api::namespaced(world.api.client(ADMIN), &world.namespace);
     let replica = world.scaler().lead().await;
-    world.submit(&event("waiting", &[("worker_count", "2")])).await;
+    world.submit(&[("type", "scale_up"), ("worker_count", "2"), ("task_id", "t")]).await;
     let two = world.pods_are(2).await;
     // One runs on a node, where it ends when its kubelet has ended it.
     let kubelet = world.kubelet();

@@ -3,7 +3,8 @@
 {{- define "ottoscaler.worker.config" -}}
 {{- $classes := dict -}}
 {{- range $name, $class := .Values.worker.resourceClasses -}}
-{{- if $class -}}
+{{- /* One without anything is a class, too; null takes one away. */ -}}
+{{- if kindIs "map" $class -}}
 {{- $_ := set $classes $name (include "ottoscaler.worker.class" $class | fromYaml) -}}
 {{- end -}}
 {{- end -}}
