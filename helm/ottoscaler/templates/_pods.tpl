@@ -39,12 +39,11 @@
 {{- end }}
 {{- end -}}
 
-{{- /* What `ottoscaler submit` has to know: the test's Pod and the scaler's. */ -}}
+{{- /* What `ottoscaler submit` has to know; a scaler's Pod has it all. */ -}}
 {{- define "ottoscaler.clientEnv" -}}
 {{ include "ottoscaler.redis.env" . }}
-{{- with .Values.ottoscaler.config.eventsStream }}
-- name: OTTO_EVENTS_STREAM
-  value: {{ . | quote }}
+{{- with include "ottoscaler.flags" (pick .Values.ottoscaler.config "eventsStream" "statusStream" "dlqStream") | trim }}
+{{ . }}
 {{- end }}
 - name: OTTO_INGEST_URL
   value: {{ include "ottoscaler.ingestUrl" . | quote }}
