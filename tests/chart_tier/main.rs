@@ -1,4 +1,5 @@
-//! The Helm chart without a cluster: what it renders, what it refuses, and whether what it names is there.
+//! The Helm chart and the images' build files, without a cluster: what is rendered, what is refused, and whether
+//! what is named is there.
 
 #![allow(missing_docs, reason = "the names of tests are sentences")]
 #![allow(
@@ -11,6 +12,7 @@ mod api;
 mod docs;
 mod golden;
 mod helm;
+mod images;
 mod lint;
 mod metrics;
 mod objects;
