@@ -126,8 +126,8 @@ async fn p5_a_log_ingest_that_is_killed_costs_no_line_and_doubles_none() {
     let mut world = World::start().await;
     let go = world.dir.path().join("go");
     let script = format!("seq 1 50; while [ ! -e {} ]; do sleep 0.05; done; seq 51 100", go.display());
-    let child =
-        world.command(&["--task-id=t", "--", "sh", "-c", &script]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut command = world.command(&["--task-id=t", "--", "sh", "-c", &script]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     wait::until("the first lines are there", LIMIT, || async {
         let task = world.ingest.task("t").await.map_err(|error| format!("{error:#}"))?;
         if task["workers"][0]["lines"] == 50 { Ok(()) } else { Err(task.to_string()) }

@@ -178,13 +178,11 @@ async fn last_lines(tails: &mut JoinSet<Result<bool>>) -> Result<bool> {
         }
         Ok(())
     };
-    match tokio::time::timeout(LAST_LINES, all).await {
-        Ok(all) => all.map(|()| found),
-        Err(_) => {
-            remark("not all lines can be read yet; log-ingest has them, or will");
-            Ok(found)
-        }
-    }
+    let Ok(all) = tokio::time::timeout(LAST_LINES, all).await else {
+        remark("not all lines can be read yet; log-ingest has them, or will");
+        return Ok(found);
+    };
+    all.map(|()| found)
 }
 
 fn verdict(args: &SubmitArgs, progress: &Progress, found: bool) -> u8 {

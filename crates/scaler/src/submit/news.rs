@@ -116,10 +116,13 @@ impl News {
         read.arg(self.places.iter().map(|place| &place.last).collect::<Vec<_>>());
         let redis = self.redis().await?;
         let answer: Value = read.query_async(redis).await?;
-        Ok(by_stream(answer).into_iter().flat_map(|(stream, entries)| self.items(&stream, entries)).collect())
+        Ok(by_stream(answer)
+            .into_iter()
+            .flat_map(|(stream, entries)| self.items(&stream, &entries))
+            .collect())
     }
 
-    fn items(&mut self, stream: &str, entries: Vec<RawEntry>) -> Vec<Item> {
+    fn items(&mut self, stream: &str, entries: &[RawEntry]) -> Vec<Item> {
         let Some(at) = self.places.iter().position(|place| place.stream == stream) else { return Vec::new() };
         if let Some(last) = entries.last() {
             self.places[at].last = last.id.to_string();
