@@ -16,7 +16,7 @@ use crate::intake::IntakeConfig;
 use crate::reconcile::Policy;
 use crate::record::StoreConfig;
 use crate::redis_link::RedisLink;
-use crate::runtime::kubernetes::{Classes, PodConfig};
+use crate::runtime::kubernetes::{Classes, CleanupArgs, PodConfig};
 use crate::runtime::process::AgentConfig;
 use crate::secret::Secret;
 use crate::submit::SubmitArgs;
@@ -65,14 +65,6 @@ pub enum Command {
     /// Remove what scalers have made in the cluster: the Pods of all workers of --instance, running ones too,
     /// and the Lease. For when they are uninstalled; while they run, they would make it all again.
     Cleanup(CleanupArgs),
-}
-
-/// How workers are stopped for good.
-#[derive(Clone, Debug, PartialEq, Eq, Args)]
-pub struct CleanupArgs {
-    /// Between SIGTERM and SIGKILL for a command that runs. Its last lines may not come any more.
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
-    pub stop_within: Duration,
 }
 
 /// Where workers run.

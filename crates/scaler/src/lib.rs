@@ -64,7 +64,7 @@ pub async fn run(config: Config) -> Result<ExitCode> {
         Some(Command::Submit(args)) => {
             return Ok(submit::run(args, &config.redis, &config.workers.ingest_url).await);
         }
-        Some(Command::Cleanup(args)) => kubernetes::cleanup(&config.kubernetes, args.stop_within).await?,
+        Some(Command::Cleanup(args)) => kubernetes::cleanup(&config.kubernetes, args).await?,
         None => serve(config).await?,
     }
     Ok(ExitCode::SUCCESS)

@@ -7,11 +7,13 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use clap::Args;
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::{DeleteParams, ListParams};
+use ottoscaler_kit::time::parse_duration;
 use tokio::time::Instant;
 
 use super::{connect, names};
@@ -26,16 +28,24 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Beyond the time for commands to end, what kubelets may be late.
 const MARGIN: Duration = Duration::from_mins(1);
 
+/// How workers are stopped for good.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct CleanupArgs {
+    /// Between SIGTERM and SIGKILL for a command that runs. Its last lines may not come any more.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
+    pub stop_within: Duration,
+}
+
 /// Removes the Pods of all workers of the installation, and its Lease.
-pub async fn cleanup(args: &KubernetesArgs, stop_within: Duration) -> Result<()> {
+pub async fn cleanup(args: &KubernetesArgs, how: &CleanupArgs) -> Result<()> {
     let (client, own) = connect().await?;
     let namespace = args.namespace.clone().unwrap_or(own);
     let workers = Workers {
         pods: Api::namespaced(client.clone(), &namespace),
         selector: names::selector(&args.instance),
-        grace: u32::try_from(stop_within.as_secs()).unwrap_or(u32::MAX),
+        grace: u32::try_from(how.stop_within.as_secs()).unwrap_or(u32::MAX),
     };
-    workers.remove(stop_within + MARGIN).await.with_context(|| format!("namespace {namespace}"))?;
+    workers.remove(how.stop_within + MARGIN).await.with_context(|| format!("namespace {namespace}"))?;
     let leases: Api<Lease> = Api::namespaced(client, &namespace);
     gone(leases.delete(&args.instance, &DeleteParams::default()).await)
         .with_context(|| format!("cannot delete the lease {} in namespace {namespace}", args.instance))?;

@@ -33,7 +33,7 @@ use tokio::sync::Notify;
 use tower::util::MapResponseLayer;
 
 pub use self::classes::Classes;
-pub use self::cleanup::cleanup;
+pub use self::cleanup::{CleanupArgs, cleanup};
 pub use self::lease::{LeaseConfig, LeaseElection};
 pub use self::manifest::PodConfig;
 use self::pods::Pods;
