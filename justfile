@@ -46,6 +46,15 @@ bench *args:
 bench-engines *args:
     cd tests/engines && cargo run --release --locked -- {{ args }}
 
+# Static programs, and images of them; prints their sizes.
+images *args:
+    scripts/images {{ args }}
+
+# Renew what is made from the chart's values: its README and schema, and what the tests compare its output with.
+chart:
+    scripts/chart-docs
+    OTTO_BLESS=1 PATH="$(scripts/chart-tools):$PATH" cargo test --workspace --test chart -- golden
+
 # API documentation of the crates.
 doc:
     cargo doc --workspace --no-deps --open

@@ -24,3 +24,4 @@ mod page;
 mod reading;
 mod scaling;
 mod spool;
+mod submit;

@@ -6,6 +6,7 @@
 
 mod births;
 mod classes;
+mod cleanup;
 mod faults;
 mod harness;
 mod life;

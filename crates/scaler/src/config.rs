@@ -16,9 +16,10 @@ use crate::intake::IntakeConfig;
 use crate::reconcile::Policy;
 use crate::record::StoreConfig;
 use crate::redis_link::RedisLink;
-use crate::runtime::kubernetes::{Classes, PodConfig};
+use crate::runtime::kubernetes::{Classes, CleanupArgs, PodConfig};
 use crate::runtime::process::AgentConfig;
 use crate::secret::Secret;
+use crate::submit::SubmitArgs;
 
 /// Turns events on a Redis Stream into one-shot workers.
 #[derive(Debug, Parser)]
@@ -55,6 +56,15 @@ pub enum Command {
     /// Look at dead letters and put them back on the stream.
     #[command(subcommand, arg_required_else_help = false)]
     Dlq(DlqCommand),
+    /// Run a command as a task: show its lines as they come, and exit with its code.
+    ///
+    /// Exit codes of this program's own: 1 where a worker failed and its command has no code that says so,
+    /// 64 wrong usage, 65 the event cannot work, 69 Redis or log-ingest cannot be used, 75 --wait ran out,
+    /// 130 interrupted. With several workers it is the code of the first that failed, by its index.
+    Submit(SubmitArgs),
+    /// Remove what scalers have made in the cluster: the Pods of all workers of --instance, running ones too,
+    /// and the Lease. For when they are uninstalled; while they run, they would make it all again.
+    Cleanup(CleanupArgs),
 }
 
 /// Where workers run.
@@ -84,7 +94,7 @@ pub struct RedisArgs {
     #[arg(long, env = "OTTO_DLQ_STREAM", default_value = "otto:scale:events:dlq", global = true)]
     pub dlq_stream: String,
     /// Stream for notifications of workers' states.
-    #[arg(long, env = "OTTO_STATUS_STREAM", default_value = "otto:scale:status")]
+    #[arg(long, env = "OTTO_STATUS_STREAM", default_value = "otto:scale:status", global = true)]
     pub status_stream: String,
     /// What keys of records start with. On Redis Cluster give all names one hash tag.
     #[arg(long, env = "OTTO_RECORD_PREFIX", default_value = "otto:scale:task:")]
@@ -111,7 +121,8 @@ pub struct WorkerArgs {
     #[arg(long, env = "OTTO_RUNTIME", value_enum, default_value_t = RuntimeKind::Kubernetes)]
     pub runtime: RuntimeKind,
     /// Where workers send their lines.
-    #[arg(long, env = "OTTO_INGEST_URL", default_value = "http://127.0.0.1:50051", value_parser = parse_url)]
+    #[arg(long, env = "OTTO_INGEST_URL", default_value = "http://127.0.0.1:50051")]
+    #[arg(value_parser = parse_url, global = true)]
     pub ingest_url: String,
     /// So many workers run at once; more wait.
     #[arg(long, env = "OTTO_MAX_WORKERS", default_value = "100")]
@@ -156,7 +167,7 @@ pub struct WorkerArgs {
 #[command(next_help_heading = "Kubernetes runtime")]
 pub struct KubernetesArgs {
     /// Namespace of the workers; without this that of the Pod or of the kubeconfig.
-    #[arg(long, env = "OTTO_NAMESPACE")]
+    #[arg(long, env = "OTTO_NAMESPACE", global = true)]
     pub namespace: Option<String>,
     /// Image whose /otto-agent is copied into worker Pods.
     #[arg(long, env = "OTTO_AGENT_IMAGE", default_value = concat!("ghcr.io/ottoscaler/otto-agent:", env!("CARGO_PKG_VERSION")))]
@@ -166,7 +177,7 @@ pub struct KubernetesArgs {
     pub worker_config: Option<PathBuf>,
     /// This installation: its workers are told from others' of the namespace by it, and it names the
     /// Lease by which replicas choose their leader.
-    #[arg(long, env = "OTTO_INSTANCE", default_value = "ottoscaler", value_parser = parse_label)]
+    #[arg(long, env = "OTTO_INSTANCE", default_value = "ottoscaler", value_parser = parse_label, global = true)]
     pub instance: String,
     /// How long the other replicas wait for a leader that is silent. Its calls take half as long at
     /// most. Whole seconds, 2s or more.

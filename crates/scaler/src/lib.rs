@@ -28,6 +28,7 @@ pub mod redis_link;
 pub mod runtime;
 pub mod secret;
 pub mod status;
+pub mod submit;
 
 #[cfg(test)]
 mod simulation;
@@ -60,6 +61,10 @@ pub async fn run(config: Config) -> Result<ExitCode> {
     match &config.command {
         Some(Command::Healthcheck) => admin::healthcheck(config.listen.admin_addr).await?,
         Some(Command::Dlq(command)) => return Ok(dlq::run(command, &config.redis).await),
+        Some(Command::Submit(args)) => {
+            return Ok(submit::run(args, &config.redis, &config.workers.ingest_url).await);
+        }
+        Some(Command::Cleanup(args)) => kubernetes::cleanup(&config.kubernetes, args).await?,
         None => serve(config).await?,
     }
     Ok(ExitCode::SUCCESS)

@@ -5,6 +5,7 @@
 //! name already is compared. No call is made by a replica that may no longer lead.
 
 mod classes;
+mod cleanup;
 mod lease;
 mod manifest;
 mod names;
@@ -32,6 +33,7 @@ use tokio::sync::Notify;
 use tower::util::MapResponseLayer;
 
 pub use self::classes::Classes;
+pub use self::cleanup::{CleanupArgs, cleanup};
 pub use self::lease::{LeaseConfig, LeaseElection};
 pub use self::manifest::PodConfig;
 use self::pods::Pods;

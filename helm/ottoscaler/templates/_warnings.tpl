@@ -1,0 +1,44 @@
+{{- /* What works and may still be a bad idea: a line each. */ -}}
+
+{{- define "ottoscaler.warnings" -}}
+{{- $policy := .Values.networkPolicy -}}
+{{- if .Values.redis.bundled.enabled }}
+  - redis.bundled is for trials: one Redis without a password, a replica or a backup.
+{{- end }}
+{{- if .Values.redis.url }}
+  - redis.url is kept in the release's own record, too. redis.existingSecret is not.
+{{- end }}
+{{- if and .Values.logIngest.enabled (or (not .Values.logIngest.persistence.enabled) (eq (default "disk" .Values.logIngest.config.store) "memory")) }}
+  - Logs are not kept: each restart of log-ingest forgets them, acknowledged lines included.
+{{- end }}
+{{- if and .Values.logIngest.enabled .Values.logIngest.persistence.enabled (not .Values.logIngest.config.retainFor) (not .Values.logIngest.config.retainBytes) }}
+  - Logs are kept for ever, and {{ .Values.logIngest.persistence.size }} will be full one day: logIngest.config.retainFor, retainBytes.
+{{- end }}
+{{- if and .Values.logIngest.enabled (or .Values.ingress.enabled .Values.httpRoute.enabled .Values.grpcRoute.enabled (ne .Values.logIngest.service.type "ClusterIP")) }}
+  - log-ingest is reachable from outside and asks nobody for a password: put something before it that does.
+{{- if and $policy.enabled $policy.logIngest.enabled (eq (toJson $policy.logIngest.http) "[{\"podSelector\":{}}]") }}
+  - networkPolicy.logIngest.http lets Pods of {{ .Release.Namespace }} in, and nobody else: add your ingress controller or gateway.
+{{- end }}
+{{- end }}
+{{- if .Values.ottoscaler.enabled }}
+{{- if lt (int .Values.ottoscaler.replicas) 2 }}
+  - ottoscaler.replicas is {{ .Values.ottoscaler.replicas }}: while its node is away, no worker is made.
+{{- end }}
+{{- if not (and $policy.enabled $policy.workers.enabled) }}
+  - No network policy holds workers: their commands reach whatever Pods can.
+{{- else if not (or $policy.workers.egress $policy.workers.internet) }}
+  - Workers reach log-ingest and DNS, nothing else, if the cluster enforces policies: networkPolicy.workers.internet, .egress.
+{{- end }}
+{{- if not .Values.ottoscaler.rbac.create }}
+  - ottoscaler.rbac.create is false: bind the rules of files/scaler-rules.yaml to {{ include "ottoscaler.serviceAccountName" . }} yourself.
+{{- end }}
+{{- range $name, $class := .Values.worker.resourceClasses }}
+{{- if and $class (eq (default "restricted" $class.security) "baseline") }}
+  - Workers of resource class {{ $name }} may run as root in their containers.
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if semverCompare ">=1.38.0-0" .Capabilities.KubeVersion.Version }}
+  - Kubernetes {{ .Capabilities.KubeVersion.Version }} is newer than this version of the chart.
+{{- end }}
+{{- end -}}

@@ -1,0 +1,146 @@
+//! What a real API server says to it, where Pods have to keep to the restricted standard.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
+use kube::Api;
+use kube::api::{DynamicObject, PostParams};
+use kube::core::{ApiResource, GroupVersionKind};
+use ottoscaler_tests::kube_api::{ADMIN, KubeApi};
+use serde_json::{Value, json};
+
+use crate::helm::{HELMS, Object, RELEASE, case, chart, objects, text, tool};
+
+/// A namespace that takes restricted Pods alone, called as in what is rendered.
+async fn restricted(api: &KubeApi, name: &str) {
+    let labels = json!({"pod-security.kubernetes.io/enforce": "restricted"});
+    let namespace = json!({"metadata": {"name": name, "labels": labels}});
+    let namespaces: Api<Namespace> = Api::all(api.client(ADMIN));
+    namespaces.create(&PostParams::default(), &serde_json::from_value(namespace).unwrap()).await.unwrap();
+}
+
+/// Names of kinds in URLs, as far as they are not the kind and an s.
+fn plural(kind: &str) -> String {
+    match kind {
+        "NetworkPolicy" => "networkpolicies".to_owned(),
+        "Ingress" => "ingresses".to_owned(),
+        kind => format!("{}s", kind.to_lowercase()),
+    }
+}
+
+/// Where objects of this one's kind are, in a namespace.
+fn of_kind(api: &KubeApi, object: &Object, namespace: &str) -> Api<DynamicObject> {
+    let version = object.value["apiVersion"].as_str().unwrap();
+    let (group, version) = version.split_once('/').unwrap_or(("", version));
+    let kind = GroupVersionKind::gvk(group, version, object.kind());
+    let resource = ApiResource::from_gvk_with_plural(&kind, &plural(object.kind()));
+    Api::namespaced_with(api.client(ADMIN), namespace, &resource)
+}
+
+async fn create(api: &KubeApi, object: &Object) {
+    let namespace = object.value["metadata"]["namespace"].as_str().unwrap();
+    let manifest: DynamicObject = serde_json::from_value(object.value.clone()).unwrap();
+    let created = of_kind(api, object, namespace).create(&PostParams::default(), &manifest).await;
+    created.unwrap_or_else(|error| panic!("{}: {error}", object.id()));
+}
+
+/// The Pod that a workload's controller would make; none runs here.
+async fn create_pod(api: &KubeApi, object: &Object, spec: &Value) {
+    let namespace = object.value["metadata"]["namespace"].as_str().unwrap();
+    let mut spec = spec.clone();
+    // A claim's template is a volume once its controller has made the claim.
+    for claim in object.value["spec"]["volumeClaimTemplates"].as_array().into_iter().flatten() {
+        let volume = json!({"name": claim["metadata"]["name"], "emptyDir": {}});
+        if spec["volumes"].is_null() {
+            spec["volumes"] = json!([]);
+        }
+        spec["volumes"].as_array_mut().unwrap().push(volume);
+    }
+    let name = format!("{}-{}", object.name(), object.kind().to_lowercase());
+    let pod = json!({"metadata": {"name": name}, "spec": spec});
+    let pods: Api<Pod> = Api::namespaced(api.client(ADMIN), namespace);
+    let created = pods.create(&PostParams::default(), &serde_json::from_value(pod).unwrap()).await;
+    created.unwrap_or_else(|error| panic!("the Pod of {}: {error}", object.id()));
+}
+
+#[tokio::test]
+async fn a_namespace_that_enforces_the_restricted_standard_takes_all_of_it() {
+    let api = KubeApi::start().await;
+    restricted(&api, "otto").await;
+    // No controller manager runs here that would make it.
+    let accounts: Api<ServiceAccount> = Api::namespaced(api.client(ADMIN), "otto");
+    let account = serde_json::from_value(json!({"metadata": {"name": "default"}})).unwrap();
+    accounts.create(&PostParams::default(), &account).await.unwrap();
+
+    let objects = objects(&case("trial"));
+    let (accounts, others): (Vec<_>, Vec<_>) =
+        objects.iter().partition(|object| object.kind() == "ServiceAccount");
+    for object in accounts.into_iter().chain(others) {
+        create(&api, object).await;
+        if let Some(spec) = object.pod().filter(|_| object.kind() != "Pod") {
+            create_pod(&api, object, spec).await;
+        }
+    }
+}
+
+/// Has one of the Helms do something to the release.
+fn helm(helm: &str, kubeconfig: &Path, namespace: &str, args: &[&str]) -> String {
+    let mut command = tool(helm);
+    command.args(args).args(["--namespace", namespace]).env("KUBECONFIG", kubeconfig);
+    // What caches of discovery hold is about another API server.
+    command.env("HOME", kubeconfig.parent().unwrap()).env("NO_PROXY", "127.0.0.1");
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{helm} {args:?}: {}{}", text(&output.stdout), text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// Which of the chart's objects are there; hooks come and go by themselves.
+async fn there(api: &KubeApi, namespace: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for object in objects(&case("trial")) {
+        let is_hook = !object.value["metadata"]["annotations"]["helm.sh/hook"].is_null();
+        let known = of_kind(api, &object, namespace).get_opt(object.name()).await.unwrap();
+        if !is_hook && known.is_some() {
+            found.insert(object.id());
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn a_release_is_installed_upgraded_rolled_back_and_leaves_the_log_volume_which_the_next_one_takes_up() {
+    let api = KubeApi::start().await;
+    let (chart, values) = (chart(), case("trial").values);
+    let with = ["--values", values.to_str().unwrap()];
+    for name in HELMS {
+        let namespace = api.namespace().await;
+        let kubeconfig = api.kubeconfig(ADMIN, &namespace);
+        let helm = |args: &[&str]| helm(name, &kubeconfig, &namespace, args);
+        let chart = chart.to_str().unwrap();
+        let replicas = async || {
+            let deployments: Api<Deployment> = Api::namespaced(api.client(ADMIN), &namespace);
+            deployments.get("ottoscaler").await.unwrap().spec.unwrap().replicas
+        };
+        helm(&[&["install", RELEASE, chart][..], &with].concat());
+        let all = there(&api, &namespace).await;
+        assert!(all.len() > 15, "{all:?}");
+        let more = ["--set", "ottoscaler.replicas=3,redis.bundled.resources.limits.memory=1Gi"];
+        helm(&[&["upgrade", RELEASE, chart][..], &with, &more].concat());
+        assert_eq!(replicas().await, Some(3), "{name}");
+        helm(&["rollback", RELEASE, "1"]);
+        assert_eq!((replicas().await, there(&api, &namespace).await), (Some(2), all.clone()), "{name}");
+
+        // Its last Job would wait for a kubelet; what that does has tests of its own.
+        helm(&["uninstall", RELEASE, "--no-hooks"]);
+        let left = there(&api, &namespace).await;
+        assert_eq!(
+            left.into_iter().collect::<Vec<_>>(),
+            ["PersistentVolumeClaim/ottoscaler-log-ingest"],
+            "{name}"
+        );
+        helm(&[&["install", RELEASE, chart][..], &with].concat());
+        assert_eq!(there(&api, &namespace).await, all, "{name}");
+    }
+}

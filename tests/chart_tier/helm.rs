@@ -1,0 +1,143 @@
+//! Both versions of Helm, the values that the chart is rendered with, and what comes out.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use ottoscaler_tests::binary::workspace;
+use serde_json::Value;
+
+/// The two that are supported.
+pub(crate) const HELMS: [&str; 2] = ["helm3", "helm4"];
+
+/// The Kubernetes that the tests' API server is of.
+const KUBE_VERSION: &str = "1.36.3";
+
+/// The release of all tests, and its namespace.
+pub(crate) const RELEASE: &str = "ottoscaler";
+pub(crate) const NAMESPACE: &str = "otto";
+
+/// The chart.
+pub(crate) fn chart() -> PathBuf {
+    workspace().join("helm/ottoscaler")
+}
+
+/// A command that finds the tools, which the first call builds if they are not there.
+pub(crate) fn tool(name: &str) -> Command {
+    static PATH: OnceLock<OsString> = OnceLock::new();
+    let path = PATH.get_or_init(|| {
+        let output = Command::new(workspace().join("scripts/chart-tools")).output().unwrap();
+        assert!(output.status.success(), "scripts/chart-tools: {}", text(&output.stderr));
+        let mut path = OsString::from(text(&output.stdout).trim());
+        path.push(":");
+        path.push(std::env::var_os("PATH").unwrap_or_default());
+        path
+    });
+    // Found by this program, and not by the PATH that a child would get.
+    let found = std::env::split_paths(path).map(|dir| dir.join(name)).find(|file| file.is_file());
+    let mut command = Command::new(found.unwrap_or_else(|| panic!("no {name}: run scripts/chart-tools")));
+    // No cluster of whoever runs this is asked, and no plugin of theirs loaded.
+    command.env("KUBECONFIG", "/nonexistent").env("HELM_PLUGINS", "/nonexistent").env("PATH", path);
+    command
+}
+
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// One set of values that people may install with.
+#[derive(Clone, Debug)]
+pub(crate) struct Case {
+    pub(crate) name: String,
+    pub(crate) values: PathBuf,
+}
+
+/// All of them: those of the tests, and those that the chart brings along.
+pub(crate) fn cases() -> Vec<Case> {
+    let dir = workspace().join("tests/chart_tier/values");
+    let files = dir.read_dir().unwrap().map(|entry| entry.unwrap().path());
+    let own = files.map(|values| Case { name: stem(&values), values });
+    let shipped = ["values-ha", "values-dev"].map(|name| {
+        let values = chart().join(format!("{name}.yaml"));
+        Case { name: name.to_owned(), values }
+    });
+    let mut cases: Vec<_> = own.chain(shipped).collect();
+    cases.sort_by(|one, other| one.name.cmp(&other.name));
+    assert!(cases.len() >= 16, "{cases:?}");
+    cases
+}
+
+/// One of them.
+pub(crate) fn case(name: &str) -> Case {
+    cases().into_iter().find(|case| case.name == name).unwrap_or_else(|| panic!("no case {name}"))
+}
+
+fn stem(path: &Path) -> String {
+    path.file_stem().unwrap().to_str().unwrap().to_owned()
+}
+
+/// What the chart comes to with these values, or what Helm says against it.
+pub(crate) fn render(helm: &str, values: &Path, set: &[&str]) -> Result<String, String> {
+    let mut command = tool(helm);
+    command.args(["template", RELEASE]).arg(chart()).args(["--namespace", NAMESPACE]);
+    command.args(["--kube-version", KUBE_VERSION]).arg("--values").arg(values);
+    for set in set {
+        command.args(["--set-json", set]);
+    }
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    if status.success() { Ok(text(&stdout)) } else { Err(text(&stderr)) }
+}
+
+/// One object of what was rendered.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Object {
+    /// As it was written, without Helm's remark where it comes from.
+    pub(crate) text: String,
+    pub(crate) value: Value,
+}
+
+impl Object {
+    pub(crate) fn kind(&self) -> &str {
+        self.value["kind"].as_str().unwrap()
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        self.value["metadata"]["name"].as_str().unwrap()
+    }
+
+    /// What it is known by.
+    pub(crate) fn id(&self) -> String {
+        format!("{}/{}", self.kind(), self.name())
+    }
+
+    /// The Pod in it, for kinds that hold one.
+    pub(crate) fn pod(&self) -> Option<&Value> {
+        match self.kind() {
+            "Pod" => Some(&self.value["spec"]),
+            "Deployment" | "StatefulSet" | "Job" => Some(&self.value["spec"]["template"]["spec"]),
+            _ => None,
+        }
+    }
+}
+
+/// The objects of a case, by kind and name.
+pub(crate) fn objects(case: &Case) -> Vec<Object> {
+    parse(&render("helm3", &case.values, &[]).unwrap_or_else(|error| panic!("{}: {error}", case.name)))
+}
+
+/// Reads what was rendered.
+pub(crate) fn parse(rendered: &str) -> Vec<Object> {
+    let documents = rendered.split("---\n").map(|document| {
+        let lines = document.lines().filter(|line| !line.starts_with("# Source: "));
+        lines.map(|line| format!("{}\n", line.trim_end())).collect::<String>().trim().to_owned()
+    });
+    let read = |text: String| {
+        let value: Value = serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        Object { text, value }
+    };
+    let is_object = |document: &String| document.lines().any(|line| line.starts_with("kind:"));
+    let mut objects: Vec<_> = documents.filter(is_object).map(read).collect();
+    objects.sort_by_key(Object::id);
+    objects
+}
