@@ -1,8 +1,5 @@
 //! How a run that lost something ends: whoever started it is told what, how much, and why.
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
-
 use crate::process::{agent, nowhere, output, summary};
 use crate::server::{Mischief, Server};
 
@@ -51,24 +48,4 @@ async fn lines_that_no_spool_took_are_counted() {
     let flags = ["--spool-limit", "0", "--flush-timeout", "200ms"];
     let (said, _) = run(&nowhere(), &flags, "seq 10").await;
     assert!(said.contains("10 lines had no place in the spool"), "{said}");
-}
-
-/// As when the URL names log-ingest's other port.
-#[tokio::test]
-async fn a_server_that_speaks_http_and_not_grpc_is_said_to_be_none() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let serve = async {
-        loop {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let _read = stream.read(&mut [0; 1024]).await;
-            let _written = stream.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").await;
-        }
-    };
-    let flags = ["--flush-timeout", "500ms"];
-    let (said, _) = tokio::select! {
-        said = run(&url, &flags, "seq 10") => said,
-        () = serve => unreachable!("it serves for ever"),
-    };
-    assert!(said.contains("not a gRPC server"), "{said}");
 }
