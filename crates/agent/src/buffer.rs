@@ -6,6 +6,7 @@
 //! says so in its place; what was sent once stays, since the server may have it, its ACK cut off.
 //! Pure, but for the spool.
 
+mod losses;
 mod piece;
 mod pieces;
 mod spill;
@@ -13,6 +14,7 @@ mod spill;
 use crate::batch::{Builder, Source};
 use crate::line::Ending;
 use crate::spool::Spool;
+pub use losses::Losses;
 pub use piece::Piece;
 use pieces::{Kept, Pieces};
 
@@ -24,6 +26,15 @@ pub enum WhenFull {
     /// Whoever reads them from the command waits for room; what was read already is kept all the same.
     Block,
 }
+
+/// Why the lines of a log are lost that the server takes no more of.
+const LOG_REFUSED: &str = "log_refused";
+
+/// Why lines are lost that the server had acknowledged.
+const SERVER_LOST: &str = "server_lost";
+
+/// Why a line is lost that the server refused by itself.
+const LINE_REFUSED: &str = "line_refused";
 
 /// Bytes that may be in flight; at 100 MB/s that covers 40 ms from sending to ACK.
 const WINDOW: usize = 4 << 20;
@@ -49,7 +60,7 @@ pub struct Buffer {
     /// The sequence that the next line gets.
     next: u64,
     acked: u64,
-    dropped: u64,
+    losses: Losses,
     /// The last line that the server refused by itself.
     last_refused: u64,
     /// Lines are counted and let go.
@@ -71,7 +82,7 @@ impl Buffer {
             open: Builder::default(),
             next: 1,
             acked: 0,
-            dropped: 0,
+            losses: Losses::default(),
             last_refused: 0,
             is_abandoned: false,
         }
@@ -81,7 +92,7 @@ impl Buffer {
     pub fn push(&mut self, time_ns: i64, source: Source, line: &[u8], ending: Ending) {
         self.next += 1;
         if self.is_abandoned {
-            self.dropped += 1;
+            self.losses.add(LOG_REFUSED, 1);
             return;
         }
         self.open.push(time_ns, source, line, ending);
@@ -128,7 +139,7 @@ impl Buffer {
     fn lose(&mut self, at: usize, reason: &'static str) {
         let piece = &self.pieces[at];
         let (first, last) = (piece.first(), piece.last());
-        self.dropped += piece.lines();
+        self.losses.add(reason, piece.lines());
         if let Some(place) = piece.place() {
             self.spool.drop_piece(place);
         }
@@ -194,12 +205,12 @@ impl Buffer {
             return 0;
         }
         let (first, last) = (sequence + 1, first_held - 1);
-        let gap = Kept::Gap { first, last, reason: "server_lost" };
+        let gap = Kept::Gap { first, last, reason: SERVER_LOST };
         self.pieces.push_front(gap);
         self.offered += 1;
         self.written += 1;
         let count = last - first + 1;
-        self.dropped += count;
+        self.losses.add(SERVER_LOST, count);
         count
     }
 
@@ -208,7 +219,7 @@ impl Buffer {
     pub fn refuse_line(&mut self, sequence: u64) {
         if sequence > self.last_refused {
             self.last_refused = sequence;
-            self.dropped += 1;
+            self.losses.add(LINE_REFUSED, 1);
         }
     }
 
@@ -228,7 +239,8 @@ impl Buffer {
         self.is_abandoned = true;
         self.rewind();
         self.seal();
-        self.dropped += self.pieces.iter().map(Kept::lines).sum::<u64>();
+        let waiting = self.waiting();
+        self.losses.add(LOG_REFUSED, waiting);
         self.pieces.clear();
         (self.offered, self.written) = (0, 0);
         self.spool.delete();
@@ -304,7 +316,17 @@ impl Buffer {
 
     /// Lines that no reader will see.
     pub fn dropped(&self) -> u64 {
-        self.dropped
+        self.losses.total()
+    }
+
+    /// Why these are lost.
+    pub fn losses(&self) -> &Losses {
+        &self.losses
+    }
+
+    /// Lines that wait, and may be at the server already.
+    pub fn waiting(&self) -> u64 {
+        self.pieces.iter().map(Kept::lines).sum::<u64>() + self.open.lines()
     }
 }
 

@@ -174,10 +174,10 @@ impl Output {
     }
 
     fn finish(&mut self, log: &Log) {
-        let (time_ns, source, lines) = (now_ns(), self.source, &mut self.lines);
-        let mut buffer = log.buffer();
-        self.splitter.finish(&mut |line, ending| {
-            *lines += 1;
+        let (time_ns, limit, source) = (now_ns(), log.line_limit(), self.source);
+        let (mut buffer, lines) = (log.buffer(), &mut self.lines);
+        self.splitter.finish(limit, &mut |line, ending| {
+            *lines += u64::from(ending != Ending::Continues);
             buffer.push(time_ns, source, line, ending);
         });
         drop(buffer);

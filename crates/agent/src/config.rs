@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, FromArgMatches, Id, Parser, Subcommand};
 use ottoscaler_kit::ident::InvalidIdent;
 use ottoscaler_kit::size::ByteSize;
 use ottoscaler_kit::telemetry::TelemetryArgs;
@@ -21,6 +22,10 @@ const TERMINATION_LOG: &str = "/dev/termination-log";
 /// What log-ingest takes by default. A piece of the log that is larger than the server's messages may be
 /// ends every stream on which it goes first.
 const LONGEST_LINE: ByteSize = ByteSize::mib(1);
+
+/// There is a way all the same.
+const NO_TLS: &str = "otto-agent speaks no TLS yet: let a proxy beside it (a mesh's sidecar, stunnel) do that, and name \
+                      the proxy by a URL with http";
 
 /// Runs a command and ships every line that it prints.
 #[derive(Debug, Parser)]
@@ -106,13 +111,9 @@ pub struct Run {
     #[arg(long, env = "OTTO_MIRROR", default_value_t = true, action = clap::ArgAction::Set, help_heading = "Lines")]
     pub mirror: bool,
 
-    /// Variables whose values nobody may read, separated by commas; a value of fewer than 4 bytes cannot be
-    /// masked, and the agent says so.
-    #[arg(long, env = "OTTO_MASK_ENV", value_delimiter = ',', value_name = "NAME", help_heading = "Secrets")]
-    pub mask_env: Vec<String>,
-    /// A file of values that nobody may read, one a line; %0A stands for a newline in a value.
-    #[arg(long, env = "OTTO_MASK_FILE", value_name = "FILE", help_heading = "Secrets")]
-    pub mask_file: Option<PathBuf>,
+    /// What nobody may read.
+    #[command(flatten)]
+    pub masks: MaskArgs,
 
     /// How long to go on shipping when the command has ended.
     #[arg(long, env = "OTTO_FLUSH_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = parse_duration, help_heading = "End")]
@@ -128,6 +129,53 @@ pub struct Run {
     /// The command, and its arguments.
     #[arg(required = true, last = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
+}
+
+/// What nobody may read in a log.
+#[derive(Debug, Args)]
+pub struct MaskArgs {
+    /// Variables whose values nobody may read, separated by commas or blanks; a value of fewer than 4 bytes
+    /// cannot be masked, and the agent says so.
+    #[arg(long, env = "OTTO_MASK_ENV", value_name = "NAMES", help_heading = "Secrets")]
+    pub mask_env: Vec<String>,
+    /// A file of values that nobody may read, one a line; %0A stands for a newline in a value.
+    #[arg(long, env = "OTTO_MASK_FILE", value_name = "FILE", help_heading = "Secrets")]
+    pub mask_file: Option<PathBuf>,
+}
+
+/// The flags that stand on the command line. What comes from the environment, or by default, is not among them:
+/// that may be there for something else.
+#[derive(Clone, Debug, Default)]
+pub struct Given(Vec<String>);
+
+impl Given {
+    /// Those of `names` that were given.
+    pub fn among<'a>(&self, names: &[&'a str]) -> Vec<&'a str> {
+        names.iter().copied().filter(|name| self.0.iter().any(|given| given == name)).collect()
+    }
+}
+
+impl FromArgMatches for Given {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let is_given = |id: &&Id| matches.value_source(id.as_str()) == Some(ValueSource::CommandLine);
+        let flag = |id: &Id| format!("--{}", id.as_str().replace('_', "-"));
+        Ok(Self(matches.ids().filter(is_given).map(flag).collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Args for Given {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        command
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        command
+    }
 }
 
 /// How batches are compressed on their way.
@@ -155,10 +203,14 @@ impl Compression {
 /// How to hand in a file.
 #[derive(Debug, Args)]
 pub struct Upload {
+    /// What was asked for by flags. The first field: those that are read take their matches away.
+    #[command(flatten)]
+    pub given: Given,
     /// The log-ingest that takes the lines.
     #[arg(long, env = "OTTO_INGEST_URL", value_name = "URL", default_value = "http://127.0.0.1:50051", value_parser = parse_url)]
     pub ingest_url: String,
-    /// Names the log of a file; default: the host's name and a random part. A spool has a name already.
+    /// Names the log of a file; default: the host's name and a part that the content decides, so that a file
+    /// that is handed in again is known. A spool has a name already.
     #[arg(long, env = "OTTO_WORKER_ID", value_name = "ID", value_parser = parse_id::<WorkerId>)]
     pub worker_id: Option<WorkerId>,
     /// The task that a file belongs to; default: the worker's id. A spool has one already.
@@ -174,6 +226,10 @@ pub struct Upload {
     /// How long to try.
     #[arg(long, env = "OTTO_UPLOAD_TIMEOUT", value_name = "TIME", default_value = "10min", value_parser = parse_duration)]
     pub timeout: Duration,
+
+    /// What nobody may read in a file. The lines of a spool were masked before they were written to it.
+    #[command(flatten)]
+    pub masks: MaskArgs,
 
     /// Of the agent's own log.
     #[command(flatten)]
@@ -201,10 +257,27 @@ fn parse_id<T: FromStr<Err = InvalidIdent>>(text: &str) -> Result<T, String> {
 }
 
 fn parse_url(text: &str) -> Result<String, String> {
-    match tonic::transport::Uri::try_from(text) {
-        Ok(uri) if uri.scheme_str() == Some("http") && uri.authority().is_some() => Ok(text.to_owned()),
-        _ => Err("expected a URL such as http://127.0.0.1:50051".to_owned()),
+    check_url(text).map(|()| text.to_owned()).map_err(|why| format!("{why}, such as http://127.0.0.1:50051"))
+}
+
+/// What would be ignored is refused: whoever wrote it expects something of it.
+fn check_url(text: &str) -> Result<(), &'static str> {
+    let uri = tonic::transport::Uri::try_from(text).map_err(|_| "expected a URL")?;
+    if uri.scheme_str() == Some("https") {
+        return Err(NO_TLS);
     }
+    let authority = uri.authority().filter(|_| uri.scheme_str() == Some("http")).ok_or("expected a URL")?;
+    if authority.as_str().contains('@') {
+        return Err("otto-agent knows no user and no password; expected a URL without them");
+    }
+    let has_port = authority.as_str().len() > authority.host().len();
+    if has_port && authority.port_u16().is_none_or(|port| port == 0) {
+        return Err("a port is a number from 1 to 65535; expected a URL");
+    }
+    if !matches!(uri.path(), "" | "/") || uri.query().is_some() || text.contains('#') {
+        return Err("gRPC needs no path and no query; expected a URL without them");
+    }
+    Ok(())
 }
 
 /// One read of each pipe has to fit, whatever its lines look like.
@@ -220,4 +293,32 @@ fn parse_max_line(text: &str) -> Result<ByteSize, String> {
 fn at_least(text: &str, least: ByteSize) -> Result<ByteSize, String> {
     let size: ByteSize = text.parse().map_err(|why: ottoscaler_kit::size::InvalidSize| why.to_string())?;
     if size < least { Err(format!("must be at least {least}")) } else { Ok(size) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_has_what_is_used_of_it_and_nothing_else() {
+        for good in ["http://ingest", "http://ingest:50051/", "http://[::1]:50051", "http://127.0.0.1:65535"]
+        {
+            assert_eq!(parse_url(good).as_deref(), Ok(good));
+        }
+        for (bad, word) in [
+            ("https://ingest:50051", "no TLS"),
+            ("ingest:50051", "expected a URL"),
+            ("http://ingest:99999", "65535"),
+            ("http://ingest:", "65535"),
+            ("http://ingest:0", "65535"),
+            ("http://me:secret@ingest", "no password"),
+            ("http://ingest/logs", "no path"),
+            ("http://ingest/?token=x", "no query"),
+            ("http://ingest/#x", "no path"),
+        ] {
+            let said = parse_url(bad).expect_err(bad);
+            assert!(said.contains(word) && said.contains("http://127.0.0.1:50051"), "{bad}: {said}");
+            assert!(!said.contains("secret"), "{said}");
+        }
+    }
 }

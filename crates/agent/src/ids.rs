@@ -20,15 +20,26 @@ pub struct TaskId(String);
 impl WorkerId {
     /// The host's name and a random part, so that a second run is a second worker.
     pub fn made_up() -> Self {
-        let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
-        let host = host.filter(|name| ident::check(name).is_ok()).unwrap_or_else(|| "worker".to_owned());
-        Self(format!("{host}-{:08x}", rand::rng().random::<u32>()))
+        Self(format!("{}-{:08x}", host(), rand::rng().random::<u32>()))
+    }
+
+    /// The host's name and a part of a digest of all that makes the log what it is: handed in again, it is the
+    /// same worker's.
+    pub fn of_digest(digest: &[u8; 32]) -> Self {
+        let part = digest.first_chunk().copied().map_or(0, u64::from_be_bytes);
+        Self(format!("{}-{part:016x}", host()))
     }
 
     /// As it goes over the wire.
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Of this machine, where it has a usable one.
+fn host() -> String {
+    let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    host.filter(|name| ident::check(name).is_ok()).unwrap_or_else(|| "worker".to_owned())
 }
 
 impl FromStr for WorkerId {

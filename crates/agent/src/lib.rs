@@ -34,12 +34,12 @@ use tokio::sync::watch;
 use tracing::{error, warn};
 
 use command::Record;
-use config::Run;
+use config::{MaskArgs, Run};
 use ids::{Incarnation, WorkerId};
 use log::Log;
 use mask::{Masks, Unreadable};
 use rundir::RunDir;
-use ship::{Cut, Identity, Shipped, Shipper};
+use ship::{Cut, Finish, Identity, Shipped, Shipper};
 use spool::Spool;
 use summary::{Phase, Summary};
 use supervisor::Supervisor;
@@ -54,7 +54,7 @@ const EXIT_CONFIG: i32 = 64;
 
 /// Runs the command of `run` and gives the code to exit with.
 pub async fn run(run: &Run) -> Result<i32> {
-    let masks = match masks(run) {
+    let masks = match masks(&run.masks) {
         Ok(masks) => masks,
         Err(unreadable) => {
             // Nothing is run, or its log would show what it must not.
@@ -91,6 +91,7 @@ pub async fn run(run: &Run) -> Result<i32> {
     if let Shipped::Incomplete(reason) = &end {
         warn!(worker_id = %identity.worker_id, reason, "the log is not complete");
     }
+    say_what_is_lost(&identity, &log);
     if log.buffer().is_drained() {
         log.buffer().delete_spool();
     }
@@ -134,15 +135,39 @@ async fn run_both(
         return (record, end);
     }
     let cut = if supervisor.is_asked_to_end() { Cut::BySignal } else { Cut::ByTimeout };
-    let left = shipper.end_early(record.finish(), cut).await;
-    let reason = match cut {
+    let reason = cut_short(run, shipper, record.finish(), cut).await;
+    (record, Shipped::Incomplete(reason))
+}
+
+/// Leaves behind what is not durable, and says what kept it from that and where it is.
+async fn cut_short(run: &Run, shipper: &Shipper, finish: Finish, cut: Cut) -> String {
+    let log = shipper.log();
+    let mut said = match cut {
         Cut::BySignal => "not everything was durable when a signal cut the flush short".to_owned(),
         Cut::ByTimeout => {
             format!("not everything was durable {:?} after the command's end", run.flush_timeout)
         }
     };
-    let left = left.map(|path| format!("; the rest is in {0}: otto-agent upload {0}", path.display()));
-    (record, Shipped::Incomplete(reason + &left.unwrap_or_default()))
+    if let Some(why) = log.obstacle() {
+        said += &format!(" ({why})");
+    }
+    match shipper.end_early(finish, cut).await {
+        Some(path) => said + &format!("; the rest is in {0}: otto-agent upload {0}", path.display()),
+        None => match log.buffer().waiting() {
+            0 => said,
+            waiting => said + &format!("; {waiting} lines had no place in the spool, and may be lost"),
+        },
+    }
+}
+
+/// Beside the gaps that say it in the log: whoever started the agent may never look there.
+fn say_what_is_lost(identity: &Identity, log: &Log) {
+    let buffer = log.buffer();
+    let lines = buffer.dropped();
+    if lines > 0 {
+        let reasons = buffer.losses();
+        warn!(worker_id = %identity.worker_id, lines, %reasons, "lines were dropped; gaps in the log say where");
+    }
 }
 
 /// Empty, with a spool that comes to be when it is needed.
@@ -153,11 +178,11 @@ fn log(run: &Run, identity: &Identity) -> Log {
 
 /// What is named for masking. What cannot be masked is said; the command has to run all the same, or a value
 /// of `1` would stop every build that has it.
-fn masks(run: &Run) -> Result<Arc<Masks>, Unreadable> {
+fn masks(args: &MaskArgs) -> Result<Arc<Masks>, Unreadable> {
     let masks = Arc::new(Masks::default());
-    let in_file = run.mask_file.as_deref().map(mask::of_file).transpose()?.unwrap_or_default();
-    for (name, value) in mask::of_environment(&run.mask_env).into_iter().chain(in_file) {
-        if let Err(reason) = masks.add(&value) {
+    let in_file = args.mask_file.as_deref().map(mask::of_file).transpose()?.unwrap_or_default();
+    for (name, value) in mask::of_environment(&args.mask_env).into_iter().chain(in_file) {
+        if let Err(reason) = value.and_then(|value| masks.add(&value)) {
             warn!(value = name, %reason, "a value is not masked");
         }
     }

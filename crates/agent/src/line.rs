@@ -1,8 +1,9 @@
 //! Bytes → lines, pure.
 //!
 //! A line ends at `\n` and at nothing else: `\r` stays where it is, and bytes that are not UTF-8 stay
-//! as they are. A line over the limit is cut into pieces that say so, and the last line may lack its
-//! newline. Putting the pieces together again gives the input, byte for byte.
+//! as they are. A line over the limit is cut into pieces that say so, between two characters where it is UTF-8
+//! there, and the last line may lack its newline. Where it is cut depends on the line alone, not on how it was
+//! read. Putting the pieces together again gives the input, byte for byte.
 
 use memchr::memchr;
 
@@ -28,7 +29,10 @@ impl Ending {
     }
 }
 
-/// Splits one stream. Holds at most one piece.
+/// So much is known of what follows a piece before it is cut: the rest of a character of four bytes.
+const LOOK_AHEAD: usize = 3;
+
+/// Splits one stream. Holds at most one piece, and [`LOOK_AHEAD`].
 #[derive(Debug, Default)]
 pub struct Splitter {
     partial: Vec<u8>,
@@ -44,29 +48,27 @@ impl Splitter {
                 emit(line, Ending::Newline);
             } else {
                 self.hold(line, limit, emit);
-                emit(&self.partial, Ending::Newline);
-                self.partial.clear();
+                self.end(Ending::Newline, limit, emit);
             }
         }
         self.hold(bytes, limit, emit);
     }
 
     /// The stream has ended; what is held is its last line.
-    pub fn finish(&mut self, emit: &mut impl FnMut(&[u8], Ending)) {
+    pub fn finish(&mut self, limit: usize, emit: &mut impl FnMut(&[u8], Ending)) {
         if !self.partial.is_empty() {
-            emit(&self.partial, Ending::NoEol);
+            self.end(Ending::NoEol, limit, emit);
             self.partial = Vec::new();
         }
     }
 
-    /// Keeps `bytes` for later. A full piece is given away only once more follows, so that a line of
+    /// Keeps `bytes` for later. A full piece is given away only once enough follows, so that a line of
     /// exactly the limit stays whole.
     fn hold(&mut self, mut bytes: &[u8], limit: usize, emit: &mut impl FnMut(&[u8], Ending)) {
         while !bytes.is_empty() {
-            let room = limit.saturating_sub(self.partial.len());
+            let room = (limit + LOOK_AHEAD).saturating_sub(self.partial.len());
             if room == 0 {
-                emit(&self.partial, Ending::Continues);
-                self.partial.clear();
+                self.cut(limit, emit);
                 continue;
             }
             let (now, later) = bytes.split_at(room.min(bytes.len()));
@@ -74,6 +76,32 @@ impl Splitter {
             bytes = later;
         }
     }
+
+    /// Gives away the last of a line.
+    fn end(&mut self, ending: Ending, limit: usize, emit: &mut impl FnMut(&[u8], Ending)) {
+        while self.partial.len() > limit {
+            self.cut(limit, emit);
+        }
+        emit(&self.partial, ending);
+        self.partial.clear();
+    }
+
+    /// Gives away a piece of what is longer than one.
+    fn cut(&mut self, limit: usize, emit: &mut impl FnMut(&[u8], Ending)) {
+        let at = boundary(&self.partial, limit);
+        emit(&self.partial[..at], Ending::Continues);
+        self.partial.drain(..at);
+    }
+}
+
+/// Where to cut what is longer than `limit`: there, or before the character that would be parted.
+fn boundary(bytes: &[u8], limit: usize) -> usize {
+    let is_inside = |at: usize| bytes[at] & 0xc0 == 0x80;
+    let start = (limit.saturating_sub(LOOK_AHEAD)..=limit).rev().find(|&at| !is_inside(at));
+    let Some(start) = start.filter(|&start| (1..limit).contains(&start)) else { return limit };
+    let end = (start + 1..bytes.len()).take(LOOK_AHEAD).find(|&at| !is_inside(at));
+    let char = &bytes[start..end.unwrap_or(bytes.len().min(start + 1 + LOOK_AHEAD))];
+    if std::str::from_utf8(char).is_ok() { start } else { limit }
 }
 
 #[cfg(test)]
@@ -88,7 +116,7 @@ mod tests {
         for chunk in chunks {
             splitter.feed(chunk, limit, &mut emit);
         }
-        splitter.finish(&mut emit);
+        splitter.finish(limit, &mut emit);
         pieces
     }
 
@@ -112,7 +140,37 @@ mod tests {
         assert_eq!(split(&[b"abcde\n"], 4), cut);
     }
 
+    #[test]
+    fn no_character_is_parted_where_the_bytes_are_text() {
+        let text = |pieces: &[&str]| -> Vec<Vec<u8>> { pieces.iter().map(|piece| (*piece).into()).collect() };
+        let pieces = |input: &[u8], limit| -> Vec<Vec<u8>> {
+            let whole = split(&[input], limit);
+            let parts: Vec<_> = input.chunks(1).collect();
+            assert_eq!(whole, split(&parts, limit), "however it is read");
+            whole.into_iter().map(|(piece, _)| piece).collect()
+        };
+        assert_eq!(pieces("한글한글한글\n".as_bytes(), 16), text(&["한글한글한", "글"]));
+        assert_eq!(pieces("a😀b😀".as_bytes(), 4), text(&["a", "😀", "b", "😀"]));
+        assert_eq!(pieces("éé\n".as_bytes(), 3), text(&["é", "é"]));
+        assert_eq!(pieces("한".as_bytes(), 2), [&b"\xed\x95"[..], b"\x9c"], "it has no room");
+    }
+
+    #[test]
+    fn what_is_no_text_is_cut_at_the_limit() {
+        for input in [&b"abc\x80\x80\x80\x80"[..], b"abc\xed\x95", b"abc\xed\x95x", b"ab\xff\xbf\xbf\xbf\xbf"]
+        {
+            assert_eq!(split(&[input], 4)[0].0, input[..4], "{input:?}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn a_text_is_cut_into_texts(text in "[a-zé한😀]{0,60}", limit in 4_usize..20) {
+            for (piece, _) in split(&[text.as_bytes()], limit) {
+                prop_assert!(std::str::from_utf8(&piece).is_ok() && piece.len() <= limit);
+            }
+        }
+
         #[test]
         fn the_pieces_put_together_are_the_input(
             chunks in prop::collection::vec(prop::collection::vec(prop_oneof![Just(b'\n'), any::<u8>()], 0..30), 0..10),

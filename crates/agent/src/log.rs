@@ -43,6 +43,8 @@ pub struct Log {
     line_limit: AtomicUsize,
     /// Lines dropped that the log itself speaks of.
     told: AtomicU64,
+    /// What kept lines from becoming durable last.
+    obstacle: Mutex<Option<String>>,
 }
 
 impl Log {
@@ -56,6 +58,7 @@ impl Log {
             is_stuck: AtomicBool::new(false),
             line_limit: AtomicUsize::new(line_limit),
             told: AtomicU64::new(0),
+            obstacle: Mutex::default(),
         }
     }
 
@@ -115,8 +118,22 @@ impl Log {
         if self.is_connected.load(Ordering::Relaxed) { PATIENCE_CONNECTED } else { PATIENCE }
     }
 
+    /// Something keeps lines from becoming durable: what the server said, or why there is none.
+    pub fn held_up(&self, why: &str) {
+        let mut obstacle = self.obstacle.lock().unwrap_or_else(PoisonError::into_inner);
+        if obstacle.as_deref() != Some(why) {
+            *obstacle = Some(why.to_owned());
+        }
+    }
+
+    /// The last such thing, if there was any since the server was reached last.
+    pub fn obstacle(&self) -> Option<String> {
+        self.obstacle.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// A server listens.
     pub fn connected(&self) {
+        *self.obstacle.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.is_connected.store(true, Ordering::Relaxed);
     }
 

@@ -18,8 +18,13 @@ async fn main() {
         Command::Upload(upload) => upload.telemetry.clone(),
         Command::Install { .. } => TelemetryArgs { log_format: LogFormat::Auto },
     };
-    // Its stderr is the command's as well: only what matters.
-    let guard = telemetry::init(&telemetry, LevelFilter::WARN);
+    let level = match &config.command {
+        // Its stderr is the command's as well: only what matters.
+        Command::Run(_) | Command::Install { .. } => LevelFilter::WARN,
+        // Has nothing else to show for itself.
+        Command::Upload(_) => LevelFilter::INFO,
+    };
+    let guard = telemetry::init(&telemetry, level);
     let result = match &config.command {
         Command::Run(run) => otto_agent::run(run).await,
         Command::Upload(args) => otto_agent::upload(args).await,

@@ -24,7 +24,7 @@ pub enum Refused {
     #[error("the command was started before: {0} exists")]
     Started(PathBuf),
     /// The directory cannot be used.
-    #[error("cannot use the run directory: {0}")]
+    #[error("cannot use the run directory: {0}: {1}")]
     Io(PathBuf, #[source] io::Error),
 }
 
@@ -73,6 +73,12 @@ impl RunDir {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_directory_that_is_not_there_is_said_to_be_missing() {
+        let said = RunDir::take(Path::new("/nowhere/run")).unwrap_err().to_string();
+        assert!(said.contains("/nowhere/run") && said.contains("No such file"), "{said}");
+    }
 
     #[test]
     fn p2_only_one_agent_at_a_time_and_only_one_start_ever() {

@@ -239,6 +239,7 @@ impl Shipper {
             info!(worker_id = %self.identity.worker_id, %error, "the connection ended; making a new one");
             return;
         }
+        self.log.held_up(&error.to_string());
         if self.failed_attempts == 0 {
             let url = &self.identity.ingest_url;
             warn!(worker_id = %self.identity.worker_id, url, %error, "not connected; the lines wait");

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use ottoscaler_proto::v1::{LogBatch, WorkerCompletion, WorkerRegistration};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use prost::Message;
 use tracing::{info, warn};
 
@@ -30,6 +30,10 @@ pub use frame::Place;
 
 /// A file that could not be written is tried again after so long.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// What the name of a file cannot hold, or a shell takes for something else, or an escape looks like.
+const UNFIT: &AsciiSet =
+    &CONTROLS.add(b'/').add(b'%').add(b' ').add(b'\'').add(b'"').add(b'\\').add(b'*').add(b'?');
 
 /// Of the worker's id in the file's name. Names may have 255 bytes.
 const NAME_LENGTH: usize = 160;
@@ -56,7 +60,7 @@ pub struct Spool {
 impl Spool {
     /// In `dir`, with at most `limit` bytes; none at all where that is 0.
     pub fn new(dir: &Path, limit: u64, run: WorkerRegistration) -> Self {
-        let worker = utf8_percent_encode(&run.worker_id, NON_ALPHANUMERIC).to_string();
+        let worker = utf8_percent_encode(&run.worker_id, UNFIT).to_string();
         let worker = &worker[..worker.len().min(NAME_LENGTH)];
         let incarnation = run.incarnation.first_chunk().copied().map_or(0, u32::from_be_bytes);
         let path = dir.join(format!("{worker}-{incarnation:08x}.spool"));

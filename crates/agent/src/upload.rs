@@ -3,7 +3,7 @@
 //! The server holds the upload back as it can store, and says at the end what it has. After a cut the upload
 //! goes on behind what is durable, again and again, until its time is up; handed in twice, nothing is doubled.
 //! Lines that a spool does not have become a gap. The file is opened once, a spool's lock taken once, and it is
-//! left where it is.
+//! left where it is. The lines of a plain file are masked as they are read; those of a spool were masked before.
 
 mod source;
 
@@ -21,15 +21,19 @@ use tonic::Code;
 use tonic::transport::Channel;
 use tracing::{error, info, warn};
 
-use crate::EXIT_NOT_RUN;
 use crate::config::Upload;
-use crate::ids::{TaskId, WorkerId};
+use crate::ids::{Incarnation, TaskId, WorkerId};
 use crate::ship;
 use crate::ship::denial::{Denial, Denials};
 use crate::ship::link::{self, CALL_TIMEOUT, LinkError};
-use crate::ship::registration::register;
+use crate::ship::registration::{register, server_full};
 use crate::ship::session;
-use source::{Batches, Origin, Reading};
+use crate::{EXIT_CONFIG, EXIT_NOT_RUN};
+use sha2::{Digest, Sha256};
+use source::{Batches, Counts, NOT_SPOOLED, Origin, PlainFile, Reading};
+
+/// What a spool has of itself: asked for all the same, it would be ignored.
+const NOT_OF_A_SPOOL: [&str; 5] = ["--worker-id", "--task-id", "--max-line", "--mask-env", "--mask-file"];
 
 /// What one attempt came to.
 enum Attempt {
@@ -47,38 +51,84 @@ struct Handing<'a> {
     origin: Origin,
     /// As the first attempt cut them: another limit would number the lines anew.
     max_line: Option<usize>,
+    /// What the server had when it was asked first.
+    before: Option<u64>,
     deadline: Instant,
 }
 
 /// Hands the file in, and gives the code to exit with.
 pub async fn upload(args: &Upload) -> Result<i32> {
     let path = args.file.as_path();
-    let origin = match Origin::open(path) {
+    let masks = match crate::masks(&args.masks) {
+        Ok(masks) => masks,
+        Err(unreadable) => {
+            error!("{unreadable}");
+            return Ok(EXIT_CONFIG);
+        }
+    };
+    let origin = match Origin::open(path, masks) {
         Err(error) if error.kind() == ErrorKind::ResourceBusy => {
             error!(path = %path.display(), %error, "nothing was handed in");
             return Ok(EXIT_NOT_RUN);
         }
         origin => origin.with_context(|| format!("cannot read {}", path.display()))?,
     };
-    let run = run_of(args, &origin).with_context(|| format!("cannot read {}", path.display()))?;
-    let mut handing = Handing { args, run, origin, max_line: None, deadline: Instant::now() + args.timeout };
-    let (summary, reading) = handing.hand_in().await?;
-    let worker_id = &handing.run.worker_id;
-    info!(worker_id, lines = summary.lines, duplicates = summary.duplicates, "handed in");
-    if let Some(error) = reading.error {
-        bail!("{}: {error}; what stands before it was handed in", path.display());
-    }
-    if let Some(completion) = end(args, &handing.run, &summary, reading.end) {
-        handing.complete(completion).await?;
-    } else {
-        warn!(
-            worker_id,
-            "the agent was killed before its command ended, so the log stays open; --exit-code ends it"
+    let ignored = args.given.among(&NOT_OF_A_SPOOL);
+    if matches!(origin, Origin::Spool(_)) && !ignored.is_empty() {
+        error!(
+            "{} is a spool, and all of it stands there already: leave out {}",
+            path.display(),
+            ignored.join(" ")
         );
+        return Ok(EXIT_CONFIG);
     }
+    let run = run_of(args, &origin).with_context(|| format!("cannot read {}", path.display()))?;
+    let deadline = Instant::now() + args.timeout;
+    let mut handing = Handing { args, run, origin, max_line: None, before: None, deadline };
+    let (summary, reading) = handing.hand_in().await?;
+    handing.end(&summary, reading).await?;
     // Of the attempt that came to its end: what one refused that was cut off before, the log itself says.
     ensure!(summary.dropped == 0, "the server refused {} lines; gaps say where", summary.dropped);
     Ok(0)
+}
+
+impl Handing<'_> {
+    /// Ends the log, where its end is known, and says what was done.
+    async fn end(&self, summary: &UploadSummary, reading: Reading) -> Result<()> {
+        let Reading { error, end: written, counts } = reading;
+        if let Some(error) = error {
+            bail!("{}: {error}; what stands before it was handed in", self.args.file.display());
+        }
+        let ended = match end(self.args, &self.run, summary, written) {
+            Some(completion) => Some(self.complete(completion).await),
+            None => None,
+        };
+        self.tell(counts, summary, matches!(ended, Some(Ok(true))));
+        if ended.is_none() {
+            warn!(
+                worker_id = self.run.worker_id,
+                "the agent was killed before its command ended, so the log stays open; --exit-code ends it"
+            );
+        }
+        ended.transpose().map(|_| ())
+    }
+
+    /// Whoever handed it in sees where it is, and what of it.
+    fn tell(&self, counts: Counts, summary: &UploadSummary, complete: bool) {
+        let WorkerRegistration { worker_id, task_id, .. } = &self.run;
+        let refused = summary.dropped.max(0).cast_unsigned();
+        let Counts { lines, duplicates, missing } = counts;
+        let lines = lines.saturating_sub(refused);
+        info!(worker_id, task_id, lines, duplicates, missing, refused, complete, "handed in");
+        if missing > 0 {
+            warn!(
+                worker_id,
+                lines = missing,
+                reason = NOT_SPOOLED,
+                "lines are lost; gaps in the log say where"
+            );
+        }
+    }
 }
 
 /// Whose log it is.
@@ -87,9 +137,8 @@ fn run_of(args: &Upload, origin: &Origin) -> std::io::Result<WorkerRegistration>
         Origin::Spool(leftover) => return Ok(leftover.run().clone()),
         Origin::Plain(file) => file,
     };
-    let worker_id = args.worker_id.clone().unwrap_or_else(WorkerId::made_up);
+    let (worker_id, incarnation) = identity(args, file)?;
     let task_id = args.task_id.clone().unwrap_or_else(|| TaskId::from(worker_id.clone()));
-    let incarnation = file.incarnation(&worker_id, args.max_line.as_u64())?;
     Ok(WorkerRegistration {
         worker_id: worker_id.to_string(),
         task_id: task_id.to_string(),
@@ -98,6 +147,20 @@ fn run_of(args: &Upload, origin: &Origin) -> std::io::Result<WorkerRegistration>
         server_endpoint: args.ingest_url.clone(),
         ..WorkerRegistration::default()
     })
+}
+
+/// The same for the same content, and for no other: so handing it in again goes on after what is there.
+fn identity(args: &Upload, file: &PlainFile) -> std::io::Result<(WorkerId, Incarnation)> {
+    let mut digest = Sha256::new();
+    // What decides where lines are cut as well, and so which number each has.
+    digest.update(args.max_line.as_u64().to_le_bytes());
+    digest.update(file.digest()?);
+    let digest_with = |name: &str| digest.clone().chain_update(name).finalize().into();
+    let task = args.task_id.as_ref().map(ToString::to_string).unwrap_or_default();
+    let made_up = || WorkerId::of_digest(&digest_with(&task));
+    let worker_id = args.worker_id.clone().unwrap_or_else(made_up);
+    let incarnation = Incarnation::of_digest(&digest_with(worker_id.as_str()));
+    Ok((worker_id, incarnation))
 }
 
 impl Handing<'_> {
@@ -135,7 +198,7 @@ impl Handing<'_> {
         };
         match answer.status() {
             Status::Success | Status::AlreadyRegistered => {}
-            Status::ServerFull => return Ok(Attempt::Cut(LinkError::NotNow(answer.message))),
+            Status::ServerFull => return Ok(Attempt::Cut(LinkError::NotNow(server_full(&answer)))),
             Status::InvalidRequest => bail!("the server refuses this log: {}", answer.message),
         }
         let has = answer.last_sequence.max(0).cast_unsigned();
@@ -144,12 +207,13 @@ impl Handing<'_> {
         let max_line = *self.max_line.get_or_insert(longest.min(self.args.max_line.as_usize()));
         // One of its own: what an attempt that was cut off still reads is no matter of this one's.
         let reading = Arc::default();
-        let batches = Batches::new(&self.origin, &self.run.worker_id, has, max_line, Arc::clone(&reading));
+        let from = (*self.before.get_or_insert(has), has);
+        let batches = Batches::new(&self.origin, &self.run.worker_id, from, max_line, Arc::clone(&reading));
         stream(&mut client, batches, has, &reading).await
     }
 
-    /// Ends the log.
-    async fn complete(&self, completion: WorkerCompletion) -> Result<()> {
+    /// Ends the log. Whether it is whole.
+    async fn complete(&self, completion: WorkerCompletion) -> Result<bool> {
         let call = async {
             let mut client = link::connect(&self.args.ingest_url).await?;
             let answer = client.complete_worker(completion.sealed()).await?;
@@ -159,11 +223,15 @@ impl Handing<'_> {
         let answer = answered.context("the lines are stored, but the log was not ended: no answer")?;
         let answer = answer.context("the lines are stored, but the log was not ended")?;
         ensure!(answer.complete || answer.missing.is_empty(), "the log is not whole: {}", answer.message);
+        let said = &answer.message;
+        ensure!(
+            !answer.complete || said.is_empty() || self.args.exit_code.is_none(),
+            "--exit-code changes nothing: {said}"
+        );
         if !answer.complete {
-            let (worker_id, said) = (&self.run.worker_id, &answer.message);
-            warn!(worker_id, said, "the log has ended, and is not whole");
+            warn!(worker_id = self.run.worker_id, said, "the log has ended, and is not whole");
         }
-        Ok(())
+        Ok(answer.complete)
     }
 }
 

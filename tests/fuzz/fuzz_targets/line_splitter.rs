@@ -33,6 +33,6 @@ fn split<'a>(reads: impl Iterator<Item = &'a [u8]>, limit: usize) -> Vec<(Vec<u8
     for read in reads {
         splitter.feed(read, limit, &mut emit);
     }
-    splitter.finish(&mut emit);
+    splitter.finish(limit, &mut emit);
     pieces
 }

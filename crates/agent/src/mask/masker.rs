@@ -1,7 +1,7 @@
 //! One stream of a command's output: masked, and searched for values that the command itself wants masked.
 //!
-//! A line `::add-mask::VALUE` names one, as in GitHub's workflow commands. It is known from there on, in
-//! both streams, and its own line is shown without it.
+//! A line `::add-mask::VALUE` names one, as in GitHub's workflow commands; blanks may stand before it, as there.
+//! It is known from there on, in both streams, and its own line is shown without it.
 
 use std::sync::{Arc, LazyLock};
 
@@ -17,7 +17,10 @@ const DIRECTIVE: &[u8] = b"::add-mask::";
 /// With each byte of a value as `%XX`, and some blanks.
 const LONGEST_DIRECTIVE: usize = DIRECTIVE.len() + 4 * LONGEST;
 
-static INSIDE: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(b"\n::add-mask::"));
+/// Who indents deeper than this does not mean it: what may become a directive is held back, and that is bounded.
+const DEEPEST: usize = 256;
+
+static INSIDE: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(DIRECTIVE));
 
 /// Masks one stream.
 #[derive(Debug)]
@@ -126,7 +129,9 @@ impl Masker {
 
     /// Of a line of which all is there, or enough to see that it is none.
     fn end_directive(&mut self, line: &[u8]) {
-        let Some(value) = line.strip_prefix(DIRECTIVE) else {
+        let (blanks, unindented) = line.split_at(indent(line));
+        let value = unindented.strip_prefix(DIRECTIVE).filter(|_| blanks.len() <= DEEPEST);
+        let Some(value) = value else {
             self.out.extend_from_slice(self.redactor.feed(line));
             return;
         };
@@ -139,15 +144,22 @@ impl Masker {
                 self.refused.push(why.to_string());
             }
         }
-        self.out.extend_from_slice(&[DIRECTIVE, MARK].concat());
+        self.out.extend_from_slice(&[blanks, DIRECTIVE, MARK].concat());
         self.out.extend_from_slice(if line.ends_with(b"\n") { b"\n" } else { b"" });
     }
 }
 
 /// At the start of a line. Nothing begins like nothing.
 fn begins_like_directive(bytes: &[u8]) -> bool {
-    let both = bytes.len().min(DIRECTIVE.len());
-    both > 0 && bytes[..both] == DIRECTIVE[..both]
+    let indent = indent(bytes);
+    let unindented = &bytes[indent..];
+    let both = unindented.len().min(DIRECTIVE.len());
+    !bytes.is_empty() && indent <= DEEPEST && unindented[..both] == DIRECTIVE[..both]
+}
+
+/// How many blanks a line begins with. No more are looked at than matter.
+fn indent(line: &[u8]) -> usize {
+    line.iter().take(DEEPEST + 1).take_while(|byte| matches!(byte, b' ' | b'\t')).count()
 }
 
 #[cfg(test)]
@@ -182,10 +194,28 @@ mod tests {
     }
 
     #[test]
+    fn one_that_is_indented_counts() {
+        let input = "a\n \t::add-mask::hunter22\n  hunter22\n  ::add-mask::hunter33";
+        for size in 1..input.len() {
+            let expected = "a\n \t::add-mask::***\n  ***\n  ::add-mask::***";
+            assert_eq!(masked(input, size), (expected.to_owned(), vec![]), "in pieces of {size}");
+        }
+    }
+
+    #[test]
     fn what_only_begins_like_one_is_shown() {
-        for input in
-            [":\n", "::add-mas\n::add-maskhunter\n", "::add-mask::\n", "::add-mask", "::add-mask::  \nx"]
-        {
+        let far = format!("{}::add-mask::hunter22\nhunter22", " ".repeat(DEEPEST + 1));
+        let blank = " ".repeat(2 * LONGEST_DIRECTIVE);
+        assert_eq!(masked(&far, 100).0, far);
+        assert_eq!(masked(&blank, 100).0, blank);
+        for input in [
+            ":\n",
+            "::add-mas\n::add-maskhunter\n",
+            "::add-mask::\n",
+            "::add-mask",
+            "::add-mask::  \nx",
+            "  \n\t\n  ::add\n ",
+        ] {
             for size in 1..=input.len() {
                 assert_eq!(masked(input, size).0, input, "{input:?} in pieces of {size}");
             }

@@ -14,6 +14,9 @@ pub const SHORTEST: usize = 4;
 /// A longer value is no secret but a file, and what it costs is paid for each byte of the log.
 pub(super) const LONGEST: usize = 16 << 10;
 
+/// Some editors begin a text with it; it is no part of the first value.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// A value that no reader may see. Never printed: not by `Debug` either.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Secret(Vec<u8>);
@@ -24,6 +27,9 @@ pub enum Unmaskable {
     /// Hardly anything would be left of the log.
     #[error("it has fewer than {SHORTEST} bytes, and would mask far more than itself")]
     TooShort,
+    /// A name that was mistyped hides nothing.
+    #[error("there is no such variable")]
+    NotSet,
     /// Not what masking is for.
     #[error("it has more than {} KiB", LONGEST >> 10)]
     TooLong,
@@ -64,27 +70,33 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Values, each with a name by which an operator knows it.
-pub type Named = Vec<(String, Vec<u8>)>;
+/// Values, each with a name by which an operator knows it, or why there is none.
+pub type Named = Vec<(String, Result<Vec<u8>, Unmaskable>)>;
 
-/// The values of these environment variables. What is not set or empty has nothing to hide.
-pub fn of_environment(names: &[String]) -> Named {
-    let value_of = |name: &String| {
-        let value = std::env::var_os(name).map(OsString::into_vec)?;
-        Some((format!("variable {name}"), value))
+/// The values of the environment variables in these lists.
+pub fn of_environment(lists: &[String]) -> Named {
+    let value_of = |name: &str| {
+        let value = std::env::var_os(name).map(OsString::into_vec).ok_or(Unmaskable::NotSet);
+        (format!("variable {name}"), value)
     };
-    names.iter().filter_map(value_of).filter(|(_, value)| !value.trim_ascii().is_empty()).collect()
+    lists.iter().flat_map(|list| names(list)).map(value_of).collect()
+}
+
+/// The names in a list, however somebody separated them: a name that is not understood is a secret that is shown.
+fn names(list: &str) -> impl Iterator<Item = &str> {
+    list.split(|char: char| char == ',' || char.is_whitespace()).filter(|name| !name.is_empty())
 }
 
 /// The values in a file, one a line, written as in `::add-mask::` lines.
 pub fn of_file(path: &Path) -> Result<Named, Unreadable> {
     let content =
         std::fs::read(path).map_err(|source| Unreadable { path: path.display().to_string(), source })?;
+    let content = content.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&content);
     let lines = content.split(|&byte| byte == b'\n').enumerate();
     let filled = lines.filter(|(_, line)| !line.trim_ascii().is_empty());
     let named = |(at, line): (usize, &[u8])| {
         let name = format!("line {} of {}", at + 1, path.display());
-        decoded(line).into_iter().map(move |value| (name.clone(), value))
+        decoded(line).into_iter().map(move |value| (name.clone(), Ok(value)))
     };
     Ok(filled.flat_map(named).collect())
 }
@@ -132,11 +144,17 @@ mod tests {
     }
 
     #[test]
+    fn names_are_separated_by_commas_and_blanks() {
+        let found: Vec<_> = names(" A, B\tC,,D\n").collect();
+        assert_eq!(found, ["A", "B", "C", "D"]);
+    }
+
+    #[test]
     fn a_file_holds_one_value_a_line() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), "first value\n\nsecond\r\n").unwrap();
+        std::fs::write(file.path(), "\u{feff}first value\n\nsecond\r\n").unwrap();
         let named = of_file(file.path()).unwrap();
-        let values: Vec<_> = named.iter().map(|(_, value)| value.trim_ascii()).collect();
+        let values: Vec<_> = named.iter().map(|(_, value)| value.as_ref().unwrap().trim_ascii()).collect();
         assert_eq!(values, [b"first value".as_slice(), b"second"]);
         assert!(named[1].0.starts_with("line 3 of "), "{}", named[1].0);
         assert!(of_file(Path::new("/nowhere")).unwrap_err().to_string().contains("OTTO_MASK_FILE"));

@@ -1,6 +1,7 @@
 //! A TCP connection to wherever the server is now.
 
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -55,9 +56,41 @@ async fn connect(resolver: &Resolver, uri: &Uri) -> io::Result<TcpStream> {
                 stream.set_nodelay(true)?;
                 return Ok(stream);
             }
-            Ok(Err(error)) => refused = io::Error::new(error.kind(), format!("{address}: {error}")),
-            Err(_) => refused = io::Error::new(io::ErrorKind::TimedOut, format!("{address}: no answer")),
+            Ok(Err(error)) => {
+                refused = io::Error::new(error.kind(), format!("{}: {error}", place(host, *address, port)))
+            }
+            Err(_) => {
+                let why = format!("{}: no answer", place(host, *address, port));
+                refused = io::Error::new(io::ErrorKind::TimedOut, why);
+            }
         }
     }
     Err(refused)
+}
+
+/// As an operator knows it, and where that turned out to be.
+fn place(host: &str, address: IpAddr, port: u16) -> String {
+    let address = SocketAddr::new(address, port);
+    let named = format!("{host}:{port}");
+    if named == address.to_string() { named } else { format!("{named} ({address})") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_that_is_not_there_is_named_with_its_port() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        drop(listener);
+        for (host, expected) in [
+            ("127.0.0.1", format!("127.0.0.1:{port}: ")),
+            ("localhost", format!("localhost:{port} (127.0.0.1:{port}): ")),
+        ] {
+            let uri = format!("http://{host}:{port}").parse().unwrap();
+            let said = connect(&Resolver::default(), &uri).await.unwrap_err().to_string();
+            assert!(said.contains(&expected), "{said}");
+        }
+    }
 }

@@ -17,7 +17,7 @@ use tonic::{Code, Streaming};
 use super::denial::Denial;
 use super::flight::{Answer, Flight};
 use super::link::{self, Due, LinkError, STALL};
-use super::{Finish, Identity, Shipped};
+use super::{Finish, Identity, Shipped, session};
 use crate::log::Log;
 
 /// Entries that wait for their answers at the most; each is a line and some 200 bytes.
@@ -172,7 +172,10 @@ impl EntryLink {
         let Some((flight, last)) = &mut self.flight else { return Err(stray()) };
         match flight.answer(response) {
             Answer::Stored => {}
-            Answer::Again(delay) => self.paused_until = Instant::now() + delay,
+            Answer::Again(delay) => {
+                session::reason(response).into_iter().for_each(|why| self.log.held_up(why));
+                self.paused_until = Instant::now() + delay;
+            }
             Answer::Refused(sequence) => self.log.buffer().refuse_line(sequence),
             Answer::Stop(reason) => return Err(LinkError::Permanent(reason)),
             Answer::Stray => return Err(stray()),

@@ -26,6 +26,13 @@ use crate::log::Log;
 /// What a server means that calls a log neither complete nor open, and says no more.
 const CLOSED_EARLY: &str = "the log was closed before its end";
 
+/// What the library says of an answer that is none of gRPC: a page, a status of HTTP, HTTP/1.
+const NO_GRPC: [&str; 3] = ["invalid compression flag", "mapped from HTTP status", "frame with invalid size"];
+
+/// What it means.
+const NO_GRPC_SERVER: &str = "this is not a gRPC server: the URL names a port of HTTP where log-ingest's gRPC port (50051) \
+                              is meant, or a proxy answers in its place";
+
 /// Of a call that is no stream.
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -47,7 +54,7 @@ const QUEUE: usize = 4;
 pub(crate) enum LinkError {
     #[error("cannot connect: {}", chain(.0))]
     Connect(#[from] tonic::transport::Error),
-    #[error("{} ({:?})", .0.message(), .0.code())]
+    #[error("{}", said(.0))]
     Call(#[from] Status),
     #[error("the server has ended the stream")]
     Ended,
@@ -98,6 +105,17 @@ pub(crate) fn intact<T: Checked>(answer: T) -> Result<T, LinkError> {
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.last().unwrap_or(error).to_string()
+}
+
+/// What a call came to, in words; those of gRPC's own library do not say what to do.
+fn said(status: &Status) -> String {
+    let (message, cause, code) = (status.message(), chain(status), status.code());
+    // Without a cause it is its own.
+    let cause =
+        if std::error::Error::source(status).is_some() { format!(": {cause}") } else { String::new() };
+    let said = format!("{message}{cause} ({code:?})");
+    let is_none = !registration::is_grpc(status) && NO_GRPC.iter().any(|sign| said.contains(sign));
+    if is_none { format!("{NO_GRPC_SERVER}: {said}") } else { said }
 }
 
 /// A client that gives up on servers that do not answer.
@@ -306,6 +324,7 @@ impl Link {
         match next {
             Next::Continue => Ok(()),
             Next::Pause(delay) => {
+                session::reason(response).into_iter().for_each(|why| self.log.held_up(why));
                 self.paused_until = Instant::now() + delay;
                 Ok(())
             }

@@ -37,7 +37,7 @@ impl Registration {
             register(identity.registration(), client).await.map_err(|error| self.lasting_or_not(error))?;
         match answer.status() {
             Status::Success | Status::AlreadyRegistered => {}
-            Status::ServerFull => return Err(LinkError::NotNow(answer.message)),
+            Status::ServerFull => return Err(LinkError::NotNow(server_full(&answer))),
             Status::InvalidRequest => return Err(LinkError::Permanent(answer.message)),
         }
         let max_line = answer.config.as_ref().map_or(0, |config| config.max_message_size);
@@ -74,6 +74,11 @@ impl Registration {
             error => error,
         }
     }
+}
+
+/// In the words of the other reasons.
+pub(crate) fn server_full(answer: &RegistrationResponse) -> String {
+    format!("server_full: {}", answer.message)
 }
 
 /// One call of RegisterWorker.

@@ -58,6 +58,12 @@ pub(super) fn delay(response: &LogResponse) -> Duration {
     delay.map_or(DEFAULT_DELAY, Duration::from_millis).min(LONGEST_DELAY)
 }
 
+/// Why something is to be sent again, in the server's word.
+pub(super) fn reason(response: &LogResponse) -> Option<&str> {
+    // A line before it that is missing is no obstacle: it comes next.
+    part(&response.message, "reason").filter(|reason| *reason != "gap")
+}
+
 /// Whether the log takes no more lines.
 pub(super) fn is_closed(response: &LogResponse) -> bool {
     says_closed(&response.message)

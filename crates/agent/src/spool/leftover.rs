@@ -48,7 +48,10 @@ impl Leftover {
         let writable = OpenOptions::new().read(true).write(true).open(path);
         let file = file::lock(writable.or_else(|_| File::open(path))?)?;
         let mut head = vec![0; usize::try_from(FIRST).expect("a page")];
-        file.read_exact_at(&mut head, 0)?;
+        file.read_exact_at(&mut head, 0).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => frame::damaged("it ends within its head"),
+            _ => error,
+        })?;
         let (run, begin) = frame::parse_file_head(&head)?;
         let length = file.metadata()?.len();
         Ok(Self { file: Arc::new(file), run, begin, at: begin, length })

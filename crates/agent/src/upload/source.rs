@@ -1,6 +1,6 @@
 //! The batches of an upload, read as they are sent.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -9,19 +9,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ottoscaler_proto::checksum::Checked;
 use ottoscaler_proto::v1::{LogBatch, WorkerCompletion};
 use sha2::{Digest, Sha256};
+use tracing::warn;
 
 use crate::batch::{self, Builder};
 use crate::buffer::Piece;
-use crate::ids::{Incarnation, WorkerId};
 use crate::line::{Ending, Splitter};
 use crate::log::now_ns;
+use crate::mask::{Masker, Masks};
 use crate::spool::leftover::{Entry, Leftover};
 
 /// What one read takes.
 const CHUNK: usize = 64 << 10;
 
 /// Why lines are missing that a spool ought to have: its agent dropped them, or was killed with them in memory.
-const NOT_SPOOLED: &str = "not_in_spool";
+pub(super) const NOT_SPOOLED: &str = "not_in_spool";
 
 /// What reading has come to.
 #[derive(Debug, Default)]
@@ -30,6 +31,29 @@ pub(super) struct Reading {
     pub(super) error: Option<io::Error>,
     /// How the command ended.
     pub(super) end: Option<WorkerCompletion>,
+    /// What there was, whichever attempt sent it.
+    pub(super) counts: Counts,
+}
+
+/// The lines of what is handed in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    /// Those that the server did not have.
+    pub(super) lines: u64,
+    /// Those that it had before the first attempt.
+    pub(super) duplicates: u64,
+    /// Those that are in a gap, for nobody has them.
+    pub(super) missing: u64,
+}
+
+impl Counts {
+    /// The lines `first` to `last`, behind those up to `reached`, where the server had those up to `before`.
+    fn add(&mut self, first: u64, last: u64, reached: u64, before: u64) {
+        self.missing += first.saturating_sub(reached.max(before) + 1);
+        let had = before.min(last).saturating_sub(first - 1);
+        self.duplicates += had;
+        self.lines += last + 1 - first - had;
+    }
 }
 
 /// What is handed in: opened once, and read anew by each attempt.
@@ -44,38 +68,57 @@ pub(super) enum Origin {
 pub(super) struct PlainFile {
     file: Arc<File>,
     length: u64,
+    /// What was named for masking; each reading learns by itself what the file names, or the second would show
+    /// less than the first and its lines might be others.
+    masks: Arc<Masks>,
 }
 
 impl Origin {
-    /// Refused where it is a spool whose agent still lives.
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    /// Refused where it is a spool whose agent still lives, or ought to be one. `masks` are for any other file.
+    pub(super) fn open(path: &Path, masks: Arc<Masks>) -> io::Result<Self> {
+        // Before it is opened: a pipe that nobody writes to would never be.
+        if !fs::metadata(path)?.is_file() {
+            return Err(invalid(
+                "it is no file: what is handed in is read more than once; write it to a file first",
+            ));
+        }
         let file = File::open(path)?;
         if Leftover::is_one(&file)? {
             return Leftover::open(path).map(|spool| Self::Spool(Box::new(spool)));
         }
         let length = file.metadata()?.len();
-        Ok(Self::Plain(PlainFile { file: Arc::new(file), length }))
+        if path.extension().is_some_and(|extension| extension == "spool") {
+            let what = if length == 0 { "it is empty" } else { "it does not begin as spools do" };
+            return Err(invalid(&format!("it is no spool: {what}; a text has to have another name")));
+        }
+        Ok(Self::Plain(PlainFile { file: Arc::new(file), length, masks }))
     }
 }
 
+fn invalid(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, what)
+}
+
 impl PlainFile {
-    /// The same for the same content, and for no other: so handing it in again goes on after what is there.
-    pub(super) fn incarnation(&self, worker: &WorkerId, max_line: u64) -> io::Result<Incarnation> {
-        let name = worker.as_str().as_bytes();
-        let mut digest = Sha256::new();
-        // What decides where lines are cut as well, and so which number each has.
-        digest.update(max_line.to_le_bytes());
-        digest.update((name.len() as u64).to_le_bytes());
-        digest.update(name);
+    /// Of what is sent of it. Says what the file names for masking and cannot be masked.
+    pub(super) fn digest(&self) -> io::Result<[u8; 32]> {
+        let (mut digest, mut masker) = (Sha256::new(), self.masker());
         let (mut chunk, mut at) = (vec![0; CHUNK], 0);
         loop {
             let read = self.read(&mut chunk, at)?;
-            if read == 0 {
-                return Ok(Incarnation::of_digest(&digest.finalize().into()));
+            digest.update(if read == 0 { masker.finish() } else { masker.feed(&chunk[..read]) });
+            for why in masker.refused() {
+                warn!(why, "a value that the file names is not masked");
             }
-            digest.update(&chunk[..read]);
+            if read == 0 {
+                return Ok(digest.finalize().into());
+            }
             at += read as u64;
         }
+    }
+
+    fn masker(&self) -> Masker {
+        Masker::new(Arc::new((*self.masks).clone()))
     }
 
     /// Gives the bytes read; 0 at the end.
@@ -91,6 +134,10 @@ impl PlainFile {
 pub(super) struct Batches {
     source: Source,
     worker_id: String,
+    /// Up to here the server had everything before the first attempt.
+    before: u64,
+    /// Up to here all was read.
+    reached: u64,
     /// Up to here the server has everything, or it was sent.
     sent: u64,
     /// A batch behind a gap.
@@ -111,6 +158,7 @@ struct Plain {
     splitter: Splitter,
     open: Builder,
     max_line: usize,
+    masker: Masker,
     chunk: Vec<u8>,
     lines: u64,
     bytes: u64,
@@ -118,11 +166,11 @@ struct Plain {
 }
 
 impl Batches {
-    /// What there is behind the sequence `has`.
+    /// What there is behind the sequence `has`, where the first attempt found what is up to `before`.
     pub(super) fn new(
         origin: &Origin,
         worker_id: &str,
-        has: u64,
+        (before, has): (u64, u64),
         max_line: usize,
         reading: Arc<Mutex<Reading>>,
     ) -> Self {
@@ -130,7 +178,8 @@ impl Batches {
             Origin::Spool(leftover) => Source::Spool(leftover.from_the_beginning()),
             Origin::Plain(file) => Source::Plain(Plain::new(file.clone(), max_line)),
         };
-        Self { source, worker_id: worker_id.to_owned(), sent: has, held: None, reading }
+        let worker_id = worker_id.to_owned();
+        Self { source, worker_id, before, reached: 0, sent: has, held: None, reading }
     }
 
     /// The next batch that the server does not have, and its last sequence.
@@ -140,6 +189,9 @@ impl Batches {
                 Source::Spool(leftover) => leftover.read()?,
                 Source::Plain(plain) => plain.next(&self.worker_id)?,
             };
+            if let Some(Entry::Lines(batch, last)) = &entry {
+                self.count(batch.first_sequence.max(1).cast_unsigned(), *last);
+            }
             match entry {
                 Some(Entry::Lines(batch, last)) if last > self.sent => {
                     // A spool of a version that knew no checksums has its frames' own, which was looked at.
@@ -151,6 +203,12 @@ impl Batches {
                 None => return Ok(None),
             }
         }
+    }
+
+    fn count(&mut self, first: u64, last: u64) {
+        let (reached, before) = (self.reached, self.before);
+        self.reading().counts.add(first, last, reached, before);
+        self.reached = last;
     }
 
     fn reading(&self) -> std::sync::MutexGuard<'_, Reading> {
@@ -194,6 +252,9 @@ impl Batches {
     /// The agent knew how far its log goes.
     fn lost_at_the_end(&mut self) -> Option<LogBatch> {
         let last = self.reading().end.as_ref()?.last_sequence.max(0).cast_unsigned();
+        let missing = last.saturating_sub(self.reached.max(self.before));
+        self.reading().counts.missing += missing;
+        self.reached = self.reached.max(last);
         let gap = (last > self.sent).then(|| self.gap(last));
         self.sent = self.sent.max(last);
         gap
@@ -203,6 +264,7 @@ impl Batches {
 impl Plain {
     fn new(file: PlainFile, max_line: usize) -> Self {
         Self {
+            masker: file.masker(),
             file,
             splitter: Splitter::default(),
             open: Builder::default(),
@@ -246,9 +308,10 @@ impl Plain {
         let (now, open) = (now_ns(), &mut self.open);
         let mut push = |line: &[u8], ending: Ending| open.push(now, batch::Source::Stdout, line, ending);
         if read == 0 {
-            self.splitter.finish(&mut push);
+            self.splitter.feed(self.masker.finish(), self.max_line, &mut push);
+            self.splitter.finish(self.max_line, &mut push);
         } else {
-            self.splitter.feed(&self.chunk[..read], self.max_line, &mut push);
+            self.splitter.feed(self.masker.feed(&self.chunk[..read]), self.max_line, &mut push);
         }
     }
 }

@@ -5,7 +5,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
 
 mod command;
+mod end;
 mod hostage;
+mod masks;
 mod old_server;
 mod process;
 mod proxy;

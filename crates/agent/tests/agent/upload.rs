@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
+use nix::sys::signal::Signal;
 use tempfile::TempDir;
 use tokio::process::Command;
 use tonic::Status;
 
-use crate::process::{agent, nowhere, output};
+use crate::process::{agent, nowhere, output, signal, until, wait};
 use crate::server::Server;
 
 /// The spool of an agent that never reached its server: the numbers from 1 on.
@@ -85,4 +86,117 @@ async fn a_file_is_the_same_run_for_as_long_as_its_content_and_its_lines_are_the
     runs.remove(0);
     assert!(runs.iter().enumerate().all(|(at, run)| !runs[..at].contains(run)), "{runs:?}");
     assert_eq!(server.seen().text(), ["one", "two"], "nothing is stored twice");
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[tokio::test]
+async fn what_was_handed_in_is_told_in_one_line() {
+    let (server, dir) = (Server::start([]).await, TempDir::new().unwrap());
+    let file = dir.path().join("build.log");
+    std::fs::write(&file, "one\ntwo\nthree\n").unwrap();
+    for (lines, duplicates) in [(3, 0), (0, 3)] {
+        let told = said(&upload(&server, &["--worker-id", "mine"], &file).await);
+        assert_eq!(told.lines().count(), 1, "{told}");
+        let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+        let expected = serde_json::json!({
+            "worker_id": "mine", "task_id": "mine", "lines": lines, "duplicates": duplicates, "missing": 0,
+            "refused": 0, "complete": true,
+        });
+        for (field, value) in expected.as_object().unwrap() {
+            assert_eq!(&told[field], value, "{field}: {told}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn lines_that_a_spool_does_not_have_are_told_with_their_count() {
+    let (server, dir) = (Server::start([]).await, TempDir::new().unwrap());
+    let small = ["--spool-limit", "1MiB", "--buffer-limit", "256KiB", "--flush-timeout", "300ms"];
+    let mut flags = vec!["--mirror", "false", "--spool-dir", dir.path().to_str().unwrap()];
+    flags.extend(small);
+    output(agent(&nowhere(), &flags, "seq 300000")).await;
+    let spool = std::fs::read_dir(dir.path()).unwrap().next().unwrap().unwrap().path();
+    for _ in 0..2 {
+        let told = said(&upload(&server, &[], &spool).await);
+        let gaps = server.seen().lines.iter().filter(|line| line.is_err()).count();
+        assert!(gaps > 0);
+        if server.seen().completions.len() == 1 {
+            assert!(told.contains(&format!("\"missing\":{gaps}")), "{told}");
+            assert!(told.contains("lines are lost") && told.contains("not_in_spool"), "{told}");
+        } else {
+            assert!(told.contains("\"missing\":0"), "the server has all there is: {told}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_called_a_spool_and_is_none_is_refused_with_the_reason() {
+    let (server, dir) = (Server::start([]).await, TempDir::new().unwrap());
+    let file = dir.path().join("w-00000000.spool");
+    let whole = std::fs::read(left_over(&TempDir::new().unwrap(), 3).await).unwrap();
+    for (content, reason) in [
+        (&b""[..], "it is empty"),
+        (b"one\n", "does not begin as spools do"),
+        (&whole[..100], "ends within its head"),
+    ] {
+        std::fs::write(&file, content).unwrap();
+        let refused = upload(&server, &[], &file).await;
+        assert!(!refused.status.success() && said(&refused).contains(reason), "{reason}: {refused:?}");
+    }
+    assert!(server.seen().registrations.is_empty());
+}
+
+#[tokio::test]
+async fn a_pipe_is_refused_with_the_reason() {
+    let (server, dir) = (Server::start([]).await, TempDir::new().unwrap());
+    let pipe = dir.path().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    for path in [&pipe, dir.path()] {
+        let refused = upload(&server, &[], path).await;
+        assert!(!refused.status.success() && said(&refused).contains("no file"), "{refused:?}");
+    }
+}
+
+/// What comes from the environment may be there for something else.
+#[tokio::test]
+async fn flags_that_a_spool_would_not_heed_are_refused() {
+    let (server, dir) = (Server::start([]).await, TempDir::new().unwrap());
+    let spool = left_over(&dir, 3).await;
+    for flag in ["--worker-id", "--task-id", "--mask-env"] {
+        let refused = upload(&server, &[flag, "other"], &spool).await;
+        assert_eq!(refused.status.code(), Some(64), "{refused:?}");
+        assert!(said(&refused).contains(flag), "{refused:?}");
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_otto-agent"));
+    command.args(["upload", "--ingest-url", &server.url]).arg(&spool).env("OTTO_WORKER_ID", "other");
+    let handed_in = output(command).await;
+    assert!(handed_in.status.success() && said(&handed_in).contains("\"worker_id\":\"w\""), "{handed_in:?}");
+}
+
+/// Nobody named the log, either.
+#[tokio::test]
+async fn p5_an_upload_of_a_file_that_was_killed_goes_on_when_it_is_handed_in_again() {
+    let (server, dir) = (Server::start([]).await, TempDir::new().unwrap());
+    let file = dir.path().join("build.log");
+    std::fs::write(&file, numbers(1000).join("\n")).unwrap();
+    server.seen().is_mute_to_uploads = true;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_otto-agent"));
+    command.args(["upload", "--ingest-url", &server.url]).arg(&file).kill_on_drop(true);
+    let mut child = command.spawn().unwrap();
+    until("lines are stored", || !server.seen().lines.is_empty()).await;
+    signal(&child, Signal::SIGTERM);
+    assert!(!wait(&mut child).await.success());
+    assert!(server.seen().completions.is_empty());
+
+    server.seen().is_mute_to_uploads = false;
+    let handed_in = upload(&server, &[], &file).await;
+    assert!(handed_in.status.success(), "{handed_in:?}");
+    let seen = server.seen();
+    assert_eq!(seen.text(), numbers(1000));
+    let runs: Vec<_> = seen.registrations.iter().map(|run| (&run.worker_id, &run.incarnation)).collect();
+    assert_eq!(runs[0], runs[1]);
+    assert_eq!(seen.completions.len(), 1);
 }

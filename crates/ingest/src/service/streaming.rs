@@ -89,6 +89,14 @@ impl Streaming {
         }
     }
 
+    /// Empty, or that a log had another end before: the first one stands.
+    fn closed_otherwise(&self, worker: &WorkerId, exit_code: i32) -> String {
+        let state = self.0.catalog.worker(worker);
+        let before = state.as_ref().and_then(|state| state.closing.as_ref()).map(|closing| closing.exit_code);
+        let other = before.filter(|before| *before != exit_code);
+        other.map_or_else(String::new, |code| format!("the log was closed before, with exit code {code}"))
+    }
+
     fn config(&self) -> LoggingConfig {
         LoggingConfig {
             rate_limit: self.0.rates.told().try_into().unwrap_or(i32::MAX),
@@ -231,10 +239,14 @@ impl LogStreamingService for Streaming {
         request: Request<WorkerCompletion>,
     ) -> Result<Response<CompletionResponse>, Status> {
         let completion = completion(&self.intact(request)?)?;
-        let worker = completion.worker.clone();
+        let (worker, exit_code) = (completion.worker.clone(), completion.closing.exit_code);
         let answer = self.ask(|reply| Submission::Complete(completion, reply)).await?;
         let response = match answer {
-            Completed::Complete => CompletionResponse { complete: true, ..CompletionResponse::default() },
+            Completed::Complete => CompletionResponse {
+                complete: true,
+                message: self.closed_otherwise(&worker, exit_code),
+                ..CompletionResponse::default()
+            },
             Completed::Closed => {
                 CompletionResponse { message: self.closed(&worker), ..CompletionResponse::default() }
             }

@@ -14,6 +14,9 @@ use super::fields::{Fields, Given};
 /// Variables with this prefix configure the agent and tell the command about itself.
 const RESERVED_PREFIX: &str = "OTTO_";
 
+/// The one of them that an event may set: it names variables whose values the agent masks.
+const MASK_ENV: &str = "OTTO_MASK_ENV";
+
 /// A program and its arguments; never empty.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<String>", into = "Vec<String>")]
@@ -110,9 +113,9 @@ impl Run {
     pub(super) fn parse(fields: &mut Fields, defaults: &RunDefaults) -> Result<Self, Rejection> {
         let image = fields.text("image")?.or_else(|| defaults.image.clone());
         let command = command(fields, defaults)?;
-        let env = variables(fields.take(&["env"])?)?;
+        let env = variables(fields.take(&["env"])?, &[MASK_ENV])?;
         let secrets = fields.take(&["secret_env"])?;
-        let secret_env = variables(secrets.clone())?;
+        let secret_env = variables(secrets.clone(), &[])?;
         if let Some(given) = secrets {
             check_secrets(&given, &secret_env, &env)?;
         }
@@ -146,20 +149,26 @@ fn not_json(error: &serde_json::Error) -> String {
     }
 }
 
-fn variables(given: Option<Given>) -> Result<BTreeMap<String, String>, Rejection> {
+/// Of the reserved names none but those of `allowed`.
+fn variables(given: Option<Given>, allowed: &[&str]) -> Result<BTreeMap<String, String>, Rejection> {
     let Some(given) = given else { return Ok(BTreeMap::new()) };
     let object: BTreeMap<String, Value> = serde_json::from_str(&given.value)
         .map_err(|error| given.reject(format!("expected a JSON object of strings: {}", not_json(&error))))?;
-    object.into_iter().map(|(name, value)| variable(&given, name, value)).collect()
+    object.into_iter().map(|(name, value)| variable(&given, allowed, name, value)).collect()
 }
 
-fn variable(given: &Given, name: String, value: Value) -> Result<(String, String), Rejection> {
+fn variable(
+    given: &Given,
+    allowed: &[&str],
+    name: String,
+    value: Value,
+) -> Result<(String, String), Rejection> {
     let mut bytes = name.bytes();
     let starts_well = bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
     if !starts_well || !bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_') {
         return Err(given.reject(format!("{name:?} is no name of an environment variable")));
     }
-    if name.starts_with(RESERVED_PREFIX) {
+    if name.starts_with(RESERVED_PREFIX) && !allowed.contains(&&*name) {
         return Err(given.reject(format!("{name}: names that start with {RESERVED_PREFIX} are reserved")));
     }
     let value = match value {

@@ -158,6 +158,18 @@ fn p10_a_bad_field_is_named_with_the_reason() {
 }
 
 #[test]
+fn an_event_may_name_variables_to_mask_and_only_as_plain_text() {
+    let with = |field, value| {
+        parse(&[("type", "scale_up"), ("pod_count", "1"), ("command", "make"), (field, value)])
+    };
+    let event = with("env", r#"{"PASSWORD":"sesame","OTTO_MASK_ENV":"PASSWORD"}"#).unwrap();
+    let Event::ScaleUp(event) = event else { panic!("{event:?}") };
+    assert_eq!(event.run.env["OTTO_MASK_ENV"], "PASSWORD");
+    assert_eq!(with("secret_env", r#"{"OTTO_MASK_ENV":"s/k"}"#).unwrap_err().field(), "secret_env");
+    assert_eq!(with("env", r#"{"OTTO_MASK_FILE":"/x"}"#).unwrap_err().field(), "env");
+}
+
+#[test]
 fn a_reason_does_not_quote_a_value_that_may_be_a_secret() {
     for (name, value) in [
         ("env", r#""TOKEN=sesame""#),

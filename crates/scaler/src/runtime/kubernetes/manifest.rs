@@ -87,7 +87,10 @@ pub(super) fn pod(spec: &WorkerSpec, config: &PodConfig) -> Result<Pod, String> 
         template.merge_from(addition.clone());
     }
     let containers = template.spec.iter_mut().flat_map(|spec| &mut spec.containers);
-    containers.filter(|container| container.name == WORKER).for_each(mask_secrets);
+    let asked_for = run.env.get(MASKED).map(String::as_str);
+    containers
+        .filter(|container| container.name == WORKER)
+        .for_each(|container| mask_secrets(container, asked_for));
     let mut metadata = template.metadata.unwrap_or_default();
     metadata.name = Some(spec.worker_id.to_string());
     metadata.namespace = Some(config.namespace.clone());
@@ -195,18 +198,25 @@ fn variables(spec: &WorkerSpec) -> Vec<EnvVar> {
 }
 
 /// Whatever a variable gets from a Secret is kept out of the log, be it the event's or the operator's, beside
-/// what was named already. By a variable and not by a flag, which an older agent would not know.
-fn mask_secrets(container: &mut Container) {
+/// what either named, the event in `asked_for`, which the operator's template may have replaced. By a variable
+/// and not by a flag, which an older agent would not know.
+fn mask_secrets(container: &mut Container, asked_for: Option<&str>) {
     let variables = container.env.get_or_insert_default();
     let is_secret = |source: &EnvVarSource| source.secret_key_ref.is_some();
     let secret = variables.iter().filter(|variable| variable.value_from.as_ref().is_some_and(is_secret));
-    let names: Vec<&str> = secret.map(|variable| variable.name.as_str()).collect();
-    if names.is_empty() {
+    let before = variables.iter().filter(|variable| variable.name == MASKED);
+    let lists = before.filter_map(|variable| variable.value.as_deref()).chain(asked_for);
+    let names = lists.flat_map(|list| list.split(|char: char| char == ',' || char.is_whitespace()));
+    let mut all: Vec<&str> = Vec::new();
+    for name in names.chain(secret.map(|variable| variable.name.as_str())) {
+        if !name.is_empty() && !all.contains(&name) {
+            all.push(name);
+        }
+    }
+    if all.is_empty() {
         return;
     }
-    let before = variables.iter().filter(|variable| variable.name == MASKED);
-    let all =
-        before.filter_map(|variable| variable.value.as_deref()).chain(names).collect::<Vec<_>>().join(",");
+    let all = all.join(",");
     variables.retain(|variable| variable.name != MASKED);
     variables.push(EnvVar { name: MASKED.to_owned(), value: Some(all), value_from: None });
 }

@@ -120,7 +120,7 @@ fn p10_what_cannot_be_a_pod_is_refused_in_words() {
 fn whatever_comes_from_a_secret_is_masked_beside_what_the_event_names() {
     let classes = "podTemplate: {spec: {containers: [{name: worker, env: [
         {name: OPERATORS, valueFrom: {secretKeyRef: {name: registry, key: password}}},
-        {name: PLAIN, value: x}]}]}}";
+        {name: OTTO_MASK_ENV, value: 'PLAIN, OTHER'}, {name: PLAIN, value: x}]}]}}";
     let mut spec = spec(None);
     spec.request.run.env.insert(MASKED.to_owned(), "MINE".to_owned());
     let pod = pod(&spec, &config(classes)).unwrap();
@@ -130,5 +130,5 @@ fn whatever_comes_from_a_secret_is_masked_beside_what_the_event_names() {
     let [masked] = masked[..] else { panic!("it is there once: {masked:?}") };
     let mut names: Vec<_> = masked.value.as_deref().unwrap().split(',').collect();
     names.sort_unstable();
-    assert_eq!(names, ["MINE", "OPERATORS", "TOKEN"]);
+    assert_eq!(names, ["MINE", "OPERATORS", "OTHER", "PLAIN", "TOKEN"]);
 }

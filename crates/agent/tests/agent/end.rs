@@ -1,0 +1,51 @@
+//! How a run that lost something ends: whoever started it is told what, how much, and why.
+
+use crate::process::{agent, nowhere, output, summary};
+use crate::server::{Mischief, Server};
+
+/// What it said, and its summary's word for what went wrong.
+async fn run(url: &str, flags: &[&str], script: &str) -> (String, serde_json::Value) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("summary.json");
+    let mut all = vec!["--mirror", "false", "--summary", path.to_str().unwrap()];
+    all.extend(["--spool-dir", dir.path().to_str().unwrap()]);
+    all.extend(flags);
+    let output = output(agent(url, &all, script)).await;
+    (String::from_utf8(output.stderr).unwrap(), summary(&path))
+}
+
+#[tokio::test]
+async fn what_kept_the_server_from_storing_the_rest_stands_in_the_end_message_and_the_summary() {
+    for (mischief, reason) in [(Mischief::Retry, "queue_full"), (Mischief::RetryLater, "rate_limited")] {
+        let server = Server::start(vec![mischief; 1000]).await;
+        let (said, summary) = run(&server.url, &["--flush-timeout", "500ms"], "seq 10").await;
+        let error = summary["error"].as_str().unwrap();
+        assert!(error.contains(reason) && error.contains("not everything was durable"), "{summary}");
+        assert!(said.contains(error.split(';').next().unwrap()), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_was_never_reached_is_named_at_the_end() {
+    let url = nowhere();
+    let (_, summary) = run(&url, &["--flush-timeout", "500ms"], "seq 10").await;
+    let place = url.trim_start_matches("http://");
+    assert!(summary["error"].as_str().unwrap().contains(place), "{summary}");
+}
+
+#[tokio::test]
+async fn p6_lines_that_were_dropped_are_told_with_their_count_and_the_reason() {
+    let flags = ["--spool-limit", "100KiB", "--buffer-limit", "256KiB", "--flush-timeout", "500ms"];
+    let (said, summary) = run(&nowhere(), &flags, "seq 300000").await;
+    let dropped = summary["dropped"].as_u64().unwrap();
+    assert!(dropped > 0, "{summary}");
+    let line = said.lines().find(|line| line.contains("lines were dropped")).expect("it is said");
+    assert!(line.contains(&dropped.to_string()) && line.contains("buffer_full"), "{line}");
+}
+
+#[tokio::test]
+async fn lines_that_no_spool_took_are_counted() {
+    let flags = ["--spool-limit", "0", "--flush-timeout", "200ms"];
+    let (said, _) = run(&nowhere(), &flags, "seq 10").await;
+    assert!(said.contains("10 lines had no place in the spool"), "{said}");
+}
