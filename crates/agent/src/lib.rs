@@ -149,7 +149,7 @@ async fn cut_short(run: &Run, shipper: &Shipper, finish: Finish, cut: Cut) -> St
         }
     };
     if let Some(why) = log.obstacle() {
-        said += &format!(" ({why})");
+        said = format!("{said} ({why})");
     }
     match shipper.end_early(finish, cut).await {
         Some(path) => said + &format!("; the rest is in {0}: otto-agent upload {0}", path.display()),

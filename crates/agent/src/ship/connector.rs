@@ -57,7 +57,7 @@ async fn connect(resolver: &Resolver, uri: &Uri) -> io::Result<TcpStream> {
                 return Ok(stream);
             }
             Ok(Err(error)) => {
-                refused = io::Error::new(error.kind(), format!("{}: {error}", place(host, *address, port)))
+                refused = io::Error::new(error.kind(), format!("{}: {error}", place(host, *address, port)));
             }
             Err(_) => {
                 let why = format!("{}: no answer", place(host, *address, port));

@@ -173,7 +173,9 @@ impl EntryLink {
         match flight.answer(response) {
             Answer::Stored => {}
             Answer::Again(delay) => {
-                session::reason(response).into_iter().for_each(|why| self.log.held_up(why));
+                if let Some(why) = session::reason(response) {
+                    self.log.held_up(why);
+                }
                 self.paused_until = Instant::now() + delay;
             }
             Answer::Refused(sequence) => self.log.buffer().refuse_line(sequence),

@@ -324,7 +324,9 @@ impl Link {
         match next {
             Next::Continue => Ok(()),
             Next::Pause(delay) => {
-                session::reason(response).into_iter().for_each(|why| self.log.held_up(why));
+                if let Some(why) = session::reason(response) {
+                    self.log.held_up(why);
+                }
                 self.paused_until = Instant::now() + delay;
                 Ok(())
             }
