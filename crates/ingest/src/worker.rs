@@ -108,7 +108,7 @@ pub enum Change {
     },
     /// All that is known of it, said again before the records that it comes from go.
     Carried(Box<WorkerState>),
-    /// It ended, its lines are gone, and now it is nobody any more.
+    /// Its lines are gone, it was silent for long, and now it is nobody any more.
     Forgotten {
         /// The worker.
         worker: WorkerId,
