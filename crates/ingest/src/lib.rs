@@ -124,6 +124,7 @@ pub async fn run(config: Config) -> Result<()> {
         space: config.space(&metrics),
         limits: config.retention(),
         metrics,
+        looked_ns: 0,
     };
     let stop = tasks.stop_token().clone();
     tasks.spawn("retention", OnFailure::StopService, retention::run(server.queue.clone(), stop));

@@ -44,6 +44,12 @@ const REMEMBERED: Duration = Duration::from_hours(7 * 24);
 /// log is complete, has done so by then.
 const AT_LEAST: Duration = Duration::from_mins(15);
 
+/// The same of one that never ended, and may be at work without a word.
+const AT_LEAST_OPEN: Duration = Duration::from_hours(24);
+
+/// It is looked so often whom to forget: that takes a look at everybody.
+const LOOK_INTERVAL: Duration = Duration::from_mins(1);
+
 /// How much is kept. By default everything is: what was deleted cannot be had back, a full disk can be helped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
@@ -123,8 +129,25 @@ pub fn decide(parts: &[Part], limits: &Limits, now_ns: i64) -> Option<Step> {
 /// Ended workers without lines that were last heard of before this are nobody any more. With the table of
 /// workers nearly full, of those that were just heard of more is still asked.
 pub fn forget_before(workers: usize, max_workers: usize, now_ns: i64) -> i64 {
-    let is_nearly_full = workers >= max_workers - max_workers / 10;
-    now_ns.saturating_sub(nanoseconds(if is_nearly_full { AT_LEAST } else { REMEMBERED }))
+    let is_full = is_nearly_full(workers, max_workers);
+    now_ns.saturating_sub(nanoseconds(if is_full { AT_LEAST } else { REMEMBERED }))
+}
+
+/// The same of workers that never ended: one that still runs could not go on with its log, so however full the table
+/// is, it is given a day.
+pub fn forget_open_before(workers: usize, max_workers: usize, now_ns: i64) -> i64 {
+    let silence = if is_nearly_full(workers, max_workers) { AT_LEAST_OPEN } else { REMEMBERED };
+    now_ns.saturating_sub(nanoseconds(silence))
+}
+
+/// Whether there is little room for more workers.
+pub fn is_nearly_full(workers: usize, max_workers: usize) -> bool {
+    workers >= max_workers - max_workers / 10
+}
+
+/// Whether it is time to look for workers to forget. The clock may have been set back meanwhile.
+pub fn is_look_due(looked_ns: i64, now_ns: i64) -> bool {
+    now_ns.abs_diff(looked_ns) >= nanoseconds(LOOK_INTERVAL).unsigned_abs()
 }
 
 /// How many bytes a task is to lose that has so many; none where that is all right.

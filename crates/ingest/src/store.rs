@@ -58,6 +58,10 @@ pub trait Retain {
     /// forgotten, all others are carried on.
     fn farewell(&self, part: u32, forget_before_ns: i64, at_most: usize) -> Vec<Change>;
 
+    /// Workers of whom no line is left and who are silent: those that ended before the one time, and those that never
+    /// did before the other. What makes them nobody any more, `at_most` so many.
+    fn forget(&self, ended_before_ns: i64, open_before_ns: i64, at_most: usize) -> Vec<Change>;
+
     /// Removes a part to which nothing is left to say.
     fn remove(&mut self, part: u32) -> io::Result<()>;
 

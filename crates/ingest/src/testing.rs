@@ -121,6 +121,7 @@ pub(crate) fn parts(opened: Opened, sizes: Sizes, tasks: &Tasks) -> Server {
         space: None,
         limits: sizes.retained,
         metrics: metrics.clone(),
+        looked_ns: 0,
     };
     tasks.spawn("writer", OnFailure::StopService, crate::run_writer(writer, submissions));
     Server {

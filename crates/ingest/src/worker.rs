@@ -108,7 +108,7 @@ pub enum Change {
     },
     /// All that is known of it, said again before the records that it comes from go.
     Carried(Box<WorkerState>),
-    /// It ended, its lines are gone, and now it is nobody any more.
+    /// Its lines are gone, it was silent for long, and now it is nobody any more.
     Forgotten {
         /// The worker.
         worker: WorkerId,
@@ -144,6 +144,8 @@ pub struct WorkerState {
     pub bytes: u64,
     /// Lines that gaps stand for.
     pub lost: u64,
+    /// Of these, those that the store had and cannot read any more.
+    pub damaged: u64,
     /// Retention took the lines up to here. They count as stored all the same.
     pub trimmed: Sequence,
     /// How it ended, once it has.
@@ -164,6 +166,7 @@ impl WorkerState {
             lines: 0,
             bytes: 0,
             lost: 0,
+            damaged: 0,
             trimmed: Sequence::ZERO,
             closing: None,
             created_ns: at_ns,
@@ -198,7 +201,7 @@ impl WorkerState {
                 self.append(block);
             }
             Change::Closed { closing, last, .. } => {
-                self.lost = self.lost.saturating_add(last.get().saturating_sub(self.high.get()));
+                self.miss(last.since(self.high));
                 self.high = self.high.max(*last);
                 self.closing = Some(closing.clone());
             }
@@ -222,7 +225,7 @@ impl WorkerState {
 
     fn append(&mut self, block: &Block) {
         // A hole that a damaged record left counts as lost, as readers will be told.
-        self.lost = self.lost.saturating_add(block.first.get().saturating_sub(self.high.next().get()));
+        self.miss(block.first.since(self.high.next()));
         match &block.content {
             Content::Lines(lines) => {
                 self.lines += lines.len() as u64;
@@ -233,6 +236,19 @@ impl WorkerState {
             }
         }
         self.high = self.high.max(block.last());
+    }
+
+    fn miss(&mut self, lines: u64) {
+        self.lost = self.lost.saturating_add(lines);
+        self.damaged = self.damaged.saturating_add(lines);
+    }
+
+    /// Lines that were counted as stored are not there any more.
+    pub fn damage(&mut self, lines: u64) {
+        self.miss(lines);
+        // Some of them may have been gaps before.
+        self.lost = self.lost.min(self.high.get());
+        self.lines = self.lines.saturating_sub(lines);
     }
 
     /// Whose log it is.

@@ -53,6 +53,8 @@ pub struct Writer {
     pub limits: Limits,
     /// What is counted.
     pub metrics: Metrics,
+    /// When it was last looked for workers to forget; 0 for never.
+    pub looked_ns: i64,
 }
 
 /// A group that is being put together: its records, and the states as if they were durable.

@@ -46,6 +46,10 @@ pub(crate) enum Mischief {
 }
 
 /// What it has seen and stored.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each test sets one habit of the server, and leaves the others"
+)]
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     /// What happens to the next batches; afterwards it behaves.

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+use tracing::warn;
 
 use self::handles::Handles;
 use self::index::Index;
@@ -29,7 +30,8 @@ use super::files::{Directory, Files, SegmentFile};
 use super::gather::Gathered;
 use super::segment::{HEADER, Seal};
 use super::{CommitError, Damage, LogStore, Opened, Retain, record};
-use crate::worker::Record;
+use crate::ids::WorkerId;
+use crate::worker::{Change, Record};
 
 /// A segment that has grown to this is sealed and the next one begun, where nothing else is asked for.
 pub const SEGMENT_BYTES: u64 = 64 << 20;
@@ -38,6 +40,9 @@ pub const SEGMENT_BYTES: u64 = 64 << 20;
 /// would stay there as well, until it takes memory from others; and to find new memory for each page costs the
 /// writer several times what the copy of its bytes does.
 const CACHED: u64 = 256 << 20;
+
+/// Workers of whom one commit of opening speaks.
+const SAID_AT_ONCE: usize = 1000;
 
 /// The writing side.
 struct DiskStore {
@@ -117,7 +122,7 @@ impl Shared {
 /// The same on any files.
 fn open_files(files: Arc<dyn Files>, segment_bytes: u64, damage: Damage) -> Result<(DiskStore, Shared)> {
     let index = Arc::new(Index::default());
-    let recovery::Recovered { recovery, unwritten, must_seal } =
+    let recovery::Recovered { recovery, unwritten, must_seal, unsaid } =
         recovery::recover(&*files, &mut index.write())?;
     let newest = index.read().segments.last_key_value().map(|(number, segment)| (*number, *segment));
     let writing = if let Some((number, segment)) = newest {
@@ -134,7 +139,7 @@ fn open_files(files: Arc<dyn Files>, segment_bytes: u64, damage: Damage) -> Resu
     let sealed_bytes = index.read().sealed_bytes();
     let handles = Arc::new(Handles::new(Arc::clone(&files), unwritten));
     let reader = Arc::new(DiskReader::new(Arc::clone(&index), Arc::clone(&handles), damage));
-    let store = DiskStore {
+    let mut store = DiskStore {
         files,
         segment_bytes,
         writing,
@@ -145,6 +150,7 @@ fn open_files(files: Arc<dyn Files>, segment_bytes: u64, damage: Damage) -> Resu
         must_seal,
         looked: None,
     };
+    store.say_anew(&unsaid)?;
     Ok((store, Shared { reader, states, recovery }))
 }
 
@@ -223,6 +229,27 @@ impl LogStore for DiskStore {
 }
 
 impl DiskStore {
+    /// Writes down what opening found out about these workers: the places that tell it may go.
+    fn say_anew(&mut self, workers: &[WorkerId]) -> Result<()> {
+        for workers in workers.chunks(SAID_AT_ONCE) {
+            let carried = |index: &index::Inner| {
+                let known = workers.iter().filter_map(|worker| index.workers.get(worker));
+                let change = known.map(|known| Change::Carried(Box::new(known.state.clone())));
+                // It is no sign of life.
+                change.map(|change| Record { at_ns: index.newest_ns(), change }).collect::<Vec<_>>()
+            };
+            let records = carried(&self.index.read());
+            match self.commit(&records) {
+                Err(CommitError::Full(error)) => {
+                    warn!(%error, "what is damaged cannot be written down for now; the next start finds it again");
+                    return Ok(());
+                }
+                said => said.context("cannot write down what is damaged")?,
+            }
+        }
+        Ok(())
+    }
+
     /// Ends the segment that is being written and begins the next. Where that fails half way the next may be
     /// there, and opening takes the last one for the one that was written: so nothing is written until it works.
     fn seal(&mut self) -> io::Result<()> {

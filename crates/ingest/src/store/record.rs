@@ -150,6 +150,8 @@ pub(super) struct StoredState {
     created_ns: i64,
     #[prost(int64, tag = "10")]
     updated_ns: i64,
+    #[prost(uint64, tag = "11")]
+    damaged: u64,
 }
 
 /// Appends `record` to `out`.
@@ -223,6 +225,7 @@ pub(super) fn stored_state(state: &WorkerState) -> StoredState {
         lines: state.lines,
         bytes: state.bytes,
         lost: state.lost,
+        damaged: state.damaged,
         trimmed: state.trimmed.get(),
         closing: state.closing.as_ref().map(|closing| stored_closing(closing, state.high)),
         created_ns: state.created_ns,
@@ -339,6 +342,7 @@ pub(super) fn state(worker: WorkerId, stored: StoredState) -> Result<WorkerState
         lines: stored.lines,
         bytes: stored.bytes,
         lost: stored.lost,
+        damaged: stored.damaged,
         trimmed: Sequence::new(stored.trimmed),
         closing: stored.closing.map(closing),
         created_ns: stored.created_ns,

@@ -20,7 +20,7 @@ impl Writer {
         let Some(store) = self.store.retain() else { return Ok(false) };
         let now_ns = now_ns();
         match retention::decide(&store.parts(), &self.limits, now_ns) {
-            None => self.tend_tasks(now_ns),
+            None => Ok(self.tend_tasks(now_ns)? || self.forget_silent(now_ns)?),
             Some(Step::Seal) => Ok(done(store.seal())),
             Some(Step::Remove(part, why)) => {
                 let forget_before = retention::forget_before(self.catalog.len(), self.max_workers, now_ns);
@@ -65,6 +65,25 @@ impl Writer {
             Err(error) => warn!(%error, "the room of lines that retention took is not given back for now"),
         }
         Ok(true)
+    }
+
+    /// One step of forgetting those of whom no line is left, which also has to come where no new line ever ends a part:
+    /// a full table lets nobody send any. Whether there may be another.
+    fn forget_silent(&mut self, now_ns: i64) -> Result<bool, CommitError> {
+        if self.limits == retention::Limits::default() || !retention::is_look_due(self.looked_ns, now_ns) {
+            return Ok(false);
+        }
+        let (workers, max) = (self.catalog.len(), self.max_workers);
+        let ended_before_ns = retention::forget_before(workers, max, now_ns);
+        let open_before_ns = retention::forget_open_before(workers, max, now_ns);
+        let Some(store) = self.store.retain() else { return Ok(false) };
+        let changes = store.forget(ended_before_ns, open_before_ns, STEP);
+        if changes.is_empty() {
+            self.looked_ns = now_ns;
+            return Ok(false);
+        }
+        info!(workers = changes.len(), "forgot workers of whom no line is left");
+        self.say(changes, now_ns)
     }
 
     /// Commits what retention has to say before it removes anything. Whether it was stored.

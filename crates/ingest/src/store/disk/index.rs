@@ -12,7 +12,7 @@ use super::super::segment::{HEADER, Seal};
 use super::sealed::{self, Builder, Directory, Extent, Position, Summary};
 use crate::ids::WorkerId;
 use crate::line::Sequence;
-use crate::worker::{Change, Record, WorkerState};
+use crate::worker::{Change, Record, Registration, WorkerState};
 
 /// Shared by the writer and all readers.
 #[derive(Default)]
@@ -105,6 +105,21 @@ impl Inner {
         self.segments.get_mut(&self.writing).expect("begun, and removed only once it is sealed")
     }
 
+    /// Whether a record can stand behind those before it: lines always have numbers that are new.
+    pub(super) fn follows(&self, record: &Record) -> bool {
+        let Change::Appended { worker, block, .. } = &record.change else { return true };
+        let end = self.workers.get(worker).map_or(Sequence::ZERO, Indexed::end);
+        block.first > end && block.last() >= block.first
+    }
+
+    /// Whether the one who introduces itself is not the one that is known: that this one was forgotten stood in a
+    /// place that was lost.
+    fn begins_another_run(&self, record: &Record) -> bool {
+        let Change::Registered(registration) = &record.change else { return false };
+        let known = self.workers.get(&registration.worker);
+        known.is_some_and(|known| known.is_another_run(registration))
+    }
+
     /// A record that stands in the segment that is being written.
     pub(super) fn add(&mut self, record: &Record, payload: &Range<usize>) {
         let segment = self.written();
@@ -113,6 +128,9 @@ impl Inner {
         segment.oldest_ns = segment.oldest_ns.or(Some(record.at_ns));
         segment.has_blocks |= matches!(record.change, Change::Appended { .. });
         let worker = record.change.worker();
+        if self.begins_another_run(record) {
+            self.remove(worker);
+        }
         if let Change::Forgotten { .. } = record.change {
             self.remove(worker);
             self.forgotten.push(worker.clone());
@@ -142,6 +160,12 @@ impl Inner {
                 continue;
             };
             let known = self.workers.entry(worker).or_insert_with(|| Indexed::new(state.clone(), segment));
+            let overlaps = extent.is_some_and(|extent| extent.first <= known.last_sealed());
+            if overlaps || known.is_another_run(&state.registration) {
+                for extent in known.extents.drain(..) {
+                    uncount(&mut self.segments, extent.segment);
+                }
+            }
             known.state = state;
             known.touched = segment;
             known.base = if is_base { segment } else { known.base };
@@ -161,6 +185,28 @@ impl Inner {
         for known in self.workers.values_mut() {
             known.drop_trimmed(&mut self.segments);
         }
+    }
+
+    /// Counts what is not where it was written, and gives those workers of whom that was not known yet. Before
+    /// anything is written, and after what retention took was let go of.
+    pub(super) fn count_holes(&mut self) -> Vec<WorkerId> {
+        let mut found = Vec::new();
+        for (worker, known) in &mut self.workers {
+            let new = known.holes().saturating_sub(known.state.damaged);
+            if new > 0 {
+                known.state.damage(new);
+                found.push(worker.clone());
+            }
+        }
+        found
+    }
+
+    /// Whether anything is needed still of what is older than this segment.
+    pub(super) fn needs_before(&self, segment: u32) -> bool {
+        self.workers.values().any(|known| {
+            let is_older = known.extents.first().is_some_and(|extent| extent.segment < segment);
+            known.base < segment || is_older
+        })
     }
 
     /// Lets go of what of these was punched.
@@ -263,6 +309,37 @@ impl Indexed {
         for extent in self.extents.drain(..gone) {
             uncount(segments, extent.segment);
         }
+    }
+
+    /// The last line of sealed segments.
+    fn last_sealed(&self) -> Sequence {
+        self.extents.last().map_or(Sequence::ZERO, |extent| extent.last)
+    }
+
+    /// Lines that come next have greater numbers.
+    fn end(&self) -> Sequence {
+        let open = self.open.last().map_or(Sequence::ZERO, |position| position.last);
+        self.state.high.max(open).max(self.last_sealed())
+    }
+
+    fn is_another_run(&self, registration: &Registration) -> bool {
+        let known = &self.state.registration;
+        !known.is_recovered() && !registration.is_recovered() && known.session_id != registration.session_id
+    }
+
+    /// Lines below the mark that retention did not take, and that are in no block.
+    fn holes(&self) -> u64 {
+        let trimmed = self.state.trimmed;
+        let (mut end, mut holes) = (trimmed, 0_u64);
+        let sealed = self.extents.iter().map(|extent| (extent.first, extent.last, extent.holes));
+        let open = self.open.iter().map(|position| (position.first, position.last, 0));
+        for (first, last, inside) in sealed.chain(open) {
+            // Where retention took the beginning, what is missing inside is that.
+            let inside = if first > trimmed { inside } else { 0 };
+            holes = holes.saturating_add(first.since(end.next())).saturating_add(inside);
+            end = end.max(last);
+        }
+        holes.saturating_add(self.state.high.since(end))
     }
 
     fn place(&mut self, record: &Record, payload: &Range<usize>) {

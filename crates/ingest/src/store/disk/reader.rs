@@ -188,7 +188,11 @@ fn blocks(bytes: &Bytes, seal: Seal) -> HashMap<WorkerId, Vec<Position>> {
     for payload in seal.scan(bytes, HEADER).payloads {
         let Ok(record) = record::decode(bytes.slice(payload.clone())) else { continue };
         if let Some(position) = Position::of(&record, &payload) {
-            blocks.entry(record.change.worker().clone()).or_default().push(position);
+            let blocks: &mut Vec<Position> = blocks.entry(record.change.worker().clone()).or_default();
+            // As opening took them.
+            if blocks.last().is_none_or(|before| before.last < position.first) {
+                blocks.push(position);
+            }
         }
     }
     blocks

@@ -19,6 +19,7 @@ use super::super::segment::{HEADER, Scan, Seal};
 use super::super::{Recovery, record};
 use super::index::Inner;
 use super::sealed::{self, Doubt};
+use crate::ids::WorkerId;
 
 /// What opening found, and what it leaves to be done.
 #[derive(Default)]
@@ -28,6 +29,8 @@ pub(super) struct Recovered {
     pub(super) unwritten: BTreeMap<u32, Bytes>,
     /// The last segment is on a bad place of the disk: nothing more is to be written to it.
     pub(super) must_seal: bool,
+    /// Of whom lines were found missing: what is known of them is to be written anew.
+    pub(super) unsaid: Vec<WorkerId>,
 }
 
 /// Fills `index` with what is there. The last segment stays the one that is being written.
@@ -41,8 +44,9 @@ pub(super) fn recover(files: &dyn Files, index: &mut Inner) -> Result<Recovered>
             opening.sealed(*number)?;
         }
     }
-    let Opening { index, found, .. } = opening;
-    index.drop_trimmed();
+    opening.index.drop_trimmed();
+    opening.find_missing(&numbers);
+    let found = opening.found;
     files.sweep().context("cannot remove what was left of indexes")?;
     // A crash may have come between a file and its name.
     files.sync_names().context("cannot sync the data directory")?;
@@ -87,7 +91,7 @@ impl Opening<'_> {
         file.sync_all().with_context(context)?;
         let Some(seal) = read.seal else { return self.lose(number, &read.bytes, allocated) };
         let scan = seal.scan(&read.bytes, HEADER);
-        let tail = scan.end..read.bytes.len();
+        let tail = scan.end.min(read.bytes.len())..read.bytes.len();
         let places = scan.damaged.iter().chain(std::iter::once(&tail));
         let damaged = places.filter(|place| !is_hole(&read.bytes[(*place).clone()])).count() as u64;
         self.damaged(number, read.lost.max(damaged), "lines are missing");
@@ -149,6 +153,11 @@ impl Opening<'_> {
         self.index.written().summary.end = end as u64;
         for payload in &scan.payloads {
             match record::decode(bytes.slice(payload.clone())) {
+                Ok(record) if !self.index.follows(&record) => {
+                    self.found.recovery.damaged += 1;
+                    let worker = record.change.worker();
+                    error!(segment = number, offset = payload.start, %worker, "found lines out of their order");
+                }
                 Ok(record) => {
                     self.found.recovery.records += 1;
                     self.index.add(&record, payload);
@@ -172,6 +181,23 @@ impl Opening<'_> {
         self.index.written().summary.newest_ns = newest_ns;
         self.index.seal(Vec::new(), allocated);
         Ok(())
+    }
+
+    /// Segments that nobody removed, and lines that are in none of those that are there.
+    fn find_missing(&mut self, numbers: &[u32]) {
+        for pair in numbers.windows(2) {
+            // What retention removed may be back after a power cut, in part: then nobody needs what is older.
+            let missing = u64::from(pair[1] - pair[0] - 1);
+            if missing > 0 && self.index.needs_before(pair[1]) {
+                self.damaged(pair[0] + 1, missing, "this segment, or those from here on, are not there");
+            }
+        }
+        self.found.unsaid = self.index.count_holes();
+        if !self.found.unsaid.is_empty() {
+            let workers = self.found.unsaid.len();
+            error!(workers, "lines that were stored are missing; the logs of these workers are not complete");
+            self.found.recovery.damaged = self.found.recovery.damaged.max(1);
+        }
     }
 
     fn damaged(&mut self, number: u32, places: u64, what: &str) {

@@ -35,6 +35,16 @@ impl Retain for DiskStore {
         changes.take(at_most).collect()
     }
 
+    fn forget(&self, ended_before_ns: i64, open_before_ns: i64, at_most: usize) -> Vec<Change> {
+        let index = self.index.read();
+        let is_silent = |known: &&Indexed| {
+            let before_ns = if known.state.closing.is_some() { ended_before_ns } else { open_before_ns };
+            known.extents.is_empty() && known.open.is_empty() && known.state.updated_ns < before_ns
+        };
+        let silent = index.workers.values().filter(is_silent).take(at_most);
+        silent.map(|known| Change::Forgotten { worker: known.state.registration.worker.clone() }).collect()
+    }
+
     fn remove(&mut self, part: u32) -> io::Result<()> {
         assert_ne!(part, self.writing.number, "what is being written is never removed");
         // First for readers: whoever finds a file gone has to find it gone here.

@@ -80,6 +80,8 @@ pub(super) struct Extent {
     pub(super) last: Sequence,
     /// Of their payloads together.
     pub(super) bytes: u64,
+    /// Lines between them that are in none.
+    pub(super) holes: u64,
 }
 
 /// What a segment is in all.
@@ -127,6 +129,8 @@ struct StoredEntry {
     last: u64,
     #[prost(uint64, tag = "8")]
     bytes: u64,
+    #[prost(uint64, tag = "9")]
+    holes: u64,
 }
 
 /// Puts an index together.
@@ -159,6 +163,7 @@ impl Builder {
             first: extent.map_or(0, |extent| extent.first.get()),
             last: extent.map_or(0, |extent| extent.last.get()),
             bytes: extent.map_or(0, |extent| extent.bytes),
+            holes: extent.map_or(0, |extent| extent.holes),
         };
         self.entry(&stored);
         extent
@@ -188,7 +193,9 @@ impl Builder {
             self.out.extend_from_slice(&checksum.to_le_bytes());
         }
         let bytes = blocks.iter().map(|position| u64::from(position.length)).sum();
-        Some(Extent { segment: self.segment, at, count: small(blocks.len()), first, last, bytes })
+        let between = |blocks: &[Position]| blocks[1].first.since(blocks[0].last.next());
+        let holes = blocks.windows(2).map(between).fold(0, u64::saturating_add);
+        Some(Extent { segment: self.segment, at, count: small(blocks.len()), first, last, bytes, holes })
     }
 
     pub(super) fn finish(mut self, summary: Summary) -> Vec<u8> {
@@ -320,6 +327,7 @@ fn entry(segment: u32, stored: StoredEntry) -> Option<Entry> {
         first: Sequence::new(stored.first),
         last: Sequence::new(stored.last),
         bytes: stored.bytes,
+        holes: stored.holes,
     });
     let state = record::state(worker.clone(), state).ok()?;
     Some(Entry { worker, known: Some(Known { state, is_base: stored.is_base, extent }) })

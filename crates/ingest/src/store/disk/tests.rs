@@ -1,6 +1,7 @@
 mod damage;
 mod faulty;
 mod indexes;
+mod missing;
 mod opening;
 mod retention;
 mod tasks;

@@ -37,6 +37,7 @@ fn every_kind_of_record_is_read_as_it_was_written() {
         lines: 5,
         bytes: 70,
         lost: 4,
+        damaged: 1,
         trimmed: Sequence::new(3),
         closing: Some(closing.clone()),
         updated_ns: 8,

@@ -90,3 +90,32 @@ fn p6_an_ended_worker_without_lines_is_forgotten_in_the_end() {
         assert!(names.contains(&"open".to_owned()), "{names:?}");
     }
 }
+
+/// Also where nothing new ends a part, because nobody can send anything.
+#[test]
+fn p6_silent_workers_without_lines_are_forgotten_without_any_new_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut opened = open(dir.path(), SEGMENT_BYTES, Damage::default()).unwrap();
+    let closing = crate::worker::Closing { exit_code: 0, signal: 0, reason: "".into() };
+    let closed = Change::Closed { worker: worker("w"), closing, last: Sequence::new(1) };
+    let records = [group(1, 1), vec![Record { at_ns: 7, change: closed }]].concat();
+    opened.store.commit(&records).unwrap();
+    opened.store.commit(&[appended_lines("open", 1, &["x"])]).unwrap();
+    let engine = opened.store.retain().unwrap();
+    assert_eq!(engine.forget(i64::MAX, i64::MAX, 9), [], "their lines are there");
+    engine.seal().unwrap();
+    assert_eq!(engine.forget(i64::MAX, i64::MAX, 9), [], "still");
+    assert!(remove_oldest(&mut *opened.store, i64::MIN));
+    let forgotten = |name: &str| Change::Forgotten { worker: worker(name) };
+    let engine = opened.store.retain().unwrap();
+    assert_eq!(engine.forget(7, i64::MIN, 9), []);
+    assert_eq!(engine.forget(8, i64::MIN, 9), [forgotten("w")]);
+    assert_eq!(engine.forget(i64::MIN, i64::MAX, 9), [forgotten("open")]);
+    assert_eq!(engine.forget(i64::MAX, i64::MAX, 1).len(), 1);
+    let said = engine.forget(i64::MAX, i64::MAX, 9);
+    let records: Vec<_> = said.into_iter().map(|change| Record { at_ns: 100, change }).collect();
+    opened.store.commit(&records).unwrap();
+    assert_eq!(opened.store.retain().unwrap().forget(i64::MAX, i64::MAX, 9), []);
+    drop(opened);
+    assert_eq!(states(dir.path()), []);
+}
