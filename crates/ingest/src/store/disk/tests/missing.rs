@@ -45,7 +45,9 @@ fn p9_segments_that_are_gone_are_told_and_no_log_that_had_lines_there_is_called_
     for lost in [&[2][..], &[2, 3], &[1], &[1, 3]] {
         let dir = tempfile::tempdir().unwrap();
         fill_and_close(dir.path());
-        lost.iter().for_each(|segment| lose(dir.path(), *segment));
+        for segment in lost {
+            lose(dir.path(), *segment);
+        }
         let opened = open_small(dir.path(), &Damage::default());
         let holes = lost.iter().filter(|segment| **segment > 1).count().max(1) as u64;
         assert_eq!(opened.recovery.damaged, holes, "{lost:?}");
