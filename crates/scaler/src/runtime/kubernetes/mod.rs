@@ -7,7 +7,7 @@
 mod classes;
 mod lease;
 mod manifest;
-mod names;
+pub(in crate::runtime) mod names;
 mod phase;
 mod pods;
 mod refusal;
