@@ -308,7 +308,9 @@ impl Workers {
         if let Some(known) = self.known.get_mut(worker) {
             known.container = None;
         }
-        if let Some(observed) = Arc::make_mut(&mut self.observation).get_mut(worker) {
+        if let Some(observed) = Arc::make_mut(&mut self.observation).get_mut(worker)
+            && matches!(observed.phase, Phase::Unstarted | Phase::Pending { .. })
+        {
             let reason = "stopped before its command started".to_owned();
             observed.phase = Phase::Vanished { reason, noticed_at: now };
         }
