@@ -49,6 +49,7 @@ fn scenarios(site: &Arc<Site>) -> Vec<Scenario> {
         scenario!(life::p1_p2_a_scaler_that_is_killed_in_between_runs_each_command_once(grounds())),
         scenario!(life::p2_two_scalers_make_each_worker_once(grounds())),
         scenario!(life::p1_a_stop_is_not_asked_for_twice_by_the_next_scaler(grounds())),
+        scenario!(life::a_network_and_an_agents_volume_that_somebody_removes_are_made_again(grounds())),
         scenario!(life::p9_a_container_stays_until_its_log_is_complete(grounds())),
     ]
 }

@@ -29,8 +29,9 @@ resourceClasses:
   root: { security: baseline }
 ";
 
-/// Ended containers go soon, though not before they were looked at; what does not start is given up soon.
-const FLAGS: [&str; 5] = [
+/// Flags that a test wants unless it says otherwise. Ended containers go soon, though not before they were looked at; what does not start is given up soon.
+const FLAGS: [&str; 6] = [
+    "--worker-command=true",
     "--keep-ended=8s",
     "--grace-period=3s",
     "--drain-timeout=20s",
@@ -128,10 +129,15 @@ impl Site {
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(binary::path("ottoscaler"));
         command.args(["--runtime=docker", "--grpc-addr=127.0.0.1:0", "--admin-addr=127.0.0.1:0"]);
-        command.args([&format!("--agent-image={AGENT}"), &format!("--worker-image={BUSYBOX}")]);
+        command.arg(format!("--worker-image={BUSYBOX}"));
         command.args(["--redis-url", &self.redis.url(), "--ingest-url", &self.ingest_url]);
         command.args(["--instance", &self.instance, "--docker-host", &self.grounds.host]);
-        command.arg("--worker-config").arg(self.grounds.classes()).args(FLAGS).args(&self.extra);
+        command.arg("--worker-config").arg(self.grounds.classes());
+        let name = |flag: &str| flag.split('=').next().unwrap_or(flag).to_owned();
+        let given: Vec<String> = self.extra.iter().map(|flag| name(flag)).collect();
+        let agent = format!("--agent-image={AGENT}");
+        let usual = FLAGS.into_iter().chain([&*agent]).filter(|flag| !given.contains(&name(flag)));
+        command.args(usual).args(&self.extra);
         command
     }
 
@@ -230,9 +236,14 @@ impl Site {
         .await;
     }
 
+    /// What selects whatever this installation has made.
+    pub(crate) fn label(&self) -> String {
+        format!("label=app.kubernetes.io/instance={}", self.instance)
+    }
+
     /// Names of a kind of object that this installation has made for its workers.
     pub(crate) async fn names(&self, kind: &str) -> Vec<String> {
-        let instance = format!("label=app.kubernetes.io/instance={}", self.instance);
+        let instance = self.label();
         let filters = ["--filter", &instance, "--filter", "label=app.kubernetes.io/component=worker"];
         let (list, format) = match kind {
             "container" => (&["ps", "--all"][..], "{{.Names}}"),

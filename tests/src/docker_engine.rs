@@ -27,7 +27,7 @@ const NETWORKS: &str = "base=10.86.0.0/16,size=24";
 const LOCK_LIMIT: Duration = Duration::from_mins(15);
 
 /// A server that does not answer within this has failed.
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_mins(1);
 
 /// Processes that were killed, and their mounts, are gone within this.
 const CLEAN_LIMIT: Duration = Duration::from_secs(10);

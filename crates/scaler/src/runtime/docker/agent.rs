@@ -10,13 +10,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use bollard::Docker;
 use bollard::errors::Error;
-use bollard::models::VolumeCreateRequest;
+use bollard::models::{ContainerSummary, VolumeCreateRequest};
 use bollard::query_parameters::{
     ContainerArchiveInfoOptionsBuilder, CreateContainerOptionsBuilder, DownloadFromContainerOptionsBuilder,
-    ListVolumesOptionsBuilder, RemoveContainerOptionsBuilder, RemoveVolumeOptions,
-    UploadToContainerOptionsBuilder,
+    ListContainersOptionsBuilder, ListVolumesOptionsBuilder, RemoveContainerOptionsBuilder,
+    RemoveVolumeOptions, UploadToContainerOptionsBuilder,
 };
 use futures::TryStreamExt;
+use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 
@@ -29,6 +30,12 @@ use super::tar::Archive;
 
 /// Where the agent is in its image.
 const IN_IMAGE: &str = "/otto-agent";
+
+/// No agent is larger, with all that a debugger wants to know.
+const LARGEST: usize = 256 << 20;
+
+/// Filling a volume takes far less; whoever began it so long ago is gone.
+const LEFT_BEHIND: SignedDuration = SignedDuration::from_mins(10);
 
 /// So much of a hash tells agents apart.
 const HASH_DIGITS: usize = 16;
@@ -134,9 +141,8 @@ impl Agent {
             ..VolumeCreateRequest::default()
         };
         within(CALL_LIMIT, self.docker.create_volume(request)).await?;
-        let installer = format!("{volume}-install");
-        // One that a scaler which was killed has left.
-        self.remove(&installer).await?;
+        // A name of its own: another scaler may be about the same.
+        let installer = format!("{volume}-install-{}", Timestamp::now().as_nanosecond());
         let body = container::installer(image, volume, &self.instance);
         let options = CreateContainerOptionsBuilder::default().name(&installer).build();
         within(WORK_LIMIT, self.docker.create_container(Some(options), body)).await?;
@@ -154,18 +160,33 @@ impl Agent {
             }
             AgentSource::Binary(binary) if there == Some(binary.bytes) => return Ok(()),
             AgentSource::Image(_) => {
-                let options = DownloadFromContainerOptionsBuilder::default().path(IN_IMAGE).build();
-                let archive = self.docker.download_from_container(installer, Some(options));
-                bollard::body_try_stream(archive.map_err(std::io::Error::other))
+                // Whole, before any of it goes in again: Docker does one thing at a time with a container.
+                within(WORK_LIMIT, self.take_out(installer)).await?
             }
             AgentSource::Binary(binary) => {
                 let program = tokio::fs::read(&binary.path).await?;
-                let archive = Archive::default().file("otto-agent", 0o755, &program).finish();
-                bollard::body_full(archive.into())
+                Archive::default().file("otto-agent", 0o755, &program).finish()
             }
         };
+        let archive = bollard::body_full(archive.into());
         let options = UploadToContainerOptionsBuilder::default().path(AGENT_DIR).build();
         within(WORK_LIMIT, self.docker.upload_to_container(installer, Some(options), archive)).await
+    }
+
+    async fn take_out(&self, installer: &str) -> Result<Vec<u8>, Error> {
+        let options = DownloadFromContainerOptionsBuilder::default().path(IN_IMAGE).build();
+        let mut parts = Box::pin(self.docker.download_from_container(installer, Some(options)));
+        let mut archive = Vec::new();
+        while let Some(part) = parts.try_next().await? {
+            archive.extend_from_slice(&part);
+            if archive.len() > LARGEST {
+                return Err(std::io::Error::other(format!(
+                    "{IN_IMAGE} of its image is no agent: it is too large"
+                ))
+                .into());
+            }
+        }
+        Ok(archive)
     }
 
     async fn size(&self, container: &str, path: &str) -> Result<Option<u64>, Error> {
@@ -181,9 +202,19 @@ impl Agent {
         found(within(WORK_LIMIT, removed).await).map(drop)
     }
 
-    /// Volumes of other versions go, unless workers use them; then a later scaler does that.
+    /// Containers that a scaler which was killed has left go, and volumes of other versions, unless workers use
+    /// them; then a later scaler does that.
     async fn sweep(&self, current: &str) {
         let ours = names::filter(&self.instance, Component::Agent);
+        let options = ListContainersOptionsBuilder::default().all(true).filters(&ours).build();
+        let containers = within(CALL_LIMIT, self.docker.list_containers(Some(options))).await;
+        let latest = Timestamp::now().as_second() - LEFT_BEHIND.as_secs();
+        let is_left = |container: &ContainerSummary| container.created.is_some_and(|second| second < latest);
+        for container in containers.into_iter().flatten().filter(is_left) {
+            if let Err(error) = self.remove(container.id.as_deref().unwrap_or_default()).await {
+                tracing::warn!(why = words(&error), "cannot remove what an earlier scaler has left");
+            }
+        }
         let options = ListVolumesOptionsBuilder::default().filters(&ours).build();
         let volumes = within(CALL_LIMIT, self.docker.list_volumes(Some(options))).await;
         for volume in volumes.into_iter().filter_map(|list| list.volumes).flatten() {

@@ -14,6 +14,7 @@ use ottoscaler_kit::time::show_duration;
 
 use super::classes::{Classes, Grant};
 use super::names::{self, Component};
+use super::tar::Archive;
 use crate::record::WorkerSpec;
 use crate::runtime::environment::environment;
 use crate::runtime::security::Security;
@@ -25,9 +26,9 @@ pub(super) const AGENT_DIR: &str = "/otto";
 /// directories below.
 pub(super) const PLACE_DIR: &str = "/run/otto";
 /// Where the agent notes that it has started the command: never twice in one volume.
-pub(super) const RUN: &str = "run";
+const RUN: &str = "run";
 /// Where lines wait that the agent's memory has no room for, and stay if it is killed.
-pub(super) const SPOOL: &str = "spool";
+const SPOOL: &str = "spool";
 /// How many of them.
 const SPOOL_LIMIT: &str = "256MiB";
 /// The agent's last word.
@@ -88,11 +89,25 @@ pub(super) fn body(
     })
 }
 
-/// The image that an event names.
+/// The image that an event names. Its name goes into addresses of Docker's API, so it is looked at first.
 pub(super) fn image(spec: &WorkerSpec) -> Result<&str, String> {
     let hint = "set it in the event, or configure --worker-image (OTTO_WORKER_IMAGE)";
     let none = || format!("image: the event names none, and no default is configured; {hint}");
-    spec.request.run.image.as_deref().ok_or_else(none)
+    let image = spec.request.run.image.as_deref().ok_or_else(none)?;
+    if is_reference(image) {
+        return Ok(image);
+    }
+    Err(format!(
+        "image: {image:?} is no name of an image; expected one such as registry.example/team/app:1.2"
+    ))
+}
+
+/// Docker knows more rules, and refuses what breaks them.
+fn is_reference(image: &str) -> bool {
+    let inside = |c: char| c.is_ascii_alphanumeric() || "._-:@+".contains(c);
+    let is_part =
+        |part: &str| part.starts_with(|c: char| c.is_ascii_alphanumeric()) && part.chars().all(inside);
+    image.split('/').all(is_part)
 }
 
 /// The container by which the agent is put into its volume. It never runs, though Docker wants a command.
@@ -109,6 +124,17 @@ pub(super) fn installer(image: &str, volume: &str, instance: &str) -> ContainerC
         host_config: Some(host),
         ..ContainerCreateBody::default()
     }
+}
+
+/// What is put into a container before it starts, and where: directories that whoever the image says can write to,
+/// as a new volume is root's. Among them `/tmp`, which not every image has.
+pub(super) fn directories(read_only_root: bool) -> (&'static str, Archive) {
+    if read_only_root {
+        return (PLACE_DIR, Archive::default().shared_directory(RUN).shared_directory(SPOOL));
+    }
+    let place = PLACE_DIR.trim_start_matches('/');
+    let archive = [format!("{place}/{RUN}"), format!("{place}/{SPOOL}"), "tmp".to_owned()];
+    ("/", archive.iter().fold(Archive::default(), |archive, name| archive.shared_directory(name)))
 }
 
 /// Each flag as one word, so that no value can be taken for a flag.
@@ -254,6 +280,14 @@ pub(super) mod tests {
     fn p10_what_a_container_cannot_have_is_refused_by_its_field() {
         let without_image = testing::worker_spec("t", "r");
         assert!(body(&without_image, "v", &config()).unwrap_err().starts_with("image:"));
+        for image in ["", "no image", "../containers/x", "app?x=1", "a//b", "/a", "a%2f"] {
+            let mut spec = spec();
+            spec.request.run.image = Some(image.to_owned());
+            assert!(body(&spec, "v", &config()).unwrap_err().contains("no name of an image"), "{image}");
+        }
+        let mut named = spec();
+        named.request.run.image = Some("registry:5000/team/app_1:v1.2-rc@sha256:0123".to_owned());
+        assert!(body(&named, "v", &config()).is_ok());
         let mut secret = spec();
         secret.request.run.secret_env.insert("TOKEN".to_owned(), "secret/key".to_owned());
         assert!(body(&secret, "v", &config()).unwrap_err().starts_with("secret_env: TOKEN"));

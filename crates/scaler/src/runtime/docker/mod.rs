@@ -2,7 +2,7 @@
 //!
 //! A worker's volume, which has the worker's name, is its place: making it is the create, its labels say what the
 //! worker was made for, and what the agent leaves lies in it. Its container is made once its image is there
-//! ([`start`]); until then the worker is pending, and a place without a container that nobody works on is made
+//! (`start`); until then the worker is pending, and a place without a container that nobody works on is made
 //! again. State comes from Docker's events and from lists ([`Watch`]). Removing takes the container first, then
 //! the place. A scaler that was killed at any point leaves nothing that the next one cannot read.
 

@@ -15,10 +15,9 @@ use bollard::query_parameters::{
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::container::{self, ContainerConfig, PLACE_DIR, RUN, SPOOL};
+use super::container::{self, ContainerConfig};
 use super::daemon::{WORK_LIMIT, found, within};
 use super::refusal::{self, Trouble};
-use super::tar::Archive;
 use super::workers::{Seen, State};
 use super::{DockerRuntime, network};
 use crate::metrics::kind;
@@ -107,10 +106,11 @@ impl DockerRuntime {
         if !self.make_container(spec, volume).await? {
             return Ok(());
         }
-        // The agent runs as whoever the image says, and a new volume is root's.
-        let directories = Archive::default().shared_directory(RUN).shared_directory(SPOOL).finish();
-        let options = UploadToContainerOptionsBuilder::default().path(PLACE_DIR).build();
-        let body = bollard::body_full(directories.into());
+        let grant = self.config().classes.of(spec.request.run.resource_class.as_deref());
+        let is_read_only = grant.is_ok_and(|grant| grant.read_only_root);
+        let (path, directories) = container::directories(is_read_only);
+        let options = UploadToContainerOptionsBuilder::default().path(path).build();
+        let body = bollard::body_full(directories.finish().into());
         within(WORK_LIMIT, self.docker().upload_to_container(name, Some(options), body))
             .await
             .map_err(|error| Trouble::container("prepare", &error))?;

@@ -119,7 +119,7 @@ mod tests {
         assert_eq!(first_file(&described), Some(&b"{}"[..]));
         assert_eq!(first_file(&head("link", b'2', 0o777, 0)), None);
         assert_eq!(first_file(&Archive::default().shared_directory("d").finish()), None);
-        assert_eq!(first_file(&plain[..BLOCK + 1]), None, "cut");
+        assert_eq!(first_file(&plain[..=BLOCK]), None, "cut");
         assert_eq!(first_file(&Archive::default().finish()), None);
         assert_eq!(first_file(b""), None);
     }

@@ -102,7 +102,7 @@ async fn start_all(runtime: &DockerRuntime, mut starts: mpsc::Receiver<Start>) {
         tokio::select! {
             Some(start) = starts.recv() => {
                 let runtime = runtime.clone();
-                working.spawn(async move { runtime.start(start).await });
+                working.spawn(async move { Box::pin(runtime.start(start)).await });
             }
             Some(ended) = working.join_next() => {
                 if let Err(error) = ended {

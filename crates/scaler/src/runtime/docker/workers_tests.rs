@@ -187,7 +187,7 @@ fn a_stop_outlives_the_scaler_that_asked_for_it() {
 async fn who_runs_on_long_after_the_end_is_told_now_and_then() {
     let mut case = Case::new();
     case.workers.seen(case.seen(running()));
-    let patience = Duration::from_secs(60);
+    let patience = Duration::from_mins(1);
     tokio::time::advance(patience * 2).await;
     assert!(case.workers.overdue(patience).is_empty(), "nobody asked for its end");
     case.workers.stopping(&case.worker);
