@@ -14,7 +14,7 @@ use super::container::{PLACE_DIR, STOPPING, SUMMARY};
 use super::daemon::{CALL_LIMIT, found, within};
 use super::phase::{self, Summary};
 use super::workers::{Seen, State};
-use super::{names, refusal, tar};
+use super::{events, names, refusal, tar};
 use crate::ids::WorkerId;
 
 /// A summary is below 4 KiB, and an archive adds little to that. What is longer was not written by an agent.
@@ -59,11 +59,20 @@ impl DockerRuntime {
             }
             EXITED | DEAD => {
                 let summary = summary(self.docker(), worker).await?;
-                let killed = self.workers().signal(worker);
+                let killed = self.killed(worker, state.exit_code).await?;
                 Some(State::Exited(phase::exit(state, summary.as_ref(), killed, Timestamp::now())))
             }
             REMOVING | EMPTY => None,
         })
+    }
+
+    /// The signal that ended it perhaps; a command that was through needs none.
+    async fn killed(&self, worker: &WorkerId, exit_code: Option<i64>) -> Result<Option<i32>, Error> {
+        let heard = self.workers().signal(worker);
+        if heard.is_some() || exit_code == Some(0) {
+            return Ok(heard);
+        }
+        events::last_signal(self, worker).await
     }
 
     /// Whether an earlier scaler has asked for its end.

@@ -10,6 +10,7 @@ mod agent;
 mod classes;
 mod container;
 mod daemon;
+mod events;
 mod image;
 mod look;
 mod names;

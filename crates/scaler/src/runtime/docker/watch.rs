@@ -13,11 +13,9 @@ use anyhow::Result;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use bollard::errors::Error;
 use bollard::models::{ContainerSummary, ContainerSummaryStateEnum, EventMessage, Volume};
-use bollard::query_parameters::{
-    EventsOptionsBuilder, ListContainersOptionsBuilder, ListVolumesOptionsBuilder,
-};
-use futures::{Stream, StreamExt, TryStreamExt, stream};
-use jiff::{SignedDuration, Timestamp};
+use bollard::query_parameters::{ListContainersOptionsBuilder, ListVolumesOptionsBuilder};
+use futures::{StreamExt, TryStreamExt, stream};
+use jiff::Timestamp;
 use ottoscaler_kit::admin::Condition;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
@@ -25,6 +23,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::daemon::{WORK_LIMIT, within};
+use super::events::{self, Heard};
 use super::names::{self, Component};
 use super::start::Start;
 use super::workers::{Container, Life, Listed};
@@ -34,19 +33,12 @@ use crate::ids::WorkerId;
 /// Everything is listed as often as this: what no event told is noticed by then.
 const LIST_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Events of so long ago are asked for by a scaler that starts: who sent which signal to a container is told by
-/// nothing else. Docker keeps 256 events.
-const LOOK_BACK: SignedDuration = SignedDuration::from_mins(10);
-
 /// So many containers are looked at at a time.
 const LOOKS: usize = 8;
 
 /// Between two tries while Docker is away: jittered, doubling.
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(3);
-
-/// Signals that are meant to end a container: SIGINT, SIGQUIT, SIGKILL, SIGTERM.
-const ENDING: [i32; 4] = [2, 3, 9, 15];
 
 /// See the module.
 #[derive(Debug)]
@@ -66,16 +58,9 @@ struct Looks {
     added: Notify,
 }
 
-/// What an event asks for.
-#[derive(Debug, PartialEq, Eq)]
-enum Heard {
-    Look(WorkerId),
-    Killed(WorkerId, i32),
-}
-
 impl Watch {
     pub(super) fn new(runtime: DockerRuntime, starts: mpsc::Receiver<Start>, answers: Condition) -> Self {
-        let heard = Timestamp::now() - LOOK_BACK;
+        let heard = Timestamp::now();
         answers.missing("docker was not listed yet");
         Self { runtime, starts, answers, looks: Looks::default(), heard }
     }
@@ -160,18 +145,14 @@ async fn follow(runtime: &DockerRuntime, looks: &Looks, answers: &Condition, mut
     }
 }
 
-/// What was told while nobody listened comes first, so that whoever is found ended is known to have been killed.
-/// What happens between the list and the connection for events is heard by that, too: it begins before the list.
+/// Events are heard from a moment before the list, so nothing that happens in between goes unheard.
 async fn follow_one(
     runtime: &DockerRuntime,
     looks: &Looks,
     answers: &Condition,
     heard: &mut Timestamp,
 ) -> Option<Error> {
-    if let Err(error) = within(WORK_LIMIT, hear_past(runtime, looks, heard)).await {
-        return Some(error);
-    }
-    let mut events = Box::pin(events(runtime, *heard, None));
+    let mut events = Box::pin(events::since(runtime, *heard));
     let mut interval = tokio::time::interval(LIST_INTERVAL);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -192,51 +173,15 @@ async fn follow_one(
     }
 }
 
-/// The events since then, up to now.
-async fn hear_past(runtime: &DockerRuntime, looks: &Looks, heard: &mut Timestamp) -> Result<(), Error> {
-    let mut past = Box::pin(events(runtime, *heard, Some(Timestamp::now())));
-    while let Some(event) = past.try_next().await? {
-        hear(runtime, looks, heard, &event);
-    }
-    Ok(())
-}
-
-fn events(
-    runtime: &DockerRuntime,
-    since: Timestamp,
-    until: Option<Timestamp>,
-) -> impl Stream<Item = Result<EventMessage, Error>> + use<> {
-    let mut filters = names::filter(&runtime.config().instance, Component::Worker);
-    filters.insert("type".to_owned(), vec!["container".to_owned()]);
-    let second = |time: Timestamp| time.as_second().to_string();
-    let options = EventsOptionsBuilder::default().since(&second(since)).filters(&filters);
-    let options = until.map_or(options.clone(), |until| options.until(&second(until)));
-    runtime.docker().events(Some(options.build()))
-}
-
 fn hear(runtime: &DockerRuntime, looks: &Looks, heard: &mut Timestamp, event: &EventMessage) {
     if let Some(at) = event.time.and_then(|second| Timestamp::from_second(second).ok()) {
         *heard = at.max(*heard);
     }
-    match understand(event) {
+    match events::understand(event) {
         Some(Heard::Killed(worker, signal)) => runtime.workers().killed(worker, signal),
         // Others are in the next list.
         Some(Heard::Look(worker)) if runtime.workers().contains(&worker) => looks.add(worker),
         Some(Heard::Look(_)) | None => {}
-    }
-}
-
-/// What an event asks for: PURE.
-fn understand(event: &EventMessage) -> Option<Heard> {
-    let attributes = event.actor.as_ref()?.attributes.as_ref()?;
-    let worker = names::worker(attributes.get("name")?)?;
-    match event.action.as_deref()? {
-        "kill" => {
-            let signal = attributes.get("signal")?.parse().ok()?;
-            ENDING.contains(&signal).then_some(Heard::Killed(worker, signal))
-        }
-        "start" | "die" | "destroy" => Some(Heard::Look(worker)),
-        _ => None,
     }
 }
 
@@ -299,31 +244,10 @@ impl Looks {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
     use crate::reconcile::testing;
-
-    fn heard(action: &str, attributes: &Value) -> Option<Heard> {
-        let event = json!({ "Type": "container", "Action": action, "Actor": { "ID": "1", "Attributes": attributes } });
-        understand(&serde_json::from_value(event).unwrap())
-    }
-
-    #[test]
-    fn an_event_says_whom_to_look_at_and_who_was_told_to_end() {
-        let worker = testing::worker_spec("t", "r").worker_id;
-        let named = json!({ "name": worker.as_str() });
-        for action in ["start", "die", "destroy"] {
-            assert_eq!(heard(action, &named), Some(Heard::Look(worker.clone())), "{action}");
-        }
-        for action in ["create", "attach", "exec_start: sh", "resize"] {
-            assert_eq!(heard(action, &named), None, "{action}");
-        }
-        let killed = |signal: &str| heard("kill", &json!({ "name": worker.as_str(), "signal": signal }));
-        assert_eq!(killed("15"), Some(Heard::Killed(worker.clone(), 15)));
-        assert_eq!(killed("10"), None, "SIGUSR1 ends nothing");
-        assert_eq!(heard("die", &json!({})), None);
-    }
 
     #[test]
     fn a_list_tells_who_a_worker_is_and_how_far_its_container_has_come() {
