@@ -22,9 +22,13 @@ impl Trouble {
 
     /// Docker does not make the container, or not start it.
     pub(super) fn container(attempted: &str, error: &Error) -> Self {
+        let says = |text: &str| words(error).to_lowercase().contains(text);
         let kind = match code(error) {
             // It was gone again before its container was made.
-            Some(404) if words(error).to_lowercase().contains("no such image") => ObstacleKind::Image,
+            Some(404) if says("no such image") => ObstacleKind::Image,
+            // Another scaler is about it as well, and has just taken it away to make it anew.
+            Some(409) => ObstacleKind::Unschedulable,
+            Some(404) if says("no such container") => ObstacleKind::Unschedulable,
             Some(400) if attempted == "create" => ObstacleKind::Refused,
             Some(_) => ObstacleKind::Configuration,
             None => ObstacleKind::Unschedulable,
@@ -127,6 +131,9 @@ mod tests {
         assert_eq!(kind("start", answered(400, "OCI runtime create failed")), ObstacleKind::Configuration);
         assert_eq!(kind("start", answered(404, "network otto not found")), ObstacleKind::Configuration);
         assert_eq!(kind("start", answered(500, "no space left on device")), ObstacleKind::Configuration);
+        let removed = answered(409, "container is marked for removal and cannot be started");
+        assert_eq!(kind("start", removed), ObstacleKind::Unschedulable);
+        assert_eq!(kind("prepare", answered(404, "No such container: w")), ObstacleKind::Unschedulable);
         assert_eq!(kind("start", Error::RequestTimeoutError), ObstacleKind::Unschedulable);
     }
 
