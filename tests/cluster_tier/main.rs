@@ -9,9 +9,10 @@
 
 mod classes;
 mod harness;
-mod images;
 mod life;
 mod lines;
 mod names;
 mod scenarios;
 mod world;
+
+use ottoscaler_tests::worker_images as images;

@@ -57,7 +57,7 @@ impl Grounds {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("workers.yaml"), CLASSES).unwrap();
         let cluster = Cluster::start().await;
-        images::make(&cluster, dir.path()).await;
+        images::make(async |name, files, config| cluster.image(name, files, config).await, dir.path()).await;
         let ingest = Ingest::start_on(cluster.node_ip(), &dir.path().join("data"), &[]).await;
         Arc::new(Self { cluster, ingest, dir })
     }

@@ -76,6 +76,12 @@ impl Daemon {
         let _it_may_have_been_reaped = waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
     }
 
+    /// Asks it to stop, and waits until it has.
+    pub async fn terminate(mut self) {
+        self.signal(Signal::SIGTERM);
+        self.child.wait().await.expect("a child can be waited for");
+    }
+
     /// Ends it as a crash would.
     pub async fn kill(mut self) {
         self.child.kill().await.expect("the process is there");

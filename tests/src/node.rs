@@ -34,23 +34,28 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 /// Processes that were killed, and their mounts, are gone within this.
 const CLEAN_LIMIT: Duration = Duration::from_secs(10);
 
-/// The bridge. Dropping it removes it.
+/// A bridge with an address that containers reach. Dropping it removes it.
 #[derive(Debug)]
-pub(crate) struct Bridge(());
+pub(crate) struct Bridge(&'static str);
 
 impl Bridge {
-    /// Makes it, or takes over the one that a crashed run left.
+    /// Makes the node's.
     pub(crate) fn create() -> Self {
-        let _it_may_be_there = ip(&["link", "add", BRIDGE, "type", "bridge"]);
-        let _it_may_have_it = ip(&["address", "add", &format!("{NODE_IP}/32"), "dev", BRIDGE]);
-        ip(&["link", "set", BRIDGE, "up"]).unwrap_or_else(|error| panic!("{error}"));
-        Self(())
+        Self::named(BRIDGE, NODE_IP)
+    }
+
+    /// Makes it, or takes over the one that a crashed run left.
+    pub(crate) fn named(name: &'static str, address: Ipv4Addr) -> Self {
+        let _it_may_be_there = ip(&["link", "add", name, "type", "bridge"]);
+        let _it_may_have_it = ip(&["address", "add", &format!("{address}/32"), "dev", name]);
+        ip(&["link", "set", name, "up"]).unwrap_or_else(|error| panic!("{error}"));
+        Self(name)
     }
 }
 
 impl Drop for Bridge {
     fn drop(&mut self) {
-        let _best_effort = ip(&["link", "delete", BRIDGE]);
+        let _best_effort = ip(&["link", "delete", self.0]);
     }
 }
 
@@ -58,7 +63,7 @@ fn ip(args: &[&str]) -> Result<(), String> {
     run_sync("ip", args)
 }
 
-fn run_sync(program: &str, args: &[&str]) -> Result<(), String> {
+pub(crate) fn run_sync(program: &str, args: &[&str]) -> Result<(), String> {
     let path = kube_tools::on_path(program)?;
     let output = std::process::Command::new(path).args(args).output().map_err(|error| error.to_string())?;
     let error = || format!("{program} {args:?}: {}", String::from_utf8_lossy(&output.stderr));

@@ -16,6 +16,7 @@ use crate::intake::IntakeConfig;
 use crate::reconcile::Policy;
 use crate::record::StoreConfig;
 use crate::redis_link::RedisLink;
+use crate::runtime::docker::{self, ContainerConfig};
 use crate::runtime::kubernetes::{Classes, CleanupArgs, PodConfig};
 use crate::runtime::process::AgentConfig;
 use crate::secret::Secret;
@@ -37,6 +38,9 @@ pub struct Config {
     /// The kubernetes runtime.
     #[command(flatten)]
     pub kubernetes: KubernetesArgs,
+    /// The docker runtime.
+    #[command(flatten)]
+    pub docker: DockerArgs,
     /// The process runtime.
     #[command(flatten)]
     pub process: ProcessArgs,
@@ -72,6 +76,8 @@ pub enum Command {
 pub enum RuntimeKind {
     /// Pods of a Kubernetes cluster.
     Kubernetes,
+    /// Containers of a Docker.
+    Docker,
     /// Processes on this machine.
     Process,
 }
@@ -169,14 +175,14 @@ pub struct KubernetesArgs {
     /// Namespace of the workers; without this that of the Pod or of the kubeconfig.
     #[arg(long, env = "OTTO_NAMESPACE", global = true)]
     pub namespace: Option<String>,
-    /// Image whose /otto-agent is copied into worker Pods.
+    /// Image whose /otto-agent is copied into worker Pods, and into a volume for the containers of docker.
     #[arg(long, env = "OTTO_AGENT_IMAGE", default_value = concat!("ghcr.io/ottoscaler/otto-agent:", env!("CARGO_PKG_VERSION")))]
     pub agent_image: String,
-    /// YAML file with resource classes and a Pod template for workers.
+    /// YAML file with resource classes, and a Pod template for workers; for docker, too.
     #[arg(long, env = "OTTO_WORKER_CONFIG")]
     pub worker_config: Option<PathBuf>,
-    /// This installation: its workers are told from others' of the namespace by it, and it names the
-    /// Lease by which replicas choose their leader.
+    /// This installation: its workers are told from others' of the namespace, or of the Docker, by it, and it
+    /// names the Lease by which replicas choose their leader.
     #[arg(long, env = "OTTO_INSTANCE", default_value = "ottoscaler", value_parser = parse_label, global = true)]
     pub instance: String,
     /// How long the other replicas wait for a leader that is silent. Its calls take half as long at
@@ -204,6 +210,37 @@ fn parse_lease(text: &str) -> Result<Duration, String> {
     Ok(duration)
 }
 
+/// The docker runtime.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Docker runtime")]
+pub struct DockerArgs {
+    /// Where Docker listens: unix://PATH or tcp://HOST:PORT, by TLS with DOCKER_TLS_VERIFY and DOCKER_CERT_PATH.
+    #[arg(long, env = "DOCKER_HOST", default_value = "unix:///var/run/docker.sock", value_parser = parse_docker_host)]
+    pub docker_host: String,
+    /// Network that workers are in and reach log-ingest by; made if it is not there.
+    #[arg(long, env = "OTTO_DOCKER_NETWORK", default_value = "ottoscaler", value_parser = parse_network)]
+    pub docker_network: String,
+}
+
+fn parse_docker_host(text: &str) -> Result<String, String> {
+    let schemes = ["unix://", "tcp://", "http://", "https://"];
+    let mut addresses = schemes.iter().filter_map(|scheme| text.strip_prefix(scheme));
+    if addresses.any(|address| !address.is_empty()) {
+        return Ok(text.to_owned());
+    }
+    Err("expected an address such as unix:///var/run/docker.sock or tcp://127.0.0.1:2375".to_owned())
+}
+
+/// Workers are never in the network of their host, or in another container's.
+fn parse_network(text: &str) -> Result<String, String> {
+    let inside = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+    let is_name = text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(inside);
+    if is_name && !["host", "none", "default"].contains(&text) {
+        return Ok(text.to_owned());
+    }
+    Err("expected the name of a network: letters, digits, _ . -, and not host, none or default".to_owned())
+}
+
 /// The process runtime.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Process runtime")]
@@ -211,7 +248,8 @@ pub struct ProcessArgs {
     /// Directory of the workers; one scaler at a time uses it.
     #[arg(long, env = "OTTO_STATE_DIR", default_value = "./otto-state")]
     pub state_dir: PathBuf,
-    /// The agent; without this the otto-agent beside this program.
+    /// The agent; without this the otto-agent beside this program. For docker instead of --agent-image, linked
+    /// statically.
     #[arg(long, env = "OTTO_AGENT_BINARY")]
     pub agent_binary: Option<PathBuf>,
 }
@@ -350,6 +388,18 @@ impl Config {
         }
     }
 
+    /// How the containers of workers are made.
+    pub fn container(&self, classes: docker::Classes) -> ContainerConfig {
+        ContainerConfig {
+            instance: self.kubernetes.instance.clone(),
+            network: self.docker.docker_network.clone(),
+            ingest_url: self.workers.ingest_url.clone(),
+            grace_period: self.workers.grace_period,
+            drain_timeout: self.workers.drain_timeout,
+            classes,
+        }
+    }
+
     /// What intake needs.
     pub fn intake(&self) -> IntakeConfig {
         IntakeConfig {
@@ -395,8 +445,14 @@ mod tests {
             let error = check(args).unwrap_err();
             assert!(error.starts_with(expected), "{args:?}: {error}");
         }
-        for url in ["nonsense", "", "https://host"] {
-            assert!(Config::try_parse_from(["ottoscaler", "--ingest-url", url]).is_err(), "{url}");
+        for (flag, wrong) in [
+            ("--ingest-url", &["nonsense", "", "https://host"][..]),
+            ("--docker-host", &["/var/run/docker.sock", "unix://", "ssh://host", ""]),
+            ("--docker-network", &["host", "none", "container:x", "", "-x"]),
+        ] {
+            for value in wrong {
+                assert!(Config::try_parse_from(["ottoscaler", flag, value]).is_err(), "{flag} {value}");
+            }
         }
     }
 

@@ -53,6 +53,7 @@ use crate::operate::Operate;
 use crate::record::Store;
 use crate::redis_link::RedisLink;
 use crate::runtime::Runtime;
+use crate::runtime::docker::{self, AgentBinary, AgentSource, Daemon, DockerRuntime};
 use crate::runtime::kubernetes::{self, KubernetesConfig, KubernetesRuntime, LeaseConfig, LeaseElection};
 use crate::runtime::process::ProcessRuntime;
 
@@ -75,9 +76,10 @@ async fn serve(config: Config) -> Result<()> {
     tasks.stop_on_signals()?;
     let mut registry = Registry::default();
     let metrics = Metrics::register(&mut registry);
-    let service = Service { config, tasks, registry, metrics };
+    let service = Service { config, tasks, readiness: Readiness::default(), registry, metrics };
     match service.config.workers.runtime {
         RuntimeKind::Kubernetes => service.kubernetes().await,
+        RuntimeKind::Docker => service.docker().await,
         RuntimeKind::Process => service.process().await,
     }
 }
@@ -86,6 +88,7 @@ async fn serve(config: Config) -> Result<()> {
 struct Service {
     config: Config,
     tasks: Tasks,
+    readiness: Readiness,
     registry: Registry,
     metrics: Metrics,
 }
@@ -111,6 +114,22 @@ impl Service {
         self.serve(runtime, LeaseElection::new(client, lease, tenure)).await
     }
 
+    async fn docker(self) -> Result<()> {
+        let config = &self.config;
+        let agent = match &config.process.agent_binary {
+            Some(path) => AgentSource::Binary(AgentBinary::open(path)?),
+            None => AgentSource::Image(config.kubernetes.agent_image.clone()),
+        };
+        let container = config.container(docker::classes(config.kubernetes.worker_config.as_ref())?);
+        let daemon = Daemon::connect(&config.docker.docker_host).await?;
+        let answers = self.readiness.condition("docker");
+        let (runtime, watch) =
+            DockerRuntime::new(daemon, container, agent, self.metrics.clone(), answers).await?;
+        let stop = self.tasks.stop_token().clone();
+        self.tasks.spawn("watch", OnFailure::StopService, watch.run(stop));
+        self.serve(runtime, Sole).await
+    }
+
     async fn process(self) -> Result<()> {
         let config = &self.config;
         let agent = config.workers.agent(agent_binary(config.process.agent_binary.clone())?);
@@ -122,8 +141,7 @@ impl Service {
 
     /// The same for every runtime.
     async fn serve<R: Runtime, E: Election>(self, runtime: R, election: E) -> Result<()> {
-        let Self { config, tasks, registry, metrics } = self;
-        let readiness = Readiness::default();
+        let Self { config, tasks, readiness, registry, metrics } = self;
         let grpc = listen(config.listen.grpc_addr, "gRPC", "--grpc-addr (OTTO_GRPC_ADDR)").await?;
         let admin = listen(config.listen.admin_addr, "admin HTTP", "--admin-addr (OTTO_ADMIN_ADDR)").await?;
         let (grpc_addr, admin_addr) = (grpc.local_addr()?, admin.local_addr()?);

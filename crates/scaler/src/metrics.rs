@@ -59,8 +59,12 @@ pub struct Metrics {
     pub creates: Family<Kind, Counter>,
     /// What the runtime could not do, by kind.
     pub runtime_failures: Family<Kind, Counter>,
-    /// Times that the watch on Pods broke.
+    /// Times that the watch on workers broke.
     pub watch_failures: Counter,
+    /// Starts of containers that failed and are tried again, by obstacle.
+    pub start_failures: Family<Kind, Counter>,
+    /// Images pulled, by whether that worked.
+    pub image_pulls: Family<Kind, Counter>,
     /// Stops asked for.
     pub stops: Counter,
     /// Workers removed.
@@ -97,6 +101,8 @@ impl Metrics {
             creates: Family::default(),
             runtime_failures: Family::default(),
             watch_failures: Counter::default(),
+            start_failures: Family::default(),
+            image_pulls: Family::default(),
             stops: Counter::default(),
             removes: Counter::default(),
             outcomes: Family::default(),
@@ -187,9 +193,15 @@ impl Metrics {
         );
         r.register(
             "otto_scaler_watch_failures",
-            "Times that the watch on Pods broke",
+            "Times that the watch on workers broke",
             self.watch_failures.clone(),
         );
+        r.register(
+            "otto_scaler_start_failures",
+            "Starts of containers that failed and are tried again",
+            self.start_failures.clone(),
+        );
+        r.register("otto_scaler_image_pulls", "Images pulled", self.image_pulls.clone());
         r.register("otto_scaler_stops", "Stops asked for", self.stops.clone());
         r.register("otto_scaler_removes", "Ended workers removed", self.removes.clone());
         r.register("otto_scaler_outcomes", "Outcomes put on record", self.outcomes.clone());

@@ -26,7 +26,7 @@ pub use self::worker::queued_at;
 use crate::ids::{RecordId, TaskId, WorkerId, WorkerIndex};
 use crate::logs::{Closing, LogAnswer};
 use crate::record::{Log, Records, Slot, TaskRecord, Update, WorkerSpec};
-use crate::runtime::{Observation, Observed};
+use crate::runtime::{Observation, Observed, Phase};
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -257,6 +257,10 @@ impl<'a> Pass<'a> {
                 Place::Current | Place::Unsettled => {}
                 Place::Stray if observed.phase.takes_capacity() && !observed.stopping => {
                     self.actions.push(Action::Stop(worker.clone()));
+                }
+                // Nothing ran in it, or what is left says nothing of that: there is nothing to be kept.
+                Place::Stray | Place::Settled if observed.phase == Phase::Unstarted => {
+                    self.actions.push(Action::Remove(worker.clone()));
                 }
                 Place::Stray | Place::Settled => {
                     if let Some(ended_at) = observed.phase.ended_at() {

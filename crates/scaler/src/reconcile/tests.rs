@@ -199,6 +199,21 @@ fn p9_what_is_left_of_a_worker_is_removed_once_its_log_is_settled_and_it_is_old(
 }
 
 #[test]
+fn a_place_in_which_nothing_runs_is_removed_at_once_when_its_worker_has_ended() {
+    let mut facts = Facts::new(1, vec![scale_up("a", "r", 1, 1)]);
+    let worker = facts.observe("a", 0, Phase::Unstarted);
+    let removal = Action::Remove(worker.clone());
+    assert_eq!(created(&facts.decide(2)), [("a".to_owned(), 0)], "its turn is still to come");
+    facts.observe("a", 0, Phase::Ended(exit(0)));
+    facts.settle(3);
+    facts.observe("a", 0, Phase::Unstarted);
+    assert!(!facts.settle(4).contains(&removal), "its log is not settled");
+    facts.closed(&worker, true);
+    facts.settle(5);
+    assert_eq!(facts.settle(6), [removal]);
+}
+
+#[test]
 fn a_log_that_was_left_open_is_closed_with_the_reason() {
     let mut facts = Facts::new(3, vec![scale_up("a", "r", 1, 1)]);
     let out_of_memory = Exit { cause: Cause::OutOfMemory, ended_at: at(100), ..exit(137) };

@@ -10,9 +10,11 @@
 //! - `stop` asks for one graceful end and returns; that it has ended shows in an observation.
 //! - Every call ends within a time that the runtime sets.
 
+pub mod docker;
 mod environment;
 pub mod kubernetes;
 pub mod process;
+mod security;
 
 use std::collections::BTreeMap;
 use std::future::Future;

@@ -20,9 +20,11 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use k8s_openapi::api::core::v1::{Container, PodTemplateSpec};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::names::{INSTALL, WORKER};
+use crate::runtime::security::Security;
 
 /// The class of workers whose event names none.
 const DEFAULT: &str = "default";
@@ -41,22 +43,14 @@ pub(super) struct Class {
     pub(super) template: PodTemplateSpec,
 }
 
-/// How much a worker may do on its node: a Pod Security Standard that it keeps to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Security {
-    /// Never root, nothing beyond a plain process.
-    #[default]
-    Restricted,
-    /// As its image says, root too; nothing of the node's.
-    Baseline,
-}
-
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct File {
     #[serde(default)]
     pod_template: Option<Value>,
+    /// For the docker runtime, which reads the same file.
+    #[serde(default, rename = "docker")]
+    _docker: IgnoredAny,
     #[serde(default)]
     resource_classes: BTreeMap<String, ClassFile>,
 }
@@ -68,6 +62,8 @@ struct ClassFile {
     security: Security,
     #[serde(default)]
     pod_template: Option<Value>,
+    #[serde(default, rename = "docker")]
+    _docker: IgnoredAny,
 }
 
 impl Classes {

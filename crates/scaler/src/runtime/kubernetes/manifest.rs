@@ -14,10 +14,11 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use ottoscaler_kit::time::show_duration;
 
-use super::classes::{Classes, Security};
+use super::classes::Classes;
 use super::names::{self, INSTALL, WORKER};
 use crate::record::WorkerSpec;
 use crate::runtime::environment::environment;
+use crate::runtime::security::Security;
 
 /// Nobody in particular: what distroless images call `nonroot`.
 const USER: i64 = 65_532;

@@ -8,7 +8,7 @@ mod classes;
 mod cleanup;
 mod lease;
 mod manifest;
-mod names;
+pub(in crate::runtime) mod names;
 mod phase;
 mod pods;
 mod refusal;

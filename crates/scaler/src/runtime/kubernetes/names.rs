@@ -1,4 +1,5 @@
-//! What a worker Pod says of itself: labels to find it by, annotations to know it again.
+//! What a worker Pod says of itself: labels to find it by, annotations to know it again. Docker's containers
+//! say the same.
 
 use std::collections::BTreeMap;
 
@@ -12,18 +13,18 @@ pub(super) const WORKER: &str = "worker";
 pub(super) const INSTALL: &str = "otto-agent";
 
 /// Which worker this is, as JSON.
-const IDENTITY: &str = "ottoscaler.dev/identity";
+pub(in crate::runtime) const IDENTITY: &str = "ottoscaler.dev/identity";
 /// All that it was made for, as JSON: a record that Redis lost is written again from it.
-pub(super) const SPEC: &str = "ottoscaler.dev/spec";
+pub(in crate::runtime) const SPEC: &str = "ottoscaler.dev/spec";
 /// The task, as its producer calls it; a label could not hold it.
-const TASK: &str = "ottoscaler.dev/task-id";
+pub(in crate::runtime) const TASK: &str = "ottoscaler.dev/task-id";
 /// The stream entry that asked for it.
-const ENTRY: &str = "ottoscaler.dev/entry-id";
+pub(in crate::runtime) const ENTRY: &str = "ottoscaler.dev/entry-id";
 /// A hash of task and request, to select by.
 const RECORD: &str = "ottoscaler.dev/record";
 
 /// Labels of every worker of an installation.
-pub(super) fn labels(instance: &str) -> BTreeMap<String, String> {
+pub(in crate::runtime) fn labels(instance: &str) -> BTreeMap<String, String> {
     let labels = [
         ("app", "otto-agent"),
         ("managed-by", "ottoscaler"),
@@ -42,7 +43,7 @@ pub(super) fn selector(instance: &str) -> String {
 }
 
 /// The label of a worker's request.
-pub(super) fn record_label(spec: &WorkerSpec) -> (String, String) {
+pub(in crate::runtime) fn record_label(spec: &WorkerSpec) -> (String, String) {
     let record = crate::name::task_record(&spec.identity.task_id, &spec.identity.request_id);
     (RECORD.to_owned(), record.to_string())
 }
