@@ -70,7 +70,8 @@ fn show(table: &mut Table, kind: Kind, load: Load, blocks: u64, tally: Tally, li
     let megabytes = megabytes(load.bytes(blocks));
     let steps = Steps::new(tally.steps);
     let total = steps.total();
-    let part = limit.map(|limit| format!(" ({:.2})", limit.as_secs_f64() / total.as_secs_f64())).unwrap_or_default();
+    let part =
+        limit.map(|limit| format!(" ({:.2})", limit.as_secs_f64() / total.as_secs_f64())).unwrap_or_default();
     let rate = megabytes / total.as_secs_f64();
     table.set(&format!("{name}: commit p50 / p99 / max, ms"), kind, steps.to_string());
     table.set(&format!("{name}: MB/s (part of limit)"), kind, format!("{rate:.0}{part}"));
