@@ -1,5 +1,5 @@
 //! Bytes → lines: put together again the pieces are the input, none is longer than the limit, each is cut only
-//! where it has to be, and where reads cut the stream changes nothing.
+//! where it has to be or before the character that would be parted there, and where reads cut the stream changes nothing.
 //!
 //! Input: the limit, sizes of four reads, the stream.
 
@@ -20,12 +20,22 @@ fuzz_target!(|input: &[u8]| {
         joined.extend_from_slice(piece);
         match ending {
             Ending::Newline => joined.push(b'\n'),
-            Ending::Continues => assert!(piece.len() == limit && at + 1 < pieces.len()),
+            Ending::Continues => {
+                let is_full =
+                    piece.len() == limit || parts_a_character(&stream[joined.len()..], limit - piece.len());
+                assert!(is_full && at + 1 < pieces.len());
+            }
             Ending::NoEol => assert!(!piece.is_empty() && at + 1 == pieces.len()),
         }
     }
     assert_eq!(joined, stream);
 });
+
+/// Whether a cut so many bytes into `rest` would be inside of its first character.
+fn parts_a_character(rest: &[u8], at: usize) -> bool {
+    let is_character = |bytes: &[u8]| std::str::from_utf8(bytes).is_ok_and(|text| text.chars().count() == 1);
+    (at + 1..=4.min(rest.len())).any(|length| is_character(&rest[..length]))
+}
 
 fn split<'a>(reads: impl Iterator<Item = &'a [u8]>, limit: usize) -> Vec<(Vec<u8>, Ending)> {
     let (mut splitter, mut pieces) = (Splitter::default(), Vec::new());
