@@ -32,7 +32,7 @@ impl Ending {
 /// So much is known of what follows a piece before it is cut: the rest of a character of four bytes.
 const LOOK_AHEAD: usize = 3;
 
-/// Splits one stream. Holds at most one piece, and [`LOOK_AHEAD`].
+/// Splits one stream. Holds at most one piece, and the rest of a character behind it.
 #[derive(Debug, Default)]
 pub struct Splitter {
     partial: Vec<u8>,
