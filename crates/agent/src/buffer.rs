@@ -265,6 +265,12 @@ impl Buffer {
         self.size() + one_read <= self.limit || self.spool.has_room(self.unwritten() + one_read)
     }
 
+    /// Bytes that one read may take, so that there is room for what it becomes where [`Buffer::has_room`] says so.
+    pub fn one_read(&self) -> usize {
+        // Each byte may be a line, and costs 24 more.
+        ONE_READ.min(self.limit / 2) / 25
+    }
+
     fn unwritten(&self) -> usize {
         self.pieces.range(self.written..).map(Kept::size).sum::<usize>() + self.open.size()
     }

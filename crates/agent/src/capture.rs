@@ -130,7 +130,8 @@ impl Stream {
 
     /// Reads once and gives the bytes read; 0 at the end of the stream.
     async fn read(&mut self, log: &Log) -> u64 {
-        let read = match self.pipe.read(&mut self.chunk).await {
+        let size = log.buffer().one_read().clamp(1, READ);
+        let read = match self.pipe.read(&mut self.chunk[..size]).await {
             Ok(read) => read,
             Err(error) => {
                 tracing::error!(source = ?self.output.source, %error, "cannot read the command's output");
