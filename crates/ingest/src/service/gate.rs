@@ -73,15 +73,16 @@ impl Gate {
     }
 
     fn is_held(&mut self, now: Instant) -> Result<(), Retry> {
-        let Some((retry, until)) = self.held.take_if(|(_, until)| *until > now) else {
-            self.held = None;
-            return Ok(());
-        };
-        self.held = Some((retry, until));
-        Err(match retry {
-            Retry::RateLimited(_) => Retry::RateLimited(until.duration_since(now)),
-            other => other,
-        })
+        match self.held {
+            Some((Retry::RateLimited(_), until)) if until > now => {
+                Err(Retry::RateLimited(until.duration_since(now)))
+            }
+            Some((retry, until)) if until > now => Err(retry),
+            _ => {
+                self.held = None;
+                Ok(())
+            }
+        }
     }
 }
 
