@@ -78,14 +78,17 @@ impl Streaming {
         answer.await.map_err(|_| Status::unavailable(Retry::Draining.message()))
     }
 
-    /// What became of a closed log that is not complete.
-    fn closed(&self, worker: &WorkerId) -> String {
+    /// What became of a closed log that is not complete, and whether it had an end before.
+    fn closed(&self, worker: &WorkerId, exit_code: i32) -> String {
         let state = self.0.catalog.worker(worker);
         let reason = state.as_ref().and_then(|state| state.closing.as_ref()).map(|closing| &*closing.reason);
+        if let Some(reason) = reason.filter(|reason| !reason.is_empty()) {
+            return format!("the log was closed before its end: {reason}");
+        }
         let lost = state.as_ref().map_or(0, |state| state.lost);
-        match reason.filter(|reason| !reason.is_empty()) {
-            Some(reason) => format!("the log was closed before its end: {reason}"),
-            None => format!("the log is closed, and {lost} of its lines are lost"),
+        match &*self.closed_otherwise(worker, exit_code) {
+            "" => format!("the log is closed, and {lost} of its lines are lost"),
+            otherwise => format!("{otherwise}, and {lost} of its lines are lost"),
         }
     }
 
@@ -247,9 +250,10 @@ impl LogStreamingService for Streaming {
                 message: self.closed_otherwise(&worker, exit_code),
                 ..CompletionResponse::default()
             },
-            Completed::Closed => {
-                CompletionResponse { message: self.closed(&worker), ..CompletionResponse::default() }
-            }
+            Completed::Closed => CompletionResponse {
+                message: self.closed(&worker, exit_code),
+                ..CompletionResponse::default()
+            },
             Completed::Missing(first, last) => CompletionResponse {
                 complete: false,
                 missing: vec![SequenceRange { first: first.to_wire(), last: last.to_wire() }],

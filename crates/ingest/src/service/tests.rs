@@ -319,6 +319,7 @@ async fn a_log_ends_once_it_is_whole_or_a_reason_closes_it() {
     for _ in 0..2 {
         let closed = client.complete_worker(end("agent_gone")).await.unwrap().into_inner();
         assert_eq!((closed.complete, closed.missing), (false, vec![]), "closed, and not whole");
+        assert_eq!(closed.message, "the log was closed before its end: agent_gone");
     }
     assert_eq!(read(&running, "w").await, ["1", "2", "3", "4-5 agent_gone"]);
     let unknown = WorkerCompletion { worker_id: "unknown".into(), ..WorkerCompletion::default() };
