@@ -151,7 +151,7 @@ mod tests {
 
     use super::*;
 
-    const CHUNK: [u8; 64 << 10] = [b'x'; 64 << 10];
+    static CHUNK: [u8; 64 << 10] = [b'x'; 64 << 10];
 
     /// Node makes the pipes and terminals that it shares with others so.
     #[test]

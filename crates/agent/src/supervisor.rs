@@ -144,7 +144,7 @@ fn ignored_from_the_start() -> Vec<Signal> {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
     // The lowest bit is the first signal, which is 1.
-    MAY_BE_IGNORED.into_iter().filter(|signal| mask >> (*signal as u32 - 1) & 1 == 1).collect()
+    MAY_BE_IGNORED.into_iter().filter(|signal| (mask >> (*signal as i32 - 1)) & 1 == 1).collect()
 }
 
 /// A signal that means the agent, now that there is no command to forward it to.

@@ -24,6 +24,25 @@ impl<S> Greeted<S> {
     pub(super) const fn new(stream: S, place: String) -> Self {
         Self { stream, place: Some(place) }
     }
+
+    /// Where the server has hung up before its first word, what there is to read tells more, and the library would
+    /// not read it any more: `length` bytes count as written.
+    fn unless_hung_up(
+        &self,
+        written: Poll<io::Result<usize>>,
+        length: impl FnOnce() -> usize,
+    ) -> Poll<io::Result<usize>> {
+        match written {
+            Poll::Ready(Err(error)) if self.place.is_some() && is_hung_up(&error) => {
+                Poll::Ready(Ok(length()))
+            }
+            written => written,
+        }
+    }
+}
+
+fn is_hung_up(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset)
 }
 
 /// What the first bytes say against it.
@@ -47,7 +66,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Greeted<S> {
         let read = ready!(Pin::new(&mut self.stream).poll_read(context, into));
         let Some(place) = self.place.take() else { return Poll::Ready(read) };
         Poll::Ready(match (read, objection(&into.filled()[before..])) {
-            (Err(error), _) if error.kind() != ErrorKind::ConnectionReset => {
+            (Err(error), _) if !is_hung_up(&error) => {
                 Err(io::Error::new(error.kind(), format!("{place}: {error}")))
             }
             (_, Some(why)) => Err(io::Error::new(ErrorKind::InvalidData, format!("{place} {why}"))),
@@ -62,7 +81,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Greeted<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.unless_hung_up(written, || bytes.len())
     }
 
     fn poll_write_vectored(
@@ -70,7 +90,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Greeted<S> {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.unless_hung_up(written, || slices.iter().map(|slice| slice.len()).sum())
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -88,7 +109,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Greeted<S> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::AsyncReadExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
 
@@ -110,6 +131,17 @@ mod tests {
             let why = heard(said).await.unwrap_err().to_string();
             assert!(why.starts_with("ingest:8080 ") && why.contains(expected), "{why}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_hangs_up_is_named_even_where_a_write_finds_out_first() {
+        let (ours, theirs) = tokio::io::duplex(64);
+        drop(theirs);
+        let mut stream = Greeted::new(ours, "ingest:8080".to_owned());
+        stream.write_all(b"PRI").await.unwrap();
+        let why = stream.read_u8().await.unwrap_err().to_string();
+        assert!(why.starts_with("ingest:8080 closed the connection"), "{why}");
+        assert!(stream.write_all(b"more").await.is_err(), "once");
     }
 
     #[tokio::test]
