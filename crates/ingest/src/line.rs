@@ -165,6 +165,8 @@ impl Lines {
         if count == 0 {
             return self;
         }
+        #[cfg(test)]
+        testing::move_lines(self.len() - count);
         let bytes: usize = self.lengths[..count].iter().map(|length| *length as usize).sum();
         let shift = u32::try_from(count).unwrap_or(u32::MAX);
         self.times_ns.drain(..count);
@@ -178,8 +180,10 @@ impl Lines {
 }
 
 impl Lines {
-    /// Takes the first `count` lines off; their bytes are shared, not copied.
+    /// Takes the first `count` lines off; their bytes are shared, not copied. Those behind them move as well.
     fn split_first(&mut self, count: usize) -> Self {
+        #[cfg(test)]
+        testing::move_lines(self.len());
         let bytes: usize = self.lengths[..count].iter().map(|length| *length as usize).sum();
         let mut rest = self.extras.split_off(&u32::try_from(count).unwrap_or(u32::MAX));
         let shift = u32::try_from(count).unwrap_or(u32::MAX);
@@ -195,6 +199,8 @@ impl Lines {
 
     /// Takes the lines behind the first `count` off; their bytes are shared, not copied.
     pub(crate) fn split_off(&mut self, count: usize) -> Self {
+        #[cfg(test)]
+        testing::move_lines(self.len() - count);
         let lengths = self.lengths.split_off(count);
         let bytes: usize = lengths.iter().map(|length| *length as usize).sum();
         let shift = u32::try_from(count).unwrap_or(u32::MAX);
@@ -359,6 +365,23 @@ impl Block {
             gap @ Content::Gap { .. } => gap,
         };
         Self { first: from, content }
+    }
+}
+
+/// For a test of how much work it is to take lines apart.
+#[cfg(test)]
+pub(crate) mod testing {
+    use std::cell::Cell;
+
+    thread_local!(static MOVED: Cell<usize> = const { Cell::new(0) });
+
+    pub(super) fn move_lines(count: usize) {
+        MOVED.set(MOVED.get() + count);
+    }
+
+    /// Lines that this thread has moved to another place so far.
+    pub(crate) fn moved() -> usize {
+        MOVED.get()
     }
 }
 

@@ -39,7 +39,7 @@ const MAX_INCARNATION: usize = 64;
 /// Bytes of a worker's metadata. It is kept in memory for every worker that the server knows.
 const MAX_METADATA: usize = 16 << 10;
 
-/// How long an upload waits before it offers again what a full disk refused.
+/// How long an upload waits before it offers again what the store did not take.
 const UPLOAD_PAUSE: Duration = Duration::from_secs(1);
 
 /// Lines in.
@@ -140,8 +140,8 @@ fn not_registered(status: RegistrationStatus, message: impl Into<String>) -> Reg
 fn introduction(request: WorkerRegistration) -> Result<Introduction, String> {
     let worker = WorkerId::try_from(&*request.worker_id).map_err(|why| format!("worker_id: {why}"))?;
     let task = match &*request.task_id {
-        "" => TaskId::from(&worker),
-        task => TaskId::try_from(task).map_err(|why| format!("task_id: {why}"))?,
+        "" => None,
+        task => Some(TaskId::try_from(task).map_err(|why| format!("task_id: {why}"))?),
     };
     // A copy: a slice would keep the connection's whole buffer in memory for as long as the worker is known.
     let incarnation = Bytes::copy_from_slice(&request.incarnation);
@@ -194,11 +194,17 @@ impl LogStreamingService for Streaming {
                 RegistrationStatus::InvalidRequest,
                 "incarnation: another run has this worker_id; give each run a worker_id of its own",
             ),
+            Registered::OtherTask(task) => not_registered(
+                RegistrationStatus::InvalidRequest,
+                format!(
+                    "task_id: this worker is one of task {task}; give each worker a worker_id of its own"
+                ),
+            ),
             Registered::Full => not_registered(
                 RegistrationStatus::ServerFull,
                 "this server takes no more workers; raise --max-workers",
             ),
-            Registered::NotStored => return Err(Status::unavailable(Retry::DiskFull.message())),
+            Registered::NotStored(retry) => return Err(Status::unavailable(retry.message())),
         };
         Ok(Response::new(response.sealed()))
     }
@@ -261,7 +267,7 @@ impl LogStreamingService for Streaming {
                 crc32c: None,
             },
             Completed::Unknown => return Err(Status::not_found(format!("worker {worker} is not known"))),
-            Completed::NotStored => return Err(Status::unavailable(Retry::DiskFull.message())),
+            Completed::NotStored(retry) => return Err(Status::unavailable(retry.message())),
         };
         Ok(Response::new(response.sealed()))
     }
@@ -307,7 +313,9 @@ impl Streaming {
                 let mut answers: Vec<Answer> = answers.await.map_err(|_| stopped())?;
                 let answer = answers.pop().ok_or_else(stopped)?;
                 match answer.refusal {
-                    Some(Refusal::Retry(Retry::DiskFull, _)) => tokio::time::sleep(UPLOAD_PAUSE).await,
+                    Some(Refusal::Retry(Retry::DiskFull | Retry::StoreGone, _)) => {
+                        tokio::time::sleep(UPLOAD_PAUSE).await;
+                    }
                     _ => break answer,
                 }
             };

@@ -2,6 +2,7 @@
 
 mod checksums;
 mod forged;
+mod health;
 mod rates;
 mod tails;
 mod unnumbered;
@@ -205,6 +206,25 @@ async fn p5_an_incarnation_is_told_before_the_first_line_or_never() {
     assert_eq!(register(&running, "late", b"").await, RegistrationStatus::AlreadyRegistered);
     // Another run: its line 1 would pass for a repeat.
     assert_eq!(register(&running, "late", b"one").await, RegistrationStatus::InvalidRequest);
+}
+
+#[tokio::test]
+async fn p10_a_worker_of_one_task_is_not_registered_for_another() {
+    let running = Running::in_memory().await;
+    let mut client = running.streaming().await;
+    let expected = [
+        ("a", RegistrationStatus::Success),
+        ("", RegistrationStatus::AlreadyRegistered),
+        ("a", RegistrationStatus::AlreadyRegistered),
+        ("b", RegistrationStatus::InvalidRequest),
+    ];
+    for (task, status) in expected {
+        let request = WorkerRegistration { task_id: task.into(), ..registration("w", b"one") };
+        let answer = client.register_worker(request).await.unwrap().into_inner();
+        assert_eq!(answer.status(), status, "{task}");
+        let is_told = answer.message.starts_with("task_id: this worker is one of task a;");
+        assert_eq!(is_told, task == "b", "{}", answer.message);
+    }
 }
 
 #[tokio::test]
