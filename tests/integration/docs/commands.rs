@@ -179,7 +179,12 @@ async fn what_is_watched_can_be_asked_for_as_the_page_says() {
 
 #[tokio::test]
 async fn trouble_is_looked_at_as_the_page_says() {
-    run("troubleshooting.md", 3).await;
+    run("troubleshooting.md", 2).await;
+}
+
+#[tokio::test]
+async fn users_of_redis_with_few_rights_are_enough_as_the_page_says() {
+    run("security.md", 2).await;
 }
 
 #[test]

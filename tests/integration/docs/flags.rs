@@ -65,7 +65,8 @@ fn finish(flags: &mut [Flag], text: Option<String>) {
     if !values.is_empty() {
         write!(text, ": {values}").unwrap();
     }
-    text.replace("Possible values:;", "·").trim().clone_into(&mut flag.about);
+    let words: Vec<_> = text.split_whitespace().collect();
+    flag.about = words.join(" ").replace("Possible values:;", "·");
 }
 
 /// Takes what stands behind `start` and before its bracket out of a text.
@@ -76,6 +77,16 @@ fn take(text: &mut String, start: &str) -> String {
     text.replace_range(at..=end, "");
     text.truncate(text.trim_end().len());
     taken
+}
+
+/// A flag with its value, where that says more than the flag's own name does.
+fn shown(name: &str) -> String {
+    match name.split_once(" <") {
+        Some((flag, value)) if flag[2..].replace('-', "_").to_uppercase() == value.trim_end_matches('>') => {
+            code(flag)
+        }
+        _ => code(name),
+    }
 }
 
 fn cell(text: &str) -> String {
@@ -96,7 +107,7 @@ fn tables(flags: &[Flag]) -> String {
             write!(text, "\n**{heading}**\n\n| flag | variable | default | what |\n|---|---|---|---|\n")
                 .unwrap();
         }
-        let (name, variable, default) = (code(&flag.name), code(&flag.variable), code(&flag.default));
+        let (name, variable, default) = (shown(&flag.name), code(&flag.variable), code(&flag.default));
         writeln!(text, "| {name} | {variable} | {default} | {} |", cell(&flag.about)).unwrap();
     }
     text
@@ -154,16 +165,16 @@ fn what_help_says_of_a_flag_is_taken_apart() {
     let help = "Usage: x\n\nOptions:\n  -h, --help\n          Print help\n\nListeners:\n      --addr <ADDR>\n          \
                 Where it\n          listens\n          \n          [env: OTTO_ADDR=]\n          [default: 1]\n\n      \
                 --limit <N>  At most so many\n                   of them [default: 100]\n      --how <HOW>\n          \
-                How\n\n          Possible values:\n          - a: One\n          - b: Two\n";
+                How\n\n          Possible values:\n          - a:   One\n          - b: Two\n";
     let flags = parse(help);
     let tables = tables(&flags);
     let rows: Vec<_> = tables.lines().skip(5).collect();
     assert_eq!(
         rows,
         [
-            "| `--addr <ADDR>` | `OTTO_ADDR` | `1` | Where it listens |",
+            "| `--addr` | `OTTO_ADDR` | `1` | Where it listens |",
             "| `--limit <N>` |  | `100` | At most so many of them |",
-            "| `--how <HOW>` |  |  | How · a: One; b: Two |",
+            "| `--how` |  |  | How · a: One; b: Two |",
         ]
     );
 }
