@@ -43,8 +43,9 @@ impl Document {
     /// All pages for operators: those of `docs`.
     pub fn guides() -> Vec<Self> {
         let dir = workspace().join("docs").read_dir().expect("there is docs");
-        let names = dir.map(|entry| entry.expect("a directory can be read").file_name());
-        let mut names: Vec<_> = names.filter(|name| name.to_string_lossy().ends_with(".md")).collect();
+        let files = dir.map(|entry| entry.expect("a directory can be read").path());
+        let pages = files.filter(|file| file.extension().is_some_and(|extension| extension == "md"));
+        let mut names: Vec<_> = pages.filter_map(|page| page.file_name().map(ToOwned::to_owned)).collect();
         names.sort();
         names.into_iter().map(|name| Self::read(Path::new("docs").join(name))).collect()
     }

@@ -3,6 +3,7 @@
 //! A page finds the programs on its PATH, and `cargo run` gives it those as well. It says the addresses that the services
 //! have by themselves, and here they are others, so that pages run side by side.
 
+use std::fmt::Write;
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -68,10 +69,12 @@ impl Run {
             put_program(&self.shims(), name, &text);
         }
         let port = self.place(6379).port();
-        for (name, also) in [("redis-server", "--bind 127.0.0.1 --save ''"), ("redis-cli", "")] {
+        for (name, flag, also) in
+            [("redis-server", "--port", "--bind 127.0.0.1 --save ''"), ("redis-cli", "-p", "")]
+        {
             let program = installed(name);
-            let text = format!("#!/bin/sh\nexec {} -p {port} {also} \"$@\"\n", program.display());
-            put_program(&self.shims(), name, &text.replace("server -p", "server --port"));
+            let text = format!("#!/bin/sh\nexec {} {flag} {port} {also} \"$@\"\n", program.display());
+            put_program(&self.shims(), name, &text);
         }
     }
 
@@ -85,7 +88,10 @@ impl Run {
 
     /// Runs the blocks and gives what each has printed.
     async fn run(&self, page: &Document, blocks: &[&Block]) -> Vec<String> {
-        let script: String = blocks.iter().map(|block| format!("{}echo '{MARK}'\n", block.text)).collect();
+        let mut script = String::new();
+        for block in blocks {
+            writeln!(script, "{}echo '{MARK}'", block.text).unwrap();
+        }
         let (out, err) = (self.dir.path().join("out"), self.dir.path().join("err"));
         let mut shell = Command::new("sh");
         shell.args(["-euc", &self.here(&script)]).current_dir(self.work()).process_group(0);
