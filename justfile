@@ -55,6 +55,14 @@ chart:
     scripts/chart-docs
     OTTO_BLESS=1 PATH="$(scripts/chart-tools):$PATH" cargo test --workspace --test chart -- golden
 
+# Renew what is made from the programs' own help: the tables of docs/configure.md.
+docs:
+    OTTO_BLESS=1 cargo test --workspace --test integration -- docs::flags
+
+# All files of a release, published nowhere; `--rehearse` while changes are still under Unreleased.
+release *args:
+    scripts/release {{ args }}
+
 # API documentation of the crates.
 doc:
     cargo doc --workspace --no-deps --open
