@@ -69,7 +69,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Greeted<S> {
             (Err(error), _) if !is_hung_up(&error) => {
                 Err(io::Error::new(error.kind(), format!("{place}: {error}")))
             }
-            (_, Some(why)) => Err(io::Error::new(ErrorKind::InvalidData, format!("{place} {why}"))),
+            (_, Some(why)) => {
+                // A read that fails has read nothing.
+                into.set_filled(before);
+                Err(io::Error::new(ErrorKind::InvalidData, format!("{place} {why}")))
+            }
             (read, None) => read,
         })
     }
