@@ -109,6 +109,11 @@ fn images_of_programs_that_are_built_already_are_cut_from_the_same_file() {
     assert_eq!(dockerfile.matches("\n# == The images.").count(), 1);
     let (_, images) = dockerfile.split_once("\n# == The images.").unwrap();
     let from: Vec<_> = images.lines().filter_map(|line| line.strip_prefix("FROM ")).collect();
-    assert_eq!(from, ["scratch AS base", "base AS ottoscaler", "base AS log-ingest", "base AS otto-agent"]);
+    let services = ["base AS ottoscaler", "base AS log-ingest", "base AS otto-agent"];
+    let expected = [&["scratch AS base"][..], &services, &["${USERLAND} AS ottoscaler-dev"]].concat();
+    assert_eq!(from, expected);
+    // What a FROM names has to be known before the first.
+    assert_eq!(dockerfile.matches("\nARG USERLAND=").count(), 1);
+    assert!(script.contains("grep '^ARG USERLAND=' docker/Dockerfile"));
     assert!(!images.contains("--from=source"), "it is not there");
 }

@@ -19,20 +19,26 @@ pub fn path(name: &str) -> PathBuf {
 /// The agent as images hold it: linked so that it needs no file of the image that it runs in.
 pub fn static_agent() -> PathBuf {
     static FILE: OnceLock<PathBuf> = OnceLock::new();
-    FILE.get_or_init(build_static_agent).clone()
+    FILE.get_or_init(|| build_static(&["otto-agent"]).join("otto-agent")).clone()
 }
 
-/// For a named target the flags go to the program alone, and not to what runs while it is built.
-fn build_static_agent() -> PathBuf {
+/// A directory with all programs of the images, linked in the same way.
+pub fn static_programs() -> PathBuf {
+    static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
+    DIRECTORY.get_or_init(|| build_static(&["otto-agent", "ottoscaler", "log-ingest"])).clone()
+}
+
+/// For a named target the flags go to the programs alone, and not to what runs while they are built.
+fn build_static(packages: &[&str]) -> PathBuf {
     let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let (target_dir, profile) = directories();
     let mut cargo = cargo(&target_dir, &profile);
-    cargo.args(["--package", "otto-agent", "--target", &target]);
+    cargo.args(["--target", &target]).args(packages.iter().flat_map(|package| ["--package", package]));
     // Of the variables for flags the one that wins; what separates its words is no space.
     cargo.env("CARGO_ENCODED_RUSTFLAGS", "-C\u{1f}target-feature=+crt-static");
     let status = cargo.status().expect("cargo runs");
-    assert!(status.success(), "building the static agent failed");
-    target_dir.join(target).join(profile).join("otto-agent")
+    assert!(status.success(), "building static programs failed");
+    target_dir.join(target).join(profile)
 }
 
 fn build() -> PathBuf {

@@ -49,6 +49,11 @@ impl Ingest {
         ingest
     }
 
+    /// One that somebody else has started, as its readers see it.
+    pub fn read_at(http: SocketAddr) -> Self {
+        Self { http, ..Self::at(Ipv4Addr::LOCALHOST.into(), Path::new(""), &[]) }
+    }
+
     fn at(ip: IpAddr, data_dir: &Path, extra: &[&str]) -> Self {
         let extra = extra.iter().map(ToString::to_string).collect();
         let (http, admin) = (port::free(), port::free());
