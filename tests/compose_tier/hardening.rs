@@ -1,6 +1,7 @@
 //! What the containers of a compose file may not do.
 
 use nix::libc;
+use ottoscaler_tests::binary;
 
 use crate::stack::{Stack, succeed};
 
@@ -19,13 +20,40 @@ pub(crate) async fn no_service_has_a_privilege_that_it_does_not_need(stack: &mut
     }
 }
 
-/// Workers reach log-ingest, and neither Redis nor the scaler, whose addresses they are not even told.
-pub(crate) async fn a_worker_reaches_log_ingest_and_nothing_else_of_the_system(stack: &mut Stack) {
-    let command = "for at in log-ingest:8080/ redis:6379/ scaler:9091/livez; do \
-                   wget -q -T 5 -O /dev/null http://$at 2>&1 && echo reached $at; done; true";
-    let said = succeed(stack.submit(&["--", "sh", "-c", command])).await;
-    assert!(said.contains("reached log-ingest:8080/\n"), "{said}");
-    for hidden in ["redis:6379", "scaler:9091"] {
-        assert!(said.contains(&format!("bad address '{hidden}'")), "{said}");
+/// So it reaches log-ingest, and neither Redis nor the scaler.
+pub(crate) async fn workers_are_in_log_ingests_network_and_in_no_other(stack: &mut Stack) {
+    let format = "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}";
+    let worker = stack.workers("own").await.remove(0);
+    assert_eq!(stack.inspect(&worker, format).await, "ottoscaler_workers");
+    for (service, networks) in [
+        ("redis", "ottoscaler_system"),
+        ("scaler", "ottoscaler_system"),
+        ("log-ingest", "ottoscaler_system ottoscaler_workers"),
+    ] {
+        let container = stack.container(service).await;
+        assert_eq!(stack.inspect(&container, format).await, networks, "{service}");
     }
+}
+
+/// What compose knows nothing of goes by the commands at the head of the file.
+pub(crate) async fn nothing_is_left_after_down_and_the_two_commands_beside_it(stack: &mut Stack) {
+    stack.succeed(&["down", "--volumes"]).await;
+    let of_workers = "label=app.kubernetes.io/instance=ottoscaler";
+    let head = std::fs::read_to_string(binary::workspace().join("docker/compose.yaml")).unwrap();
+    let commands = [
+        format!("docker rm --force $(docker ps --all --quiet --filter {of_workers})"),
+        format!("docker volume rm $(docker volume ls --quiet --filter {of_workers})"),
+    ];
+    for command in &commands {
+        assert!(head.contains(&format!("#   {command}\n")), "{command}");
+        let mut shell = stack.engine.client("sh");
+        shell.args(["-c", command]);
+        succeed(shell).await;
+    }
+    for list in [&["ps", "--all", "--quiet"][..], &["volume", "ls", "--quiet"]] {
+        assert_eq!(stack.engine.docker(list).await.unwrap(), "", "{list:?}");
+    }
+    let networks =
+        stack.engine.docker(&["network", "ls", "--quiet", "--filter", "type=custom"]).await.unwrap();
+    assert_eq!(networks, "");
 }

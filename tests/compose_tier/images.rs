@@ -16,7 +16,7 @@ const ALPINE: &str = "docker.io/library/alpine:3.22";
 
 /// What this machine lacks to make them.
 pub(crate) fn missing() -> Vec<String> {
-    let programs = ["redis-server", "redis-cli", "ldd", "busybox"].into_iter().chain(COMPILERS);
+    let programs = ["redis-server", "redis-cli", "ldd", "strip", "busybox"].into_iter().chain(COMPILERS);
     programs.filter_map(|program| kube_tools::on_path(program).err()).collect()
 }
 
@@ -28,13 +28,19 @@ pub(crate) async fn make(engine: &DockerEngine, dir: &Path) {
     let shell = ImageConfig { env: &["PATH=/bin"], ..ImageConfig::default() };
     engine.image(ALPINE, &files, &shell).await;
     redis(engine, &dir.join("redis")).await;
-    ours(engine).await;
+    ours(engine, &dir.join("programs")).await;
 }
 
-/// From the build file, of static programs of the tests' profile.
-async fn ours(engine: &DockerEngine) {
+/// From the build file, of static programs of the tests' profile, without what only debuggers read: that is most of them.
+async fn ours(engine: &DockerEngine, dir: &Path) {
+    std::fs::create_dir(dir).unwrap();
+    for program in ["ottoscaler", "log-ingest", "otto-agent"] {
+        let mut strip = Command::new("strip");
+        strip.arg("-o").arg(dir.join(program)).arg(binary::static_program(program));
+        assert!(strip.status().unwrap().success(), "strip {program}");
+    }
     let mut script = engine.client(binary::workspace().join("scripts/images"));
-    script.arg("--dev").arg("--binaries").arg(binary::static_programs());
+    script.arg("--dev").arg("--binaries").arg(dir);
     // Whoever runs the tests may name images otherwise, and have another builder.
     script.env_remove("REGISTRY").env_remove("TAG").env("DOCKER_BUILDKIT", "0");
     let output = script.output().await.unwrap();

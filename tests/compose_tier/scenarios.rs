@@ -11,8 +11,9 @@ use ottoscaler_tests::{oracle, wait};
 use serde_json::json;
 
 use crate::hardening::{
-    a_worker_reaches_log_ingest_and_nothing_else_of_the_system,
     no_service_has_a_privilege_that_it_does_not_need,
+    nothing_is_left_after_down_and_the_two_commands_beside_it,
+    workers_are_in_log_ingests_network_and_in_no_other,
 };
 use crate::images;
 use crate::stack::{LIMIT, PROCESS, Stack, output, succeed};
@@ -51,13 +52,13 @@ async fn the_compose_files_work_as_the_readme_says() {
         no_service_has_a_privilege_that_it_does_not_need,
         the_page_answers,
         a_task_in_an_image_of_its_own_is_followed_with_every_line_and_its_exit_code,
-        a_worker_reaches_log_ingest_and_nothing_else_of_the_system,
+        workers_are_in_log_ingests_network_and_in_no_other,
         p1_p2_p5_a_scaler_that_is_killed_during_a_task_adopts_it_and_nothing_is_lost_or_doubled,
         everything_recovers_when_docker_is_restarted_during_a_task,
         logs_outlive_down_and_up,
         a_scaler_that_must_not_be_root_needs_only_the_sockets_group,
+        nothing_is_left_after_down_and_the_two_commands_beside_it,
     );
-    stack.succeed(&["down", "--volumes"]).await;
     stack.file = PROCESS;
     in_order!(stack:
         without_dockers_socket_one_command_runs_a_task,
@@ -186,7 +187,7 @@ async fn a_scaler_that_must_not_be_root_needs_only_the_sockets_group(stack: &mut
 
 /// Nothing is up before it.
 async fn without_dockers_socket_one_command_runs_a_task(stack: &mut Stack) {
-    let command = "echo hello; echo $0 >&2; exit 7";
+    let command = "echo hello; echo $0 >&2; touch /tmp/scratch && exit 7";
     let output = output(stack.submit(&["--task-id", "plain", "--", "sh", "-c", command, "there"])).await;
     assert_eq!(output.status.code(), Some(7), "{output:?}\n{}", stack.logs().await);
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "hello\n");

@@ -36,7 +36,6 @@ impl Stack {
     pub(crate) async fn prepare() -> Self {
         // Building takes its time, and Docker would stand idle meanwhile.
         binary::static_agent();
-        binary::static_programs();
         let (dir, plugin) = (tempfile::tempdir().unwrap(), plugin());
         let engine = DockerEngine::start().await;
         engine.plugin(&plugin);

@@ -16,28 +16,33 @@ pub fn path(name: &str) -> PathBuf {
     DIRECTORY.get_or_init(build).join(name)
 }
 
-/// The agent as images hold it: linked so that it needs no file of the image that it runs in.
+/// The agent as images hold it.
 pub fn static_agent() -> PathBuf {
-    static FILE: OnceLock<PathBuf> = OnceLock::new();
-    FILE.get_or_init(|| build_static(&["otto-agent"]).join("otto-agent")).clone()
+    static_program("otto-agent")
 }
 
-/// A directory with all programs of the images, linked in the same way.
-pub fn static_programs() -> PathBuf {
+/// A program as its image holds it: linked so that it needs no file of the image that it runs in. The first
+/// call builds them all.
+pub fn static_program(name: &str) -> PathBuf {
     static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
-    DIRECTORY.get_or_init(|| build_static(&["otto-agent", "ottoscaler", "log-ingest"])).clone()
+    DIRECTORY.get_or_init(build_static).join(name)
 }
 
-/// For a named target the flags go to the programs alone, and not to what runs while they are built.
-fn build_static(packages: &[&str]) -> PathBuf {
+/// The programs that are shipped as images.
+const OF_IMAGES: [&str; 3] = ["otto-agent", "ottoscaler", "log-ingest"];
+
+/// For a named target the flags go to the programs alone, and not to what runs while they are built. All at
+/// once: alone, each would have its dependencies built anew, with the features that it asks for.
+fn build_static() -> PathBuf {
     let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let (target_dir, profile) = directories();
     let mut cargo = cargo(&target_dir, &profile);
-    cargo.args(["--target", &target]).args(packages.iter().flat_map(|package| ["--package", package]));
+    cargo.args(["--target", &target]);
+    cargo.args(OF_IMAGES.iter().flat_map(|program| ["--package", program]));
     // Of the variables for flags the one that wins; what separates its words is no space.
     cargo.env("CARGO_ENCODED_RUSTFLAGS", "-C\u{1f}target-feature=+crt-static");
     let status = cargo.status().expect("cargo runs");
-    assert!(status.success(), "building static programs failed");
+    assert!(status.success(), "building the static programs failed");
     target_dir.join(target).join(profile)
 }
 
