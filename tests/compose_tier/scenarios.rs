@@ -156,7 +156,7 @@ async fn everything_recovers_when_docker_is_restarted_during_a_task(stack: &mut 
     let closed = stack.ingest.closed("restart", &first).await;
     let kept = stack.ingest.lines(&first).await.unwrap();
     assert_eq!(kept[0]["message"], "attempt 1", "{closed}");
-    let said = succeed(stack.submit(&["--", "echo", "still here"])).await;
+    let said = succeed(stack.submit(&["--", "sh", "-c", "echo still here"])).await;
     assert_eq!(said, "still here\n");
 }
 
@@ -169,14 +169,16 @@ async fn logs_outlive_down_and_up(stack: &mut Stack) {
     assert!(stack.ingest.get(&log).await.is_err(), "nobody is there");
     stack.up().await;
     assert_eq!(stack.ingest.get(&log).await.unwrap(), before);
-    let said = succeed(stack.submit(&["--", "echo", "back again"])).await;
+    let said = succeed(stack.submit(&["--", "sh", "-c", "echo back again"])).await;
     assert_eq!(said, "back again\n");
 }
 
 async fn a_scaler_that_must_not_be_root_needs_only_the_sockets_group(stack: &mut Stack) {
     let socket = std::fs::metadata(stack.engine.socket()).unwrap();
     let user = format!("65532:{}", std::os::unix::fs::MetadataExt::gid(&socket));
-    for args in [&["up", "--detach", "--wait"][..], &["run", "--rm", "--no-TTY", "submit", "--", "true"]] {
+    for args in
+        [&["up", "--detach", "--wait"][..], &["run", "--rm", "--no-TTY", "submit", "--", "sh", "-c", "true"]]
+    {
         let mut command = stack.compose(args);
         command.env("OTTO_SCALER_USER", &user);
         succeed(command).await;
