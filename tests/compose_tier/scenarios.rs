@@ -114,7 +114,6 @@ async fn kill_scaler(stack: &Stack) {
 async fn p1_p2_p5_a_scaler_that_is_killed_during_a_task_adopts_it_and_nothing_is_lost_or_doubled(
     stack: &mut Stack,
 ) {
-    const FEW: usize = 100_000;
     let command =
         "i=0; while [ ! -e /through ]; do echo line $i; i=$((i + 1)); sleep 0.01; done; echo end; exit 5";
     let mut submit = stack.submit(&["--task-id", "adopted", "--", "sh", "-c", command]);
@@ -132,7 +131,7 @@ async fn p1_p2_p5_a_scaler_that_is_killed_during_a_task_adopts_it_and_nothing_is
     oracle::check_sequences(&worker, &kept);
     let said = String::from_utf8(oracle::bytes(&kept, "stdout")).unwrap();
     let count = said.lines().count() - 1;
-    assert!((21..FEW).contains(&count), "{count}");
+    assert!(count > 20, "{count}");
     let expected = (0..count).fold(String::new(), |text, line| text + &format!("line {line}\n")) + "end\n";
     assert_eq!(said, expected);
     assert_eq!(String::from_utf8(followed.stdout).unwrap(), expected, "who followed saw each line once");
