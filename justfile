@@ -50,6 +50,10 @@ bench-engines *args:
 images *args:
     scripts/images {{ args }}
 
+# Sizes of the images, how soon each is ready, and memory at rest; needs no Docker.
+images-report *args:
+    scripts/images-report {{ args }}
+
 # Renew what is made from the chart's values: its README and schema, and what the tests compare its output with.
 chart:
     scripts/chart-docs
