@@ -34,7 +34,8 @@ impl<'a> Task<'a> {
             ("command", &*script),
         ];
         scaler::submit(&mut release.redis(), &fields).await;
-        let worker = wait::until(&format!("the worker of {name} runs"), LIMIT, || async {
+        let what = format!("the worker of {name} runs");
+        let worker = wait::until(&what, LIMIT, || async {
             let states = scaler::states(&mut release.redis(), name).await;
             let runs = |entry: &Entry| entry["state"] == "running" || entry.contains_key("exit_code");
             let found = states.iter().find(|(_, entry)| runs(entry));
