@@ -48,6 +48,11 @@ pub(super) trait Files: Send + Sync {
 
     /// What an operator knows a segment by.
     fn path(&self, segment: u32) -> PathBuf;
+
+    /// A hole in a segment gives room back for each so many bytes of it, counted from the segment's beginning.
+    fn room_unit(&self) -> u64 {
+        PIECE as u64
+    }
 }
 
 /// The bytes of one file. What was written may be gone after a power cut, in part and in any order, until
