@@ -50,10 +50,22 @@ bench-engines *args:
 images *args:
     scripts/images {{ args }}
 
+# Sizes of the images, how soon each is ready, and memory at rest; needs no Docker.
+images-report *args:
+    scripts/images-report {{ args }}
+
 # Renew what is made from the chart's values: its README and schema, and what the tests compare its output with.
 chart:
     scripts/chart-docs
     OTTO_BLESS=1 PATH="$(scripts/chart-tools):$PATH" cargo test --workspace --test chart -- golden
+
+# Renew what is made from the programs' own help: the tables of docs/configure.md.
+docs:
+    OTTO_BLESS=1 cargo test --workspace --test integration -- docs::flags
+
+# All files of a release, published nowhere; `--rehearse` while changes are still under Unreleased.
+release *args:
+    scripts/release {{ args }}
 
 # API documentation of the crates.
 doc:

@@ -26,7 +26,7 @@ function "tags" {
 }
 
 group "default" {
-  targets = ["ottoscaler", "log-ingest", "otto-agent"]
+  targets = ["ottoscaler", "log-ingest", "otto-agent", "ottoscaler-dev"]
 }
 
 target "_all" {
@@ -56,4 +56,10 @@ target "otto-agent" {
   inherits = ["_all"]
   target   = "otto-agent"
   tags     = tags("otto-agent")
+}
+
+target "ottoscaler-dev" {
+  inherits = ["_all"]
+  target   = "ottoscaler-dev"
+  tags     = tags("ottoscaler-dev")
 }

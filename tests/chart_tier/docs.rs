@@ -1,12 +1,15 @@
-//! README, schema and notes say what values.yaml and the templates do.
+//! README, schema and notes say what values.yaml and the templates do, and so do the pages for operators.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
 use ottoscaler_tests::binary::workspace;
+use ottoscaler_tests::document::Document;
 use serde_json::Value;
 
 use crate::helm::{NAMESPACE, case, chart, text, tool};
+use crate::metrics::{all_known, named};
 
 #[test]
 fn readme_and_schema_are_what_the_values_comments_say() {
@@ -89,4 +92,93 @@ fn the_notes_warn_of_what_works_and_is_a_bad_idea() {
     }
     let quiet = notes(&case("values-ha").values);
     assert!(!quiet.contains("Look at these"), "{quiet}");
+}
+
+/// Renders the chart with the values of its smallest trial and these.
+fn rendered_with(args: &[&str]) -> Result<(), String> {
+    let mut template = tool("helm3");
+    template.args(["template", "ci", "--namespace", NAMESPACE, "--set", "redis.bundled.enabled=true"]);
+    let output = template.arg(chart()).args(args).output().unwrap();
+    if output.status.success() { Ok(()) } else { Err(text(&output.stderr)) }
+}
+
+#[test]
+fn values_that_the_pages_show_are_ones_that_the_chart_takes() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("values.yaml");
+    let mut count = 0;
+    for page in Document::guides() {
+        for block in page.blocks().iter().filter(|block| block.kind == "yaml values") {
+            std::fs::write(&file, &block.text).unwrap();
+            let rendered = rendered_with(&["--values", file.to_str().unwrap()]);
+            assert!(rendered.is_ok(), "{}: {rendered:?}\n{}", page.path.display(), block.text);
+            count += 1;
+        }
+    }
+    assert!(count >= 4, "{count}");
+}
+
+/// What a page says of the chart: its prose, and the commands of a cluster, which no test runs.
+fn of_the_chart(page: &Document) -> String {
+    let blocks = page.blocks();
+    let commands = blocks.iter().filter(|block| block.kind == "sh").map(|block| block.text.as_str());
+    page.prose() + &commands.collect::<String>()
+}
+
+/// Whether there is such a value: each name is one of its map.
+fn has(schema: &Value, path: &str) -> bool {
+    let found = path.split('.').try_fold(schema, |at, name| at["properties"].get(name));
+    found.is_some()
+}
+
+#[test]
+fn every_value_that_the_pages_name_exists() {
+    let schema = std::fs::read_to_string(chart().join("values.schema.json")).unwrap();
+    let schema: Value = serde_json::from_str(&schema).unwrap();
+    let groups: BTreeSet<_> = schema["properties"].as_object().unwrap().keys().cloned().collect();
+    let mut count = 0;
+    for page in Document::guides() {
+        let text = of_the_chart(&page);
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '.');
+        for word in words.map(|word| word.trim_matches('.')) {
+            let Some((group, inner)) = word.split_once('.') else { continue };
+            // Names of files and of gRPC services have points, too.
+            let is_other = [".yaml", ".md"].iter().any(|end| word.ends_with(end)) || inner.starts_with("v1");
+            if !groups.contains(group) || is_other || !inner.starts_with(|c: char| c.is_ascii_lowercase()) {
+                continue;
+            }
+            assert!(has(&schema, word), "{}: there is no value {word}", page.path.display());
+            count += 1;
+        }
+    }
+    assert!(count >= 15, "{count}");
+    assert!(has(&schema, "logIngest.config.retainFor") && !has(&schema, "logIngest.config.retain"));
+}
+
+#[test]
+fn every_metric_and_alert_that_the_pages_name_exists() {
+    let alerts = std::fs::read_to_string(chart().join("files/alerts.yaml")).unwrap();
+    let mut known = all_known();
+    // Whoever reads is told the name of a histogram, and not of its parts.
+    known.extend(all_known().iter().filter_map(|name| name.strip_suffix("_bucket")).map(str::to_owned));
+    let (mut metrics, mut seen) = (BTreeSet::new(), 0);
+    for page in Document::guides() {
+        let mut names = named(&page.text);
+        names.retain(|name| !known.contains(name));
+        assert!(names.is_empty(), "{}: {names:?} do not exist", page.path.display());
+        metrics.extend(named(&page.text));
+        let words = page.text.split(|c: char| !c.is_ascii_alphanumeric());
+        let said = words.filter(|word| is_alert(word));
+        for alert in said {
+            assert!(alerts.contains(&format!("alert: {alert}\n")), "{}: {alert}", page.path.display());
+            seen += 1;
+        }
+    }
+    assert!(metrics.len() >= 15 && seen >= 5, "{metrics:?} {seen}");
+}
+
+/// `LogIngestDown`, and not `LogIngest` or another word.
+fn is_alert(word: &str) -> bool {
+    let rest = word.strip_prefix("LogIngest").or_else(|| word.strip_prefix("Ottoscaler"));
+    rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase()))
 }

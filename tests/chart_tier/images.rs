@@ -109,6 +109,41 @@ fn images_of_programs_that_are_built_already_are_cut_from_the_same_file() {
     assert_eq!(dockerfile.matches("\n# == The images.").count(), 1);
     let (_, images) = dockerfile.split_once("\n# == The images.").unwrap();
     let from: Vec<_> = images.lines().filter_map(|line| line.strip_prefix("FROM ")).collect();
-    assert_eq!(from, ["scratch AS base", "base AS ottoscaler", "base AS log-ingest", "base AS otto-agent"]);
+    let services = ["base AS ottoscaler", "base AS log-ingest", "base AS otto-agent"];
+    let expected = [&["scratch AS base"][..], &services, &["${USERLAND} AS ottoscaler-dev"]].concat();
+    assert_eq!(from, expected);
+    // What a FROM names has to be known before the first.
+    assert_eq!(dockerfile.matches("\nARG USERLAND=").count(), 1);
+    assert!(script.contains("grep '^ARG USERLAND=' docker/Dockerfile"));
     assert!(!images.contains("--from=source"), "it is not there");
+}
+
+#[test]
+fn the_compose_files_name_the_same_images_and_build_them_from_the_same_file() {
+    let dockerfile = read("docker/Dockerfile");
+    for file in ["docker/compose.yaml", "docker/compose.process.yaml"] {
+        let compose = read(file);
+        let images: Vec<_> = compose.split("ghcr.io/ottoscaler/").skip(1).collect();
+        assert!(images.len() > 1, "{file}");
+        for image in images {
+            let (name, tag) = image.lines().next().unwrap().split_once(':').unwrap();
+            assert_eq!(tag, env!("CARGO_PKG_VERSION"), "{file}: {name}");
+            stage(&dockerfile, name);
+        }
+        for target in compose.split("target: ").skip(1) {
+            stage(&dockerfile, target.split([' ', '}']).next().unwrap());
+        }
+    }
+    let compose = read("docker/compose.yaml");
+    let userland = dockerfile.lines().find_map(|line| line.strip_prefix("ARG USERLAND=")).unwrap();
+    assert!(
+        compose.contains(&format!("${{OTTO_WORKER_IMAGE:-{userland}}}")),
+        "one image for both: {userland}"
+    );
+    let bundled = objects(&case("trial"));
+    let containers = bundled.iter().filter_map(|object| object.pod()).map(|pod| &pod["containers"][0]);
+    let redis = containers
+        .map(|container| container["image"].as_str().unwrap())
+        .find(|image| image.contains("redis"));
+    assert!(compose.contains(&format!("image: {}\n", redis.unwrap())), "the chart's: {redis:?}");
 }

@@ -38,14 +38,15 @@ fn word(text: &str) -> &str {
     text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap_or_default()
 }
 
-fn all_known() -> BTreeSet<String> {
+/// The metrics of both services.
+pub(crate) fn all_known() -> BTreeSet<String> {
     let mut names = known("crates/scaler/src/metrics.rs", "");
     names.extend(known("crates/ingest/src/metrics.rs", "otto_ingest_"));
     names
 }
 
 /// The metrics in a text.
-fn named(text: &str) -> BTreeSet<String> {
+pub(crate) fn named(text: &str) -> BTreeSet<String> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     words
         .filter(|word| word.starts_with("otto_scaler_") || word.starts_with("otto_ingest_"))

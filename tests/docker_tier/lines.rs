@@ -3,21 +3,13 @@
 use std::sync::Arc;
 
 use ottoscaler_tests::oracle;
-use ottoscaler_tests::worker_images::{BARE, MUSL, PROGRAM};
+use ottoscaler_tests::worker_images::{BARE, MUSL, PROGRAM, printed};
 use serde_json::json;
 
 use crate::world::{Grounds, Site};
 
 const LINES: u32 = 500;
 const CODE: i32 = 3;
-
-/// What the shell's script and the program print.
-fn printed() -> (String, String) {
-    let lines = |word: &str, step| {
-        (0..LINES).step_by(step).fold(String::new(), |text, line| text + &format!("{word} {line}\n"))
-    };
-    (lines("out", 1) + "no newline", lines("err", 7))
-}
 
 /// Runs a command in an image, and compares what its readers get with what it has printed.
 async fn read_back(site: &Site, task: &str, more: &[(&str, &str)]) {
@@ -29,12 +21,13 @@ async fn read_back(site: &Site, task: &str, more: &[(&str, &str)]) {
     assert_eq!((&shown["exit_code"], &shown["lost"]), (&json!(CODE), &json!(0)), "{shown}");
     let lines = site.grounds.ingest.lines(&worker).await.unwrap();
     oracle::check_sequences(&worker, &lines);
-    let (out, err) = printed();
+    let (out, err) = printed(LINES);
     assert_eq!(String::from_utf8(oracle::bytes(&lines, "stdout")).unwrap(), out);
     assert_eq!(String::from_utf8(oracle::bytes(&lines, "stderr")).unwrap(), err);
     site.is_gone(Some(&worker)).await;
 }
 
+/// Prints what the program of the other images does.
 fn script() -> String {
     format!(
         "i=0; while [ $i -lt {LINES} ]; do echo out $i; [ $((i % 7)) = 0 ] && echo err $i >&2; i=$((i + 1)); done; \

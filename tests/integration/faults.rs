@@ -239,6 +239,45 @@ async fn p4_a_disk_that_is_nearly_full_holds_lines_back_and_still_takes_what_is_
     oracle::check("big", &ingest.lines("big").await.unwrap(), script);
 }
 
+/// A file that was removed takes lines like any other, and they are gone with the process.
+#[tokio::test]
+async fn p4_a_data_directory_that_is_removed_gets_no_line_acknowledged_any_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let mut ingest = Ingest::start(&data, &[]).await;
+    let mut command = agent::chatter(&ingest.url(), "w", "w", Script { seed: 21, lines: 50_000 });
+    command.args(["--spread-ms", "20000"]).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.kill_on_drop(true).spawn().unwrap();
+    let refused = || metric(&ingest, "otto_ingest_retries_total{reason=\"store_gone\"}");
+    let stored = || metric(&ingest, "otto_ingest_lines_total");
+    wait::until("some lines are stored", Duration::from_secs(20), || async {
+        if stored().await > 100.0 { Ok(()) } else { Err("none is".to_owned()) }
+    })
+    .await;
+
+    std::fs::remove_dir_all(&data).unwrap();
+    wait::until("lines are refused", Duration::from_secs(20), || async {
+        if refused().await > 0.0 { Ok(()) } else { Err("none is refused".to_owned()) }
+    })
+    .await;
+
+    let (lines, before) = (stored().await, refused().await);
+    wait::until("more lines are refused", Duration::from_secs(20), || async {
+        if refused().await > before { Ok(()) } else { Err("no more are".to_owned()) }
+    })
+    .await;
+    assert!(stored().await <= lines, "and none is stored");
+    assert!(metric(&ingest, "otto_ingest_store_gone").await > 0.0);
+    let ready = reqwest::get(format!("http://{}/readyz", ingest.admin())).await.unwrap();
+    assert_eq!(ready.status(), 503);
+    let said = ready.text().await.unwrap();
+    assert!(said.contains("data directory") && said.contains("restart log-ingest"), "{said}");
+    let told =
+        ingest.service().log().iter().filter(|line| line.contains("no line is taken any more")).count();
+    assert_eq!(told, 1, "it is told once");
+    child.kill().await.unwrap();
+}
+
 /// What a metric of log-ingest says now; 0 where there is none.
 async fn metric(ingest: &Ingest, name: &str) -> f64 {
     let metrics =

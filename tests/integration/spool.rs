@@ -215,6 +215,11 @@ async fn p5_a_spool_that_was_too_small_leaves_the_end_of_the_log_and_a_gap() {
     assert_eq!((&lines[0]["sequence"], last_sequence(&lines[0])), (&1.into(), lost));
     let said: Vec<_> = lines[1..].iter().map(|line| line["message"].as_str().unwrap().to_owned()).collect();
     assert!(said.into_iter().eq((lost + 1..=1_000_000).map(|number| number.to_string())));
+
+    let late = upload(&ingest, &["--exit-code", "9"], &spools(&spool)[0]).await;
+    let told = String::from_utf8_lossy(&late.stderr).into_owned();
+    assert!(!late.status.success() && told.contains("--exit-code changes nothing"), "{told}");
+    assert!(told.contains("with exit code 0"), "{told}");
 }
 
 #[tokio::test]

@@ -16,23 +16,34 @@ pub fn path(name: &str) -> PathBuf {
     DIRECTORY.get_or_init(build).join(name)
 }
 
-/// The agent as images hold it: linked so that it needs no file of the image that it runs in.
+/// The agent as images hold it.
 pub fn static_agent() -> PathBuf {
-    static FILE: OnceLock<PathBuf> = OnceLock::new();
-    FILE.get_or_init(build_static_agent).clone()
+    static_program("otto-agent")
 }
 
-/// For a named target the flags go to the program alone, and not to what runs while it is built.
-fn build_static_agent() -> PathBuf {
+/// A program as its image holds it: linked so that it needs no file of the image that it runs in. The first
+/// call builds them all.
+pub fn static_program(name: &str) -> PathBuf {
+    static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
+    DIRECTORY.get_or_init(build_static).join(name)
+}
+
+/// The programs that are shipped as images.
+const OF_IMAGES: [&str; 3] = ["otto-agent", "ottoscaler", "log-ingest"];
+
+/// For a named target the flags go to the programs alone, and not to what runs while they are built. All at
+/// once: alone, each would have its dependencies built anew, with the features that it asks for.
+fn build_static() -> PathBuf {
     let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let (target_dir, profile) = directories();
     let mut cargo = cargo(&target_dir, &profile);
-    cargo.args(["--package", "otto-agent", "--target", &target]);
+    cargo.args(["--target", &target]);
+    cargo.args(OF_IMAGES.iter().flat_map(|program| ["--package", program]));
     // Of the variables for flags the one that wins; what separates its words is no space.
     cargo.env("CARGO_ENCODED_RUSTFLAGS", "-C\u{1f}target-feature=+crt-static");
     let status = cargo.status().expect("cargo runs");
-    assert!(status.success(), "building the static agent failed");
-    target_dir.join(target).join(profile).join("otto-agent")
+    assert!(status.success(), "building the static programs failed");
+    target_dir.join(target).join(profile)
 }
 
 fn build() -> PathBuf {

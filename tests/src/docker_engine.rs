@@ -1,6 +1,7 @@
 //! A real Docker of a test's own: containerd and dockerd, with all that they write below one directory. They touch
 //! no firewall: containers reach what listens on [`DockerEngine::ip`], and nothing further.
 
+use std::ffi::OsStr;
 use std::fs::{File, TryLockError};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
@@ -135,7 +136,7 @@ impl DockerEngine {
 
     /// The value of `DOCKER_HOST`.
     pub fn host(&self) -> String {
-        format!("unix://{}", self.file("docker.sock").display())
+        format!("unix://{}", self.socket().display())
     }
 
     /// The address of this machine that containers reach: what has to talk with them listens here.
@@ -143,11 +144,29 @@ impl DockerEngine {
         IP.into()
     }
 
+    /// Docker's socket.
+    pub fn socket(&self) -> PathBuf {
+        self.file("docker.sock")
+    }
+
+    /// A program that finds this Docker, and nothing of the user's: no context, no credentials.
+    pub fn client(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command.env("DOCKER_HOST", self.host()).env("DOCKER_CONFIG", self.file("client"));
+        command
+    }
+
+    /// Gives Docker's command line another command: the file of a plugin.
+    pub fn plugin(&self, file: &Path) {
+        let plugins = self.file("client/cli-plugins");
+        std::fs::create_dir_all(&plugins).expect("the directory is writable");
+        let name = file.file_name().expect("it is a file");
+        std::os::unix::fs::symlink(file, plugins.join(name)).expect("the directory is writable");
+    }
+
     /// What the command line of Docker prints.
     pub async fn docker(&self, args: &[&str]) -> Result<String, String> {
-        let mut command = Command::new(kube_tools::on_path("docker").expect("asked before"));
-        // Nothing of the user's: no context, no credentials.
-        command.env("DOCKER_HOST", self.host()).env("DOCKER_CONFIG", self.file("client"));
+        let mut command = self.client(kube_tools::on_path("docker").expect("asked before"));
         let output = command.args(args).output().await.map_err(|error| error.to_string())?;
         let error = || format!("docker {args:?}: {}", String::from_utf8_lossy(&output.stderr));
         output

@@ -34,7 +34,12 @@ impl Ingest {
         Self::start_on(Ipv4Addr::LOCALHOST.into(), data_dir, extra).await
     }
 
-    /// The same without flags, under these variables.
+    /// One that somebody else has started, as its readers see it.
+    pub fn read_at(http: SocketAddr) -> Self {
+        Self { http, ..Self::at(Ipv4Addr::LOCALHOST.into(), Path::new(""), &[]) }
+    }
+
+    /// One without flags, under these variables.
     pub async fn start_under(data_dir: &Path, environment: Vec<(&'static str, OsString)>) -> Self {
         let mut ingest = Self::at(Ipv4Addr::LOCALHOST.into(), data_dir, &[]);
         ingest.environment = environment;

@@ -9,6 +9,7 @@ pub mod chatter;
 pub mod cluster;
 pub mod daemon;
 pub mod docker_engine;
+pub mod document;
 pub mod fake_clock;
 pub mod image;
 pub mod ingest;

@@ -47,3 +47,11 @@ async fn compiled(compiler: &str, flags: &[&str], dir: &Path) -> PathBuf {
     assert!(output.status.success(), "{compiler}: {}", String::from_utf8_lossy(&output.stderr));
     program
 }
+
+/// What the program prints to stdout and to stderr when it is asked for so many lines.
+pub fn printed(lines: u32) -> (String, String) {
+    let each = |word: &str, step| {
+        (0..lines).step_by(step).fold(String::new(), |text, line| text + &format!("{word} {line}\n"))
+    };
+    (each("out", 1) + "no newline", each("err", 7))
+}

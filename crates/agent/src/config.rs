@@ -266,7 +266,8 @@ fn check_url(text: &str) -> Result<(), &'static str> {
     if uri.scheme_str() == Some("https") {
         return Err(NO_TLS);
     }
-    let authority = uri.authority().filter(|_| uri.scheme_str() == Some("http")).ok_or("expected a URL")?;
+    let authority =
+        uri.authority().filter(|_| uri.scheme_str() == Some("http")).ok_or("expected a URL with http")?;
     if authority.as_str().contains('@') {
         return Err("otto-agent knows no user and no password; expected a URL without them");
     }

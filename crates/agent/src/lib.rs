@@ -77,6 +77,9 @@ pub async fn run(run: &Run) -> Result<i32> {
         error!(error = %refused, "nothing was run");
         return Ok(EXIT_NOT_RUN);
     }
+    if let Some(path) = run.summary_path() {
+        summary::reserve(&path);
+    }
     let (finished, finish) = watch::channel(None);
     let mut shipper = Shipper::new(identity.clone(), Arc::clone(&log), finish);
     let command = async {

@@ -74,7 +74,7 @@ impl Resolver {
         }
         let asked = tokio::time::timeout(TIMEOUT, self.ask(name)).await;
         let found = asked.map_err(|_| failed(format!("no answer within {TIMEOUT:?}")))?;
-        found.map_err(|error| failed(error.to_string()))
+        found.map_err(|error| failed(why(&error)))
     }
 
     /// What cannot be read says nothing.
@@ -125,6 +125,11 @@ impl Resolver {
         options.num_concurrent_reqs = config.name_servers.len().max(1);
         Ok((config, options))
     }
+}
+
+/// What the library says of a name without an address is a query of its own.
+fn why(error: &NetError) -> String {
+    if error.is_no_records_found() { "no such host".to_owned() } else { error.to_string() }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod connector;
 pub(crate) mod denial;
 mod entries;
 pub mod flight;
+mod greeting;
 pub(crate) mod link;
 mod pace;
 pub(crate) mod registration;

@@ -1,8 +1,9 @@
 //! The agent's own account of a run, as a small JSON file for whoever started it.
 
-use std::fs;
-use std::io;
-use std::path::Path;
+use std::fs::{self, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -60,18 +61,130 @@ pub struct Summary {
     pub error: Option<String>,
 }
 
-/// An error is cut here, so that the whole stays below 4 KiB.
+/// An error is cut here at the latest, so that the whole stays below 4 KiB.
 const MAX_ERROR: usize = 1000;
+
+/// What a summary takes at the most, and what is taken for it before the command starts.
+const ROOM: usize = 4 << 10;
+
+/// Takes the room of a summary at `path`: the command may fill the disk, and how it ended has to be told all the
+/// same. Where there is none, writing the summary says so.
+pub fn reserve(path: &Path) {
+    if !is_special(path) {
+        let _no_room = fs::write(beside(path), [b' '; ROOM]);
+    }
+}
 
 impl Summary {
     /// Writes it so that a reader sees the old one or the new one, where the directory allows that.
     pub fn write(&self, path: &Path) -> io::Result<()> {
-        let error = self.error.as_ref().map(|error| error.chars().take(MAX_ERROR).collect());
-        let json = serde_json::to_vec(&Self { error, ..self.clone() })?;
-        let mut beside = path.as_os_str().to_owned();
-        beside.push(".new");
-        let replaced = fs::write(&beside, &json).and_then(|()| fs::rename(&beside, path));
-        // A file that is mounted by itself, such as /dev/termination-log, cannot be replaced.
-        replaced.or_else(|_| fs::write(path, &json))
+        let json = self.json()?;
+        if is_special(path) {
+            return fs::write(path, &json);
+        }
+        let beside = beside(path);
+        let replaced = fill(&beside, &json).and_then(|()| fs::rename(&beside, path));
+        let Err(error) = replaced else { return Ok(()) };
+        let _not_there = fs::remove_file(&beside);
+        match error.kind() {
+            // In place it would only cost the old one.
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Err(error),
+            // A file that is mounted by itself, such as /dev/termination-log, cannot be replaced.
+            _ => fs::write(path, &json),
+        }
+    }
+
+    fn json(&self) -> io::Result<Vec<u8>> {
+        let mut most = MAX_ERROR;
+        loop {
+            let error = self.error.as_ref().map(|error| error.chars().take(most).collect());
+            let json = serde_json::to_vec(&Self { error, ..self.clone() })?;
+            if json.len() <= ROOM || most == 0 {
+                return Ok(json);
+            }
+            // A character may become six bytes.
+            most /= 2;
+        }
+    }
+}
+
+/// Whether something is there that is no file, such as /dev/null or a link: that is written to, and never replaced.
+fn is_special(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|there| !there.is_file())
+}
+
+fn beside(path: &Path) -> PathBuf {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    beside.into()
+}
+
+/// In the room that the file has.
+fn fill(path: &Path, json: &[u8]) -> io::Result<()> {
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+    file.write_all_at(json, 0)?;
+    file.set_len(json.len() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::sys::stat::Mode;
+    use nix::unistd::mkfifo;
+
+    use super::*;
+
+    fn summary() -> Summary {
+        let worker_id: WorkerId = "w".parse().unwrap();
+        Summary {
+            phase: Phase::Ended,
+            task_id: worker_id.clone().into(),
+            worker_id,
+            attempt: 1,
+            exit_code: 5,
+            signal: 0,
+            timed_out: false,
+            started_at: Timestamp::UNIX_EPOCH,
+            ended_at: Timestamp::UNIX_EPOCH,
+            lines: 0,
+            bytes: 0,
+            last_sequence: 0,
+            acked_sequence: 0,
+            dropped: 0,
+            disconnects: 0,
+            unmirrored_bytes: 0,
+            complete: false,
+            error: Some("\u{1}".repeat(10 * MAX_ERROR)),
+        }
+    }
+
+    #[test]
+    fn p8_a_summary_has_its_room_before_the_command_starts() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("summary.json");
+        reserve(&path);
+        assert!(!path.exists(), "it does not say anything yet");
+        assert_eq!(fs::metadata(beside(&path)).unwrap().len(), ROOM as u64);
+        for _ in 0..2 {
+            summary().write(&path).unwrap();
+            let written = fs::read(&path).unwrap();
+            let read: serde_json::Value = serde_json::from_slice(&written).unwrap();
+            assert_eq!(read["exit_code"], 5);
+            assert!(written.len() <= ROOM, "{} bytes", written.len());
+            assert!(!beside(&path).exists());
+        }
+    }
+
+    #[test]
+    fn what_is_no_file_is_written_to_and_stays_what_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pipe");
+        mkfifo(&path, Mode::S_IRWXU).unwrap();
+        // Open both ways, so that nobody waits for the other end.
+        let mut pipe = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+        reserve(&path);
+        summary().write(&path).unwrap();
+        let mut first = [0];
+        std::io::Read::read_exact(&mut pipe, &mut first).unwrap();
+        assert_eq!((first, is_special(&path), beside(&path).exists()), (*b"{", true, false));
     }
 }

@@ -1,6 +1,7 @@
 //! From the start of the command to the agent's end: signals, the timeout, the grace period, and who may
 //! cut short what is left to do when the command has ended.
 
+use std::fs;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -21,6 +22,11 @@ const FORWARDED: [(Signal, bool); 6] = [
     (Signal::SIGUSR1, false),
     (Signal::SIGUSR2, false),
 ];
+
+/// Those that whoever starts a program may have it ignore: nohup does so with the first, and a shell with the others for
+/// what it runs in the background. An agent that listened for them would hand them on to a command that
+/// would have outlived them without it.
+const MAY_BE_IGNORED: [Signal; 3] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT];
 
 /// Once the command has ended, these ask the agent to end as well.
 const END: [Signal; 3] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT];
@@ -50,12 +56,15 @@ pub struct Outcome {
 }
 
 impl Supervisor {
-    /// From here on the agent no longer dies of the signals that it forwards.
+    /// From here on the agent no longer dies of the signals that it forwards. Those that it was started to ignore it
+    /// does not forward.
     pub fn new() -> Result<Self> {
         let listen = |kind| signal(kind).context("cannot listen for signals");
         let forward =
             |(name, stops): (Signal, bool)| Ok((name, stops, listen(SignalKind::from_raw(name as i32))?));
-        let forwarded = FORWARDED.into_iter().map(forward).collect::<Result<_>>()?;
+        let ignored = ignored_from_the_start();
+        let is_heard = |(signal, _): &(Signal, bool)| !ignored.contains(signal);
+        let forwarded = FORWARDED.into_iter().filter(is_heard).map(forward).collect::<Result<_>>()?;
         Ok(Self { children: listen(SignalKind::child())?, forwarded, last_moment: None })
     }
 
@@ -127,6 +136,15 @@ impl Supervisor {
     pub const fn is_asked_to_end(&self) -> bool {
         self.last_moment.is_some()
     }
+}
+
+/// Left alone, they are ignored by the command as well.
+fn ignored_from_the_start() -> Vec<Signal> {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    // The lowest bit is the first signal, which is 1.
+    MAY_BE_IGNORED.into_iter().filter(|signal| (mask >> (*signal as i32 - 1)) & 1 == 1).collect()
 }
 
 /// A signal that means the agent, now that there is no command to forward it to.

@@ -15,7 +15,9 @@ use bytes::Bytes;
 use ottoscaler_proto::checksum::Checked;
 use ottoscaler_proto::v1::log_streaming_service_client::LogStreamingServiceClient;
 use ottoscaler_proto::v1::registration_response::Status;
-use ottoscaler_proto::v1::{LogBatch, UploadSummary, WorkerCompletion, WorkerRegistration};
+use ottoscaler_proto::v1::{
+    CompletionResponse, LogBatch, UploadSummary, WorkerCompletion, WorkerRegistration,
+};
 use tokio::time::{Instant, timeout_at};
 use tonic::Code;
 use tonic::transport::Channel;
@@ -34,6 +36,9 @@ use source::{Batches, Counts, NOT_SPOOLED, Origin, PlainFile, Reading};
 
 /// What a spool has of itself: asked for all the same, it would be ignored.
 const NOT_OF_A_SPOOL: [&str; 5] = ["--worker-id", "--task-id", "--max-line", "--mask-env", "--mask-file"];
+
+/// What a server says of a log that had another end already: that one stands.
+const CLOSED_BEFORE: &str = "the log was closed before";
 
 /// What one attempt came to.
 enum Attempt {
@@ -73,6 +78,7 @@ pub async fn upload(args: &Upload) -> Result<i32> {
         }
         origin => origin.with_context(|| format!("cannot read {}", path.display()))?,
     };
+    let Some(origin) = origin else { return Ok(nothing_left(args)) };
     let ignored = args.given.among(&NOT_OF_A_SPOOL);
     if matches!(origin, Origin::Spool(_)) && !ignored.is_empty() {
         error!(
@@ -90,6 +96,17 @@ pub async fn upload(args: &Upload) -> Result<i32> {
     // Of the attempt that came to its end: what one refused that was cut off before, the log itself says.
     ensure!(summary.dropped == 0, "the server refused {} lines; gaps say where", summary.dropped);
     Ok(0)
+}
+
+/// Of a spool without a byte: not even whose it was stands there.
+fn nothing_left(args: &Upload) -> i32 {
+    let path = args.file.display();
+    if args.exit_code.is_some() {
+        error!("{path} is an empty spool, and does not say whose log --exit-code is to end: leave it out");
+        return EXIT_CONFIG;
+    }
+    info!(%path, "the spool is empty: its agent left nothing to hand in");
+    0
 }
 
 impl Handing<'_> {
@@ -168,22 +185,27 @@ impl Handing<'_> {
     async fn hand_in(&mut self) -> Result<(UploadSummary, Reading)> {
         let (mut waits, mut denials) = (ship::waits(), Denials::default());
         let (deadline, limit) = (self.deadline, self.args.timeout);
-        let late = || format!("the upload did not end within {limit:?}");
+        let mut obstacle = "it is still under way".to_owned();
         loop {
-            let attempt = timeout_at(deadline, self.attempt()).await;
-            match attempt.with_context(late)?? {
+            let Ok(attempt) = timeout_at(deadline, self.attempt()).await else { break };
+            match attempt? {
                 Attempt::Done(summary, reading) => return Ok((summary, reading)),
                 Attempt::Cut(error) => {
                     denials.is_believed(None);
                     warn!(worker_id = self.run.worker_id, %error, "cut off; trying again");
+                    obstacle = error.to_string();
                 }
                 Attempt::Denied(denial, reason) => {
                     ensure!(!denials.is_believed(Some(denial)), "the server refuses the upload: {reason}");
+                    obstacle = reason;
                 }
             }
-            let wait = waits.next().unwrap_or(CALL_TIMEOUT);
-            timeout_at(deadline, tokio::time::sleep(wait)).await.with_context(late)?;
+            let wait = tokio::time::sleep(waits.next().unwrap_or(CALL_TIMEOUT));
+            if timeout_at(deadline, wait).await.is_err() {
+                break;
+            }
         }
+        bail!("the upload did not end within {limit:?}: {obstacle}")
     }
 
     /// From connecting to the server's summary.
@@ -214,18 +236,22 @@ impl Handing<'_> {
 
     /// Ends the log. Whether it is whole.
     async fn complete(&self, completion: WorkerCompletion) -> Result<bool> {
-        let call = async {
-            let mut client = link::connect(&self.args.ingest_url).await?;
-            let answer = client.complete_worker(completion.sealed()).await?;
-            link::intact(answer.into_inner())
+        let mut waits = ship::waits();
+        let answer = loop {
+            let error = match self.ask_to_end(completion.clone()).await {
+                Ok(answer) => break answer,
+                Err(error) => error,
+            };
+            let wait = tokio::time::sleep(waits.next().unwrap_or(CALL_TIMEOUT));
+            if is_lasting(&error) || timeout_at(self.deadline, wait).await.is_err() {
+                return Err(error).context("the lines are stored, but the log was not ended");
+            }
+            warn!(worker_id = self.run.worker_id, %error, "the log is not ended yet; trying again");
         };
-        let answered = timeout_at(self.deadline.min(Instant::now() + CALL_TIMEOUT), call).await;
-        let answer = answered.context("the lines are stored, but the log was not ended: no answer")?;
-        let answer = answer.context("the lines are stored, but the log was not ended")?;
         ensure!(answer.complete || answer.missing.is_empty(), "the log is not whole: {}", answer.message);
         let said = &answer.message;
         ensure!(
-            !answer.complete || said.is_empty() || self.args.exit_code.is_none(),
+            self.args.exit_code.is_none() || !said.starts_with(CLOSED_BEFORE),
             "--exit-code changes nothing: {said}"
         );
         if !answer.complete {
@@ -233,6 +259,23 @@ impl Handing<'_> {
         }
         Ok(answer.complete)
     }
+
+    async fn ask_to_end(&self, completion: WorkerCompletion) -> Result<CompletionResponse, LinkError> {
+        let call = async {
+            let mut client = link::connect(&self.args.ingest_url).await?;
+            let answer = client.complete_worker(completion.sealed()).await?;
+            link::intact(answer.into_inner())
+        };
+        let by = self.deadline.min(Instant::now() + CALL_TIMEOUT);
+        let late = |_| LinkError::NotNow("no answer to CompleteWorker in time".to_owned());
+        timeout_at(by, call).await.map_err(late)?
+    }
+}
+
+/// Whether the server would say the same of the end of a log again.
+fn is_lasting(error: &LinkError) -> bool {
+    let LinkError::Call(status) = error else { return false };
+    matches!(status.code(), Code::InvalidArgument | Code::NotFound | Code::Unimplemented)
 }
 
 async fn stream(

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use ottoscaler_kit::net::parse_addr;
 use ottoscaler_kit::size::{ByteSize, InvalidSize};
 use ottoscaler_kit::telemetry::TelemetryArgs;
 use ottoscaler_kit::time::parse_duration;
@@ -22,16 +23,17 @@ use crate::store::disk::SEGMENT_BYTES;
 #[command(name = "log-ingest", version = ottoscaler_kit::VERSION)]
 pub struct Config {
     /// Where gRPC listens.
-    #[arg(long, env = "OTTO_GRPC_ADDR", default_value = "127.0.0.1:50051", help_heading = "Listeners")]
+    #[arg(long, env = "OTTO_GRPC_ADDR", default_value = "127.0.0.1:50051", value_parser = parse_addr, help_heading = "Listeners")]
     pub grpc_addr: SocketAddr,
     /// Where the page and the HTTP API listen.
-    #[arg(long, env = "OTTO_HTTP_ADDR", default_value = "127.0.0.1:8080", help_heading = "Listeners")]
+    #[arg(long, env = "OTTO_HTTP_ADDR", default_value = "127.0.0.1:8080", value_parser = parse_addr, help_heading = "Listeners")]
     pub http_addr: SocketAddr,
     /// Where `/livez`, `/readyz` and `/metrics` listen.
     #[arg(
         long,
         env = "OTTO_ADMIN_ADDR",
         default_value = "127.0.0.1:9092",
+        value_parser = parse_addr,
         help_heading = "Listeners",
         global = true
     )]
@@ -145,8 +147,7 @@ impl Config {
 
     /// What watches the disk, where logs are kept on one.
     pub fn space(&self, metrics: &Metrics) -> Option<Space> {
-        let watch =
-            || Space::new(self.data_dir.clone(), self.disk_reserve.as_u64(), metrics.disk_free.clone());
+        let watch = || Space::new(self.data_dir.clone(), self.disk_reserve, metrics);
         (self.store == StoreKind::Disk).then(watch)
     }
 }

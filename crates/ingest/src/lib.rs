@@ -3,6 +3,7 @@
 //! The way of a line: [`service`] → [`parse`] → [`queue`] → [`writer`], where [`session::decide`] says
 //! what becomes of it → [`store`] → [`catalog`] → [`tail`] → those who read.
 
+pub mod alarm;
 pub mod catalog;
 pub mod config;
 pub mod fence;
@@ -45,6 +46,7 @@ use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tracing::info;
 
+use alarm::Alarm;
 use catalog::Catalog;
 use config::{Config, StoreKind};
 use fence::Fence;
@@ -52,13 +54,15 @@ use metrics::Metrics;
 use parse::Limits;
 use queue::Queued;
 use rate::Rates;
+use retention::Trust;
 use server::Server;
 use service::direct::Direct;
-use service::generated::log_query_service_server::LogQueryServiceServer;
-use service::generated::log_streaming_service_server::LogStreamingServiceServer;
+use service::generated::log_query_service_server::{self, LogQueryServiceServer};
+use service::generated::log_streaming_service_server::{self, LogStreamingServiceServer};
 use store::{Damage, Opened};
 use tail::Tails;
 use writer::Writer;
+use writer::home::Home;
 
 /// A gRPC message is at most so large: a few batches of the agent, or a line of the largest limit that
 /// makes sense.
@@ -83,6 +87,10 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// that all of it passes; what is in flight by then is sent again.
 const CONNECTION_GRACE: Duration = Duration::from_secs(10);
 
+/// Whoever asks for health may ask for the server, or for one of its services by its full name.
+const SERVICES: [&str; 3] =
+    ["", log_streaming_service_server::SERVICE_NAME, log_query_service_server::SERVICE_NAME];
+
 /// Serves until a signal, then drains.
 pub async fn run(config: Config) -> Result<()> {
     let tasks = Tasks::new();
@@ -92,6 +100,7 @@ pub async fn run(config: Config) -> Result<()> {
     let metrics = Metrics::register(&mut registry);
     let readiness = Readiness::default();
     let ready = readiness.condition("store");
+    let home = readiness.condition("data directory");
 
     let grpc = listen(config.grpc_addr, "gRPC", "--grpc-addr (OTTO_GRPC_ADDR)").await?;
     let http = listen(config.http_addr, "HTTP", "--http-addr (OTTO_HTTP_ADDR)").await?;
@@ -122,8 +131,11 @@ pub async fn run(config: Config) -> Result<()> {
         catalog,
         max_workers: config.max_workers,
         space: config.space(&metrics),
+        home: Home::new(home, metrics.store_gone.clone()),
+        crowd: Alarm::new(metrics.workers_nearly_full.clone()),
         limits: config.retention(),
         metrics,
+        trust: Trust::default(),
         looked_ns: 0,
     };
     let stop = tasks.stop_token().clone();
@@ -194,7 +206,9 @@ async fn run_writer(writer: Writer, submissions: mpsc::Receiver<Queued>) -> Resu
 
 async fn serve_grpc(listener: TcpListener, server: Server, max_age: Option<Duration>) -> Result<()> {
     let (health, health_service) = tonic_health::server::health_reporter();
-    health.set_service_status("", ServingStatus::Serving).await;
+    for service in SERVICES {
+        health.set_service_status(service, ServingStatus::Serving).await;
+    }
     let draining = server.draining.clone();
     // The limit is that of the message, whatever it was compressed to.
     let streaming = LogStreamingServiceServer::new(service::Streaming(server.clone()))
@@ -237,7 +251,9 @@ async fn serve_grpc(listener: TcpListener, server: Server, max_age: Option<Durat
         .add_service(query)
         .serve_with_incoming_shutdown(connections, async move {
             draining.cancelled().await;
-            health.set_service_status("", ServingStatus::NotServing).await;
+            for service in SERVICES {
+                health.set_service_status(service, ServingStatus::NotServing).await;
+            }
         })
         .await
         .context("gRPC failed")

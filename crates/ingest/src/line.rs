@@ -162,6 +162,8 @@ impl Lines {
     /// Takes the lines behind the first `count` off; their bytes are shared, not copied. What comes off is moved, and
     /// what stays is not.
     pub(crate) fn split_off(&mut self, count: usize) -> Self {
+        #[cfg(test)]
+        testing::move_lines(self.len() - count);
         let lengths = self.lengths.split_off(count);
         let bytes: usize = lengths.iter().map(|length| *length as usize).sum();
         let shift = u32::try_from(count).unwrap_or(u32::MAX);
@@ -338,6 +340,23 @@ impl Block {
             gap @ Content::Gap { .. } => gap,
         };
         Self { first: from, content }
+    }
+}
+
+/// For a test of how much work it is to take lines apart.
+#[cfg(test)]
+pub(crate) mod testing {
+    use std::cell::Cell;
+
+    thread_local!(static MOVED: Cell<usize> = const { Cell::new(0) });
+
+    pub(super) fn move_lines(count: usize) {
+        MOVED.set(MOVED.get() + count);
+    }
+
+    /// Lines that this thread has moved to another place so far.
+    pub(crate) fn moved() -> usize {
+        MOVED.get()
     }
 }
 

@@ -44,17 +44,25 @@ pub struct All {
     pub ack_seconds: Histogram,
     /// Workers known.
     pub workers: Gauge,
+    /// 1 while nearly as many are known as may be.
+    pub workers_nearly_full: Gauge,
     /// Bytes that the store takes up.
     pub store_bytes: Gauge,
+    /// 1 while the data directory is not where it was.
+    pub store_gone: Gauge,
     /// Bytes cut from the store's end when it was opened.
     pub recovered_torn_bytes: Gauge,
     /// Damaged places found when the store was opened.
     pub recovered_damage: Gauge,
     /// Bytes that the disk of the store has room for.
     pub disk_free: Gauge,
+    /// 1 while less than `--disk-reserve` is free.
+    pub disk_low: Gauge,
     retention_bytes: Family<Reason, Counter>,
     retention_lines: Counter,
     retention_forgotten: Counter,
+    /// 1 while nothing goes because of its age, as the clock leapt ahead.
+    pub retention_held: Gauge,
     /// Damaged places found while logs were read.
     pub read_damage: Counter,
     /// Streams of lines that are open.
@@ -100,13 +108,17 @@ impl Metrics {
             commit_seconds: seconds(),
             ack_seconds: seconds(),
             workers: Gauge::default(),
+            workers_nearly_full: Gauge::default(),
             store_bytes: Gauge::default(),
+            store_gone: Gauge::default(),
             recovered_torn_bytes: Gauge::default(),
             recovered_damage: Gauge::default(),
             disk_free: Gauge::default(),
+            disk_low: Gauge::default(),
             retention_bytes: Family::default(),
             retention_lines: Counter::default(),
             retention_forgotten: Counter::default(),
+            retention_held: Gauge::default(),
             read_damage: Counter::default(),
             streams: Gauge::default(),
             readers: Gauge::default(),
@@ -147,7 +159,13 @@ impl All {
         registry.register("commit_seconds", "Write and sync of one group", self.commit_seconds);
         registry.register("ack_seconds", "From a submission to its answer", self.ack_seconds);
         registry.register("workers", "Workers known", self.workers);
+        registry.register(
+            "workers_nearly_full",
+            "1 while nine tenths of --max-workers are known",
+            self.workers_nearly_full,
+        );
         registry.register("store_bytes", "Bytes that the store takes up", self.store_bytes);
+        registry.register("store_gone", "1 while the data directory is not where it was", self.store_gone);
         registry.register(
             "recovered_torn_bytes",
             "Bytes cut off at the last start",
@@ -155,6 +173,7 @@ impl All {
         );
         registry.register("recovered_damage", "Damaged places at the last start", self.recovered_damage);
         registry.register("disk_free_bytes", "Room on the disk of the store", self.disk_free);
+        registry.register("disk_low", "1 while less than --disk-reserve is free", self.disk_low);
         registry.register(
             "retention_bytes",
             "Bytes of the store that retention removed",
@@ -167,8 +186,13 @@ impl All {
         );
         registry.register(
             "retention_forgotten",
-            "Ended workers that were forgotten",
+            "Workers that were forgotten, ended or silent for long",
             self.retention_forgotten,
+        );
+        registry.register(
+            "retention_held",
+            "1 while nothing goes because of its age, as the clock leapt ahead",
+            self.retention_held,
         );
         registry.register("read_damage", "Damaged places found while logs were read", self.read_damage);
         registry.register("streams_open", "Streams of lines that are open", self.streams);

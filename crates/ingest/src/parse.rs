@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use ottoscaler_kit::ident;
 
+use crate::line::Sequence;
 use crate::reason::{DropReason, Dropped};
 
 /// Stands for a reason that a client left empty.
@@ -22,6 +23,21 @@ fn gap_reason(reason: &str) -> Result<Arc<str>, Dropped> {
     let invalid = |why| Dropped::new(DropReason::InvalidGap, format!("gap.reason: {why}"));
     ident::check(reason).map_err(invalid)?;
     Ok(reason.into())
+}
+
+/// No gap ends behind this: readers in JavaScript know no larger whole number, and no log has so many lines.
+const LAST_LINE: u64 = (1 << 53) - 1;
+
+/// The last line of a gap that begins at `first`, which stands in the field `from`.
+fn gap_end(last: i64, first: Sequence, from: &str) -> Result<Sequence, Dropped> {
+    let invalid = |detail| Err(Dropped::new(DropReason::InvalidGap, detail));
+    match Sequence::from_wire(last) {
+        Some(last) if last.get() > LAST_LINE => {
+            invalid(format!("gap.last_sequence: must be at most {LAST_LINE}"))
+        }
+        Some(last) if last >= first => Ok(last),
+        _ => invalid(format!("gap.last_sequence: must not be below {from}")),
+    }
 }
 
 /// Limits that an item has to keep.

@@ -38,8 +38,8 @@ pub enum Submission {
 pub struct Introduction {
     /// The worker.
     pub worker: WorkerId,
-    /// Its task.
-    pub task: TaskId,
+    /// Its task, where it says so; otherwise it is one of its own.
+    pub task: Option<TaskId>,
     /// Which attempt it is; 0 where it does not say.
     pub attempt: i32,
     /// Empty where the client does not tell its runs apart.
@@ -57,10 +57,12 @@ pub enum Registered {
     Known(Arc<WorkerState>),
     /// It is known, and this is another run under its name.
     OtherIncarnation,
+    /// It is known as a worker of this task, and not of the one that was named.
+    OtherTask(TaskId),
     /// There is no room for another worker.
     Full,
-    /// Not stored: the disk is full.
-    NotStored,
+    /// Not stored, and why.
+    NotStored(Retry),
 }
 
 /// Lines for a worker's log.
@@ -94,8 +96,8 @@ pub enum Completed {
     Missing(Sequence, Sequence),
     /// No such worker.
     Unknown,
-    /// Not stored: the disk is full.
-    NotStored,
+    /// Not stored, and why.
+    NotStored(Retry),
 }
 
 /// A submission in the queue. Its room is given back once the writer has taken it into a group, so that

@@ -12,6 +12,8 @@ pub enum Retry {
     QueueFull,
     /// The disk is full.
     DiskFull,
+    /// The data directory was removed or replaced.
+    StoreGone,
     /// The server is about to stop.
     Draining,
     /// It was changed on the way.
@@ -22,10 +24,11 @@ pub enum Retry {
 
 impl Retry {
     /// All of them, for metrics.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Gap,
         Self::QueueFull,
         Self::DiskFull,
+        Self::StoreGone,
         Self::Draining,
         Self::ChecksumMismatch,
         Self::RateLimited(Duration::ZERO),
@@ -37,6 +40,7 @@ impl Retry {
             Self::Gap => "gap",
             Self::QueueFull => "queue_full",
             Self::DiskFull => "disk_full",
+            Self::StoreGone => "store_gone",
             Self::Draining => "draining",
             Self::ChecksumMismatch => "checksum_mismatch",
             Self::RateLimited(_) => "rate_limited",
@@ -48,7 +52,7 @@ impl Retry {
         match self {
             Self::Gap => Duration::ZERO,
             Self::QueueFull | Self::ChecksumMismatch => Duration::from_millis(50),
-            Self::DiskFull => Duration::from_secs(1),
+            Self::DiskFull | Self::StoreGone => Duration::from_secs(1),
             Self::Draining => Duration::from_millis(250),
             Self::RateLimited(wait) => wait,
         }

@@ -11,7 +11,7 @@
 //! The writer is asked once a second whether there is something to do, and does it in steps that are each about
 //! as long as a commit, so that lines never wait for long.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use tokio::sync::oneshot;
@@ -46,6 +46,13 @@ const AT_LEAST: Duration = Duration::from_mins(15);
 
 /// The same of one that never ended, and may be at work without a word.
 const AT_LEAST_OPEN: Duration = Duration::from_hours(24);
+
+/// A clock that is further ahead than this of where it has to be may be wrong: a server that was off for a weekend has
+/// to wait, too, and that costs an hour.
+const LEAP: Duration = Duration::from_hours(24);
+
+/// For so long nothing goes because of its age then: time to set the clock right.
+pub const HELD: Duration = Duration::from_hours(1);
 
 /// It is looked so often whom to forget: that takes a look at everybody.
 const LOOK_INTERVAL: Duration = Duration::from_mins(1);
@@ -124,6 +131,35 @@ pub fn decide(parts: &[Part], limits: &Limits, now_ns: i64) -> Option<Step> {
     let share_ns = age_ns.map(|age_ns| age_ns / i64::from(SHARE_OF_AGE));
     let is_due = share_ns.is_some_and(|share_ns| is_older(written.oldest_ns, share_ns));
     (written.has_lines && is_due).then_some(Step::Seal)
+}
+
+/// Whether the clock is believed. One that is years ahead makes all lines too old at once.
+#[derive(Debug, Default)]
+pub struct Trust {
+    /// What it said last, and when that was by the clock that only goes on.
+    last: Option<(i64, Instant)>,
+    held_until: Option<Instant>,
+}
+
+impl Trust {
+    /// Learns what the clock says now; `newest_ns` is the time of the newest record, for the first time. How far it has
+    /// leapt, where nothing is to go because of its age from now on.
+    pub fn learn(&mut self, newest_ns: Option<i64>, now_ns: i64, now: Instant) -> Option<Duration> {
+        let since = |(at_ns, at): (i64, Instant)| at_ns.saturating_add(nanoseconds(now.duration_since(at)));
+        let expected_ns = self.last.map(since).or(newest_ns).unwrap_or(now_ns);
+        self.last = Some((now_ns, now));
+        let leap =
+            u64::try_from(now_ns.saturating_sub(expected_ns)).map(Duration::from_nanos).unwrap_or_default();
+        (leap > LEAP).then(|| {
+            self.held_until = now.checked_add(HELD);
+            leap
+        })
+    }
+
+    /// Whether something may go because of its age.
+    pub fn is_given(&self, now: Instant) -> bool {
+        self.held_until.is_none_or(|until| now >= until)
+    }
 }
 
 /// Ended workers without lines that were last heard of before this are nobody any more. With the table of
@@ -219,6 +255,32 @@ mod tests {
     }
 
     const SECOND: i64 = 1_000_000_000;
+
+    #[test]
+    fn a_clock_that_leaps_ahead_by_more_than_a_day_is_not_believed_for_an_hour() {
+        let (start, day) = (Instant::now(), 24 * 3600 * SECOND);
+        let after = |seconds| start + Duration::from_secs(seconds);
+        // The newest record, what the clock says at first and a second later, and whether it is believed then.
+        let table = [
+            ("a store without records", None, day * 9000, SECOND, true),
+            ("a clock that is right", Some(day), day + SECOND, SECOND, true),
+            ("a server that was off for a night", Some(day), 2 * day, SECOND, true),
+            ("a clock that is ahead at the start", Some(day), 2 * day + 1, SECOND, false),
+            ("one that is set a day ahead later", Some(day), day, day + SECOND, true),
+            ("one that is set further ahead later", Some(day), day, day + SECOND + 1, false),
+            ("one that is set back", Some(9 * day), 9 * day, -8 * day, true),
+        ];
+        for (what, newest, first, step, is_given) in table {
+            let mut trust = Trust::default();
+            let told = [(first, 0), (first + step, 1)]
+                .map(|(now, at)| trust.learn(newest, now, after(at)).is_some());
+            assert_eq!(told.contains(&true), !is_given, "{what}");
+            assert_eq!(trust.is_given(after(2)), is_given, "{what}");
+            let told = trust.learn(newest, first + step + SECOND, after(2));
+            assert_eq!(told, None, "{what}: it is told once");
+            assert!(trust.is_given(after(2) + HELD), "{what}: an hour later it is");
+        }
+    }
 
     fn part(number: u32, from: i64, to: i64, bytes: u64, has_lines: bool) -> Part {
         let (oldest_ns, newest_ns) = (from * SECOND, to * SECOND);

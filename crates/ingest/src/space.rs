@@ -5,8 +5,12 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use nix::sys::statvfs::statvfs;
+use ottoscaler_kit::size::ByteSize;
 use prometheus_client::metrics::gauge::Gauge;
-use tracing::warn;
+use tracing::{info, warn};
+
+use crate::alarm::Alarm;
+use crate::metrics::Metrics;
 
 /// The file system is asked again after so long, or so many bytes.
 const INTERVAL: Duration = Duration::from_millis(250);
@@ -16,8 +20,9 @@ const BYTES: u64 = 16 << 20;
 #[derive(Debug)]
 pub struct Space {
     directory: PathBuf,
-    reserve: u64,
+    reserve: ByteSize,
     free: Gauge,
+    low: Alarm,
     last: Option<Look>,
 }
 
@@ -31,18 +36,39 @@ struct Look {
 }
 
 impl Space {
-    /// Keeps `reserve` bytes free where `directory` is, and shows what is free.
-    pub fn new(directory: PathBuf, reserve: u64, free: Gauge) -> Self {
-        Self { directory, reserve, free, last: None }
+    /// Keeps `reserve` free where `directory` is, and shows what is free.
+    pub fn new(directory: PathBuf, reserve: ByteSize, metrics: &Metrics) -> Self {
+        let low = Alarm::new(metrics.disk_low.clone());
+        Self { directory, reserve, free: metrics.disk_free.clone(), low, last: None }
     }
 
-    /// Whether lines have to wait, now that the store takes up `size`.
+    /// Whether lines have to wait, now that the store takes up `size`. Where that changes, it is told.
     pub fn is_low(&mut self, size: u64) -> bool {
         let stale = |look: &Look| look.at.elapsed() >= INTERVAL || size.abs_diff(look.size) >= BYTES;
         if self.last.as_ref().is_none_or(stale) {
             self.look(size);
         }
-        self.last.is_some_and(|look| look.free.saturating_sub(size.saturating_sub(look.size)) < self.reserve)
+        let free =
+            self.last.map_or(u64::MAX, |look| look.free.saturating_sub(size.saturating_sub(look.size)));
+        let is_low = free < self.reserve.as_u64();
+        if self.low.set(is_low) {
+            self.tell(free, is_low);
+        }
+        is_low
+    }
+
+    fn tell(&self, free: u64, is_low: bool) {
+        let (directory, reserve) = (self.directory.display(), self.reserve);
+        if is_low {
+            warn!(
+                %directory,
+                free,
+                %reserve,
+                "the disk is nearly full: lines have to wait until more than --disk-reserve is free"
+            );
+        } else {
+            info!(%directory, free, %reserve, "the disk has room again: lines are taken");
+        }
     }
 
     fn look(&mut self, size: u64) {
@@ -56,5 +82,24 @@ impl Space {
         };
         self.free.set(i64::try_from(free).unwrap_or(i64::MAX));
         self.last = Some(Look { at: Instant::now(), free, size });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::registry::Registry;
+
+    use super::*;
+
+    #[test]
+    fn a_disk_with_less_than_the_reserve_is_low_and_the_gauge_shows_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let metrics = Metrics::register(&mut Registry::default());
+        for (reserve, expected) in [(0, 0), (u64::MAX, 1)] {
+            let reserve = ByteSize::bytes(reserve);
+            let mut space = Space::new(dir.path().to_owned(), reserve, &metrics);
+            assert_eq!((space.is_low(0), metrics.disk_low.get()), (expected == 1, expected));
+            assert!(metrics.disk_free.get() > 0);
+        }
     }
 }

@@ -30,6 +30,11 @@ pub trait LogStore: Send {
     /// Makes all of `records` durable, or none.
     fn commit(&mut self, records: &[Record]) -> Result<(), CommitError>;
 
+    /// Whether what was committed is still where opening looks for it.
+    fn check(&self) -> Result<(), CommitError> {
+        Ok(())
+    }
+
     /// Bytes that the store takes up.
     fn size(&self) -> u64;
 
@@ -177,6 +182,10 @@ pub enum CommitError {
     /// The store is as it was before, and trying again makes sense.
     #[error("the disk takes no more")]
     Full(#[source] io::Error),
+    /// What was written is in a file that nobody will find: the store is as it was before, and will take no more until
+    /// its files are back.
+    #[error("the data directory was removed or replaced ({0}); restart log-ingest")]
+    Gone(#[source] io::Error),
     /// What is on the disk is unknown: only opening the store again tells.
     #[error("writing to the store failed, and what is on the disk is unknown")]
     Broken(#[source] io::Error),

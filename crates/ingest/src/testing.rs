@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, mpsc};
 
+use ottoscaler_kit::admin::Readiness;
 use ottoscaler_kit::supervise::{OnFailure, Tasks};
 use ottoscaler_proto::v1::log_query_service_client::LogQueryServiceClient;
 use ottoscaler_proto::v1::log_streaming_service_client::LogStreamingServiceClient;
@@ -11,18 +12,20 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 
+use crate::alarm::Alarm;
 use crate::catalog::Catalog;
 use crate::fence::Fence;
 use crate::metrics::Metrics;
 use crate::parse;
 use crate::queue;
 use crate::rate::Rates;
-use crate::retention::Limits;
+use crate::retention::{Limits, Trust};
 use crate::server::Server;
 use crate::store::{CommitError, LogStore, Opened, memory};
 use crate::tail::Tails;
 use crate::worker::Record;
 use crate::writer::Writer;
+use crate::writer::home::Home;
 
 /// What a commit is to do.
 #[derive(Clone, Copy, Debug)]
@@ -119,8 +122,11 @@ pub(crate) fn parts(opened: Opened, sizes: Sizes, tasks: &Tasks) -> Server {
         catalog: Arc::clone(&catalog),
         max_workers: sizes.max_workers,
         space: None,
+        home: Home::new(Readiness::default().condition("data directory"), metrics.store_gone.clone()),
+        crowd: Alarm::new(metrics.workers_nearly_full.clone()),
         limits: sizes.retained,
         metrics: metrics.clone(),
+        trust: Trust::default(),
         looked_ns: 0,
     };
     tasks.spawn("writer", OnFailure::StopService, crate::run_writer(writer, submissions));
@@ -155,6 +161,10 @@ impl Running {
 
     pub(crate) async fn in_memory() -> Self {
         Self::start(memory::open(), Sizes::default()).await
+    }
+
+    pub(crate) async fn channel(&self) -> Channel {
+        Channel::from_shared(format!("http://{}", self.addr)).unwrap().connect().await.unwrap()
     }
 
     pub(crate) async fn streaming(&self) -> LogStreamingServiceClient<Channel> {

@@ -7,6 +7,8 @@
 //! is in a state that nobody knows, the writer stops, and the service with it: recovery reads what is
 //! really there.
 
+pub mod home;
+mod refusal;
 mod reply;
 mod tending;
 
@@ -19,16 +21,18 @@ use jiff::Timestamp;
 use ottoscaler_proto::v1::WorkerMetadata;
 use rand::Rng;
 use tokio::sync::{mpsc, oneshot};
-use tracing::warn;
+use tracing::{info, warn};
 
+use self::home::Home;
 use self::reply::Reply;
+use crate::alarm::Alarm;
 use crate::catalog::Catalog;
-use crate::ids::WorkerId;
+use crate::ids::{TaskId, WorkerId};
 use crate::line::{Block, Content, Sequence};
 use crate::metrics::Metrics;
 use crate::queue::{Append, Completed, Completion, Introduction, Queued, Registered, Submission};
 use crate::reason::{DropReason, Dropped, Retry};
-use crate::retention::Limits;
+use crate::retention::{self, Limits, Trust};
 use crate::session::{self, Answer, Decision, Item, Refusal};
 use crate::space::Space;
 use crate::store::{CommitError, LogStore};
@@ -49,10 +53,16 @@ pub struct Writer {
     pub max_workers: usize,
     /// Room on the disk, where the store is on one.
     pub space: Option<Space>,
+    /// Whether the store is where it was put.
+    pub home: Home,
+    /// Whether nearly as many workers are known as may be.
+    pub crowd: Alarm,
     /// How much is kept.
     pub limits: Limits,
     /// What is counted.
     pub metrics: Metrics,
+    /// Whether the clock is believed.
+    pub trust: Trust,
     /// When it was last looked for workers to forget; 0 for never.
     pub looked_ns: i64,
 }
@@ -76,6 +86,8 @@ struct Group {
 impl Writer {
     /// Works until the queue is closed and empty.
     pub fn run(mut self, mut queue: mpsc::Receiver<Queued>) -> Result<()> {
+        // Before the first record has the time of a clock that may be wrong.
+        self.learn_time(now_ns());
         let mut waiting = Vec::with_capacity(GROUP);
         loop {
             if queue.blocking_recv_many(&mut waiting, GROUP) == 0 {
@@ -92,7 +104,8 @@ impl Writer {
             let tends = std::mem::take(&mut group.tends);
             self.commit(group).context(FAILED)?;
             for reply in tends {
-                let has_more = self.tend().context(FAILED)?;
+                // What is in the place of a store that is gone is another's.
+                let has_more = self.home.is_there() && self.tend().context(FAILED)?;
                 // Nobody waits for it only when the service stops.
                 let _sent = reply.send(has_more);
             }
@@ -139,14 +152,20 @@ impl Writer {
             };
         };
         let before = known.registration.incarnation.clone();
-        if before == introduction.incarnation {
-            return Registered::Known(Arc::new(known.clone()));
-        }
+        let is_same_run = before == introduction.incarnation;
         // One that had no incarnation may tell it before its first line, or where a damaged store has
         // forgotten it. With lines, it was another run: to take its lines for this one's would lose these.
         let adopts = before.is_empty() && (known.high == Sequence::ZERO || known.registration.is_recovered());
-        if !adopts {
+        if !is_same_run && !adopts {
             return Registered::OtherIncarnation;
+        }
+        // Its lines would be looked for where they are not. What a damaged store has forgotten nobody contradicts.
+        let is_same_task = introduction.task.as_ref().is_none_or(|task| *task == known.registration.task);
+        if !is_same_task && !known.registration.is_recovered() {
+            return Registered::OtherTask(known.registration.task.clone());
+        }
+        if is_same_run {
+            return Registered::Known(Arc::new(known.clone()));
         }
         let (task, session_id) =
             (known.registration.task.clone(), Arc::clone(&known.registration.session_id));
@@ -176,7 +195,7 @@ impl Writer {
         if self.state(group, &worker).is_none() {
             let introduction = register_as.map(|task| Introduction {
                 worker: worker.clone(),
-                task,
+                task: Some(task),
                 attempt: 0,
                 incarnation: bytes::Bytes::new(),
                 metadata: WorkerMetadata::default(),
@@ -232,7 +251,9 @@ impl Writer {
     fn commit(&mut self, group: Group) -> Result<bool, CommitError> {
         let Group { records, states, replies, duplicates, .. } = group;
         let started = Instant::now();
-        let stored = if records.is_empty() { Ok(()) } else { self.store.commit(&records) };
+        // What is there already is acknowledged as well, and may be gone by now.
+        let stored = if records.is_empty() { self.store.check() } else { self.store.commit(&records) };
+        self.home.learn(&stored);
         match stored {
             Ok(()) => {
                 if !records.is_empty() {
@@ -248,7 +269,7 @@ impl Writer {
                 for record in &records {
                     self.forget(&record.change);
                 }
-                self.metrics.workers.set(i64::try_from(self.catalog.len()).unwrap_or(i64::MAX));
+                self.count_workers();
                 self.metrics.store_bytes.set(i64::try_from(self.store.size()).unwrap_or(i64::MAX));
                 for reply in replies {
                     reply.count(&self.metrics);
@@ -258,14 +279,14 @@ impl Writer {
             }
             Err(CommitError::Full(error)) => {
                 warn!(%error, "the disk is full: nothing is stored until there is room");
-                for reply in replies {
-                    let refused = self.refused(reply);
-                    refused.count(&self.metrics);
-                    refused.send();
-                }
+                self.refuse(replies, Retry::DiskFull);
                 Ok(false)
             }
-            Err(broken) => Err(broken),
+            Err(CommitError::Gone(_)) => {
+                self.refuse(replies, Retry::StoreGone);
+                Ok(false)
+            }
+            Err(broken @ CommitError::Broken(_)) => Err(broken),
         }
     }
 
@@ -283,31 +304,24 @@ impl Writer {
         }
     }
 
-    /// The same reply for a group of which nothing was stored.
-    fn refused(&self, reply: Reply) -> Reply {
-        match reply {
-            Reply::Register(registered, worker, sender) => {
-                Reply::Register(self.still_known(&registered, &worker), worker, sender)
-            }
-            Reply::Complete(_, sender) => Reply::Complete(Completed::NotStored, sender),
-            Reply::Append(worker, mut answers, sender) => {
-                let high = self.catalog.worker(&worker).map_or(Sequence::ZERO, |state| state.high);
-                for answer in &mut answers {
-                    (answer.acked, answer.stored) = (Sequence::ZERO, 0);
-                    answer.refusal = Some(Refusal::Retry(Retry::DiskFull, high));
-                }
-                Reply::Append(worker, answers, sender)
-            }
+    /// Shows how many workers are known, and tells when there is little room for more, or enough again.
+    fn count_workers(&mut self) {
+        let workers = self.catalog.len();
+        self.metrics.workers.set(i64::try_from(workers).unwrap_or(i64::MAX));
+        if !self.crowd.set(retention::is_nearly_full(workers, self.max_workers)) {
+            return;
         }
-    }
-
-    /// A registration that changed nothing holds without a commit. Any other may rest on what the group
-    /// did not store, and a refusal is final for a client: so it is asked to come back instead.
-    fn still_known(&self, registered: &Registered, worker: &WorkerId) -> Registered {
-        let Registered::Known(decided) = registered else { return Registered::NotStored };
-        let known = self.catalog.worker(worker);
-        let unchanged = known.filter(|known| known.registration == decided.registration);
-        unchanged.map_or(Registered::NotStored, Registered::Known)
+        let max_workers = self.max_workers;
+        if self.crowd.is_on() {
+            warn!(
+                workers,
+                max_workers,
+                "nearly as many workers are known as may be, and beyond that new ones are refused; \
+                 raise --max-workers, or set --retain-for"
+            );
+        } else {
+            info!(workers, max_workers, "there is room for more workers again");
+        }
     }
 }
 
@@ -327,9 +341,10 @@ fn repeated(stored: Option<&Block>, answer: &Answer) -> u64 {
 
 fn registration(introduction: Introduction) -> Registration {
     let session: [u8; 16] = rand::rng().random();
+    let own = || TaskId::from(&introduction.worker);
     Registration {
+        task: introduction.task.unwrap_or_else(own),
         worker: introduction.worker,
-        task: introduction.task,
         attempt: introduction.attempt,
         incarnation: introduction.incarnation,
         session_id: hex::encode(session).into(),

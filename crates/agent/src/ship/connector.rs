@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout};
 use tonic::transport::Uri;
 use tower::Service;
 
+use super::greeting::Greeted;
 use crate::resolve::Resolver;
 
 /// For all addresses together, behind their look-up.
@@ -26,7 +27,7 @@ const HTTP: u16 = 80;
 pub(super) struct Connector(Arc<Resolver>);
 
 impl Service<Uri> for Connector {
-    type Response = TokioIo<TcpStream>;
+    type Response = TokioIo<Greeted<TcpStream>>;
     type Error = io::Error;
     type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
 
@@ -42,7 +43,7 @@ impl Service<Uri> for Connector {
 
 /// To the first of the host's addresses that takes it. Each gets its share of the time, so that one which
 /// swallows everything leaves some for the others.
-async fn connect(resolver: &Resolver, uri: &Uri) -> io::Result<TcpStream> {
+async fn connect(resolver: &Resolver, uri: &Uri) -> io::Result<Greeted<TcpStream>> {
     let (host, port) = (uri.host().unwrap_or_default(), uri.port_u16().unwrap_or(HTTP));
     let addresses = resolver.addresses(host).await.map_err(io::Error::other)?;
     let deadline = Instant::now() + CONNECT_TIMEOUT;
@@ -54,7 +55,7 @@ async fn connect(resolver: &Resolver, uri: &Uri) -> io::Result<TcpStream> {
             Ok(Ok(stream)) => {
                 // The first line of a burst is to go at once.
                 stream.set_nodelay(true)?;
-                return Ok(stream);
+                return Ok(Greeted::new(stream, place(host, *address, port)));
             }
             Ok(Err(error)) => {
                 refused = io::Error::new(error.kind(), format!("{}: {error}", place(host, *address, port)));

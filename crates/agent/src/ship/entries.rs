@@ -17,6 +17,7 @@ use tonic::{Code, Streaming};
 use super::denial::Denial;
 use super::flight::{Answer, Flight};
 use super::link::{self, Due, LinkError, STALL};
+use super::pace::Pace;
 use super::{Finish, Identity, Shipped, session};
 use crate::log::Log;
 
@@ -39,6 +40,7 @@ pub(super) struct EntryLink {
     window: usize,
     waiting_since: Instant,
     paused_until: Instant,
+    pace: Pace,
 }
 
 /// The answers to a stream. Servers in Node send nothing before the first of them, not even that the stream
@@ -81,6 +83,7 @@ impl EntryLink {
     ) -> Self {
         let (entries, outgoing) = mpsc::channel(QUEUE);
         let answers = Answers::of(client.clone(), outgoing);
+        let pace = Pace::of(config.as_ref());
         let asked = config.and_then(|config| usize::try_from(config.buffer_size).ok()).unwrap_or(0);
         let entry = LogEntry {
             worker_id: identity.worker_id.to_string(),
@@ -98,6 +101,7 @@ impl EntryLink {
             window: if asked == 0 { WINDOW } else { asked.min(WINDOW) },
             waiting_since: now,
             paused_until: now,
+            pace,
         }
     }
 
@@ -124,9 +128,11 @@ impl EntryLink {
             tokio::select! {
                 permit = entries.reserve(), if now => {
                     let permit = permit.map_err(|_| LinkError::Ended)?;
+                    let now = Instant::now();
                     if !waits_for_answer {
-                        self.waiting_since = Instant::now();
+                        self.waiting_since = now;
                     }
+                    self.pace.sent(1, now);
                     if let Some(entry) = self.flight.as_mut().and_then(|(flight, _)| flight.send()) {
                         permit.send(entry);
                     }
@@ -157,11 +163,8 @@ impl EntryLink {
     fn due(&self) -> Due {
         match &self.flight {
             Some((flight, _)) if flight.is_ready() => {
-                if Instant::now() < self.paused_until {
-                    Due::At(self.paused_until)
-                } else {
-                    Due::Now
-                }
+                let ready_at = self.paused_until.max(self.pace.ready_at());
+                if Instant::now() < ready_at { Due::At(ready_at) } else { Due::Now }
             }
             Some(_) | None => Due::WhenSomethingHappens,
         }

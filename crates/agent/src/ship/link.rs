@@ -26,8 +26,8 @@ use crate::log::Log;
 /// What a server means that calls a log neither complete nor open, and says no more.
 const CLOSED_EARLY: &str = "the log was closed before its end";
 
-/// What the library says of an answer that is none of gRPC: a page, a status of HTTP, HTTP/1.
-const NO_GRPC: [&str; 3] = ["invalid compression flag", "mapped from HTTP status", "frame with invalid size"];
+/// What the library says of an answer over HTTP/2 that is none of gRPC: a page, a status of HTTP.
+const NO_GRPC: [&str; 2] = ["invalid compression flag", "mapped from HTTP status"];
 
 /// What it means.
 const NO_GRPC_SERVER: &str = "this is not a gRPC server: the URL names a port of HTTP where log-ingest's gRPC port (50051) \

@@ -75,7 +75,8 @@ pub(super) struct PlainFile {
 
 impl Origin {
     /// Refused where it is a spool whose agent still lives, or ought to be one. `masks` are for any other file.
-    pub(super) fn open(path: &Path, masks: Arc<Masks>) -> io::Result<Self> {
+    /// Nothing where it is a spool whose agent was killed before anything was written to it.
+    pub(super) fn open(path: &Path, masks: Arc<Masks>) -> io::Result<Option<Self>> {
         // Before it is opened: a pipe that nobody writes to would never be.
         if !fs::metadata(path)?.is_file() {
             return Err(invalid(
@@ -84,14 +85,14 @@ impl Origin {
         }
         let file = File::open(path)?;
         if Leftover::is_one(&file)? {
-            return Leftover::open(path).map(|spool| Self::Spool(Box::new(spool)));
+            return Leftover::open(path).map(|spool| Some(Self::Spool(Box::new(spool))));
         }
         let length = file.metadata()?.len();
-        if path.extension().is_some_and(|extension| extension == "spool") {
-            let what = if length == 0 { "it is empty" } else { "it does not begin as spools do" };
-            return Err(invalid(&format!("it is no spool: {what}; a text has to have another name")));
+        if path.extension().is_none_or(|extension| extension != "spool") {
+            return Ok(Some(Self::Plain(PlainFile { file: Arc::new(file), length, masks })));
         }
-        Ok(Self::Plain(PlainFile { file: Arc::new(file), length, masks }))
+        let what = "it is no spool: it does not begin as spools do; a text has to have another name";
+        if length == 0 { Ok(None) } else { Err(invalid(what)) }
     }
 }
 
@@ -125,7 +126,11 @@ impl PlainFile {
     fn read(&self, chunk: &mut [u8], at: u64) -> io::Result<usize> {
         let left = usize::try_from(self.length - at).unwrap_or(usize::MAX);
         let most = chunk.len().min(left);
-        self.file.read_at(&mut chunk[..most], at)
+        match self.file.read_at(&mut chunk[..most], at)? {
+            // Its log would be called whole.
+            0 if most > 0 => Err(io::Error::other("it became shorter while it was read")),
+            read => Ok(read),
+        }
     }
 }
 

@@ -1,5 +1,8 @@
 //! How a run that lost something ends: whoever started it is told what, how much, and why.
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
 use crate::process::{agent, nowhere, output, summary};
 use crate::server::{Mischief, Server};
 
@@ -48,4 +51,30 @@ async fn lines_that_no_spool_took_are_counted() {
     let flags = ["--spool-limit", "0", "--flush-timeout", "200ms"];
     let (said, _) = run(&nowhere(), &flags, "seq 10").await;
     assert!(said.contains("10 lines had no place in the spool"), "{said}");
+}
+
+/// As when the URL names log-ingest's other port.
+#[tokio::test]
+async fn a_server_that_speaks_no_http_2_is_named_as_one() {
+    for (answer, expected) in [
+        ("HTTP/1.1 400 Bad Request\r\n\r\n", "not a gRPC server"),
+        ("", "did you mean log-ingest's gRPC port"),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let serve = async {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let _written = stream.write_all(answer.as_bytes()).await;
+                let _closed = stream.shutdown().await;
+                let _rest = stream.read_to_end(&mut Vec::new()).await;
+            }
+        };
+        let (url, flags) = (format!("http://{address}"), ["--flush-timeout", "500ms"]);
+        let (said, _) = tokio::select! {
+            said = run(&url, &flags, "seq 10") => said,
+            () = serve => unreachable!("it serves for ever"),
+        };
+        assert!(said.contains(&address) && said.contains(expected), "{said}");
+    }
 }

@@ -1,5 +1,7 @@
 //! A server that knows only the fixed RPCs loses nothing while both live.
 
+use std::time::{Duration, Instant};
+
 use serde_json::Value;
 
 use crate::process::{agent, output, summary};
@@ -65,6 +67,17 @@ async fn after_a_cut_it_gets_every_line_at_least_once_and_never_a_gap() {
     assert_eq!(sequences, (1..=301).collect::<Vec<_>>());
     assert!(seen.entries.iter().all(|entry| entry.gap.is_none()));
     assert_eq!((&said["complete"], &said["dropped"]), (&true.into(), &0.into()), "{said}");
+}
+
+#[tokio::test]
+async fn it_gets_no_more_lines_a_second_than_it_asks_for() {
+    let server = old_server([]).await;
+    server.seen().rate_limit = 150;
+    let started = Instant::now();
+    let said = ship(&server).await;
+    // 301 of them, of which a second's may go at once.
+    assert!(started.elapsed() >= Duration::from_secs(1), "{:?}", started.elapsed());
+    assert_eq!((server.seen().entries.len(), &said["complete"]), (301, &true.into()), "{said}");
 }
 
 #[tokio::test]

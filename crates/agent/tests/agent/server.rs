@@ -60,6 +60,8 @@ pub(crate) struct Seen {
     pub(crate) delay: Duration,
     /// What the next uploads get before anything of them is read.
     pub(crate) refused_uploads: VecDeque<Status>,
+    /// What the next completions get.
+    pub(crate) refused_completions: VecDeque<Status>,
     /// Whether it stores what is uploaded and never says so.
     pub(crate) is_mute_to_uploads: bool,
     /// Lines that it says it refused of an upload.
@@ -75,6 +77,8 @@ pub(crate) struct Seen {
     pub(crate) entries: Vec<LogEntry>,
     /// The longest line that it takes; 0: any.
     pub(crate) max_line: i32,
+    /// Lines a second that it asks for; 0: any.
+    pub(crate) rate_limit: i32,
     /// The stored lines, a gap as `Err` of its reason, in order of sequence from 1.
     pub(crate) lines: Vec<Result<Vec<u8>, String>>,
     /// Lines of each batch, as it came.
@@ -242,7 +246,11 @@ impl LogStreamingService for Streams {
             status: status.into(),
             message: if seen.refuses { "another incarnation".to_owned() } else { String::new() },
             last_sequence: if seen.is_old { 0 } else { seen.high() },
-            config: Some(LoggingConfig { max_message_size: seen.max_line, ..LoggingConfig::default() }),
+            config: Some(LoggingConfig {
+                rate_limit: seen.rate_limit,
+                max_message_size: seen.max_line,
+                ..LoggingConfig::default()
+            }),
             ..RegistrationResponse::default()
         }))
     }
@@ -285,6 +293,9 @@ impl LogStreamingService for Streams {
         let (mut seen, completion) = (self.0.lock().unwrap(), request.into_inner());
         if seen.is_old {
             return Err(Status::unimplemented("unknown method CompleteWorker"));
+        }
+        if let Some(status) = seen.refused_completions.pop_front() {
+            return Err(status);
         }
         let high = seen.high();
         let (last, closes) = (completion.last_sequence, !completion.reason.is_empty());

@@ -55,6 +55,21 @@ async fn an_upload_that_is_refused_twice_in_each_of_two_ways_is_tried_again() {
     assert!(!upload(&server, &[], &spool).await.status.success());
 }
 
+/// As a server that restarts right then does.
+#[tokio::test]
+async fn a_log_that_the_server_cannot_end_yet_is_ended_a_moment_later() {
+    let (server, dir) = (Server::start([]).await, TempDir::new().unwrap());
+    let spool = left_over(&dir, 10).await;
+    server.seen().refused_completions =
+        [Status::unavailable("draining"), Status::data_loss("changed")].into();
+    let handed_in = upload(&server, &[], &spool).await;
+    assert!(handed_in.status.success(), "{handed_in:?}");
+    assert_eq!(server.seen().completions.len(), 1);
+    server.seen().refused_completions = [Status::not_found("what?")].into();
+    let refused = upload(&server, &[], &spool).await;
+    assert!(!refused.status.success() && said(&refused).contains("was not ended"), "{refused:?}");
+}
+
 #[tokio::test]
 async fn a_log_of_which_lines_were_refused_is_ended_all_the_same() {
     let (server, dir) = (Server::start([]).await, TempDir::new().unwrap());
@@ -137,15 +152,27 @@ async fn what_is_called_a_spool_and_is_none_is_refused_with_the_reason() {
     let (server, dir) = (Server::start([]).await, TempDir::new().unwrap());
     let file = dir.path().join("w-00000000.spool");
     let whole = std::fs::read(left_over(&TempDir::new().unwrap(), 3).await).unwrap();
-    for (content, reason) in [
-        (&b""[..], "it is empty"),
-        (b"one\n", "does not begin as spools do"),
-        (&whole[..100], "ends within its head"),
-    ] {
+    for (content, reason) in
+        [(&b"one\n"[..], "does not begin as spools do"), (&whole[..100], "ends within its head")]
+    {
         std::fs::write(&file, content).unwrap();
         let refused = upload(&server, &[], &file).await;
         assert!(!refused.status.success() && said(&refused).contains(reason), "{reason}: {refused:?}");
     }
+    assert!(server.seen().registrations.is_empty());
+}
+
+/// Its agent was killed right after it had made it.
+#[tokio::test]
+async fn an_empty_spool_is_nothing_left_over() {
+    let (server, dir) = (Server::start([]).await, TempDir::new().unwrap());
+    let file = dir.path().join("w-00000000.spool");
+    std::fs::write(&file, "").unwrap();
+    let nothing = upload(&server, &[], &file).await;
+    assert!(nothing.status.success() && said(&nothing).contains("nothing to hand in"), "{nothing:?}");
+    let refused = upload(&server, &["--exit-code", "1"], &file).await;
+    assert_eq!(refused.status.code(), Some(64), "{refused:?}");
+    assert!(said(&refused).contains("--exit-code"), "{refused:?}");
     assert!(server.seen().registrations.is_empty());
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use jiff::Timestamp;
+use jiff::fmt::temporal::Pieces;
 use ottoscaler_proto::v1::{Gap, LogEntry};
 
 use super::Limits;
@@ -225,19 +226,25 @@ fn parse_line(entry: &Entry<'_>, limits: Limits, now_ns: i64) -> Result<i64, Dro
     }
     let time: Result<Timestamp, _> = entry.timestamp.parse();
     let nanoseconds = time.ok().and_then(|time| i64::try_from(time.as_nanosecond()).ok());
-    nanoseconds.ok_or_else(|| {
-        let detail = "timestamp: is not RFC 3339, such as 2026-01-02T03:04:05Z";
-        Dropped::new(DropReason::InvalidTimestamp, detail)
-    })
+    nanoseconds.ok_or_else(|| Dropped::new(DropReason::InvalidTimestamp, wrong_time(entry.timestamp)))
+}
+
+/// What is wrong with a time that is none in nanoseconds.
+fn wrong_time(text: &str) -> String {
+    if Pieces::parse(text).is_ok_and(|pieces| pieces.offset().is_some()) {
+        return format!("timestamp: is out of range, from {} to {}", at(i64::MIN), at(i64::MAX));
+    }
+    "timestamp: is not RFC 3339, such as 2026-01-02T03:04:05Z".to_owned()
+}
+
+fn at(nanoseconds: i64) -> Timestamp {
+    Timestamp::from_nanosecond(nanoseconds.into()).expect("jiff knows all times from -9999 to 9999")
 }
 
 fn parse_gap(gap: &Gap, first: Option<Sequence>) -> Result<Offer, Dropped> {
-    let invalid = |detail: &str| Err(Dropped::new(DropReason::InvalidGap, detail));
-    let Some(first) = first else { return invalid("gap: needs a sequence") };
-    match Sequence::from_wire(gap.last_sequence) {
-        Some(last) if last >= first => Ok(Offer::Gap { last, reason: super::gap_reason(&gap.reason)? }),
-        _ => invalid("gap.last_sequence: must not be below the sequence"),
-    }
+    let first = first.ok_or_else(|| Dropped::new(DropReason::InvalidGap, "gap: needs a sequence"))?;
+    let last = super::gap_end(gap.last_sequence, first, "the sequence")?;
+    Ok(Offer::Gap { last, reason: super::gap_reason(&gap.reason)? })
 }
 
 #[cfg(test)]
@@ -291,8 +298,13 @@ mod tests {
     #[test]
     fn p10_each_mistake_of_a_numbered_entry_leaves_a_gap_and_names_its_field() {
         let gap = |last_sequence| Some(Gap { last_sequence, reason: String::new() });
+        let timed = |timestamp: &str| LogEntry { timestamp: timestamp.into(), ..entry(1, 1) };
         let table = [
-            (LogEntry { timestamp: "yesterday".into(), ..entry(1, 1) }, "detail=timestamp:"),
+            (timed("yesterday"), "detail=timestamp: is not RFC 3339"),
+            (timed("2026-01-02T03:04:05"), "detail=timestamp: is not RFC 3339"),
+            (timed("0001-01-01T00:00:00Z"), "out of range, from 1677-09-21T00:12:43"),
+            (timed("9999-12-31T23:59:59Z"), "out of range"),
+            (LogEntry { gap: gap(i64::MAX), ..entry(1, 0) }, "detail=gap.last_sequence: must be at most"),
             (entry(1, LIMITS.max_line + 1), "detail=message:"),
             (LogEntry { level: "x".repeat(LIMITS.max_line + 1), ..entry(1, 1) }, "message_too_large"),
             (LogEntry { gap: gap(0), ..entry(1, 0) }, "detail=gap.last_sequence:"),

@@ -47,6 +47,8 @@ struct EntryStream {
     superseded: CancellationToken,
     /// Once its first valid entry has named it.
     owner: Option<Owner>,
+    /// One of them could not be read: what is behind it is looked at no more, as [`super::input`] does it.
+    has_failed: bool,
     gate: Gate,
     _open: Open,
 }
@@ -68,6 +70,7 @@ pub(super) fn responses(
         server: server.clone(),
         superseded: superseded.clone(),
         owner: None,
+        has_failed: false,
         gate: Gate::default(),
         _open: Open::new(&server.metrics.streams),
     };
@@ -162,7 +165,7 @@ impl Iterator for Responses {
 impl EntryStream {
     /// Submits a piece now, and gives its answers once they are known.
     fn submit(&mut self, piece: Piece) -> impl Future<Output = Responses> + use<> {
-        let Piece { runs, mut failure } = piece;
+        let Piece { runs, mut failure } = if self.has_failed { Piece::default() } else { piece };
         let (mut items, now_ns) = (Items::default(), now_ns());
         for encoded in runs.iter().flat_map(Run::messages) {
             if let Err(error) = with_entry(encoded, |entry| self.push(&mut items, entry, now_ns)) {
@@ -170,6 +173,7 @@ impl EntryStream {
                 break;
             }
         }
+        self.has_failed |= failure.is_some();
         let bytes = items.bytes();
         let (items, places) = items.finish();
         let metrics = self.server.metrics.clone();

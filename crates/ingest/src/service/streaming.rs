@@ -39,7 +39,7 @@ const MAX_INCARNATION: usize = 64;
 /// Bytes of a worker's metadata. It is kept in memory for every worker that the server knows.
 const MAX_METADATA: usize = 16 << 10;
 
-/// How long an upload waits before it offers again what a full disk refused.
+/// How long an upload waits before it offers again what the store did not take.
 const UPLOAD_PAUSE: Duration = Duration::from_secs(1);
 
 /// Lines in.
@@ -78,14 +78,17 @@ impl Streaming {
         answer.await.map_err(|_| Status::unavailable(Retry::Draining.message()))
     }
 
-    /// What became of a closed log that is not complete.
-    fn closed(&self, worker: &WorkerId) -> String {
+    /// What became of a closed log that is not complete, and whether it had an end before.
+    fn closed(&self, worker: &WorkerId, exit_code: i32) -> String {
         let state = self.0.catalog.worker(worker);
         let reason = state.as_ref().and_then(|state| state.closing.as_ref()).map(|closing| &*closing.reason);
+        if let Some(reason) = reason.filter(|reason| !reason.is_empty()) {
+            return format!("the log was closed before its end: {reason}");
+        }
         let lost = state.as_ref().map_or(0, |state| state.lost);
-        match reason.filter(|reason| !reason.is_empty()) {
-            Some(reason) => format!("the log was closed before its end: {reason}"),
-            None => format!("the log is closed, and {lost} of its lines are lost"),
+        match &*self.closed_otherwise(worker, exit_code) {
+            "" => format!("the log is closed, and {lost} of its lines are lost"),
+            otherwise => format!("{otherwise}, and {lost} of its lines are lost"),
         }
     }
 
@@ -137,8 +140,8 @@ fn not_registered(status: RegistrationStatus, message: impl Into<String>) -> Reg
 fn introduction(request: WorkerRegistration) -> Result<Introduction, String> {
     let worker = WorkerId::try_from(&*request.worker_id).map_err(|why| format!("worker_id: {why}"))?;
     let task = match &*request.task_id {
-        "" => TaskId::from(&worker),
-        task => TaskId::try_from(task).map_err(|why| format!("task_id: {why}"))?,
+        "" => None,
+        task => Some(TaskId::try_from(task).map_err(|why| format!("task_id: {why}"))?),
     };
     // A copy: a slice would keep the connection's whole buffer in memory for as long as the worker is known.
     let incarnation = Bytes::copy_from_slice(&request.incarnation);
@@ -191,11 +194,17 @@ impl LogStreamingService for Streaming {
                 RegistrationStatus::InvalidRequest,
                 "incarnation: another run has this worker_id; give each run a worker_id of its own",
             ),
+            Registered::OtherTask(task) => not_registered(
+                RegistrationStatus::InvalidRequest,
+                format!(
+                    "task_id: this worker is one of task {task}; give each worker a worker_id of its own"
+                ),
+            ),
             Registered::Full => not_registered(
                 RegistrationStatus::ServerFull,
                 "this server takes no more workers; raise --max-workers",
             ),
-            Registered::NotStored => return Err(Status::unavailable(Retry::DiskFull.message())),
+            Registered::NotStored(retry) => return Err(Status::unavailable(retry.message())),
         };
         Ok(Response::new(response.sealed()))
     }
@@ -247,9 +256,10 @@ impl LogStreamingService for Streaming {
                 message: self.closed_otherwise(&worker, exit_code),
                 ..CompletionResponse::default()
             },
-            Completed::Closed => {
-                CompletionResponse { message: self.closed(&worker), ..CompletionResponse::default() }
-            }
+            Completed::Closed => CompletionResponse {
+                message: self.closed(&worker, exit_code),
+                ..CompletionResponse::default()
+            },
             Completed::Missing(first, last) => CompletionResponse {
                 complete: false,
                 missing: vec![SequenceRange { first: first.to_wire(), last: last.to_wire() }],
@@ -257,7 +267,7 @@ impl LogStreamingService for Streaming {
                 crc32c: None,
             },
             Completed::Unknown => return Err(Status::not_found(format!("worker {worker} is not known"))),
-            Completed::NotStored => return Err(Status::unavailable(Retry::DiskFull.message())),
+            Completed::NotStored(retry) => return Err(Status::unavailable(retry.message())),
         };
         Ok(Response::new(response.sealed()))
     }
@@ -303,7 +313,9 @@ impl Streaming {
                 let mut answers: Vec<Answer> = answers.await.map_err(|_| stopped())?;
                 let answer = answers.pop().ok_or_else(stopped)?;
                 match answer.refusal {
-                    Some(Refusal::Retry(Retry::DiskFull, _)) => tokio::time::sleep(UPLOAD_PAUSE).await,
+                    Some(Refusal::Retry(Retry::DiskFull | Retry::StoreGone, _)) => {
+                        tokio::time::sleep(UPLOAD_PAUSE).await;
+                    }
                     _ => break answer,
                 }
             };

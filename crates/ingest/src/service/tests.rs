@@ -2,6 +2,7 @@
 
 mod checksums;
 mod forged;
+mod health;
 mod rates;
 mod tails;
 mod unnumbered;
@@ -208,6 +209,25 @@ async fn p5_an_incarnation_is_told_before_the_first_line_or_never() {
 }
 
 #[tokio::test]
+async fn p10_a_worker_of_one_task_is_not_registered_for_another() {
+    let running = Running::in_memory().await;
+    let mut client = running.streaming().await;
+    let expected = [
+        ("a", RegistrationStatus::Success),
+        ("", RegistrationStatus::AlreadyRegistered),
+        ("a", RegistrationStatus::AlreadyRegistered),
+        ("b", RegistrationStatus::InvalidRequest),
+    ];
+    for (task, status) in expected {
+        let request = WorkerRegistration { task_id: task.into(), ..registration("w", b"one") };
+        let answer = client.register_worker(request).await.unwrap().into_inner();
+        assert_eq!(answer.status(), status, "{task}");
+        let is_told = answer.message.starts_with("task_id: this worker is one of task a;");
+        assert_eq!(is_told, task == "b", "{}", answer.message);
+    }
+}
+
+#[tokio::test]
 async fn p10_a_registration_that_cannot_be_kept_names_the_field() {
     let running = Running::in_memory().await;
     let large = WorkerMetadata { pod_name: "x".repeat(20_000), ..WorkerMetadata::default() };
@@ -319,6 +339,7 @@ async fn a_log_ends_once_it_is_whole_or_a_reason_closes_it() {
     for _ in 0..2 {
         let closed = client.complete_worker(end("agent_gone")).await.unwrap().into_inner();
         assert_eq!((closed.complete, closed.missing), (false, vec![]), "closed, and not whole");
+        assert_eq!(closed.message, "the log was closed before its end: agent_gone");
     }
     assert_eq!(read(&running, "w").await, ["1", "2", "3", "4-5 agent_gone"]);
     let unknown = WorkerCompletion { worker_id: "unknown".into(), ..WorkerCompletion::default() };

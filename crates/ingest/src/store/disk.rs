@@ -14,8 +14,9 @@ mod retention;
 mod sealed;
 mod tasks;
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -29,7 +30,7 @@ use self::index::Index;
 use self::places::Places;
 use self::reader::DiskReader;
 use self::tasks::Trimming;
-use super::files::{Directory, Files, SegmentFile};
+use super::files::{Directory, FILE_MODE, Files, Identity, SegmentFile};
 use super::gather::Gathered;
 use super::segment::{HEADER, Seal};
 use super::{CommitError, Damage, LogStore, Opened, Retain, record};
@@ -74,6 +75,7 @@ struct Writing {
     number: u32,
     seal: Seal,
     file: Arc<dyn SegmentFile>,
+    identity: Identity,
     /// Its length, as far as that is durable.
     committed: u64,
 }
@@ -87,6 +89,10 @@ struct Locked {
 impl LogStore for Locked {
     fn commit(&mut self, records: &[Record]) -> Result<(), CommitError> {
         self.store.commit(records)
+    }
+
+    fn check(&self) -> Result<(), CommitError> {
+        self.store.check()
     }
 
     fn size(&self) -> u64 {
@@ -104,7 +110,8 @@ impl LogStore for Locked {
 
 /// Opens the store in `path`, or makes it where there is none, with segments of about `segment_bytes`. What readers find damaged is told to `damage`.
 pub fn open(path: &Path, segment_bytes: u64, damage: Damage) -> Result<Opened> {
-    std::fs::create_dir_all(path).with_context(|| {
+    // One that is there keeps its mode: a volume is its operator's.
+    DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(|| {
         format!("cannot make the data directory {}; choose another with --data-dir", path.display())
     })?;
     let lock = lock(path)?;
@@ -134,9 +141,10 @@ fn open_files(files: Arc<dyn Files>, segment_bytes: u64, damage: Damage) -> Resu
         recovery::recover(&*files, &mut index.write())?;
     let newest = index.read().segments.last_key_value().map(|(number, segment)| (*number, *segment));
     let writing = if let Some((number, segment)) = newest {
-        let file = files.open(number);
-        let file = file.with_context(|| format!("cannot open {}", files.path(number).display()))?;
-        Writing { number, seal: segment.seal, file, committed: segment.summary.end }
+        let file = files.open(number).and_then(|file| Ok((file, files.identity(number)?)));
+        let (file, identity) =
+            file.with_context(|| format!("cannot open {}", files.path(number).display()))?;
+        Writing { number, seal: segment.seal, file, identity, committed: segment.summary.end }
     } else {
         let first = create(&*files, 1).context("cannot make the first segment of the store")?;
         index.write().begin(first.number, first.seal);
@@ -170,13 +178,11 @@ fn open_files(files: Arc<dyn Files>, segment_bytes: u64, damage: Damage) -> Resu
 /// Two processes on one store would destroy it.
 fn lock(directory: &Path) -> Result<Flock<File>> {
     let path = directory.join("lock");
-    let file =
-        OpenOptions::new().create(true).truncate(false).write(true).open(&path).with_context(|| {
-            format!(
-                "cannot write to the data directory {}; choose another with --data-dir",
-                directory.display()
-            )
-        })?;
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true).mode(FILE_MODE);
+    let file = options.open(&path).with_context(|| {
+        format!("cannot write to the data directory {}; choose another with --data-dir", directory.display())
+    })?;
     match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
         Ok(lock) => Ok(lock),
         Err((_, Errno::EWOULDBLOCK)) => {
@@ -193,12 +199,15 @@ fn create(files: &dyn Files, number: u32) -> io::Result<Writing> {
     file.write_all_at(&seal.header(), 0)?;
     file.sync_all()?;
     files.sync_names()?;
-    Ok(Writing { number, seal, file, committed: HEADER as u64 })
+    let identity = files.identity(number)?;
+    Ok(Writing { number, seal, file, identity, committed: HEADER as u64 })
 }
 
 impl LogStore for DiskStore {
     fn commit(&mut self, records: &[Record]) -> Result<(), CommitError> {
         if self.must_seal || self.writing.committed >= self.segment_bytes {
+            // The next one would be begun in a directory that is not this store's.
+            self.check()?;
             self.seal().map_err(CommitError::Full)?;
         }
         let start = self.writing.committed;
@@ -214,11 +223,15 @@ impl LogStore for DiskStore {
         let written = self.writing.file.write_parts_at(&mut self.group.parts(), start);
         self.group.clear();
         if let Err(error) = written {
-            return Err(self.undo(start, error));
+            return Err(self.undo(start, CommitError::Full(error)));
         }
         // After a failed sync the kernel may have dropped the pages and forgotten the error: trying
         // again could report success for data that is gone.
         self.writing.file.sync_data().map_err(CommitError::Broken)?;
+        // Only now: whoever removes the file later removes what was durable.
+        if let Err(gone) = self.check() {
+            return Err(self.undo(start, gone));
+        }
         self.writing.committed = end;
         self.grown += end - start;
         let mut index = self.index.write();
@@ -227,6 +240,22 @@ impl LogStore for DiskStore {
             index.add(record, payload);
         }
         Ok(())
+    }
+
+    /// One look at a name that the kernel has at hand, for each group: a microsecond beside a sync.
+    fn check(&self) -> Result<(), CommitError> {
+        let number = self.writing.number;
+        match self.files.identity(number) {
+            Ok(found) if found == self.writing.identity => Ok(()),
+            Ok(_) => {
+                let what = format!("{} is another file by now", self.files.path(number).display());
+                Err(CommitError::Gone(io::Error::other(what)))
+            }
+            Err(error) => {
+                let what = format!("{}: {error}", self.files.path(number).display());
+                Err(CommitError::Gone(io::Error::new(error.kind(), what)))
+            }
+        }
     }
 
     fn size(&self) -> u64 {
@@ -296,9 +325,9 @@ impl DiskStore {
 
     /// Takes a half-written group back, for good: the next one is written in its place, and frames of this one
     /// must not show up behind frames of that one after a power cut.
-    fn undo(&self, length: u64, error: io::Error) -> CommitError {
+    fn undo(&self, length: u64, why: CommitError) -> CommitError {
         match self.writing.file.set_len(length).and_then(|()| self.writing.file.sync_data()) {
-            Ok(()) => CommitError::Full(error),
+            Ok(()) => why,
             Err(undoing) => CommitError::Broken(undoing),
         }
     }

@@ -4,7 +4,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice, Seek, SeekFrom, Write};
 use std::ops::Range;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -46,6 +46,9 @@ pub(super) trait Files: Send + Sync {
     /// Makes all names durable, and that those removed are gone.
     fn sync_names(&self) -> io::Result<()>;
 
+    /// Which file has the name of a segment now.
+    fn identity(&self, segment: u32) -> io::Result<Identity>;
+
     /// What an operator knows a segment by.
     fn path(&self, segment: u32) -> PathBuf;
 
@@ -53,6 +56,13 @@ pub(super) trait Files: Send + Sync {
     fn room_unit(&self) -> u64 {
         PIECE as u64
     }
+}
+
+/// What tells a file, for as long as it is open, from all others that may get its name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Identity {
+    device: u64,
+    inode: u64,
 }
 
 /// The bytes of one file. What was written may be gone after a power cut, in part and in any order, until
@@ -160,6 +170,10 @@ const SEGMENT: &str = "log";
 const INDEX: &str = "idx";
 const UNFINISHED: &str = "idx.new";
 
+/// Of the files: what commands print is nobody else's, and those of the group may read it, because in a Kubernetes
+/// volume with an `fsGroup` that is how whoever makes copies of it does.
+pub(super) const FILE_MODE: u32 = 0o640;
+
 impl Directory {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         Ok(Self { path: path.to_owned(), handle: File::open(path)? })
@@ -196,7 +210,7 @@ impl Files for Directory {
 
     fn create(&self, segment: u32) -> io::Result<Arc<dyn SegmentFile>> {
         let mut options = OpenOptions::new();
-        options.create(true).truncate(true).read(true).write(true);
+        options.create(true).truncate(true).read(true).write(true).mode(FILE_MODE);
         Ok(Arc::new(options.open(self.path(segment))?))
     }
 
@@ -219,7 +233,9 @@ impl Files for Directory {
 
     fn put_index(&self, segment: u32, bytes: &[u8]) -> io::Result<()> {
         let unfinished = self.file(segment, UNFINISHED);
-        let written = File::create(&unfinished).and_then(|mut file| {
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(true).write(true).mode(FILE_MODE);
+        let written = options.open(&unfinished).and_then(|mut file| {
             file.write_all(bytes)?;
             file.sync_all()
         });
@@ -248,6 +264,11 @@ impl Files for Directory {
 
     fn sync_names(&self) -> io::Result<()> {
         self.handle.sync_all()
+    }
+
+    fn identity(&self, segment: u32) -> io::Result<Identity> {
+        let found = fs::metadata(self.path(segment))?;
+        Ok(Identity { device: found.dev(), inode: found.ino() })
     }
 
     fn path(&self, segment: u32) -> PathBuf {

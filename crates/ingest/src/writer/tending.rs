@@ -1,10 +1,12 @@
 //! Retention as the writer carries it out, a step at a time between two groups: what it has to say is committed and
 //! published like anything else, and only then something is removed.
 
+use std::time::Instant;
+
 use tracing::{info, warn};
 
 use super::{Group, Writer, now_ns};
-use crate::retention::{self, Step, Why};
+use crate::retention::{self, Limits, Step, Why};
 use crate::store::{CommitError, Excess, Stint};
 use crate::worker::{Change, Record};
 
@@ -21,13 +23,18 @@ impl Writer {
         if let Err(error) = self.store.catch_up() {
             warn!(%error, "cannot write the index of a segment for now");
         }
-        let Some(store) = self.store.retain() else { return Ok(false) };
         let now_ns = now_ns();
-        match retention::decide(&store.parts(), &self.limits, now_ns) {
-            None => Ok(self.tend_tasks(now_ns)? || self.forget_silent(now_ns)?),
+        self.learn_time(now_ns);
+        let is_trusted = self.trust.is_given(Instant::now());
+        self.metrics.retention_held.set(i64::from(!is_trusted));
+        let limits = Limits { age: self.limits.age.filter(|_| is_trusted), ..self.limits };
+        let Some(store) = self.store.retain() else { return Ok(false) };
+        match retention::decide(&store.parts(), &limits, now_ns) {
+            None => Ok(self.tend_tasks(now_ns)? || (is_trusted && self.forget_silent(now_ns)?)),
             Some(Step::Seal) => Ok(done(store.seal())),
             Some(Step::Remove(part, why)) => {
-                let forget_before = retention::forget_before(self.catalog.len(), self.max_workers, now_ns);
+                let before = retention::forget_before(self.catalog.len(), self.max_workers, now_ns);
+                let forget_before = if is_trusted { before } else { i64::MIN };
                 let farewell = store.farewell(part.number, forget_before, STEP);
                 if !farewell.is_empty() {
                     return self.say(farewell, now_ns);
@@ -44,6 +51,21 @@ impl Writer {
                 }
                 Ok(removed)
             }
+        }
+    }
+
+    /// Looks at the clock. Whatever it says, what it makes too old all of a sudden stays for a while.
+    pub(super) fn learn_time(&mut self, now_ns: i64) {
+        let parts = self.store.retain().map(|store| store.parts()).unwrap_or_default();
+        let newest_ns = parts.iter().filter(|part| part.newest_ns > 0).map(|part| part.newest_ns).max();
+        let leap = self.trust.learn(newest_ns, now_ns, Instant::now());
+        if let Some(ahead) = leap.filter(|_| self.limits != Limits::default()) {
+            warn!(
+                ?ahead,
+                held = ?retention::HELD,
+                "the clock is far ahead of the newest record, or was set so: for now no line goes because of its age, \
+                 and no worker is forgotten; if the clock is wrong, set it right before that time is over"
+            );
         }
     }
 

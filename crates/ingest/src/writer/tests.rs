@@ -39,7 +39,7 @@ fn append(server: &Server, name: &str, first: u64) -> oneshot::Receiver<Vec<Answ
 fn register(server: &Server, name: &str, incarnation: &'static [u8]) -> oneshot::Receiver<Registered> {
     let (reply, answer) = oneshot::channel();
     let introduction = Introduction {
-        task: TaskId::from(&worker(name)),
+        task: None,
         worker: worker(name),
         attempt: 1,
         incarnation: Bytes::from_static(incarnation),
@@ -126,7 +126,7 @@ async fn p5_a_full_disk_never_lets_a_second_run_pass_for_the_first() {
     script.answer(Verdict::Store);
     script.answer(Verdict::Full);
     blocker.await.unwrap();
-    assert!(matches!(another.await.unwrap(), Registered::NotStored));
+    assert!(matches!(another.await.unwrap(), Registered::NotStored(Retry::DiskFull)));
     assert!(matches!(same.await.unwrap(), Registered::Known(_)));
     assert!(matches!(needs_disk.await.unwrap()[0].refusal, Some(Refusal::Retry(Retry::DiskFull, _))));
 }
@@ -137,7 +137,7 @@ async fn an_incarnation_that_could_not_be_stored_is_not_adopted() {
     script.answer(Verdict::Store);
     assert!(matches!(register(&server, "w", b"").await.unwrap(), Registered::New(_)));
     script.answer(Verdict::Full);
-    assert!(matches!(register(&server, "w", b"one").await.unwrap(), Registered::NotStored));
+    assert!(matches!(register(&server, "w", b"one").await.unwrap(), Registered::NotStored(Retry::DiskFull)));
     script.answer(Verdict::Store);
     assert!(matches!(register(&server, "w", b"two").await.unwrap(), Registered::Known(_)));
 }
@@ -189,6 +189,26 @@ async fn p4_a_disk_in_an_unknown_state_stops_the_service_without_an_answer() {
     script.answer(Verdict::Broken);
     assert!(append(&server, "w", 1).await.is_err(), "an answer would be a guess");
     tasks.stop_token().cancelled().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_nothing_is_acknowledged_out_of_a_store_that_is_gone_and_no_repeat_either() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let opened = crate::store::disk::open(&data, 64 << 10, crate::store::Damage::default()).unwrap();
+    let tasks = Tasks::new();
+    let server = testing::parts(opened, Sizes::default(), &tasks);
+    assert_eq!(append(&server, "w", 1).await.unwrap()[0].acked, Sequence::new(1));
+    std::fs::remove_dir_all(&data).unwrap();
+    for first in [1, 2] {
+        let answer = append(&server, "w", first).await.unwrap().remove(0);
+        assert_eq!(answer.acked, Sequence::ZERO, "line {first}");
+        assert_eq!(answer.refusal, Some(Refusal::Retry(Retry::StoreGone, Sequence::new(1))), "line {first}");
+    }
+    assert!(matches!(register(&server, "w", b"").await.unwrap(), Registered::NotStored(Retry::StoreGone)));
+    let completed = complete(&server, "w", 1, "").await.unwrap();
+    assert_eq!(completed, Completed::NotStored(Retry::StoreGone));
+    assert_eq!(high(&server, "w"), Some(1), "the state is as it was");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,10 @@
 //! Messages within messages: what a worker prints is never taken for what a client says.
 
+use futures::stream;
 use prost::Message;
 
+use super::super::entries;
+use super::super::runs::Run;
 use super::*;
 use crate::line::Sequence;
 
@@ -49,6 +52,23 @@ async fn data_that_hold_a_batch_are_not_taken_for_one() {
     assert_eq!(status.code(), Code::OutOfRange, "{status}");
     let state = running.server.catalog.worker(&worker("job")).unwrap();
     assert_eq!(state.high, Sequence::ZERO);
+}
+
+/// Each comes by itself, and so in a piece of its own.
+#[tokio::test]
+async fn p5_nothing_is_stored_that_comes_behind_an_entry_that_cannot_be_read() {
+    let running = Running::start(memory::open(), Sizes::default()).await;
+    let line = |sequence| entry("job", sequence).encode_to_vec();
+    let messages = [line(1), vec![0xff], line(2), line(3)];
+    let runs = stream::iter(messages).then(async |message| {
+        tokio::task::yield_now().await;
+        Ok(Run::of(&message))
+    });
+    let responses: Vec<_> = entries::responses(&running.server, Box::pin(runs)).collect().await;
+
+    let [Ok(_), Err(status)] = &responses[..] else { panic!("{responses:?}") };
+    assert_eq!(status.code(), Code::Internal, "{status}");
+    assert_eq!(running.server.catalog.worker(&worker("job")).unwrap().high, Sequence::new(1));
 }
 
 fn worker(id: &str) -> crate::ids::WorkerId {

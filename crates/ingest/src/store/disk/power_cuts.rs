@@ -122,7 +122,7 @@ impl Schedule {
                 true
             }
             // Nothing was stored, and the clients go on from the same mark. A power cut may bring it back.
-            Err(CommitError::Full(_)) => {
+            Err(CommitError::Full(_) | CommitError::Gone(_)) => {
                 for (client, sent) in self.clients.values_mut().zip(sent.values()) {
                     client.most = client.most.max(sent.sent);
                 }
@@ -168,7 +168,7 @@ impl Schedule {
                 Ok(())
             }
             // It may also have failed to end a full segment, and goes on.
-            Err(CommitError::Full(_)) => Ok(()),
+            Err(CommitError::Full(_) | CommitError::Gone(_)) => Ok(()),
             Err(CommitError::Broken(_)) => {
                 self.opened = None;
                 self.files.cut_power();
@@ -204,7 +204,7 @@ impl Schedule {
                 self.files.cut_power();
                 self.open()
             }
-            Err(CommitError::Full(_)) => Ok(()),
+            Err(CommitError::Full(_) | CommitError::Gone(_)) => Ok(()),
             Err(CommitError::Broken(_)) => {
                 self.opened = None;
                 self.files.cut_power();

@@ -27,7 +27,7 @@ pub(super) struct Recovered {
     pub(super) recovery: Recovery,
     /// Indexes for which there was no room.
     pub(super) unwritten: BTreeMap<u32, Bytes>,
-    /// The last segment is on a bad place of the disk: nothing more is to be written to it.
+    /// The last segment is on a bad place of the disk, or nobody can read it: nothing more is to be written to it.
     pub(super) must_seal: bool,
     /// Of whom lines were found missing: what is known of them is to be written anew.
     pub(super) unsaid: Vec<WorkerId>,
@@ -107,6 +107,9 @@ impl Opening<'_> {
         let context = || format!("cannot recover {}", path.display());
         let file = self.files.open(number).with_context(context)?;
         let Read { mut bytes, lost, seal } = self.read(number, &*file).with_context(context)?;
+        if seal.is_none() && Seal::is_of_another_version(&bytes) {
+            bail!(other_version(&path));
+        }
         // It goes on, so whatever its index says will not be all.
         self.files.remove_index(number).context("cannot remove the index of a segment that goes on")?;
         let seal = match seal {
@@ -117,7 +120,10 @@ impl Opening<'_> {
                 bytes = Bytes::copy_from_slice(&seal.header());
                 seal
             }
-            None => bail!(other_version(&path)),
+            None => {
+                self.lose_last(number, bytes.len());
+                return Ok(());
+            }
         };
         let mut scan = seal.scan(&bytes, HEADER);
         scan.cut_unfinished_group();
@@ -181,6 +187,17 @@ impl Opening<'_> {
         self.index.written().summary.newest_ns = newest_ns;
         self.index.seal(Vec::new(), allocated);
         Ok(())
+    }
+
+    /// The same of the one that was being written: what it holds stays as it is, and the next one is begun before
+    /// anything is written.
+    fn lose_last(&mut self, number: u32, length: usize) {
+        self.damaged(number, 1, "neither its header nor an index of it can be read: none of its lines");
+        let newest_ns = self.index.newest_ns();
+        self.index.begin(number, Seal::random());
+        let summary = &mut self.index.written().summary;
+        (summary.newest_ns, summary.end) = (newest_ns, length as u64);
+        self.found.must_seal = true;
     }
 
     /// Segments that nobody removed, and lines that are in none of those that are there.

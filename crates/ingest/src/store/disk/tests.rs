@@ -99,6 +99,30 @@ fn p4_a_tail_torn_at_any_byte_opens_with_all_that_was_committed_before() {
 }
 
 #[test]
+fn p4_nothing_is_committed_to_a_file_that_was_removed_or_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, away) = (dir.path().join("data"), dir.path().join("away"));
+    let (mut opened, _) = open_and_collect(&data);
+    opened.store.commit(&group(1, 2)).unwrap();
+    std::fs::rename(&data, &away).unwrap();
+    for is_replaced in [false, true] {
+        if is_replaced {
+            std::fs::create_dir(&data).unwrap();
+            std::fs::copy(away.join("0000000001.log"), data.join("0000000001.log")).unwrap();
+        }
+        assert!(matches!(opened.store.check(), Err(CommitError::Gone(_))), "{is_replaced}");
+        let refused = opened.store.commit(&group(3, 3));
+        assert!(matches!(refused, Err(CommitError::Gone(_))), "{is_replaced}: {refused:?}");
+    }
+    // What was put aside and comes back is the same file, and goes on.
+    std::fs::remove_dir_all(&data).unwrap();
+    std::fs::rename(&away, &data).unwrap();
+    opened.store.commit(&group(3, 3)).unwrap();
+    drop(opened);
+    assert_eq!(open_and_collect(&data).1, blocks(&group(1, 3)));
+}
+
+#[test]
 fn damage_before_the_end_is_reported_and_costs_no_other_record() {
     let dir = tempfile::tempdir().unwrap();
     let (mut opened, _) = open_and_collect(dir.path());

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-use super::super::super::files::{Files, Held, SegmentFile};
+use super::super::super::files::{Files, Held, Identity, SegmentFile};
 use super::PlantedBug;
 
 /// What a disk writes whole or not at all.
@@ -363,6 +363,11 @@ impl Files for Shared {
             }
         }
         Ok(())
+    }
+
+    fn identity(&self, segment: u32) -> io::Result<Identity> {
+        let is_there = self.0.state().files.contains_key(&segment);
+        if is_there { Ok(Identity::default()) } else { Err(io::ErrorKind::NotFound.into()) }
     }
 
     fn path(&self, segment: u32) -> PathBuf {

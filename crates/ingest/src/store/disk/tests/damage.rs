@@ -106,6 +106,51 @@ fn a_segment_that_nobody_can_read_any_more_costs_its_lines_and_not_the_start() {
 }
 
 #[test]
+fn p4_a_last_segment_that_nobody_can_read_costs_its_lines_and_neither_the_start_nor_its_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let (records, _) = fill(dir.path());
+    let log = files(dir.path(), "log").pop().unwrap();
+    flip(&log, 9);
+    let before = std::fs::read(&log).unwrap();
+    let all = of("w", &records);
+    let mut expected = None;
+    for _ in 0..3 {
+        let mut opened = open_small(dir.path(), &Damage::default());
+        assert_eq!(opened.recovery.damaged, 1, "told at each start");
+        let read = read_all(&*opened.reader, "w");
+        let lines = expected.get_or_insert_with(|| read.clone());
+        assert_eq!(read, *lines);
+        let next = lines.last().unwrap().last().next().get();
+        let record = appended_lines("w", next, &["after it"]);
+        opened.store.commit(std::slice::from_ref(&record)).unwrap();
+        lines.extend(blocks(&[record]));
+        assert_eq!(read_all(&*opened.reader, "w"), *lines, "the next segment takes lines");
+        assert_eq!(std::fs::read(&log).unwrap(), before, "as it was");
+    }
+    let kept = expected.unwrap().len() - 3;
+    assert!((30..40).contains(&kept) && all.len() == 40, "{kept} lines stand in the others");
+}
+
+#[test]
+fn p4_a_last_segment_of_another_version_stops_the_start_and_is_left_alone() {
+    // One that holds nothing yet as well.
+    for length in [HEADER, usize::MAX] {
+        let dir = tempfile::tempdir().unwrap();
+        fill(dir.path());
+        let log = files(dir.path(), "log").pop().unwrap();
+        let mut bytes = std::fs::read(&log).unwrap();
+        bytes[7] += 1;
+        bytes.truncate(length);
+        std::fs::write(&log, &bytes).unwrap();
+        let files = Arc::new(Directory::open(dir.path()).unwrap());
+        let opened = open_files(files, SMALL_SEGMENT, Damage::default());
+        let error = opened.err().expect("it is not to be read").to_string();
+        assert!(error.contains("no segment of this version"), "{error}");
+        assert_eq!(std::fs::read(&log).unwrap(), bytes);
+    }
+}
+
+#[test]
 fn nothing_more_is_written_to_a_segment_on_a_bad_place_of_the_disk() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path();

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use nix::errno::Errno;
 
-use super::super::super::files::{Directory, Files, SegmentFile};
+use super::super::super::files::{Directory, Files, Identity, SegmentFile};
 
 /// A real directory, and what is wrong with the disk below it.
 pub(super) struct Faulty {
@@ -150,6 +150,10 @@ impl Files for Faulty {
 
     fn sync_names(&self) -> io::Result<()> {
         self.directory.sync_names()
+    }
+
+    fn identity(&self, segment: u32) -> io::Result<Identity> {
+        self.directory.identity(segment)
     }
 
     fn path(&self, segment: u32) -> PathBuf {

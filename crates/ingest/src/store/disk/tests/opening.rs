@@ -1,7 +1,32 @@
-//! What opening takes.
+//! What opening takes, and what it makes.
+
+use std::os::unix::fs::PermissionsExt;
 
 use super::faulty::Faulty;
 use super::*;
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+#[test]
+fn logs_are_read_by_nobody_else_and_a_directory_that_is_there_keeps_its_mode() {
+    let dir = tempfile::tempdir().unwrap();
+    let (new, volume) = (dir.path().join("new"), dir.path().join("volume"));
+    std::fs::create_dir(&volume).unwrap();
+    // As Kubernetes gives it to a group.
+    std::fs::set_permissions(&volume, std::fs::Permissions::from_mode(0o2770)).unwrap();
+    for (path, expected) in [(&new, 0o700), (&volume, 0o2770)] {
+        let mut opened = open(path, SEGMENT_BYTES, Damage::default()).unwrap();
+        opened.store.retain().unwrap().seal().unwrap();
+        assert_eq!(mode(path), expected);
+        let files: Vec<_> = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(files.len(), 4, "two segments, an index, the lock: {files:?}");
+        for file in files {
+            assert_eq!(mode(&file) & 0o137, 0, "{}", file.display());
+        }
+    }
+}
 
 /// Anonymous memory of this process, in KiB.
 fn memory() -> u64 {
