@@ -50,7 +50,7 @@ fn lines_that_are_cut_are_those_that_there_were() {
 /// times its memory.
 #[test]
 fn p6_a_part_that_is_taken_off_has_no_room_for_what_stood_behind_it() {
-    let mut rest = lines(&["x"; 10_000]);
+    let mut rest = lines(&["x"].repeat(10_000));
     let part = rest.split_first(10);
     assert!(part.times_ns.capacity() < 100, "{}", part.times_ns.capacity());
     assert!(part.lengths.capacity() < 100 && part.marks.capacity() < 100);

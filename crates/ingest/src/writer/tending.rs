@@ -80,8 +80,8 @@ impl Writer {
         if !self.say(changes, now_ns)? {
             return Ok(false);
         }
-        let given_back = self.store.retain().map_or(0, |store| store.give_back());
-        self.metrics.removed(Why::Task, given_back);
+        let Some(store) = self.store.retain() else { return Ok(false) };
+        self.metrics.removed(Why::Task, store.give_back());
         Ok(true)
     }
 
