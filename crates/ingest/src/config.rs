@@ -60,7 +60,7 @@ pub struct Config {
     #[arg(long, env = "OTTO_MAX_LINE", default_value_t = MAX_LINE, value_parser = parse_max_line, help_heading = "Limits")]
     pub max_line: ByteSize,
     /// Lines that wait for the disk, in bytes; beyond it clients are asked to come back.
-    #[arg(long, env = "OTTO_QUEUE_LIMIT", default_value_t = ByteSize::mib(64), help_heading = "Limits")]
+    #[arg(long, env = "OTTO_QUEUE_LIMIT", default_value_t = ByteSize::mib(64), value_parser = parse_queue_limit, help_heading = "Limits")]
     pub queue_limit: ByteSize,
     /// Workers that the store may know; beyond it new ones are refused.
     #[arg(long, env = "OTTO_MAX_WORKERS", default_value_t = 100_000, value_parser = parse_count, help_heading = "Limits")]
@@ -99,6 +99,18 @@ fn parse_max_line(text: &str) -> Result<ByteSize, String> {
     let size: ByteSize = text.parse().map_err(|error: InvalidSize| error.to_string())?;
     if size == ByteSize::bytes(0) || size > MAX_LINE {
         return Err(format!("expected a size from 1 B to {MAX_LINE}"));
+    }
+    Ok(size)
+}
+
+/// What waits is stored as one group, and one segment holds it: a place in it is a number of 32 bits, and what is stored
+/// may take more than what waits.
+const MAX_QUEUE: ByteSize = ByteSize::mib(1024);
+
+fn parse_queue_limit(text: &str) -> Result<ByteSize, String> {
+    let size: ByteSize = text.parse().map_err(|error: InvalidSize| error.to_string())?;
+    if size == ByteSize::bytes(0) || size > MAX_QUEUE {
+        return Err(format!("expected a size from 1 B to {MAX_QUEUE}"));
     }
     Ok(size)
 }
@@ -173,6 +185,25 @@ impl FromStr for StoreKind {
             "disk" => Ok(Self::Disk),
             "memory" => Ok(Self::Memory),
             _ => Err("expected disk or memory".to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A place in a segment would not fit its 32 bits any more, after the group was stored.
+    #[test]
+    fn a_queue_that_no_segment_could_hold_is_refused_by_name() {
+        let parse = |limit| Config::try_parse_from(["log-ingest", "--queue-limit", limit]);
+        assert_eq!(parse("1GiB").unwrap().queue_limit, MAX_QUEUE);
+        for limit in ["1025MiB", "4GiB", "0"] {
+            let error = parse(limit).unwrap_err().to_string();
+            assert!(
+                error.contains("--queue-limit") && error.contains("from 1 B to 1GiB"),
+                "{limit}: {error}"
+            );
         }
     }
 }

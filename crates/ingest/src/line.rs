@@ -159,45 +159,8 @@ impl Lines {
         })
     }
 
-    /// The lines without the first `count`; their bytes are shared, not copied.
-    #[must_use]
-    pub fn skip(mut self, count: usize) -> Self {
-        if count == 0 {
-            return self;
-        }
-        #[cfg(test)]
-        testing::move_lines(self.len() - count);
-        let bytes: usize = self.lengths[..count].iter().map(|length| *length as usize).sum();
-        let shift = u32::try_from(count).unwrap_or(u32::MAX);
-        self.times_ns.drain(..count);
-        self.lengths.drain(..count);
-        self.marks.drain(..count);
-        self.extras =
-            self.extras.split_off(&shift).into_iter().map(|(at, extra)| (at - shift, extra)).collect();
-        self.data = self.data.slice(bytes..);
-        self
-    }
-}
-
-impl Lines {
-    /// Takes the first `count` lines off; their bytes are shared, not copied. Those behind them move as well.
-    fn split_first(&mut self, count: usize) -> Self {
-        #[cfg(test)]
-        testing::move_lines(self.len());
-        let bytes: usize = self.lengths[..count].iter().map(|length| *length as usize).sum();
-        let mut rest = self.extras.split_off(&u32::try_from(count).unwrap_or(u32::MAX));
-        let shift = u32::try_from(count).unwrap_or(u32::MAX);
-        rest = rest.into_iter().map(|(at, extra)| (at - shift, extra)).collect();
-        Self {
-            times_ns: self.times_ns.drain(..count).collect(),
-            lengths: self.lengths.drain(..count).collect(),
-            marks: self.marks.drain(..count).collect(),
-            data: self.data.split_to(bytes),
-            extras: std::mem::replace(&mut self.extras, rest),
-        }
-    }
-
-    /// Takes the lines behind the first `count` off; their bytes are shared, not copied.
+    /// Takes the lines behind the first `count` off; their bytes are shared, not copied. What comes off is moved, and
+    /// what stays is not.
     pub(crate) fn split_off(&mut self, count: usize) -> Self {
         #[cfg(test)]
         testing::move_lines(self.len() - count);
@@ -214,6 +177,30 @@ impl Lines {
         }
     }
 
+    /// Takes the first `count` lines off; their bytes are shared, not copied. Those behind them move.
+    fn split_first(&mut self, count: usize) -> Self {
+        let behind = self.split_off(count);
+        let mut first = std::mem::replace(self, behind);
+        // They had room for all, and may stay in memory for longer.
+        first.times_ns.shrink_to_fit();
+        first.lengths.shrink_to_fit();
+        first.marks.shrink_to_fit();
+        first
+    }
+
+    /// The lines without the first `count`; their bytes are shared, not copied.
+    #[must_use]
+    pub fn skip(mut self, count: usize) -> Self {
+        if count == 0 { self } else { self.split_off(count) }
+    }
+
+    /// The first `count` lines; their bytes are shared, not copied.
+    #[must_use]
+    pub fn truncate(mut self, count: usize) -> Self {
+        self.split_off(count);
+        self
+    }
+
     /// How many lines from the first on have together at most `bytes`, and are at most `count`; one at
     /// least.
     fn fitting(&self, count: usize, bytes: usize) -> usize {
@@ -223,18 +210,6 @@ impl Lines {
             sum <= bytes
         };
         self.lengths.iter().take(count).take_while(fits).count().max(1)
-    }
-
-    /// The first `count` lines; their bytes are shared, not copied.
-    #[must_use]
-    pub fn truncate(mut self, count: usize) -> Self {
-        let bytes: usize = self.lengths[..count].iter().map(|length| *length as usize).sum();
-        self.times_ns.truncate(count);
-        self.lengths.truncate(count);
-        self.marks.truncate(count);
-        self.extras.split_off(&u32::try_from(count).unwrap_or(u32::MAX));
-        self.data.truncate(bytes);
-        self
     }
 }
 

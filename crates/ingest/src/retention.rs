@@ -186,9 +186,9 @@ pub fn is_look_due(looked_ns: i64, now_ns: i64) -> bool {
     now_ns.abs_diff(looked_ns) >= nanoseconds(LOOK_INTERVAL).unsigned_abs()
 }
 
-/// How many bytes a task is to lose that has so many; none where that is all right.
-pub fn excess(bytes: u64, limit: u64) -> Option<u64> {
-    (bytes > limit).then(|| bytes - (limit - limit / SHARE_OF_TASK))
+/// What a task is brought down to once it has more than `limit`.
+pub fn brought_to(limit: u64) -> u64 {
+    limit - limit / SHARE_OF_TASK
 }
 
 fn nanoseconds(duration: Duration) -> i64 {

@@ -50,38 +50,54 @@ pub trait LogStore: Send {
     }
 }
 
-/// Giving old lines up, part by part. Only the writer does it, and never while it commits.
+/// Giving old lines up, part by part. Only the writer does it, and never while it commits. What fails is left as it was,
+/// and may be tried again.
 pub trait Retain {
     /// The parts, oldest first. The last is the one that is being written, and stays.
     fn parts(&self) -> Vec<Part>;
 
-    /// Ends the part that is being written and begins another.
+    /// Ends the part that is being written and begins another. Fails where the disk has no room for that.
     fn seal(&mut self) -> io::Result<()>;
 
-    /// What has to be committed before a part may go, `at_most` so many changes at a time; none once it may.
-    /// Workers that ended, have no lines elsewhere, and were last heard of before `forget_before_ns` are
-    /// forgotten, all others are carried on.
+    /// What has to be committed before the part of this number may go, `at_most` so many changes at a time; none once it
+    /// may. Workers that ended, have no lines elsewhere, and were last heard of before `forget_before_ns` (server time,
+    /// Unix nanoseconds) are forgotten, all others are carried on. Never fails: it asks nothing of the disk.
     fn farewell(&self, part: u32, forget_before_ns: i64, at_most: usize) -> Vec<Change>;
 
     /// Workers of whom no line is left and who are silent: those that ended before the one time, and those that never
-    /// did before the other. What makes them nobody any more, `at_most` so many.
+    /// did before the other (server time, Unix nanoseconds). What makes them nobody any more, `at_most` so many changes.
+    /// Never fails: it asks nothing of the disk.
     fn forget(&self, ended_before_ns: i64, open_before_ns: i64, at_most: usize) -> Vec<Change>;
 
-    /// Removes a part to which nothing is left to say.
+    /// Removes the part of this number, to which nothing is left to say. Where its file cannot be removed it is one of the
+    /// parts still, without its lines.
     fn remove(&mut self, part: u32) -> io::Result<()>;
 
-    /// What is to be done next so that no task has more than `limit` bytes of lines.
-    fn excess(&mut self, limit: u64, at_most: usize) -> io::Result<Excess>;
+    /// What is to be done next so that no task has more than `limit` bytes of lines. What cannot be read for now is
+    /// passed over, and told in the log: it fails nothing else.
+    fn excess(&mut self, limit: u64, at_most: Stint) -> Excess;
 
-    /// Gives the room of lines back that [`Retain::excess`] named of these workers, now that everybody was told. How
-    /// much that was.
-    fn give_back(&mut self, workers: &[WorkerId]) -> io::Result<u64>;
+    /// Gives the room of the lines back that [`Retain::excess`] named last, once that was committed; where it was not,
+    /// nothing happens. How many bytes the disk got: none where it cannot, which is told in the log, and then it gets
+    /// them with the whole part.
+    fn give_back(&mut self) -> u64;
+}
+
+/// How much retention does to a task in one go. Each at least 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stint {
+    /// Workers that lose lines: so much is committed.
+    pub workers: usize,
+    /// Bytes of their lines.
+    pub bytes: u64,
+    /// Places that are given back: for each the disk may have to read what is around it.
+    pub holes: usize,
 }
 
 /// What a task has too much.
 #[derive(Debug, PartialEq)]
 pub enum Excess {
-    /// No task has, or had when it was last worth a look.
+    /// No task has that could lose any, or none had when it was last worth a look.
     Nothing,
     /// It is in the part that is being written: that has to be ended first.
     Unsealed,
@@ -109,10 +125,17 @@ pub struct Part {
 /// The reading side of an engine. Blocking; shared by all readers.
 pub trait LogReader: Send + Sync {
     /// Blocks of `worker` in order, the first of which holds `from` or what follows it, of about
-    /// `max_bytes` together, at least one. Empty where there is nothing from there on.
+    /// `max_bytes` together, at least one. Empty where there is nothing from there on, or no such worker.
     ///
     /// Lines that cannot be read any more come as a gap with the reason [`DAMAGED`], or are missing where not
-    /// even their number is known: then the next block begins later than asked.
+    /// even their number is known: then the next block begins later than asked. Lines that retention takes
+    /// meanwhile come as a gap of its reason, or are missing like these.
+    ///
+    /// # Errors
+    ///
+    /// Where nothing is known to be wrong with the lines, and they cannot be had for now: no file can be opened,
+    /// because the process has too many or may not, or the disk fails in another way than by not giving bytes back.
+    /// The same read may succeed later.
     fn read(&self, worker: &WorkerId, from: Sequence, max_bytes: usize) -> io::Result<Vec<Block>>;
 }
 

@@ -78,7 +78,15 @@ impl Tails {
         Self { reader, places, recents: Arc::default(), metrics }
     }
 
-    /// The log of a worker from `from` on. Ends with [`Piece::End`].
+    /// The log of a worker from `from` on. Ends with [`Piece::End`], or with the error of a read that failed: whoever
+    /// comes again may go on behind what he has. The place is taken until the stream is dropped.
+    ///
+    /// To wait for its next piece is cancel safe: a read that was begun is the stream's own, and what it brings comes
+    /// with the next call.
+    ///
+    /// # Errors
+    ///
+    /// Where all places are taken.
     pub fn tail(
         &self,
         states: watch::Receiver<Arc<WorkerState>>,

@@ -24,6 +24,38 @@ fn skipping_keeps_bytes_times_and_extras_with_their_lines() {
     );
 }
 
+/// Each way to cut, at each place: times, marks, bytes and extras stay with their lines.
+#[test]
+fn lines_that_are_cut_are_those_that_there_were() {
+    let whole = lines(&["a", "", "ccc", "dd", "e"]);
+    for count in 0..=whole.len() {
+        let mut front = whole.clone();
+        let behind = front.split_off(count);
+        assert_eq!((front.len(), behind.len()), (count, whole.len() - count));
+        let seen = |lines: &Lines| {
+            let seen = |line: Line<'_>| (line.time_ns, line.mark, line.bytes.to_vec(), line.extra.cloned());
+            lines.iter().map(seen).collect::<Vec<_>>()
+        };
+        assert_eq!([seen(&front), seen(&behind)].concat(), seen(&whole));
+        assert_eq!(
+            (whole.clone().truncate(count), whole.clone().skip(count)),
+            (front.clone(), behind.clone())
+        );
+        let mut rest = whole.clone();
+        assert_eq!((rest.split_first(count), rest), (front, behind));
+    }
+}
+
+/// Parts of a large block are kept for as long as somebody reads behind: each with room for all of it would be many
+/// times its memory.
+#[test]
+fn p6_a_part_that_is_taken_off_has_no_room_for_what_stood_behind_it() {
+    let mut rest = lines(&["x"].repeat(10_000));
+    let part = rest.split_first(10);
+    assert!(part.times_ns.capacity() < 100, "{}", part.times_ns.capacity());
+    assert!(part.lengths.capacity() < 100 && part.marks.capacity() < 100);
+}
+
 #[test]
 fn a_block_is_cut_where_a_reader_wants_to_begin() {
     let block = Block { first: Sequence::new(10), content: Content::Lines(lines(&["a", "b", "c"])) };

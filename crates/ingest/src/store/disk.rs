@@ -7,6 +7,7 @@
 
 mod handles;
 mod index;
+mod places;
 mod reader;
 mod recovery;
 mod retention;
@@ -26,7 +27,9 @@ use tracing::warn;
 
 use self::handles::Handles;
 use self::index::Index;
+use self::places::Places;
 use self::reader::DiskReader;
+use self::tasks::Trimming;
 use super::files::{Directory, FILE_MODE, Files, Identity, SegmentFile};
 use super::gather::Gathered;
 use super::segment::{HEADER, Seal};
@@ -53,13 +56,18 @@ struct DiskStore {
     writing: Writing,
     index: Arc<Index>,
     handles: Arc<Handles>,
+    places: Arc<Places>,
     group: Gathered,
     /// Bytes of the segments before the current one.
     sealed_bytes: u64,
     /// Nothing more may be written to this segment: the next one may have been begun.
     must_seal: bool,
-    /// Where the store ended when it was seen that no task has too much.
-    looked: Option<(u32, u64)>,
+    /// Bytes that were committed since it was opened.
+    grown: u64,
+    /// The same when it was seen that no task has too much.
+    looked: Option<u64>,
+    /// The task that is about to lose lines.
+    trimming: Option<Trimming>,
 }
 
 /// The segment that grows.
@@ -146,17 +154,22 @@ fn open_files(files: Arc<dyn Files>, segment_bytes: u64, damage: Damage) -> Resu
     states.sort_by_key(|state| state.created_ns);
     let sealed_bytes = index.read().sealed_bytes();
     let handles = Arc::new(Handles::new(Arc::clone(&files), unwritten));
-    let reader = Arc::new(DiskReader::new(Arc::clone(&index), Arc::clone(&handles), damage));
+    let places = Arc::new(Places::new(Arc::clone(&index), Arc::clone(&handles), damage.clone()));
+    let reader = DiskReader::new(Arc::clone(&index), Arc::clone(&handles), Arc::clone(&places), damage);
+    let reader = Arc::new(reader);
     let mut store = DiskStore {
         files,
         segment_bytes,
         writing,
         index,
         handles,
+        places,
         group: Gathered::default(),
         sealed_bytes,
         must_seal,
+        grown: 0,
         looked: None,
+        trimming: None,
     };
     store.say_anew(&unsaid)?;
     Ok((store, Shared { reader, states, recovery }))
@@ -220,6 +233,7 @@ impl LogStore for DiskStore {
             return Err(self.undo(start, gone));
         }
         self.writing.committed = end;
+        self.grown += end - start;
         let mut index = self.index.write();
         index.written().summary.end = self.writing.committed;
         for (record, payload) in records.iter().zip(&payloads) {

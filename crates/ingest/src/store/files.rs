@@ -51,6 +51,11 @@ pub(super) trait Files: Send + Sync {
 
     /// What an operator knows a segment by.
     fn path(&self, segment: u32) -> PathBuf;
+
+    /// A hole in a segment gives room back for each so many bytes of it, counted from the segment's beginning.
+    fn room_unit(&self) -> u64 {
+        PIECE as u64
+    }
 }
 
 /// What tells a file, for as long as it is open, from all others that may get its name.

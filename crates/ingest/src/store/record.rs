@@ -243,7 +243,7 @@ fn stored_block(block: &Block, server_numbered: bool) -> StoredChange {
         Content::Lines(lines) => StoredChange::Lines(StoredLines {
             first,
             server_numbered,
-            time_deltas_ns: deltas(&lines.times_ns),
+            time_deltas_ns: deltas(&lines.times_ns).collect(),
             lengths: lines.lengths.clone(),
             marks: lines.marks.iter().map(|mark| mark.byte()).collect(),
             data: lines.data.clone(),
@@ -257,14 +257,13 @@ fn stored_extra(extra: &Extra) -> StoredExtra {
 }
 
 /// Lines come close after one another: what lies between fits two or three bytes, a time takes nine.
-fn deltas(times: &[i64]) -> Vec<i64> {
+fn deltas(times: &[i64]) -> impl Iterator<Item = i64> {
     let mut before = 0_i64;
-    let delta = |time: &i64| {
+    times.iter().map(move |time| {
         let delta = time.wrapping_sub(before);
         before = *time;
         delta
-    };
-    times.iter().map(delta).collect()
+    })
 }
 
 fn times(deltas: &[i64]) -> Vec<i64> {

@@ -7,11 +7,15 @@ use tracing::{info, warn};
 
 use super::{Group, Writer, now_ns};
 use crate::retention::{self, Limits, Step, Why};
-use crate::store::{CommitError, Excess};
+use crate::store::{CommitError, Excess, Stint};
 use crate::worker::{Change, Record};
 
 /// Workers of whom one step of retention speaks: less than a millisecond's worth of bytes.
 const STEP: usize = 1000;
+
+/// What one step takes from a task. Beside two syncs that is a few ten milliseconds where the disk has to read what is
+/// around each hole, and 400 MiB a second where the holes are large: more than the store is ever given.
+const STINT: Stint = Stint { workers: STEP, bytes: 8 << 20, holes: 256 };
 
 impl Writer {
     /// One step of what retention asks for. Whether there may be another.
@@ -68,24 +72,16 @@ impl Writer {
     /// One step towards no task having more than it may. Whether there may be another.
     fn tend_tasks(&mut self, now_ns: i64) -> Result<bool, CommitError> {
         let Some((limit, store)) = self.limits.task_bytes.zip(self.store.retain()) else { return Ok(false) };
-        let changes = match store.excess(limit, STEP) {
-            Ok(Excess::Nothing) => return Ok(false),
-            Ok(Excess::Unsealed) => return Ok(done(store.seal())),
-            Ok(Excess::Lines(changes)) => changes,
-            Err(error) => return Ok(done(Err(error))),
+        let changes = match store.excess(limit, STINT) {
+            Excess::Nothing => return Ok(false),
+            Excess::Unsealed => return Ok(done(store.seal())),
+            Excess::Lines(changes) => changes,
         };
-        let workers: Vec<_> = changes.iter().map(|change| change.worker().clone()).collect();
         if !self.say(changes, now_ns)? {
             return Ok(false);
         }
         let Some(store) = self.store.retain() else { return Ok(false) };
-        match store.give_back(&workers) {
-            Ok(bytes) => {
-                self.metrics.removed(Why::Task, bytes);
-                info!(workers = workers.len(), bytes, reason = Why::Task.reason(), "removed old lines");
-            }
-            Err(error) => warn!(%error, "the room of lines that retention took is not given back for now"),
-        }
+        self.metrics.removed(Why::Task, store.give_back());
         Ok(true)
     }
 

@@ -58,8 +58,6 @@ pub(super) struct Indexed {
     pub(super) extents: Vec<Extent>,
     /// Its blocks in the segment that is being written.
     pub(super) open: Vec<Position>,
-    /// The room of its lines up to here was given back.
-    pub(super) punched: Sequence,
 }
 
 /// Where blocks are.
@@ -209,8 +207,8 @@ impl Inner {
         })
     }
 
-    /// Lets go of what of these was punched.
-    pub(super) fn drop_punched(&mut self, workers: &[WorkerId]) {
+    /// Lets go of what retention took of these, now that nobody reads it any more.
+    pub(super) fn drop_trimmed_of<'a>(&mut self, workers: impl IntoIterator<Item = &'a WorkerId>) {
         for worker in workers {
             if let Some(known) = self.workers.get_mut(worker) {
                 known.drop_trimmed(&mut self.segments);
@@ -290,8 +288,7 @@ impl Inner {
 
 impl Indexed {
     fn new(state: WorkerState, segment: u32) -> Self {
-        let (extents, open, punched) = (Vec::new(), Vec::new(), Sequence::ZERO);
-        Self { state, base: segment, touched: segment, extents, open, punched }
+        Self { state, base: segment, touched: segment, extents: Vec::new(), open: Vec::new() }
     }
 
     fn add(&mut self, record: &Record, segment: u32, payload: &Range<usize>) {
@@ -304,8 +301,7 @@ impl Indexed {
     }
 
     fn drop_trimmed(&mut self, segments: &mut BTreeMap<u32, Segment>) {
-        self.punched = self.state.trimmed;
-        let gone = self.extents.partition_point(|extent| extent.last <= self.punched);
+        let gone = self.extents.partition_point(|extent| extent.last <= self.state.trimmed);
         for extent in self.extents.drain(..gone) {
             uncount(segments, extent.segment);
         }

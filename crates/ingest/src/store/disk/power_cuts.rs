@@ -13,9 +13,8 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
 use self::files::{Failure, Shared, SimulatedFiles};
-use super::super::Excess;
 use super::super::record::tests::appended_lines;
-use super::super::segment;
+use super::super::{Excess, Stint, segment};
 use super::*;
 use crate::ids::WorkerId;
 use crate::line::{Block, Content, Sequence};
@@ -180,12 +179,12 @@ impl Schedule {
 
     /// Retention takes the oldest lines of the task that has the most. Each worker is one.
     fn trim_task(&mut self) -> Result<(), String> {
+        let (workers, holes) = (self.random.random_range(1..4), self.random.random_range(1..4));
+        let at_most = Stint { workers, holes, bytes: self.random.random_range(1..3000) };
         let store = &mut self.opened.as_mut().unwrap().store;
         let engine = store.retain().unwrap();
-        // It may also fail: an index was damaged, and is made anew at the next start.
-        let excess = engine.excess(self.random.random_range(100..3000), usize::MAX);
-        let Ok(Excess::Lines(changes)) = excess else { return Ok(()) };
-        let workers: Vec<_> = changes.iter().map(|change| change.worker().clone()).collect();
+        let excess = engine.excess(self.random.random_range(100..3000), at_most);
+        let Excess::Lines(changes) = excess else { return Ok(()) };
         let records = said_to(&mut self.clients, changes)?;
         let punches_first = self.files.bug == Some(PlantedBug::PunchWithoutState);
         let is_cut = self.random.random_bool(0.3);
@@ -197,7 +196,7 @@ impl Schedule {
             Ok(()) => {
                 let is_cut = self.random.random_bool(0.1);
                 self.files.state().failure = is_cut.then_some(Failure::PowerInSync);
-                let _an_index_may_be_damaged = store.retain().unwrap().give_back(&workers);
+                store.retain().unwrap().give_back();
                 if self.files.state().failure.take().is_some() || !is_cut {
                     return Ok(());
                 }

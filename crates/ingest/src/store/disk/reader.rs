@@ -1,90 +1,34 @@
 //! The reading side. What cannot be read as it was written is never served as truth and never fails a reader:
-//! it becomes a gap of its own worker, is counted, and logged once.
+//! it becomes a gap of its own worker, is counted, and logged once. What fails a reader is a process or a disk that
+//! cannot do anything for now.
 
-use std::collections::HashMap;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::super::files::is_unreadable;
-use super::super::segment::{FRAME_HEAD, HEADER, Seal};
+use super::super::segment::FRAME_HEAD;
 use super::super::{DAMAGED, Damage, LogReader, record};
 use super::handles::{Handles, Which};
 use super::index::{Index, Run};
-use super::sealed::{Extent, Position};
+use super::places::{Places, is_damage};
+use super::sealed::Position;
 use crate::ids::WorkerId;
 use crate::line::{Block, Content, Sequence};
 use crate::retention;
 use crate::worker::{Change, Record};
 
-/// Places of blocks that are kept of segments whose indexes are damaged: about 24 MiB, and at least of one segment.
-const RESCUED: usize = 1 << 20;
-
 /// Shared by all readers.
 pub(super) struct DiskReader {
     index: Arc<Index>,
     handles: Arc<Handles>,
+    places: Arc<Places>,
     damage: Damage,
-    /// Where blocks are in segments whose indexes were found damaged. The one used last stands last.
-    rescued: Mutex<Vec<Rescued>>,
-}
-
-struct Rescued {
-    segment: u32,
-    blocks: HashMap<WorkerId, Vec<Position>>,
-}
-
-impl Rescued {
-    fn places(&self) -> usize {
-        self.blocks.values().map(Vec::len).sum()
-    }
 }
 
 impl DiskReader {
-    pub(super) fn new(index: Arc<Index>, handles: Arc<Handles>, damage: Damage) -> Self {
-        Self { index, handles, damage, rescued: Mutex::default() }
-    }
-
-    /// Positions of a sealed segment. Where its index is damaged, the segment itself is asked.
-    fn positions(
-        &self,
-        worker: &WorkerId,
-        extent: &Extent,
-        from: Sequence,
-        max_bytes: u64,
-    ) -> io::Result<Vec<Position>> {
-        let Some(seal) = self.index.seal(extent.segment) else { return Ok(Vec::new()) };
-        let index = self.handles.get(Which::Index(extent.segment));
-        let error = match index.and_then(|index| extent.positions(&*index, seal, from, max_bytes)) {
-            Ok(positions) => return Ok(positions),
-            Err(error) if is_damage(&error) => error,
-            Err(error) => return Err(error),
-        };
-        if self.index.seal(extent.segment).is_none() {
-            return Ok(Vec::new());
-        }
-        self.damage.report(extent.segment, 0, &format_args!("its index cannot be read: {error}"));
-        let all = self.rescue(worker, extent.segment, seal)?;
-        Ok(all.into_iter().filter(|position| position.last >= from).collect())
-    }
-
-    /// What the segment itself says. Slow, so what it said is kept.
-    fn rescue(&self, worker: &WorkerId, segment: u32, seal: Seal) -> io::Result<Vec<Position>> {
-        let mut rescued = self.rescued.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(at) = rescued.iter().position(|rescued| rescued.segment == segment) {
-            rescued[at..].rotate_left(1);
-        } else {
-            // First the segment: where that cannot be read either, the index is still the better of the two.
-            let (bytes, _) = self.handles.get(Which::Segment(segment))?.read_around()?;
-            self.handles.remove_index(segment)?;
-            rescued.push(Rescued { segment, blocks: blocks(&bytes.into(), seal) });
-            while rescued.len() > 1 && rescued.iter().map(Rescued::places).sum::<usize>() > RESCUED {
-                rescued.remove(0);
-            }
-        }
-        let blocks = rescued.last().and_then(|rescued| rescued.blocks.get(worker));
-        Ok(blocks.cloned().unwrap_or_default())
+    pub(super) fn new(index: Arc<Index>, handles: Arc<Handles>, places: Arc<Places>, damage: Damage) -> Self {
+        Self { index, handles, places, damage }
     }
 
     /// The block at a position; a gap in its place where it cannot be read.
@@ -160,9 +104,10 @@ impl DiskReader {
         for run in runs {
             let (segment, positions) = match run {
                 Run::Open(segment, positions) => (segment, positions),
-                Run::Sealed(extent) => {
-                    (extent.segment, self.positions(worker, &extent, from, max_bytes.saturating_sub(bytes))?)
-                }
+                Run::Sealed(extent) => (
+                    extent.segment,
+                    self.places.positions(worker, &extent, from, max_bytes.saturating_sub(bytes))?,
+                ),
             };
             for position in positions {
                 if bytes >= max_bytes {
@@ -174,26 +119,4 @@ impl DiskReader {
         }
         Ok(blocks)
     }
-}
-
-/// Whether it is what the disk holds that is wrong, and trying again would not help.
-fn is_damage(error: &io::Error) -> bool {
-    let kinds = [io::ErrorKind::InvalidData, io::ErrorKind::UnexpectedEof, io::ErrorKind::NotFound];
-    kinds.contains(&error.kind()) || is_unreadable(error)
-}
-
-/// The blocks of a segment by worker.
-fn blocks(bytes: &Bytes, seal: Seal) -> HashMap<WorkerId, Vec<Position>> {
-    let mut blocks: HashMap<_, Vec<_>> = HashMap::new();
-    for payload in seal.scan(bytes, HEADER).payloads {
-        let Ok(record) = record::decode(bytes.slice(payload.clone())) else { continue };
-        if let Some(position) = Position::of(&record, &payload) {
-            let blocks: &mut Vec<Position> = blocks.entry(record.change.worker().clone()).or_default();
-            // As opening took them.
-            if blocks.last().is_none_or(|before| before.last < position.first) {
-                blocks.push(position);
-            }
-        }
-    }
-    blocks
 }

@@ -4,11 +4,10 @@
 
 use std::io;
 
-use super::super::{Excess, Part, Retain};
+use super::super::{Excess, Part, Retain, Stint};
 use super::DiskStore;
 use super::index::Indexed;
 use super::sealed::Extent;
-use crate::ids::WorkerId;
 use crate::worker::Change;
 
 impl Retain for DiskStore {
@@ -60,12 +59,12 @@ impl Retain for DiskStore {
         Ok(())
     }
 
-    fn excess(&mut self, limit: u64, at_most: usize) -> io::Result<Excess> {
+    fn excess(&mut self, limit: u64, at_most: Stint) -> Excess {
         self.task_excess(limit, at_most)
     }
 
-    fn give_back(&mut self, workers: &[WorkerId]) -> io::Result<u64> {
-        self.punch_trimmed(workers)
+    fn give_back(&mut self) -> u64 {
+        self.punch_trimmed()
     }
 }
 

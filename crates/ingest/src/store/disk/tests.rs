@@ -23,7 +23,12 @@ fn worker(name: &str) -> WorkerId {
 
 /// The log of a worker, read piece by piece.
 fn read_all(reader: &dyn LogReader, name: &str) -> Vec<Block> {
-    let (mut blocks, mut next) = (Vec::new(), Sequence::new(1));
+    read_from(reader, name, Sequence::new(1))
+}
+
+/// The same from a line on.
+fn read_from(reader: &dyn LogReader, name: &str, first: Sequence) -> Vec<Block> {
+    let (mut blocks, mut next) = (Vec::new(), first);
     loop {
         let read = reader.read(&worker(name), next, 100).unwrap();
         let Some(last) = read.last() else { return blocks };

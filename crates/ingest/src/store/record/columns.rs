@@ -59,14 +59,9 @@ fn sum(lengths: impl IntoIterator<Item = usize>) -> usize {
     lengths.into_iter().sum()
 }
 
-/// Times as differences, each with its sign in the lowest bit.
+/// What lies between times, each with its sign in the lowest bit.
 fn deltas(lines: &Lines) -> impl Iterator<Item = u64> {
-    let mut before = 0_i64;
-    lines.times_ns.iter().map(move |time| {
-        let delta = time.wrapping_sub(before);
-        before = *time;
-        ((delta << 1) ^ (delta >> 63)).cast_unsigned()
-    })
+    super::deltas(&lines.times_ns).map(|delta| ((delta << 1) ^ (delta >> 63)).cast_unsigned())
 }
 
 /// A field that is its default is not there at all.

@@ -373,4 +373,9 @@ impl Files for Shared {
     fn path(&self, segment: u32) -> PathBuf {
         format!("segment {segment}").into()
     }
+
+    /// Small, so that most holes are worth it, and some are not.
+    fn room_unit(&self) -> u64 {
+        64
+    }
 }

@@ -219,6 +219,24 @@ fn two_damaged_indexes_are_both_looked_past_without_reading_their_segments_again
     assert_eq!((read.len(), read.iter().filter(is_gap).count()), (40, 1));
 }
 
+/// What a kernel makes of a disk with errors: the damaged index stays where it is.
+#[test]
+fn a_damaged_index_that_cannot_be_removed_fails_no_reader() {
+    let dir = tempfile::tempdir().unwrap();
+    let (records, _) = fill(dir.path());
+    let (files, damage) = (Faulty::open(dir.path()), Damage::default());
+    let running = open_faulty(&files, SMALL_SEGMENT, &damage);
+    let index = dir.path().join("0000000002.idx");
+    flip(&index, 60);
+    files.remount_read_only();
+    // It is the page of one of the two.
+    for name in ["w", "other", "w", "other"] {
+        assert_eq!(read_all(&*running.reader, name), of(name, &records));
+    }
+    assert!(index.exists());
+    assert_eq!(damage.found(), 1, "and it is told once");
+}
+
 #[test]
 fn p5_a_damaged_block_is_a_gap_of_its_worker_alone_and_told_once() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,10 +1,11 @@
-//! A directory on a disk that cannot give everything back, or has no room.
+//! A directory on a disk that cannot give everything back, has no room, or takes nothing any more; and how much it was
+//! asked for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use nix::errno::Errno;
@@ -16,13 +17,43 @@ pub(super) struct Faulty {
     directory: Directory,
     /// Of which segments the disk cannot give what back.
     unreadable: Mutex<BTreeMap<u32, Range<u64>>>,
+    /// Segments that cannot be opened, nor their indexes.
+    closed: Mutex<BTreeSet<u32>>,
     is_full: AtomicBool,
+    is_read_only: AtomicBool,
+    asked: Arc<Asked>,
+}
+
+/// What was asked of the disk so far.
+#[derive(Default)]
+pub(super) struct Asked {
+    /// Bytes that were read.
+    pub(super) read: AtomicU64,
+    /// Holes that were made.
+    pub(super) holes: AtomicU64,
+    /// Bytes in these.
+    pub(super) punched: AtomicU64,
+}
+
+impl Asked {
+    /// Bytes read, holes and their bytes, since it was asked last.
+    pub(super) fn take(&self) -> (u64, u64, u64) {
+        let take = |count: &AtomicU64| count.swap(0, Ordering::Relaxed);
+        (take(&self.read), take(&self.holes), take(&self.punched))
+    }
 }
 
 impl Faulty {
     pub(super) fn open(path: &Path) -> Arc<Self> {
         let directory = Directory::open(path).unwrap();
-        Arc::new(Self { directory, unreadable: Mutex::default(), is_full: AtomicBool::new(false) })
+        Arc::new(Self {
+            directory,
+            unreadable: Mutex::default(),
+            closed: Mutex::default(),
+            is_full: AtomicBool::new(false),
+            is_read_only: AtomicBool::new(false),
+            asked: Arc::default(),
+        })
     }
 
     pub(super) fn lose(&self, segment: u32, bytes: Range<u64>) {
@@ -33,6 +64,25 @@ impl Faulty {
         self.is_full.store(is_full, Ordering::Relaxed);
     }
 
+    /// The file system of a segment is broken there: it cannot be opened, and nothing says that it is damaged.
+    pub(super) fn close(&self, segment: u32) {
+        self.closed.lock().unwrap().insert(segment);
+    }
+
+    /// What a kernel does with a disk that it does not trust any more.
+    pub(super) fn remount_read_only(&self) {
+        self.is_read_only.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn asked(&self) -> &Asked {
+        &self.asked
+    }
+
+    fn check_open(&self, segment: u32) -> io::Result<()> {
+        let is_closed = self.closed.lock().unwrap().contains(&segment);
+        if is_closed { Err(io::Error::from_raw_os_error(Errno::EUCLEAN as i32)) } else { Ok(()) }
+    }
+
     fn room(&self) -> io::Result<()> {
         let is_full = self.is_full.load(Ordering::Relaxed);
         if is_full { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
@@ -40,13 +90,14 @@ impl Faulty {
 
     fn wrap(&self, segment: u32, file: Arc<dyn SegmentFile>) -> Arc<dyn SegmentFile> {
         let unreadable = self.unreadable.lock().unwrap().get(&segment).cloned().unwrap_or_default();
-        Arc::new(FaultyFile { file, unreadable })
+        Arc::new(FaultyFile { file, unreadable, asked: Arc::clone(&self.asked) })
     }
 }
 
 struct FaultyFile {
     file: Arc<dyn SegmentFile>,
     unreadable: Range<u64>,
+    asked: Arc<Asked>,
 }
 
 impl FaultyFile {
@@ -67,6 +118,7 @@ impl Files for Faulty {
     }
 
     fn open(&self, segment: u32) -> io::Result<Arc<dyn SegmentFile>> {
+        self.check_open(segment)?;
         Ok(self.wrap(segment, self.directory.open(segment)?))
     }
 
@@ -75,7 +127,9 @@ impl Files for Faulty {
     }
 
     fn index(&self, segment: u32) -> io::Result<Option<Arc<dyn SegmentFile>>> {
-        self.directory.index(segment)
+        self.check_open(segment)?;
+        let whole = |file| Arc::new(FaultyFile { file, unreadable: 0..0, asked: Arc::clone(&self.asked) });
+        Ok(self.directory.index(segment)?.map(|file| whole(file) as Arc<dyn SegmentFile>))
     }
 
     fn put_index(&self, segment: u32, bytes: &[u8]) -> io::Result<()> {
@@ -84,6 +138,9 @@ impl Files for Faulty {
     }
 
     fn remove_index(&self, segment: u32) -> io::Result<()> {
+        if self.is_read_only.load(Ordering::Relaxed) {
+            return Err(io::Error::from_raw_os_error(Errno::EROFS as i32));
+        }
         self.directory.remove_index(segment)
     }
 
@@ -115,6 +172,7 @@ impl SegmentFile for FaultyFile {
 
     fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
         self.check(offset, bytes.len())?;
+        self.asked.read.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         self.file.read_exact_at(bytes, offset)
     }
 
@@ -130,6 +188,8 @@ impl SegmentFile for FaultyFile {
     }
 
     fn punch(&self, bytes: Range<u64>) -> io::Result<()> {
+        self.asked.holes.fetch_add(1, Ordering::Relaxed);
+        self.asked.punched.fetch_add(bytes.end - bytes.start, Ordering::Relaxed);
         self.file.punch(bytes)
     }
 
