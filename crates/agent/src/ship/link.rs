@@ -161,7 +161,7 @@ pub(super) async fn opened(
     Ok(opened?.into_inner())
 }
 
-/// gRPC's own word for a call that a server does not know; a proxy's 404 looks like it, and is not.
+/// gRPC's own word for a call that a server does not know; a plain 404 looks like it, and is not.
 pub(super) fn is_unknown(error: &LinkError) -> bool {
     let LinkError::Call(status) = error else { return false };
     status.code() == Code::Unimplemented && registration::is_grpc(status)
@@ -208,6 +208,7 @@ impl Link {
     pub(super) async fn open(
         identity: &Identity,
         mut client: LogStreamingServiceClient<Channel>,
+        session_id: &str,
         log: &Arc<Log>,
         pace: Pace,
     ) -> Result<Self, LinkError> {
@@ -217,7 +218,8 @@ impl Link {
         }
         let is_compressed = encoding.is_some();
         let (batches, outgoing) = mpsc::channel(QUEUE);
-        let responses = opened(client.stream_log_batches(ReceiverStream::new(outgoing))).await;
+        let stream = registration::in_session(ReceiverStream::new(outgoing), session_id);
+        let responses = opened(client.stream_log_batches(stream)).await;
         let responses =
             responses.map_err(|error| if is_unknown(&error) { unknown(is_compressed) } else { error })?;
         let now = Instant::now();
