@@ -198,8 +198,9 @@ impl Shipper {
 
     /// From connecting to the end of the log, or of the connection.
     async fn connection(&mut self) -> Result<Shipped, LinkError> {
-        let mut client = link::connect(&self.identity.ingest_url).await?;
-        let answer = self.registration.renew(&self.identity, &self.log, &mut client).await?;
+        let (mut client, objection) = link::connect(&self.identity.ingest_url).await?;
+        let renewed = self.registration.renew(&self.identity, &self.log, &mut client).await;
+        let answer = renewed.map_err(|error| objection.explain(error))?;
         match self.wire {
             Wire::Batches => {
                 let pace = Pace::of(answer.config.as_ref());
@@ -288,7 +289,7 @@ impl Shipper {
 
     async fn close(&self, completion: WorkerCompletion) {
         let close = async {
-            let mut client = link::connect(&self.identity.ingest_url).await?;
+            let (mut client, _) = link::connect(&self.identity.ingest_url).await?;
             client.complete_worker(completion.sealed()).await.map_err(LinkError::from)
         };
         match tokio::time::timeout(CLOSE_TIMEOUT, close).await {

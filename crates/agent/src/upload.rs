@@ -210,13 +210,13 @@ impl Handing<'_> {
 
     /// From connecting to the server's summary.
     async fn attempt(&mut self) -> Result<Attempt> {
-        let mut client = match link::connect(&self.args.ingest_url).await {
-            Ok(client) => client,
+        let (mut client, objection) = match link::connect(&self.args.ingest_url).await {
+            Ok(connected) => connected,
             Err(error) => return Ok(Attempt::Cut(error)),
         };
         let answer = match register(self.run.clone(), &mut client).await {
             Ok(answer) => answer,
-            Err(error) => return Ok(Attempt::Cut(error)),
+            Err(error) => return Ok(Attempt::Cut(objection.explain(error))),
         };
         match answer.status() {
             Status::Success | Status::AlreadyRegistered => {}
@@ -264,7 +264,7 @@ impl Handing<'_> {
 
     async fn ask_to_end(&self, completion: WorkerCompletion) -> Result<CompletionResponse, LinkError> {
         let call = async {
-            let mut client = link::connect(&self.args.ingest_url).await?;
+            let (mut client, _) = link::connect(&self.args.ingest_url).await?;
             let answer = client.complete_worker(completion.sealed()).await?;
             link::intact(answer.into_inner())
         };

@@ -16,6 +16,7 @@ use tonic::{Code, Response, Status, Streaming};
 
 use super::connector::Connector;
 use super::denial::Denial;
+use super::greeting::Objection;
 use super::pace::Pace;
 use super::registration;
 use super::session::{self, Next};
@@ -119,14 +120,17 @@ fn said(status: &Status) -> String {
 }
 
 /// A client that gives up on servers that do not answer.
-pub(crate) async fn connect(url: &str) -> Result<LogStreamingServiceClient<Channel>, LinkError> {
+/// Beside it what the server's first bytes will have said.
+pub(crate) async fn connect(url: &str) -> Result<(LogStreamingServiceClient<Channel>, Objection), LinkError> {
+    let connector = Connector::default();
+    let objection = connector.objection();
     let channel = Endpoint::from_shared(url.to_owned())?
         .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
         .keep_alive_timeout(KEEPALIVE_TIMEOUT)
         .keep_alive_while_idle(true)
-        .connect_with_connector(Connector::default())
+        .connect_with_connector(connector)
         .await?;
-    Ok(LogStreamingServiceClient::new(channel))
+    Ok((LogStreamingServiceClient::new(channel), objection))
 }
 
 /// A stream of batches, and the answers to it.
