@@ -211,7 +211,7 @@ impl Shipper {
                 link.run(&mut self.finish).await
             }
             Wire::Entries => {
-                let mut link = EntryLink::open(&self.identity, client, answer, &self.log);
+                let mut link = EntryLink::open(&self.identity, client, &answer, &self.log);
                 self.registration.resume_anywhere();
                 self.connected();
                 link.run(&mut self.finish).await

@@ -126,7 +126,7 @@ fn behind_links(path: &Path) -> PathBuf {
     path
 }
 
-/// Whether something is there that is no file, such as /dev/null or a link: that is written to, and never replaced.
+/// Whether something is there that is no file, such as /dev/null: that is written to, and never replaced.
 fn is_special(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|there| !there.is_file())
 }

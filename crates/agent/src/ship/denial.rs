@@ -36,11 +36,10 @@ impl Denial {
     /// For how long it has to be said.
     const fn lasting(self) -> Duration {
         match self {
-            // The same connection has just brought the server's word for the registration.
-            Self::Encoding | Self::Batches => Duration::ZERO,
+            // The same connection has just brought the server's word for the registration; and of an upload the file
+            // stays where it is, and somebody waits to hear why.
+            Self::Encoding | Self::Batches | Self::Upload(_) => Duration::ZERO,
             Self::Entries | Self::Registration(_) => LASTING,
-            // The file stays where it is, and somebody waits to hear why.
-            Self::Upload(_) => Duration::ZERO,
         }
     }
 }

@@ -81,14 +81,14 @@ impl EntryLink {
     pub(super) fn open(
         identity: &Identity,
         client: LogStreamingServiceClient<Channel>,
-        registered: RegistrationResponse,
+        registered: &RegistrationResponse,
         log: &Arc<Log>,
     ) -> Self {
         let (entries, outgoing) = mpsc::channel(QUEUE);
         let stream = registration::in_session(ReceiverStream::new(outgoing), &registered.session_id);
         let answers = Answers::of(client.clone(), stream);
-        let config = registered.config;
-        let pace = Pace::of(config.as_ref());
+        let config = registered.config.as_ref();
+        let pace = Pace::of(config);
         let asked = config.and_then(|config| usize::try_from(config.buffer_size).ok()).unwrap_or(0);
         let entry = LogEntry {
             worker_id: identity.worker_id.to_string(),
