@@ -1,15 +1,11 @@
 //! Both versions of Helm, the values that the chart is rendered with, and what comes out.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-use std::sync::OnceLock;
+use std::process::Output;
 
 use ottoscaler_tests::binary::workspace;
+pub(crate) use ottoscaler_tests::chart_tools::{HELMS, chart, text, tool};
 use serde_json::Value;
-
-/// The two that are supported.
-pub(crate) const HELMS: [&str; 2] = ["helm3", "helm4"];
 
 /// The Kubernetes that the tests' API server is of.
 const KUBE_VERSION: &str = "1.36.3";
@@ -17,34 +13,6 @@ const KUBE_VERSION: &str = "1.36.3";
 /// The release of all tests, and its namespace.
 pub(crate) const RELEASE: &str = "ottoscaler";
 pub(crate) const NAMESPACE: &str = "otto";
-
-/// The chart.
-pub(crate) fn chart() -> PathBuf {
-    workspace().join("helm/ottoscaler")
-}
-
-/// A command that finds the tools, which the first call builds if they are not there.
-pub(crate) fn tool(name: &str) -> Command {
-    static PATH: OnceLock<OsString> = OnceLock::new();
-    let path = PATH.get_or_init(|| {
-        let output = Command::new(workspace().join("scripts/chart-tools")).output().unwrap();
-        assert!(output.status.success(), "scripts/chart-tools: {}", text(&output.stderr));
-        let mut path = OsString::from(text(&output.stdout).trim());
-        path.push(":");
-        path.push(std::env::var_os("PATH").unwrap_or_default());
-        path
-    });
-    // Found by this program, and not by the PATH that a child would get.
-    let found = std::env::split_paths(path).map(|dir| dir.join(name)).find(|file| file.is_file());
-    let mut command = Command::new(found.unwrap_or_else(|| panic!("no {name}: run scripts/chart-tools")));
-    // No cluster of whoever runs this is asked, and no plugin of theirs loaded.
-    command.env("KUBECONFIG", "/nonexistent").env("HELM_PLUGINS", "/nonexistent").env("PATH", path);
-    command
-}
-
-pub(crate) fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
 
 /// One set of values that people may install with.
 #[derive(Clone, Debug)]

@@ -7,6 +7,7 @@
     reason = "a test may panic, and says aloud what it skips"
 )]
 
+mod chart;
 mod classes;
 mod harness;
 mod life;

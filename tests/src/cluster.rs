@@ -1,8 +1,8 @@
-//! A real Kubernetes of one node: API server, controller manager, scheduler, kubelet, containerd. There
-//! is no Service network: a Pod reaches what listens on [`Cluster::node_ip`].
+//! A real Kubernetes of one node: API server, controller manager, scheduler, kubelet, containerd; a Service
+//! network where a test asks for it. A Pod always reaches what listens on [`Cluster::node_ip`].
 
 use std::fs::{File, TryLockError};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,8 @@ use crate::daemon::Daemon;
 use crate::image::{ImageConfig, Source};
 use crate::kube_api::{self, ADMIN, KubeApi};
 use crate::node::{Bridge, NODE, NODE_IP, Node};
-use crate::{kube_tools, wait};
+use crate::service_network::ServiceNetwork;
+use crate::{kube_tools, service_network, wait};
 
 /// A machine has one cluster at a time: whoever comes later waits so long.
 const LOCK_LIMIT: Duration = Duration::from_mins(15);
@@ -32,6 +33,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(20);
 pub struct Cluster {
     // Fields are dropped in this order.
     node: Node,
+    services: Option<ServiceNetwork>,
     controllers: Vec<Daemon>,
     api: KubeApi,
     _bridge: Bridge,
@@ -46,6 +48,7 @@ impl Cluster {
         missing.extend(kube_tools::on_path("openssl").err());
         let components = ["kube-controller-manager", "kube-scheduler"];
         missing.extend(components.iter().filter_map(|component| kube_tools::built(component).err()));
+        missing.extend(ServiceNetwork::missing());
         if !missing.is_empty() {
             missing.push("run scripts/cluster-tools node".to_owned());
         }
@@ -57,15 +60,28 @@ impl Cluster {
 
     /// Starts one, and waits until its node takes Pods.
     pub async fn start() -> Self {
+        Self::start_node(&[]).await
+    }
+
+    /// The same with a Service network: Pods and this machine reach Services by their addresses, and Pods by
+    /// their names as well.
+    pub async fn start_with_services() -> Self {
+        let mut cluster = Self::start_node(&[service_network::DNS]).await;
+        cluster.services = Some(ServiceNetwork::start(&cluster.api).await);
+        cluster
+    }
+
+    async fn start_node(dns: &[Ipv4Addr]) -> Self {
         Self::possible().unwrap_or_else(|missing| panic!("{missing}"));
         let lock = lock().await;
         let bridge = Bridge::create();
         let advertise = format!("--advertise-address={NODE_IP}");
         let flags = [&advertise, "--kubelet-preferred-address-types=InternalIP", "--allow-privileged=true"];
         let (api, node) = tokio::join!(KubeApi::start_on(NODE_IP.into(), &flags), Node::start());
-        let mut cluster = Self { node, controllers: Vec::new(), api, _bridge: bridge, _lock: lock };
+        let mut cluster =
+            Self { node, services: None, controllers: Vec::new(), api, _bridge: bridge, _lock: lock };
         cluster.start_controllers();
-        cluster.node.start_kubelet(&cluster.api.kubeconfig(kube_api::NODE, "default"));
+        cluster.node.start_kubelet(&cluster.api.kubeconfig(kube_api::NODE, "default"), dns);
         wait::until("the node is ready", READY_LIMIT, || async {
             cluster.node.assert_runs();
             cluster.controllers.iter().for_each(Daemon::assert_runs);
@@ -168,6 +184,7 @@ impl Cluster {
         while !self.node.is_idle() && start.elapsed() < STOP_LIMIT {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+        drop(self.services);
         // The rest is what dropping does.
     }
 }

@@ -54,6 +54,14 @@ impl Ingest {
         ingest
     }
 
+    /// One that somebody else runs at this address, on the ports of its image: it can be asked, not started.
+    pub fn elsewhere(ip: IpAddr) -> Self {
+        let mut ingest = Self::at(ip, Path::new("/nonexistent"), &[]);
+        ingest.grpc.set_port(50051);
+        ingest.http = SocketAddr::new(ip, 8080);
+        ingest
+    }
+
     fn at(ip: IpAddr, data_dir: &Path, extra: &[&str]) -> Self {
         let extra = extra.iter().map(ToString::to_string).collect();
         let (http, admin) = (port::free(), port::free());

@@ -24,16 +24,26 @@ pub fn api() -> Result<ApiTools, String> {
     Ok(ApiTools { api_server: built("kube-apiserver").map_err(hint)?, etcd: on_path("etcd").map_err(hint)? })
 }
 
-/// A component that `scripts/cluster-tools` has built: the newest of it.
+/// A component of Kubernetes that `scripts/cluster-tools` has built: the newest of it.
 pub fn built(component: &str) -> Result<PathBuf, String> {
+    newest("kubernetes", component)
+}
+
+/// A program of its own that `scripts/cluster-tools` has built: the newest of it.
+pub fn tool(program: &str) -> Result<PathBuf, String> {
+    newest(program, program)
+}
+
+/// Tools lie in `<name>-<version>/bin`.
+fn newest(name: &str, program: &str) -> Result<PathBuf, String> {
     let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home);
     let tools = cache.ok_or("neither XDG_CACHE_HOME nor HOME is set")?.join("ottoscaler/tools");
-    let missing = || format!("no {component} in {}/kubernetes-*/bin", tools.display());
+    let missing = || format!("no {program} in {}/{name}-*/bin", tools.display());
     let versions = tools.read_dir().map_err(|_| missing())?.filter_map(|entry| {
-        let name = entry.ok()?.file_name().into_string().ok()?;
-        let numbers = name.strip_prefix("kubernetes-")?.split('.').map(str::parse::<u32>);
-        let found = tools.join(&name).join("bin").join(component);
+        let folder = entry.ok()?.file_name().into_string().ok()?;
+        let numbers = folder.strip_prefix(name)?.strip_prefix('-')?.split('.').map(str::parse::<u32>);
+        let found = tools.join(&folder).join("bin").join(program);
         Some((numbers.collect::<Result<Vec<_>, _>>().ok()?, found)).filter(|(_, found)| found.is_file())
     });
     versions.max().map(|(_, found)| found).ok_or_else(missing)

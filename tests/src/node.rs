@@ -13,7 +13,7 @@ use tokio::process::Command;
 
 use crate::daemon::Daemon;
 use crate::image::{self, ImageConfig, Source};
-use crate::{kube_tools, port, wait};
+use crate::{kube_tools, port, service_network, wait};
 
 /// The node's address: that of a bridge, since Kubernetes refuses a loopback address for a node.
 pub const NODE_IP: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 1);
@@ -22,7 +22,8 @@ pub const NODE_IP: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 1);
 pub const NODE: &str = "node1";
 
 const BRIDGE: &str = "otto-node";
-const POD_NETWORK: &str = "10.89.0.0/16";
+/// Where Pods have their addresses.
+pub(crate) const POD_NETWORK: &str = "10.89.0.0/16";
 const PAUSE: &str = "pause:local";
 
 /// Where distributions and CNI's own releases put the plugins.
@@ -125,8 +126,8 @@ impl Node {
         node
     }
 
-    /// Starts kubelet, which makes itself known to the API.
-    pub(crate) fn start_kubelet(&mut self, kubeconfig: &Path) {
+    /// Starts kubelet, which makes itself known to the API. Its Pods ask these name servers, or none.
+    pub(crate) fn start_kubelet(&mut self, kubeconfig: &Path, dns: &[Ipv4Addr]) {
         let config = json!({
             "apiVersion": "kubelet.config.k8s.io/v1beta1",
             "kind": "KubeletConfiguration",
@@ -145,6 +146,8 @@ impl Node {
             "containerRuntimeEndpoint": format!("unix://{}", self.file("containerd.sock").display()),
             "podLogsDir": self.file("pod-logs"),
             "volumePluginDir": self.file("volume-plugins"),
+            "clusterDNS": dns,
+            "clusterDomain": service_network::DOMAIN,
             "imageMinimumGCAge": "24h",
             "evictionHard": {"memory.available": "100Mi"},
         });

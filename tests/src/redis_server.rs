@@ -1,6 +1,6 @@
 //! A real redis-server of a test's own.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -34,8 +34,14 @@ pub struct RedisServer {
 impl RedisServer {
     /// Starts one and waits until it answers.
     pub async fn start(persistence: Persistence) -> Self {
+        Self::start_on(Ipv4Addr::LOCALHOST.into(), persistence).await
+    }
+
+    /// The same on an address of this machine that others than its own processes reach.
+    pub async fn start_on(ip: IpAddr, persistence: Persistence) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let mut server = Self { addr: port::free(), dir, persistence, child: None };
+        let addr = SocketAddr::new(ip, port::free().port());
+        let mut server = Self { addr, dir, persistence, child: None };
         server.resume().await;
         server
     }
@@ -54,7 +60,13 @@ impl RedisServer {
     /// Starts it again, on the same port and data.
     pub async fn resume(&mut self) {
         let mut command = Command::new("redis-server");
-        command.arg("--port").arg(self.addr.port().to_string()).args(["--bind", "127.0.0.1", "--save", ""]);
+        command.arg("--port").arg(self.addr.port().to_string()).args([
+            "--save",
+            "",
+            "--protected-mode",
+            "no",
+        ]);
+        command.arg("--bind").arg(self.addr.ip().to_string());
         command.arg("--dir").arg(self.dir.path()).args(["--daemonize", "no"]);
         if self.persistence == Persistence::AppendOnly {
             command.args(["--appendonly", "yes", "--appendfsync", "always"]);
