@@ -22,8 +22,10 @@ use ottoscaler_proto::checksum::Checked;
 use ottoscaler_proto::v1::{WorkerCompletion, WorkerRegistration};
 use rand::Rng;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tracing::{info, warn};
 
+use crate::buffer::WhenFull;
 use crate::config::Compression;
 use crate::ids::{Incarnation, TaskId, WorkerId};
 use crate::log::Log;
@@ -166,11 +168,10 @@ impl Shipper {
             }
             self.log.buffer().rewind();
             let denial = ended.as_ref().err().filter(|_| !got_on).and_then(LinkError::denial);
-            let is_believed = self.denials.is_believed(denial);
+            let is_believed = self.denials.is_believed(denial, Instant::now());
             match ended {
                 Ok(shipped) => return shipped,
                 Err(LinkError::Permanent(reason)) => return self.give_up(reason),
-                Err(LinkError::Denied(_, reason)) if is_believed => return self.give_up(reason),
                 Err(LinkError::NoEncoding) => {
                     if is_believed {
                         self.send_uncompressed();
@@ -183,7 +184,12 @@ impl Shipper {
                     }
                     continue;
                 }
-                Err(error) => self.say_once(&error, got_on),
+                Err(error) => {
+                    if is_believed {
+                        self.hold_back_no_longer(&error);
+                    }
+                    self.say_once(&error, got_on);
+                }
             }
             // The builder has no end; the fallback only satisfies the type.
             tokio::time::sleep(waits.next().unwrap_or(LONGEST_WAIT)).await;
@@ -192,18 +198,20 @@ impl Shipper {
 
     /// From connecting to the end of the log, or of the connection.
     async fn connection(&mut self) -> Result<Shipped, LinkError> {
-        let mut client = link::connect(&self.identity.ingest_url).await?;
-        let answer = self.registration.renew(&self.identity, &self.log, &mut client).await?;
+        let (mut client, objection) = link::connect(&self.identity.ingest_url).await?;
+        let renewed = self.registration.renew(&self.identity, &self.log, &mut client).await;
+        let answer = renewed.map_err(|error| objection.explain(error))?;
         match self.wire {
             Wire::Batches => {
                 let pace = Pace::of(answer.config.as_ref());
-                let mut link = Link::open(&self.identity, client, &self.log, pace).await?;
+                let mut link =
+                    Link::open(&self.identity, client, &answer.session_id, &self.log, pace).await?;
                 self.registration.resume(&self.identity, &self.log, &answer)?;
                 self.connected();
                 link.run(&mut self.finish).await
             }
             Wire::Entries => {
-                let mut link = EntryLink::open(&self.identity, client, answer.config, &self.log);
+                let mut link = EntryLink::open(&self.identity, client, &answer, &self.log);
                 self.registration.resume_anywhere();
                 self.connected();
                 link.run(&mut self.finish).await
@@ -248,6 +256,16 @@ impl Shipper {
         self.failed_attempts += 1;
     }
 
+    /// It may be a proxy's word all the same: the lines go on to wait, and to the spool, until the flush is over.
+    /// Only a command that waits for its log is not held back for it.
+    fn hold_back_no_longer(&self, denied: &LinkError) {
+        if self.log.buffer().when_full() == WhenFull::DropOldest {
+            return;
+        }
+        warn!(worker_id = %self.identity.worker_id, %denied, "the server takes no lines; the command waits no longer");
+        self.log.stop_blocking();
+    }
+
     /// The lines have nowhere to go, and must not hold the command back for it.
     fn give_up(&self, reason: String) -> Shipped {
         warn!(worker_id = %self.identity.worker_id, reason, "the server refuses this log");
@@ -271,7 +289,7 @@ impl Shipper {
 
     async fn close(&self, completion: WorkerCompletion) {
         let close = async {
-            let mut client = link::connect(&self.identity.ingest_url).await?;
+            let (mut client, _) = link::connect(&self.identity.ingest_url).await?;
             client.complete_worker(completion.sealed()).await.map_err(LinkError::from)
         };
         match tokio::time::timeout(CLOSE_TIMEOUT, close).await {
@@ -304,4 +322,40 @@ pub(crate) fn waits() -> ExponentialBackoff {
         // Without a seed of its own every agent would wait as long as all the others.
         .with_jitter_seed(rand::rng().random())
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+    use tonic::Code;
+
+    use super::*;
+    use crate::batch::Source;
+    use crate::line::Ending;
+    use crate::spool::Spool;
+    use denial::Denial;
+
+    #[tokio::test]
+    async fn p7_a_command_that_waits_for_its_log_is_not_held_back_by_a_denial_that_lasts() {
+        let worker_id = WorkerId::made_up();
+        let identity = Identity {
+            ingest_url: String::new(),
+            compression: Compression::None,
+            task_id: worker_id.clone().into(),
+            worker_id,
+            attempt: 1,
+            incarnation: Incarnation::random(),
+        };
+        let log = Arc::new(Log::new(256 << 10, WhenFull::Block, 64 << 10, Spool::none()));
+        while log.buffer().has_room() {
+            log.buffer().push(0, Source::Stdout, b"line", Ending::Newline);
+        }
+        let (_finished, finish) = watch::channel(None);
+        let shipper = Shipper::new(identity, Arc::clone(&log), finish);
+        assert!(log.room().now_or_never().is_none(), "it waits");
+        let denial = Denial::Registration(Code::Unimplemented);
+        shipper.hold_back_no_longer(&LinkError::Denied(denial, "no such call".to_owned()));
+        log.room().await;
+        assert_eq!(log.buffer().dropped(), 0, "and what was printed before still waits for its server");
+    }
 }

@@ -1,7 +1,7 @@
 //! The agent's own account of a run, as a small JSON file for whoever started it.
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, ErrorKind};
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -67,31 +67,37 @@ const MAX_ERROR: usize = 1000;
 /// What a summary takes at the most, and what is taken for it before the command starts.
 const ROOM: usize = 4 << 10;
 
+/// As many links one after the other as Linux follows.
+const LINKS: usize = 40;
+
+/// Where links are the kernel's.
+const KERNELS: [&str; 2] = ["/dev", "/proc"];
+
 /// Takes the room of a summary at `path`: the command may fill the disk, and how it ended has to be told all the
 /// same. Where there is none, writing the summary says so.
 pub fn reserve(path: &Path) {
-    if !is_special(path) {
-        let _no_room = fs::write(beside(path), [b' '; ROOM]);
+    let path = behind_links(path);
+    if !is_special(&path) {
+        let _no_room = fs::write(beside(&path), [b' '; ROOM]);
     }
 }
 
 impl Summary {
     /// Writes it so that a reader sees the old one or the new one, where the directory allows that.
     pub fn write(&self, path: &Path) -> io::Result<()> {
-        let json = self.json()?;
-        if is_special(path) {
+        let (json, path) = (self.json()?, behind_links(path));
+        if is_special(&path) {
             return fs::write(path, &json);
         }
-        let beside = beside(path);
-        let replaced = fill(&beside, &json).and_then(|()| fs::rename(&beside, path));
-        let Err(error) = replaced else { return Ok(()) };
-        let _not_there = fs::remove_file(&beside);
-        match error.kind() {
-            // In place it would only cost the old one.
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Err(error),
-            // A file that is mounted by itself, such as /dev/termination-log, cannot be replaced.
-            _ => fs::write(path, &json),
+        let beside = beside(&path);
+        let replaced = fill(&beside, &json).and_then(|()| fs::rename(&beside, &path));
+        if replaced.is_ok() {
+            return Ok(());
         }
+        let _not_there = fs::remove_file(&beside);
+        // A file that is mounted by itself, such as /dev/termination-log, cannot be replaced, and its disk is not
+        // the one beside it. The old one's room is kept, or a disk without any would cost both.
+        fill(&path, &json)
     }
 
     fn json(&self) -> io::Result<Vec<u8>> {
@@ -108,7 +114,19 @@ impl Summary {
     }
 }
 
-/// Whether something is there that is no file, such as /dev/null or a link: that is written to, and never replaced.
+/// The file that a link leads to, which is replaced in its place. Links of the kernel's, such as /dev/stdout, lead to
+/// what is open, whatever its name is.
+fn behind_links(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    for _ in 0..LINKS {
+        let is_kernels = KERNELS.iter().any(|place| path.starts_with(place));
+        let Some(target) = fs::read_link(&path).ok().filter(|_| !is_kernels) else { break };
+        path = path.parent().map_or_else(|| target.clone(), |directory| directory.join(&target));
+    }
+    path
+}
+
+/// Whether something is there that is no file, such as /dev/null: that is written to, and never replaced.
 fn is_special(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|there| !there.is_file())
 }
@@ -172,6 +190,35 @@ mod tests {
             assert!(written.len() <= ROOM, "{} bytes", written.len());
             assert!(!beside(&path).exists());
         }
+    }
+
+    #[test]
+    fn what_a_link_leads_to_is_replaced_and_the_link_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let (link, path) = (dir.path().join("link"), dir.path().join("deep/summary.json"));
+        fs::create_dir(dir.path().join("deep")).unwrap();
+        std::os::unix::fs::symlink("deep/summary.json", &link).unwrap();
+        reserve(&link);
+        summary().write(&link).unwrap();
+        let old = fs::File::open(&path).unwrap();
+        Summary { exit_code: 6, ..summary() }.write(&link).unwrap();
+        let read =
+            |text: String| serde_json::from_str::<serde_json::Value>(&text).unwrap()["exit_code"].clone();
+        assert_eq!(read(io::read_to_string(old).unwrap()), 5, "whoever reads the old one reads all of it");
+        assert_eq!(read(fs::read_to_string(&path).unwrap()), 6);
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink() && !beside(&path).exists());
+    }
+
+    /// As where the file is mounted by itself, and the disk beside it is full.
+    #[test]
+    fn p8_a_summary_that_has_no_room_beside_the_old_one_takes_that_ones() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("summary.json");
+        summary().write(&path).unwrap();
+        std::os::unix::fs::symlink("/dev/full", beside(&path)).unwrap();
+        Summary { exit_code: 6, ..summary() }.write(&path).unwrap();
+        let read: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        assert_eq!(read["exit_code"], 6);
     }
 
     #[test]

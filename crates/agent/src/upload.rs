@@ -16,11 +16,12 @@ use ottoscaler_proto::checksum::Checked;
 use ottoscaler_proto::v1::log_streaming_service_client::LogStreamingServiceClient;
 use ottoscaler_proto::v1::registration_response::Status;
 use ottoscaler_proto::v1::{
-    CompletionResponse, LogBatch, UploadSummary, WorkerCompletion, WorkerRegistration,
+    CompletionResponse, LogBatch, LoggingConfig, UploadSummary, WorkerCompletion, WorkerRegistration,
 };
 use tokio::time::{Instant, timeout_at};
-use tonic::Code;
+use tokio_stream::Stream;
 use tonic::transport::Channel;
+use tonic::{Code, Request};
 use tracing::{error, info, warn};
 
 use crate::config::Upload;
@@ -28,7 +29,7 @@ use crate::ids::{Incarnation, TaskId, WorkerId};
 use crate::ship;
 use crate::ship::denial::{Denial, Denials};
 use crate::ship::link::{self, CALL_TIMEOUT, LinkError};
-use crate::ship::registration::{register, server_full};
+use crate::ship::registration::{in_session, register, server_full};
 use crate::ship::session;
 use crate::{EXIT_CONFIG, EXIT_NOT_RUN};
 use sha2::{Digest, Sha256};
@@ -54,8 +55,6 @@ struct Handing<'a> {
     args: &'a Upload,
     run: WorkerRegistration,
     origin: Origin,
-    /// As the first attempt cut them: another limit would number the lines anew.
-    max_line: Option<usize>,
     /// What the server had when it was asked first.
     before: Option<u64>,
     deadline: Instant,
@@ -90,7 +89,7 @@ pub async fn upload(args: &Upload) -> Result<i32> {
     }
     let run = run_of(args, &origin).with_context(|| format!("cannot read {}", path.display()))?;
     let deadline = Instant::now() + args.timeout;
-    let mut handing = Handing { args, run, origin, max_line: None, before: None, deadline };
+    let mut handing = Handing { args, run, origin, before: None, deadline };
     let (summary, reading) = handing.hand_in().await?;
     handing.end(&summary, reading).await?;
     // Of the attempt that came to its end: what one refused that was cut off before, the log itself says.
@@ -191,12 +190,13 @@ impl Handing<'_> {
             match attempt? {
                 Attempt::Done(summary, reading) => return Ok((summary, reading)),
                 Attempt::Cut(error) => {
-                    denials.is_believed(None);
+                    denials.is_believed(None, Instant::now());
                     warn!(worker_id = self.run.worker_id, %error, "cut off; trying again");
                     obstacle = error.to_string();
                 }
                 Attempt::Denied(denial, reason) => {
-                    ensure!(!denials.is_believed(Some(denial)), "the server refuses the upload: {reason}");
+                    let is_believed = denials.is_believed(Some(denial), Instant::now());
+                    ensure!(!is_believed, "the server refuses the upload: {reason}");
                     obstacle = reason;
                 }
             }
@@ -210,13 +210,13 @@ impl Handing<'_> {
 
     /// From connecting to the server's summary.
     async fn attempt(&mut self) -> Result<Attempt> {
-        let mut client = match link::connect(&self.args.ingest_url).await {
-            Ok(client) => client,
+        let (mut client, objection) = match link::connect(&self.args.ingest_url).await {
+            Ok(connected) => connected,
             Err(error) => return Ok(Attempt::Cut(error)),
         };
         let answer = match register(self.run.clone(), &mut client).await {
             Ok(answer) => answer,
-            Err(error) => return Ok(Attempt::Cut(error)),
+            Err(error) => return Ok(Attempt::Cut(objection.explain(error))),
         };
         match answer.status() {
             Status::Success | Status::AlreadyRegistered => {}
@@ -224,13 +224,15 @@ impl Handing<'_> {
             Status::InvalidRequest => bail!("the server refuses this log: {}", answer.message),
         }
         let has = answer.last_sequence.max(0).cast_unsigned();
-        let max_message = answer.config.map_or(0, |config| config.max_message_size);
-        let longest = usize::try_from(max_message).ok().filter(|&size| size > 0).unwrap_or(usize::MAX);
-        let max_line = *self.max_line.get_or_insert(longest.min(self.args.max_line.as_usize()));
+        let max_line = self.args.max_line.as_usize();
+        if matches!(self.origin, Origin::Plain(_)) {
+            fits(max_line, answer.config.as_ref())?;
+        }
         // One of its own: what an attempt that was cut off still reads is no matter of this one's.
         let reading = Arc::default();
         let from = (*self.before.get_or_insert(has), has);
         let batches = Batches::new(&self.origin, &self.run.worker_id, from, max_line, Arc::clone(&reading));
+        let batches = in_session(tokio_stream::iter(batches), &answer.session_id);
         stream(&mut client, batches, has, &reading).await
     }
 
@@ -262,7 +264,7 @@ impl Handing<'_> {
 
     async fn ask_to_end(&self, completion: WorkerCompletion) -> Result<CompletionResponse, LinkError> {
         let call = async {
-            let mut client = link::connect(&self.args.ingest_url).await?;
+            let (mut client, _) = link::connect(&self.args.ingest_url).await?;
             let answer = client.complete_worker(completion.sealed()).await?;
             link::intact(answer.into_inner())
         };
@@ -270,6 +272,17 @@ impl Handing<'_> {
         let late = |_| LinkError::NotNow("no answer to CompleteWorker in time".to_owned());
         timeout_at(by, call).await.map_err(late)?
     }
+}
+
+/// Where the server takes only shorter lines, cutting them to that would number all that follow anew: what a limit
+/// that was changed meanwhile has numbered otherwise would be skipped, or be handed in twice.
+fn fits(max_line: usize, config: Option<&LoggingConfig>) -> Result<()> {
+    let longest = config.and_then(|config| usize::try_from(config.max_message_size).ok()).unwrap_or(0);
+    ensure!(
+        longest == 0 || max_line <= longest,
+        "the server takes lines of {longest} bytes at the most: pass --max-line={longest}"
+    );
+    Ok(())
 }
 
 /// Whether the server would say the same of the end of a log again.
@@ -280,12 +293,12 @@ fn is_lasting(error: &LinkError) -> bool {
 
 async fn stream(
     client: &mut LogStreamingServiceClient<Channel>,
-    batches: impl Iterator<Item = LogBatch> + Send + 'static,
+    batches: Request<impl Stream<Item = LogBatch> + Send + 'static>,
     has: u64,
     reading: &Mutex<Reading>,
 ) -> Result<Attempt> {
     // Flow control is what bounds it: a batch is read when there is room to send it.
-    match client.upload_logs(tokio_stream::iter(batches)).await {
+    match client.upload_logs(batches).await {
         Ok(summary) => {
             let mut summary = match link::intact(summary.into_inner()) {
                 Ok(summary) => summary,

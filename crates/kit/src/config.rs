@@ -54,7 +54,7 @@ fn one_line(command: &Command, error: &clap::Error) -> String {
         let names: Vec<_> = command.get_subcommands().map(Command::get_name).collect();
         return format!("a command is missing: {}; --help says more", names.join(" or "));
     }
-    let text = error.to_string();
+    let text = without_credentials(error);
     let paragraph = text.split("\n\n").next().unwrap_or(&text);
     let line = paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
     let line = line.strip_prefix("error: ").unwrap_or(&line);
@@ -62,6 +62,25 @@ fn one_line(command: &Command, error: &clap::Error) -> String {
         Some(variable) => format!("{line} (environment variable {variable})"),
         None => line.to_owned(),
     }
+}
+
+/// What clap says repeats what it blames, and whatever shows that is no place for a password.
+fn without_credentials(error: &clap::Error) -> String {
+    let values = error.context().filter_map(|(_, value)| match value {
+        ContextValue::String(value) => Some(value),
+        _ => None,
+    });
+    values.fold(error.to_string(), |text, value| match credentials(value) {
+        Some(credentials) => text.replace(credentials, "***"),
+        None => text,
+    })
+}
+
+/// The user and the password of a URL, which anything may be part of that is not encoded as it should be.
+fn credentials(value: &str) -> Option<&str> {
+    let (before, _) = value.rsplit_once('@')?;
+    let begins = before.find("://")? + "://".len();
+    Some(&before[begins..]).filter(|credentials| !credentials.is_empty())
 }
 
 fn blamed_variable(command: &Command, error: &clap::Error) -> Option<String> {
@@ -81,6 +100,9 @@ mod tests {
         /// A number.
         #[arg(long, env = "KIT_TEST_WORKERS", default_value_t = 1)]
         workers: u8,
+        /// Never right.
+        #[arg(long, value_parser = |_: &str| Err::<String, _>("expected a URL"))]
+        url: Option<String>,
     }
 
     fn usage(args: &[&str]) -> String {
@@ -96,6 +118,19 @@ mod tests {
         assert!(line.contains("'many'") && line.contains("--workers"), "{line}");
         assert!(line.contains("KIT_TEST_WORKERS"), "{line}");
         assert!(!line.contains('\n'), "{line}");
+    }
+
+    #[test]
+    fn a_password_is_not_repeated_whatever_is_wrong_beside_it() {
+        for args in [
+            &["--url", "redis://me:pass word@a/b@cache:6379/x"][..],
+            &["--workers", "http://me:pass word@a/b@cache:6379"],
+            &["http://:pass word@a/b@cache:6379"],
+            &["--url=http://me:pass word@a/b@cache:6379", "--workers=1"],
+        ] {
+            let line = usage(&[&["sample"], args].concat());
+            assert!(!line.contains("pass") && line.contains("://***@cache:6379"), "{line}");
+        }
     }
 
     #[derive(Parser, Debug)]

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout};
 use tonic::transport::Uri;
 use tower::Service;
 
-use super::greeting::Greeted;
+use super::greeting::{Greeted, Objection};
 use crate::resolve::Resolver;
 
 /// For all addresses together, behind their look-up.
@@ -24,7 +24,17 @@ const HTTP: u16 = 80;
 
 /// Resolves the host anew for each connection: a server that moved is found.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Connector(Arc<Resolver>);
+pub(super) struct Connector {
+    resolver: Arc<Resolver>,
+    objection: Objection,
+}
+
+impl Connector {
+    /// What the server's first bytes said against it, once they have come.
+    pub(super) fn objection(&self) -> Objection {
+        self.objection.clone()
+    }
+}
 
 impl Service<Uri> for Connector {
     type Response = TokioIo<Greeted<TcpStream>>;
@@ -36,14 +46,17 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let resolver = Arc::clone(&self.0);
-        Box::pin(async move { connect(&resolver, &uri).await.map(TokioIo::new) })
+        let Self { resolver, objection } = self.clone();
+        Box::pin(async move {
+            let (stream, place) = connect(&resolver, &uri).await?;
+            Ok(TokioIo::new(Greeted::new(stream, place, objection)))
+        })
     }
 }
 
 /// To the first of the host's addresses that takes it. Each gets its share of the time, so that one which
-/// swallows everything leaves some for the others.
-async fn connect(resolver: &Resolver, uri: &Uri) -> io::Result<Greeted<TcpStream>> {
+/// swallows everything leaves some for the others. With its name.
+async fn connect(resolver: &Resolver, uri: &Uri) -> io::Result<(TcpStream, String)> {
     let (host, port) = (uri.host().unwrap_or_default(), uri.port_u16().unwrap_or(HTTP));
     let addresses = resolver.addresses(host).await.map_err(io::Error::other)?;
     let deadline = Instant::now() + CONNECT_TIMEOUT;
@@ -55,7 +68,7 @@ async fn connect(resolver: &Resolver, uri: &Uri) -> io::Result<Greeted<TcpStream
             Ok(Ok(stream)) => {
                 // The first line of a burst is to go at once.
                 stream.set_nodelay(true)?;
-                return Ok(Greeted::new(stream, place(host, *address, port)));
+                return Ok((stream, place(host, *address, port)));
             }
             Ok(Err(error)) => {
                 refused = io::Error::new(error.kind(), format!("{}: {error}", place(host, *address, port)));

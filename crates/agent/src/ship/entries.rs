@@ -7,18 +7,18 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use ottoscaler_proto::v1::log_streaming_service_client::LogStreamingServiceClient;
-use ottoscaler_proto::v1::{LogEntry, LogResponse, LoggingConfig};
+use ottoscaler_proto::v1::{LogEntry, LogResponse, RegistrationResponse};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
-use tonic::{Code, Streaming};
+use tonic::{Code, Request, Streaming};
 
 use super::denial::Denial;
 use super::flight::{Answer, Flight};
 use super::link::{self, Due, LinkError, STALL};
 use super::pace::Pace;
-use super::{Finish, Identity, Shipped, session};
+use super::{Finish, Identity, Shipped, registration, session};
 use crate::log::Log;
 
 /// Entries that wait for their answers at the most; each is a line and some 200 bytes.
@@ -51,9 +51,12 @@ enum Answers {
 }
 
 impl Answers {
-    fn of(mut client: LogStreamingServiceClient<Channel>, entries: mpsc::Receiver<LogEntry>) -> Self {
+    fn of(
+        mut client: LogStreamingServiceClient<Channel>,
+        entries: Request<ReceiverStream<LogEntry>>,
+    ) -> Self {
         Self::Opening(Box::pin(async move {
-            let opened = client.stream_logs(ReceiverStream::new(entries)).await.map_err(LinkError::from);
+            let opened = client.stream_logs(entries).await.map_err(LinkError::from);
             let opened = opened.map_err(|error| if link::is_unknown(&error) { takes_none() } else { error });
             Ok(opened?.into_inner())
         }))
@@ -78,12 +81,14 @@ impl EntryLink {
     pub(super) fn open(
         identity: &Identity,
         client: LogStreamingServiceClient<Channel>,
-        config: Option<LoggingConfig>,
+        registered: &RegistrationResponse,
         log: &Arc<Log>,
     ) -> Self {
         let (entries, outgoing) = mpsc::channel(QUEUE);
-        let answers = Answers::of(client.clone(), outgoing);
-        let pace = Pace::of(config.as_ref());
+        let stream = registration::in_session(ReceiverStream::new(outgoing), &registered.session_id);
+        let answers = Answers::of(client.clone(), stream);
+        let config = registered.config.as_ref();
+        let pace = Pace::of(config);
         let asked = config.and_then(|config| usize::try_from(config.buffer_size).ok()).unwrap_or(0);
         let entry = LogEntry {
             worker_id: identity.worker_id.to_string(),

@@ -4,12 +4,26 @@
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::link::LinkError;
+
 /// What to look at where somebody else answers.
 const ANOTHER_PORT: &str = "did you mean log-ingest's gRPC port, which is 50051 by default?";
+
+/// What the first bytes of a connection say against its server, if anything.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Objection(Arc<OnceLock<String>>);
+
+impl Objection {
+    /// Why a call really failed: the library may know no more than that its connection is gone.
+    pub(crate) fn explain(&self, error: LinkError) -> LinkError {
+        self.0.get().map_or(error, |why| LinkError::NotNow(why.clone()))
+    }
+}
 
 /// A stream from which nothing has come yet, or something that may be HTTP/2.
 #[derive(Debug)]
@@ -17,12 +31,13 @@ pub(super) struct Greeted<S> {
     stream: S,
     /// As an operator knows the server; nothing once it has greeted.
     place: Option<String>,
+    objection: Objection,
 }
 
 impl<S> Greeted<S> {
     /// To the server at `place`.
-    pub(super) const fn new(stream: S, place: String) -> Self {
-        Self { stream, place: Some(place) }
+    pub(super) const fn new(stream: S, place: String, objection: Objection) -> Self {
+        Self { stream, place: Some(place), objection }
     }
 
     /// Where the server has hung up before its first word, what there is to read tells more, and the library would
@@ -72,7 +87,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Greeted<S> {
             (_, Some(why)) => {
                 // A read that fails has read nothing.
                 into.set_filled(before);
-                Err(io::Error::new(ErrorKind::InvalidData, format!("{place} {why}")))
+                let why = self.objection.0.get_or_init(|| format!("{place} {why}"));
+                Err(io::Error::new(ErrorKind::InvalidData, why.clone()))
             }
             (read, None) => read,
         })
@@ -120,7 +136,7 @@ mod tests {
     /// All that comes of what a server says.
     async fn heard(said: &[u8]) -> io::Result<Vec<u8>> {
         let mut heard = Vec::new();
-        Greeted::new(said, "ingest:8080".to_owned()).read_to_end(&mut heard).await?;
+        Greeted::new(said, "ingest:8080".to_owned(), Objection::default()).read_to_end(&mut heard).await?;
         Ok(heard)
     }
 
@@ -141,10 +157,13 @@ mod tests {
     async fn a_server_that_hangs_up_is_named_even_where_a_write_finds_out_first() {
         let (ours, theirs) = tokio::io::duplex(64);
         drop(theirs);
-        let mut stream = Greeted::new(ours, "ingest:8080".to_owned());
+        let objection = Objection::default();
+        let mut stream = Greeted::new(ours, "ingest:8080".to_owned(), objection.clone());
+        assert!(matches!(objection.explain(LinkError::Ended), LinkError::Ended));
         stream.write_all(b"PRI").await.unwrap();
         let why = stream.read_u8().await.unwrap_err().to_string();
         assert!(why.starts_with("ingest:8080 closed the connection"), "{why}");
+        assert_eq!(objection.explain(LinkError::Ended).to_string(), why, "whatever the library makes of it");
         assert!(stream.write_all(b"more").await.is_err(), "once");
     }
 

@@ -16,6 +16,7 @@ use tonic::{Code, Response, Status, Streaming};
 
 use super::connector::Connector;
 use super::denial::Denial;
+use super::greeting::Objection;
 use super::pace::Pace;
 use super::registration;
 use super::session::{self, Next};
@@ -119,14 +120,17 @@ fn said(status: &Status) -> String {
 }
 
 /// A client that gives up on servers that do not answer.
-pub(crate) async fn connect(url: &str) -> Result<LogStreamingServiceClient<Channel>, LinkError> {
+/// Beside it what the server's first bytes will have said.
+pub(crate) async fn connect(url: &str) -> Result<(LogStreamingServiceClient<Channel>, Objection), LinkError> {
+    let connector = Connector::default();
+    let objection = connector.objection();
     let channel = Endpoint::from_shared(url.to_owned())?
         .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
         .keep_alive_timeout(KEEPALIVE_TIMEOUT)
         .keep_alive_while_idle(true)
-        .connect_with_connector(Connector::default())
+        .connect_with_connector(connector)
         .await?;
-    Ok(LogStreamingServiceClient::new(channel))
+    Ok((LogStreamingServiceClient::new(channel), objection))
 }
 
 /// A stream of batches, and the answers to it.
@@ -161,7 +165,7 @@ pub(super) async fn opened(
     Ok(opened?.into_inner())
 }
 
-/// gRPC's own word for a call that a server does not know; a proxy's 404 looks like it, and is not.
+/// gRPC's own word for a call that a server does not know; a plain 404 looks like it, and is not.
 pub(super) fn is_unknown(error: &LinkError) -> bool {
     let LinkError::Call(status) = error else { return false };
     status.code() == Code::Unimplemented && registration::is_grpc(status)
@@ -208,6 +212,7 @@ impl Link {
     pub(super) async fn open(
         identity: &Identity,
         mut client: LogStreamingServiceClient<Channel>,
+        session_id: &str,
         log: &Arc<Log>,
         pace: Pace,
     ) -> Result<Self, LinkError> {
@@ -217,7 +222,8 @@ impl Link {
         }
         let is_compressed = encoding.is_some();
         let (batches, outgoing) = mpsc::channel(QUEUE);
-        let responses = opened(client.stream_log_batches(ReceiverStream::new(outgoing))).await;
+        let stream = registration::in_session(ReceiverStream::new(outgoing), session_id);
+        let responses = opened(client.stream_log_batches(stream)).await;
         let responses =
             responses.map_err(|error| if is_unknown(&error) { unknown(is_compressed) } else { error })?;
         let now = Instant::now();

@@ -4,14 +4,18 @@ use ottoscaler_proto::checksum::Checked;
 use ottoscaler_proto::v1::log_streaming_service_client::LogStreamingServiceClient;
 use ottoscaler_proto::v1::registration_response::Status;
 use ottoscaler_proto::v1::{RegistrationResponse, WorkerRegistration};
-use tonic::Code;
+use tonic::metadata::AsciiMetadataValue;
 use tonic::transport::Channel;
+use tonic::{Code, Request};
 use tracing::warn;
 
 use super::Identity;
 use super::denial::Denial;
 use super::link::{self, CALL_TIMEOUT, LinkError};
 use crate::log::Log;
+
+/// The metadata of a stream that names the session of its registration.
+const SESSION: &str = "otto-session";
 
 /// What the server has said to this process so far.
 #[derive(Debug, Default)]
@@ -76,6 +80,18 @@ impl Registration {
     }
 }
 
+/// A stream of whoever registered: the server knows it by that from others that name the same worker. Some servers
+/// have no sessions.
+pub(crate) fn in_session<T>(stream: T, session_id: &str) -> Request<T> {
+    let mut request = Request::new(stream);
+    if let Ok(session) = AsciiMetadataValue::try_from(session_id)
+        && !session.is_empty()
+    {
+        request.metadata_mut().insert(SESSION, session);
+    }
+    request
+}
+
 /// In the words of the other reasons.
 pub(crate) fn server_full(answer: &RegistrationResponse) -> String {
     format!("server_full: {}", answer.message)
@@ -117,15 +133,15 @@ fn resume(identity: &Identity, log: &Log, last_sequence: u64) -> Result<(), Link
     Ok(())
 }
 
-/// Whether the server will say the same again. tonic makes these codes of a plain 404, 401 or 403 as well,
-/// which may come from a proxy that has lost its server for a moment; only gRPC's own answers have its
-/// content type.
+/// Whether the server may well say the same again. tonic makes these codes of a plain 404, 401 or 403 as well, and
+/// that is a proxy which has lost its server. One that speaks gRPC cannot be told from a server, so whether the
+/// word lasts is what [`Denials`](super::denial::Denials) waits for.
 fn is_lasting(status: &tonic::Status) -> bool {
     matches!(status.code(), Code::Unimplemented | Code::PermissionDenied | Code::Unauthenticated)
         && is_grpc(status)
 }
 
-/// Whether a gRPC server said it, and not a proxy.
+/// Whether it was said in gRPC's own terms, by a server or by a proxy that speaks them.
 pub(super) fn is_grpc(status: &tonic::Status) -> bool {
     let content_type = status.metadata().get("content-type").and_then(|value| value.to_str().ok());
     content_type.is_some_and(|text| text.starts_with("application/grpc"))

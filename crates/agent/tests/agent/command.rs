@@ -135,6 +135,34 @@ async fn bad_configuration_is_one_line_and_exit_64() {
 }
 
 #[tokio::test]
+async fn a_password_in_a_url_is_not_repeated() {
+    let url = "http://me:secret@ingest:50051";
+    let mut by_variable = tokio::process::Command::new(env!("CARGO_BIN_EXE_otto-agent"));
+    by_variable.args(["run", "--", "true"]).env("OTTO_INGEST_URL", url);
+    for command in [argv(url, &[], &["true"]), by_variable] {
+        let output = output(command).await;
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(64), "{said}");
+        assert!(!said.contains("secret") && said.contains("no password"), "{said}");
+    }
+}
+
+/// What the library says of it is a panic.
+#[tokio::test]
+async fn where_too_few_files_may_be_open_that_is_said_in_one_line() {
+    for most in 6..12 {
+        let inner = argv(&nowhere(), BRIEF, &["true"]);
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("ulimit -n {most}; exec \"$@\""), "sh"]).kill_on_drop(true);
+        command.arg(inner.as_std().get_program()).args(inner.as_std().get_args());
+        let output = output(command).await;
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(70), "{most}: {said}");
+        assert!(said.contains("ulimit -n") && said.lines().count() == 1, "{most}: {said}");
+    }
+}
+
+#[tokio::test]
 async fn install_copies_a_program_that_runs() {
     let dir = tempfile::tempdir().unwrap();
     let binary = env!("CARGO_BIN_EXE_otto-agent");

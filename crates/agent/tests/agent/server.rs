@@ -83,6 +83,8 @@ pub(crate) struct Seen {
     pub(crate) lines: Vec<Result<Vec<u8>, String>>,
     /// Lines of each batch, as it came.
     pub(crate) batches: Vec<usize>,
+    /// As the streams named it, of lines or of uploads.
+    pub(crate) sessions: Vec<String>,
     pub(crate) registrations: Vec<WorkerRegistration>,
     pub(crate) completions: Vec<WorkerCompletion>,
 }
@@ -109,6 +111,11 @@ impl Seen {
             Ok(line)
         });
         self.lines.extend(lines.skip(skip));
+    }
+
+    fn heard_of<T>(&mut self, stream: &Request<T>) {
+        let session = stream.metadata().get("otto-session");
+        self.sessions.push(session.map_or_else(String::new, |session| session.to_str().unwrap().to_owned()));
     }
 
     /// Stored lines as text, gaps in angle brackets.
@@ -251,6 +258,7 @@ impl LogStreamingService for Streams {
                 max_message_size: seen.max_line,
                 ..LoggingConfig::default()
             }),
+            session_id: "the session".to_owned(),
             ..RegistrationResponse::default()
         }))
     }
@@ -263,6 +271,7 @@ impl LogStreamingService for Streams {
             return Err(Status::unimplemented("unknown method StreamLogBatches"));
         }
         let (answers, outgoing) = tokio::sync::mpsc::channel(64);
+        self.0.lock().unwrap().heard_of(&request);
         let (seen, mut batches) = (Arc::clone(&self.0), request.into_inner());
         #[allow(clippy::disallowed_methods, reason = "ends with its stream")]
         tokio::spawn(async move {
@@ -310,6 +319,7 @@ impl LogStreamingService for Streams {
         request: Request<Streaming<LogEntry>>,
     ) -> Result<Response<Self::StreamLogsStream>, Status> {
         let (answers, outgoing) = tokio::sync::mpsc::channel(64);
+        self.0.lock().unwrap().heard_of(&request);
         let (seen, mut entries) = (Arc::clone(&self.0), request.into_inner());
         // As servers in Node do: before the first entry nothing goes back, not even that the stream is open.
         let mut next = entries.message().await;
@@ -332,6 +342,7 @@ impl LogStreamingService for Streams {
         &self,
         request: Request<Streaming<LogBatch>>,
     ) -> Result<Response<UploadSummary>, Status> {
+        self.0.lock().unwrap().heard_of(&request);
         let refused = self.0.lock().unwrap().refused_uploads.pop_front();
         if let Some(status) = refused {
             return Err(status);

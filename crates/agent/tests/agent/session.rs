@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::process::{agent, output, signal, summary, until, wait};
 use crate::proxy::Denial;
 use crate::server::{Mischief, Server};
+use crate::upload::upload;
 
 fn numbers(last: u32) -> Vec<String> {
     (1..=last).map(|number| number.to_string()).collect()
@@ -189,23 +190,42 @@ async fn a_server_that_took_the_log_once_is_never_taken_for_one_that_cannot() {
     assert_eq!((&said["complete"], &said["dropped"]), (&true.into(), &0.into()), "{said}");
 }
 
+/// As by the sidecar of a mesh that is just being started, and has no route yet.
 #[tokio::test]
-async fn p7_a_server_that_says_three_times_that_it_takes_no_logs_is_given_up() {
+async fn p5_a_server_that_is_denied_for_a_while_gets_every_line_all_the_same() {
     let server = Server::start([]).await;
-    server.seen().denials = [Some(Denial::Unimplemented); 3].into();
-    let said = ship(&server, &["--when-full", "block", "--buffer-limit", "256KiB"], "seq 1000000").await;
-    assert_eq!((&said["complete"], &said["dropped"]), (&false.into(), &1_000_000.into()), "{said}");
-    assert!(said["error"].as_str().unwrap().contains("Unimplemented"), "{said}");
-}
-
-/// Statuses have no checksum: this one may be what became of a method's name on the way.
-#[tokio::test]
-async fn a_server_that_says_so_once_or_twice_is_asked_again() {
-    let server = Server::start([]).await;
-    server.seen().denials = [Some(Denial::Unimplemented); 2].into();
+    server.seen().denials = [Some(Denial::Unimplemented); 5].into();
     let said = ship(&server, &[], "seq 1 100").await;
     assert_eq!(server.seen().text(), numbers(100));
     assert_eq!((&said["complete"], &said["dropped"]), (&true.into(), &0.into()), "{said}");
+}
+
+#[tokio::test]
+async fn p5_what_is_denied_to_the_end_is_left_in_the_spool_with_the_reason() {
+    let (server, dir) = (Server::start([]).await, tempfile::tempdir().unwrap());
+    server.seen().denials = vec![Some(Denial::Unimplemented); 1000].into();
+    let flags = ["--flush-timeout", "2s", "--spool-dir", dir.path().to_str().unwrap()];
+    let said = ship(&server, &flags, "seq 1 100").await;
+    let left = std::fs::read_dir(dir.path()).unwrap().next().expect("a spool").unwrap().path();
+    let error = said["error"].as_str().unwrap();
+    assert!(error.contains("Unimplemented") && error.contains(left.to_str().unwrap()), "{said}");
+    assert_eq!((&said["complete"], &said["dropped"]), (&false.into(), &0.into()), "{said}");
+    server.seen().denials.clear();
+    assert!(upload(&server, &[], &left).await.status.success());
+    assert_eq!(server.seen().text(), numbers(100));
+}
+
+/// By it the server knows the run from any other that names the same worker.
+#[tokio::test]
+async fn each_stream_names_the_session_of_its_registration() {
+    for is_old in [false, true] {
+        let server = Server::start([Mischief::StoreAndCut]).await;
+        server.seen().is_old = is_old;
+        ship(&server, &[], BURSTS).await;
+        let seen = server.seen();
+        assert!(seen.sessions.len() >= 2, "{:?}", seen.sessions);
+        assert!(seen.sessions.iter().all(|session| session == "the session"), "{:?}", seen.sessions);
+    }
 }
 
 #[tokio::test]

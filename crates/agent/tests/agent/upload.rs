@@ -19,7 +19,7 @@ async fn left_over(dir: &TempDir, lines: u32) -> PathBuf {
     std::fs::read_dir(dir.path()).unwrap().next().unwrap().unwrap().path()
 }
 
-async fn upload(server: &Server, flags: &[&str], file: &Path) -> Output {
+pub(crate) async fn upload(server: &Server, flags: &[&str], file: &Path) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_otto-agent"));
     command.args(["upload", "--ingest-url", &server.url, "--timeout", "20s"]).args(flags).arg(file);
     command.kill_on_drop(true);
@@ -40,6 +40,22 @@ async fn p5_an_upload_that_was_answered_before_it_was_read_goes_on_under_its_own
     assert!(handed_in.status.success(), "{handed_in:?}");
     assert_eq!(server.seen().text(), numbers(300_000));
     assert_eq!(server.seen().completions[0].exit_code, 3);
+    let sessions = &server.seen().sessions;
+    assert!(sessions.iter().all(|session| session == "the session"), "{sessions:?}");
+}
+
+/// Where the limit was changed between two attempts, the numbers would not be those of the same lines.
+#[tokio::test]
+async fn p5_a_file_is_never_cut_to_less_than_was_asked_for() {
+    let (server, dir) = (Server::start([]).await, TempDir::new().unwrap());
+    let file = dir.path().join("build.log");
+    std::fs::write(&file, format!("{}\nlast\n", "x".repeat(40))).unwrap();
+    server.seen().max_line = 32;
+    let refused = upload(&server, &[], &file).await;
+    assert!(!refused.status.success() && said(&refused).contains("pass --max-line=32"), "{refused:?}");
+    assert!(server.seen().lines.is_empty());
+    assert!(upload(&server, &["--max-line", "32"], &file).await.status.success());
+    assert_eq!(server.seen().text(), ["x".repeat(32), "x".repeat(8), "last".to_owned()]);
 }
 
 /// Two kinds of refusal are no reason to believe either.
