@@ -9,6 +9,7 @@ pub(crate) mod generated;
 mod input;
 mod query;
 mod runs;
+mod session;
 pub(crate) mod slim;
 mod streaming;
 pub(crate) mod tailed;

@@ -30,7 +30,7 @@ use crate::catalog::Catalog;
 use crate::ids::{TaskId, WorkerId};
 use crate::line::{Block, Content, Sequence};
 use crate::metrics::Metrics;
-use crate::queue::{Append, Completed, Completion, Introduction, Queued, Registered, Submission};
+use crate::queue::{Append, Claim, Completed, Completion, Introduction, Queued, Registered, Submission};
 use crate::reason::{DropReason, Dropped, Retry};
 use crate::retention::{self, Limits, Trust};
 use crate::session::{self, Answer, Decision, Item, Refusal};
@@ -191,18 +191,18 @@ impl Writer {
     }
 
     fn append(&self, group: &mut Group, append: Append) -> Vec<Answer> {
-        let Append { worker, register_as, items } = append;
-        if self.state(group, &worker).is_none() {
-            let introduction = register_as.map(|task| Introduction {
-                worker: worker.clone(),
-                task: Some(task),
-                attempt: 0,
-                incarnation: bytes::Bytes::new(),
-                metadata: WorkerMetadata::default(),
-            });
-            if introduction.and_then(|introduction| self.introduce(group, introduction)).is_none() {
-                return items.iter().map(server_full).collect();
+        let Append { worker, claim, items } = append;
+        let known = self.state(group, &worker).map(|state| Arc::clone(&state.registration.session_id));
+        match claim {
+            Claim::Session(session) if known.as_ref() != Some(&session) => {
+                return items.iter().map(nobodys).collect();
             }
+            Claim::Name(task) if known.is_none() => {
+                if self.introduce(group, unannounced(&worker, task)).is_none() {
+                    return items.iter().map(server_full).collect();
+                }
+            }
+            Claim::Session(_) | Claim::Name(_) => {}
         }
         items.into_iter().map(|item| self.append_item(group, &worker, item)).collect()
     }
@@ -350,6 +350,23 @@ fn registration(introduction: Introduction) -> Registration {
         session_id: hex::encode(session).into(),
         metadata: Arc::new(introduction.metadata),
     }
+}
+
+/// A worker of which nothing is told but its lines.
+fn unannounced(worker: &WorkerId, task: TaskId) -> Introduction {
+    Introduction {
+        worker: worker.clone(),
+        task: Some(task),
+        attempt: 0,
+        incarnation: bytes::Bytes::new(),
+        metadata: WorkerMetadata::default(),
+    }
+}
+
+/// Whose log it was is forgotten. No mark of it is left: a client that had one finds that out, and registers again.
+fn nobodys(item: &Item) -> Answer {
+    let refusal = Some(Refusal::Retry(Retry::Gap, Sequence::ZERO));
+    Answer { first: item.first.unwrap_or_default(), acked: Sequence::ZERO, stored: 0, refusal }
 }
 
 fn server_full(item: &Item) -> Answer {

@@ -20,6 +20,7 @@ use tonic::server::NamedService;
 
 use super::entry_codec::EntryCodec;
 use super::runs::{Run, Runs};
+use super::session::Session;
 use super::slim::SlimCodec;
 use super::{batches, entries};
 use crate::server::Server;
@@ -64,12 +65,13 @@ where
             BATCHES if !is_compressed(&request) => false,
             _ => return Either::Right(self.service.call(request)),
         };
+        let session = Session::of(request.headers());
         let runs = Runs::new(request.into_body(), self.max_message);
         let response = if is_entries {
-            response(EntryCodec, entries::responses(&self.server, runs))
+            response(EntryCodec, entries::responses(&self.server, session, runs))
         } else {
             let codec = SlimCodec::<LogResponse, LogBatch>::default();
-            response(codec, batches::responses(&self.server, decoded(runs)))
+            response(codec, batches::responses(&self.server, session, decoded(runs)))
         };
         Either::Left(ready(Ok(response)))
     }

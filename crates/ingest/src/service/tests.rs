@@ -4,6 +4,7 @@ mod checksums;
 mod forged;
 mod health;
 mod rates;
+mod sessions;
 mod tails;
 mod unnumbered;
 

@@ -30,8 +30,8 @@ fn line(first: u64) -> Item {
 fn append(server: &Server, name: &str, first: u64) -> oneshot::Receiver<Vec<Answer>> {
     let (reply, answers) = oneshot::channel();
     let worker = worker(name);
-    let register_as = Some(TaskId::from(&worker));
-    let append = Append { worker, register_as, items: vec![line(first)] };
+    let claim = Claim::Name(TaskId::from(&worker));
+    let append = Append { worker, claim, items: vec![line(first)] };
     server.queue.try_submit(1, Submission::Append(append, reply)).unwrap();
     answers
 }
@@ -176,7 +176,7 @@ async fn a_log_with_lost_lines_is_never_called_complete() {
     let (reply, answers) = oneshot::channel();
     let offer = Offer::Gap { last: Sequence::new(3), reason: "buffer_full".into() };
     let items = vec![Item { first: Some(Sequence::new(1)), offer }];
-    let append = Append { worker: worker("w"), register_as: Some(TaskId::from(&worker("w"))), items };
+    let append = Append { worker: worker("w"), claim: Claim::Name(TaskId::from(&worker("w"))), items };
     server.queue.try_submit(1, Submission::Append(append, reply)).unwrap();
     answers.await.unwrap();
     assert!(matches!(complete(&server, "w", 3, "").await.unwrap(), Completed::Closed));
@@ -218,7 +218,8 @@ async fn p6_a_full_queue_refuses_at_once_and_has_room_again_later() {
     script.commit_began();
     let second = append(&server, "w", 2);
     let (reply, _answers) = oneshot::channel();
-    let third = Append { worker: worker("w"), register_as: None, items: vec![line(3)] };
+    let claim = Claim::Name(TaskId::from(&worker("w")));
+    let third = Append { worker: worker("w"), claim, items: vec![line(3)] };
     let refused = server.queue.try_submit(1, Submission::Append(third, reply));
     assert_eq!(refused, Err(crate::queue::Refused::Full));
     script.answer(Verdict::Store);
@@ -237,6 +238,28 @@ async fn p6_more_workers_than_the_limit_are_refused() {
     assert!(matches!(register(&server, "b", b"").await.unwrap(), Registered::Full));
     let refused = append(&server, "c", 1).await.unwrap().remove(0).refusal;
     assert!(matches!(refused, Some(Refusal::Drop(why)) if why.reason() == "server_full"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p5_lines_of_a_session_that_is_forgotten_are_never_anothers_nor_lost() {
+    let (server, script, _tasks) = writer(Sizes::default());
+    drop(script);
+    append(&server, "w", 1).await.unwrap();
+    server.catalog.forget(&worker("w"));
+    for another_came in [false, true] {
+        if another_came {
+            assert!(matches!(register(&server, "w", b"other").await.unwrap(), Registered::New(_)));
+        }
+        let (reply, answers) = oneshot::channel();
+        let claim = Claim::Session("forgotten".into());
+        let late = Append { worker: worker("w"), claim, items: vec![line(1), line(2)] };
+        server.queue.try_submit(1, Submission::Append(late, reply)).unwrap();
+        for answer in answers.await.unwrap() {
+            assert_eq!(answer.refusal, Some(Refusal::Retry(Retry::Gap, Sequence::ZERO)));
+            assert_eq!(answer.acked, Sequence::ZERO);
+        }
+        assert_eq!(high(&server, "w"), another_came.then_some(0));
+    }
 }
 
 /// A step of retention; whether there may be another.
@@ -258,8 +281,8 @@ async fn p5_a_task_that_has_too_much_keeps_its_mark_and_its_readers_are_told_wha
         (0..10).for_each(|_| builder.push(0, Mark::default(), &[b'x'; 1000], Extra::default()));
         let item = Item { first: Some(Sequence::new(first)), offer: Offer::Lines(builder.finish()) };
         let (reply, answers) = oneshot::channel();
-        let register_as = Some(TaskId::from(&worker("w")));
-        let append = Append { worker: worker("w"), register_as, items: vec![item] };
+        let claim = Claim::Name(TaskId::from(&worker("w")));
+        let append = Append { worker: worker("w"), claim, items: vec![item] };
         server.queue.submit(1, Submission::Append(append, reply)).await.unwrap();
         assert_eq!(answers.await.unwrap()[0].refusal, None);
     }
