@@ -6,6 +6,7 @@
 pub mod alarm;
 pub mod catalog;
 pub mod config;
+mod connections;
 pub mod fence;
 pub mod http;
 pub mod ids;
@@ -33,7 +34,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use futures::StreamExt;
 use ottoscaler_kit::admin::{self, Readiness};
 use ottoscaler_kit::net::{listen, raise_file_limit};
 use ottoscaler_kit::supervise::{OnFailure, Tasks};
@@ -42,7 +42,6 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tonic::codec::CompressionEncoding;
-use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tracing::info;
 
@@ -67,6 +66,9 @@ use writer::home::Home;
 /// A gRPC message is at most so large: a few batches of the agent, or a line of the largest limit that
 /// makes sense.
 const MAX_MESSAGE: usize = 8 << 20;
+
+/// A question about logs names a worker or a task. Of one that is not whole a stream holds so much in memory.
+const MAX_QUESTION: usize = 4 << 10;
 
 /// HTTP/2 windows: with 64 KiB, the default, one stream is limited to 64 KiB a round trip.
 const STREAM_WINDOW: u32 = 1 << 20;
@@ -206,6 +208,7 @@ async fn run_writer(writer: Writer, submissions: mpsc::Receiver<Queued>) -> Resu
 
 async fn serve_grpc(listener: TcpListener, server: Server, max_age: Option<Duration>) -> Result<()> {
     let (health, health_service) = tonic_health::server::health_reporter();
+    let health_service = health_service.max_decoding_message_size(MAX_QUESTION);
     for service in SERVICES {
         health.set_service_status(service, ServingStatus::Serving).await;
     }
@@ -217,6 +220,7 @@ async fn serve_grpc(listener: TcpListener, server: Server, max_age: Option<Durat
         .accept_compressed(CompressionEncoding::Gzip);
     let streaming = Direct::new(streaming, server.clone(), MAX_MESSAGE);
     let query = LogQueryServiceServer::new(service::Query(server))
+        .max_decoding_message_size(MAX_QUESTION)
         .send_compressed(CompressionEncoding::Zstd)
         .send_compressed(CompressionEncoding::Gzip);
     let reflection = || {
@@ -224,15 +228,7 @@ async fn serve_grpc(listener: TcpListener, server: Server, max_age: Option<Durat
             .register_encoded_file_descriptor_set(ottoscaler_proto::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
-    // Of the listener: the server's own setting holds only where it does the listening itself.
-    let connections =
-        TcpIncoming::from(listener).with_nodelay(Some(true)).filter_map(async |accepted| match accepted {
-            Ok(connection) => Some(Ok::<_, std::io::Error>(connection)),
-            Err(error) => {
-                ottoscaler_kit::http::refused(&error).await;
-                None
-            }
-        });
+    let connections = connections::accepted(listener, connections::MAX_CONNECTIONS);
     let mut builder = tonic::transport::Server::builder();
     if let Some(age) = max_age {
         builder = builder.max_connection_age(age).max_connection_age_grace(CONNECTION_GRACE);
@@ -245,8 +241,10 @@ async fn serve_grpc(listener: TcpListener, server: Server, max_age: Option<Durat
         .max_frame_size(MAX_FRAME)
         .max_concurrent_streams(MAX_STREAMS)
         .add_service(health_service)
-        .add_service(reflection().build_v1().context("reflection")?)
-        .add_service(reflection().build_v1alpha().context("reflection")?)
+        .add_service(reflection().build_v1().context("reflection")?.max_decoding_message_size(MAX_QUESTION))
+        .add_service(
+            reflection().build_v1alpha().context("reflection")?.max_decoding_message_size(MAX_QUESTION),
+        )
         .add_service(streaming)
         .add_service(query)
         .serve_with_incoming_shutdown(connections, async move {

@@ -6,6 +6,7 @@ mod entries;
 pub(crate) mod entry_codec;
 mod gate;
 pub(crate) mod generated;
+mod inflow;
 mod input;
 mod query;
 mod runs;

@@ -19,6 +19,7 @@ use tonic::metadata::GRPC_CONTENT_TYPE;
 use tonic::server::NamedService;
 
 use super::entry_codec::EntryCodec;
+use super::inflow::Inflow;
 use super::runs::{Run, Runs};
 use super::session::Session;
 use super::slim::SlimCodec;
@@ -34,12 +35,13 @@ pub(crate) struct Direct<S> {
     service: S,
     server: Server,
     max_message: usize,
+    inflow: Inflow,
 }
 
 impl<S> Direct<S> {
     /// Takes messages of at most so many bytes, as `service` does.
     pub(crate) fn new(service: S, server: Server, max_message: usize) -> Self {
-        Self { service, server, max_message }
+        Self { service, server, max_message, inflow: Inflow::new(max_message) }
     }
 }
 
@@ -60,6 +62,7 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let request = request.map(|body| self.inflow.bounded(body));
         let is_entries = match request.uri().path() {
             ENTRIES if !is_compressed(&request) => true,
             BATCHES if !is_compressed(&request) => false,
