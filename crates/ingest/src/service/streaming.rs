@@ -244,7 +244,7 @@ impl LogStreamingService for Streaming {
         let session = Session::of(request.metadata().as_ref());
         let mut batches = request.into_inner();
         let (mut summary, mut checks) = (UploadSummary::default(), Checks::default());
-        while let Some(batch) = batches.message().await? {
+        while let Some(batch) = self.next(&mut batches).await? {
             if !checks.holds(&batch) {
                 return Err(self.changed());
             }
@@ -284,6 +284,15 @@ impl LogStreamingService for Streaming {
 }
 
 impl Streaming {
+    /// The next batch of an upload. A client that sends none does not hold up the end of the server. Not cancel safe,
+    /// and never cancelled but with the whole call.
+    async fn next(&self, batches: &mut tonic::Streaming<LogBatch>) -> Result<Option<LogBatch>, Status> {
+        tokio::select! {
+            batch = batches.message() => batch,
+            () = self.0.draining.cancelled() => Err(Status::unavailable(Retry::Draining.message())),
+        }
+    }
+
     /// Stores one batch of an upload, however long that takes: the client is held back meanwhile.
     async fn upload(
         &self,

@@ -319,6 +319,25 @@ async fn an_upload_is_summed_up_with_what_was_there_already() {
 }
 
 #[tokio::test]
+async fn an_upload_whose_client_sends_no_more_ends_with_the_server() {
+    let running = Running::in_memory().await;
+    register(&running, "w", b"").await;
+    let (sender, receiver) = mpsc::channel(1);
+    sender.send(batch("w", 1, 1)).await.unwrap();
+    let mut client = running.streaming().await;
+    let upload = client.upload_logs(ReceiverStream::new(receiver));
+    let stop = async {
+        while running.server.catalog.worker(&"w".try_into().unwrap()).unwrap().high.get() == 0 {
+            tokio::task::yield_now().await;
+        }
+        running.server.draining.cancel();
+    };
+    let (ended, ()) = tokio::join!(upload, stop);
+    assert_eq!(ended.unwrap_err().code(), Code::Unavailable);
+    drop(sender);
+}
+
+#[tokio::test]
 async fn a_log_ends_once_it_is_whole_or_a_reason_closes_it() {
     let running = Running::in_memory().await;
     register(&running, "w", b"").await;
