@@ -15,6 +15,9 @@ pub struct Catalog {
     inner: RwLock<Inner>,
     /// Counts workers, so that those who wait for one to come can.
     arrivals: watch::Sender<usize>,
+    /// How often a task's workers were asked for.
+    #[cfg(test)]
+    looks: std::sync::atomic::AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -42,7 +45,12 @@ struct Members {
 
 impl Default for Catalog {
     fn default() -> Self {
-        Self { inner: RwLock::default(), arrivals: watch::Sender::new(0) }
+        Self {
+            inner: RwLock::default(),
+            arrivals: watch::Sender::new(0),
+            #[cfg(test)]
+            looks: 0.into(),
+        }
     }
 }
 
@@ -129,8 +137,16 @@ impl Catalog {
 
     /// A task's workers in the order of their registration; none where it is unknown.
     pub fn task(&self, task: &TaskId) -> Option<Vec<Arc<WorkerState>>> {
+        #[cfg(test)]
+        self.looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let inner = self.read();
         Some(inner.states(&inner.tasks.get(task)?.workers))
+    }
+
+    /// How often a task's workers were asked for.
+    #[cfg(test)]
+    pub(crate) fn looks(&self) -> usize {
+        self.looks.load(std::sync::atomic::Ordering::Relaxed)
     }
 
     /// How many workers of a task have ended and are forgotten.
