@@ -34,7 +34,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use ottoscaler_kit::admin::{self, Readiness};
+use ottoscaler_kit::admin::{self, Condition, Readiness};
 use ottoscaler_kit::net::{listen, raise_file_limit};
 use ottoscaler_kit::supervise::{OnFailure, Tasks};
 use prometheus_client::registry::Registry;
@@ -61,6 +61,7 @@ use service::generated::log_streaming_service_server::{self, LogStreamingService
 use store::{Damage, Opened};
 use tail::Tails;
 use writer::Writer;
+use writer::held::Held;
 use writer::home::Home;
 
 /// A gRPC message is at most so large: a few batches of the agent, or a line of the largest limit that
@@ -115,31 +116,7 @@ pub async fn run(config: Config) -> Result<()> {
         admin::serve(admin, readiness, registry, axum::Router::new(), admin_stop.clone()),
     );
 
-    let catalog = Arc::new(Catalog::default());
-    let opened = open_store(&config, Arc::clone(&catalog), &metrics).await?;
-    let (queue, submissions) = queue::bounded(config.queue_limit.as_usize(), metrics.clone());
-    let server = Server {
-        queue,
-        catalog: Arc::clone(&catalog),
-        tails: Tails::new(Arc::clone(&opened.reader), config.max_readers, metrics.clone()),
-        fence: Fence::new(metrics.clone()),
-        limits: Limits { max_line: config.max_line.as_usize() },
-        rates: Rates::new(config.rate_limit, config.task_rate_limit, config.max_workers),
-        draining: tasks.stop_token().clone(),
-        metrics: metrics.clone(),
-    };
-    let writer = Writer {
-        store: opened.store,
-        catalog,
-        max_workers: config.max_workers,
-        space: config.space(&metrics),
-        home: Home::new(home, metrics.store_gone.clone()),
-        crowd: Alarm::new(metrics.workers_nearly_full.clone()),
-        limits: config.retention(),
-        metrics,
-        trust: Trust::default(),
-        looked_ns: 0,
-    };
+    let (server, writer, submissions) = assemble(&config, tasks.stop_token().clone(), home, metrics).await?;
     let stop = tasks.stop_token().clone();
     tasks.spawn("retention", OnFailure::StopService, retention::run(server.queue.clone(), stop));
     tasks.spawn("writer", OnFailure::StopService, run_writer(writer, submissions));
@@ -154,6 +131,42 @@ pub async fn run(config: Config) -> Result<()> {
     // The others end first; whoever asks for readiness meanwhile is told.
     admin_stop.cancel();
     tasks.finish(config.shutdown_timeout).await
+}
+
+/// Opens the store, and makes what serves it: what requests need, and the writer with its queue.
+async fn assemble(
+    config: &Config,
+    draining: CancellationToken,
+    home: Condition,
+    metrics: Metrics,
+) -> Result<(Server, Writer, mpsc::Receiver<Queued>)> {
+    let catalog = Arc::new(Catalog::default());
+    let opened = open_store(config, Arc::clone(&catalog), &metrics).await?;
+    let (queue, submissions) = queue::bounded(config.queue_limit.as_usize(), metrics.clone());
+    let server = Server {
+        queue,
+        catalog: Arc::clone(&catalog),
+        tails: Tails::new(Arc::clone(&opened.reader), config.max_readers, metrics.clone()),
+        fence: Fence::new(metrics.clone()),
+        limits: Limits { max_line: config.max_line.as_usize() },
+        rates: Rates::new(config.rate_limit, config.task_rate_limit, config.max_workers),
+        draining,
+        metrics: metrics.clone(),
+    };
+    let writer = Writer {
+        store: opened.store,
+        catalog,
+        max_workers: config.max_workers,
+        space: config.space(&metrics),
+        home: Home::new(home, metrics.store_gone.clone()),
+        held: Held::new(config.max_workers),
+        crowd: Alarm::new(metrics.workers_nearly_full.clone()),
+        limits: config.retention(),
+        metrics,
+        trust: Trust::default(),
+        looked_ns: 0,
+    };
+    Ok((server, writer, submissions))
 }
 
 struct Addresses {

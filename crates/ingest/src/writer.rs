@@ -7,6 +7,7 @@
 //! is in a state that nobody knows, the writer stops, and the service with it: recovery reads what is
 //! really there.
 
+pub mod held;
 pub mod home;
 mod refusal;
 mod reply;
@@ -23,8 +24,9 @@ use rand::Rng;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{info, warn};
 
+use self::held::Held;
 use self::home::Home;
-use self::reply::Reply;
+use self::reply::{Appended, Reply};
 use crate::alarm::Alarm;
 use crate::catalog::Catalog;
 use crate::ids::{TaskId, WorkerId};
@@ -55,6 +57,8 @@ pub struct Writer {
     pub space: Option<Space>,
     /// Whether the store is where it was put.
     pub home: Home,
+    /// Whose lines wait for others.
+    pub held: Held,
     /// Whether nearly as many workers are known as may be.
     pub crowd: Alarm,
     /// How much is kept.
@@ -97,6 +101,7 @@ impl Writer {
             let size = self.store.size();
             let is_disk_low = self.space.as_mut().is_some_and(|space| space.is_low(size));
             let mut group = Group { is_disk_low, ..Group::default() };
+            self.held.release(Instant::now());
             // Room in the queue is given back here: what was in it is now the group's.
             for queued in waiting.drain(..) {
                 self.decide(&mut group, queued.submission);
@@ -123,9 +128,10 @@ impl Writer {
                 group.replies.push(Reply::Register(registered, worker, reply));
             }
             Submission::Append(append, reply) => {
-                let worker = append.worker.clone();
+                let numbering = append.items.first().map_or(Numbering::Client, Item::numbering);
+                let appended = Appended { worker: append.worker.clone(), numbering };
                 let answers = self.append(group, append);
-                group.replies.push(Reply::Append(worker, answers, reply));
+                group.replies.push(Reply::Append(appended, answers, reply));
             }
             Submission::Complete(completion, reply) => {
                 let completed = self.complete(group, completion);
@@ -210,10 +216,12 @@ impl Writer {
     fn append_item(&self, group: &mut Group, worker: &WorkerId, item: Item) -> Answer {
         let is_disk_low = group.is_disk_low;
         let state = self.state(group, worker).expect("it was looked up or introduced before");
-        let numbering = if item.first.is_some() { Numbering::Client } else { Numbering::Server };
+        let numbering = item.numbering();
+        let held = (numbering == Numbering::Server).then(|| self.held.why(worker)).flatten();
         let Decision { store, answer } = session::decide(state, item);
-        if is_disk_low && waits_for_room(store.as_ref(), &answer) {
-            let refusal = Some(Refusal::Retry(Retry::DiskFull, state.high));
+        let no_room = (is_disk_low && waits_for_room(store.as_ref(), &answer)).then_some(Retry::DiskFull);
+        if let Some(retry) = no_room.or(held.filter(|_| store.is_some())) {
+            let refusal = Some(Refusal::Retry(retry, state.high));
             return Answer { acked: Sequence::ZERO, stored: 0, refusal, ..answer };
         }
         let repeated = repeated(store.as_ref(), &answer);
@@ -271,7 +279,9 @@ impl Writer {
                 }
                 self.count_workers();
                 self.metrics.store_bytes.set(i64::try_from(self.store.size()).unwrap_or(i64::MAX));
+                let now = Instant::now();
                 for reply in replies {
+                    self.held.learn(&reply, now);
                     reply.count(&self.metrics);
                     reply.send();
                 }

@@ -262,6 +262,51 @@ async fn p5_lines_of_a_session_that_is_forgotten_are_never_anothers_nor_lost() {
     }
 }
 
+fn append_unnumbered(server: &Server, name: &str) -> oneshot::Receiver<Vec<Answer>> {
+    let (reply, answers) = oneshot::channel();
+    let claim = Claim::Name(TaskId::from(&worker(name)));
+    let append = Append { worker: worker(name), claim, items: vec![Item { first: None, ..line(1) }] };
+    server.queue.try_submit(1, Submission::Append(append, reply)).unwrap();
+    answers
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_without_numbers_do_not_come_before_those_that_a_full_disk_refused() {
+    let (server, script, _tasks) = writer(Sizes::default());
+    let first = append_unnumbered(&server, "w");
+    script.commit_began();
+    // It waits in the queue, and is another group.
+    let second = append_unnumbered(&server, "w");
+    script.answer(Verdict::Full);
+    drop(script);
+    for answers in [first, second] {
+        let refused = answers.await.unwrap().remove(0).refusal;
+        assert_eq!(refused, Some(Refusal::Retry(Retry::DiskFull, Sequence::ZERO)));
+    }
+    assert_eq!(append_unnumbered(&server, "other").await.unwrap()[0].refusal, None);
+    assert_eq!(append(&server, "numbered", 1).await.unwrap()[0].refusal, None);
+}
+
+#[test]
+fn lines_without_numbers_are_held_for_as_long_as_those_before_them_are_to_wait() {
+    let (mut held, now) = (Held::new(1), Instant::now());
+    let delay = Retry::DiskFull.delay();
+    let refused = |name| {
+        let refusal = Some(Refusal::Retry(Retry::DiskFull, Sequence::ZERO));
+        let answer = Answer { first: Sequence::ZERO, acked: Sequence::ZERO, stored: 0, refusal };
+        let appended = Appended { worker: worker(name), numbering: Numbering::Server };
+        Reply::Append(appended, vec![answer], oneshot::channel().0)
+    };
+    held.learn(&refused("w"), now);
+    held.learn(&refused("w"), now + delay / 2);
+    held.learn(&refused("one too many"), now);
+    held.release(now + delay / 2);
+    assert_eq!(held.why(&worker("w")), Some(Retry::DiskFull));
+    assert_eq!(held.why(&worker("one too many")), None);
+    held.release(now + delay);
+    assert_eq!(held.why(&worker("w")), None);
+}
+
 /// A step of retention; whether there may be another.
 async fn tend(server: &Server) -> bool {
     let (reply, more) = oneshot::channel();
