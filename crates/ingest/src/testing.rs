@@ -138,7 +138,7 @@ pub(crate) fn parts(opened: Opened, sizes: Sizes, tasks: &Tasks) -> Server {
         tails: Tails::new(opened.reader, sizes.max_readers, metrics.clone()),
         fence: Fence::new(metrics.clone()),
         limits: parse::Limits { max_line: sizes.max_line },
-        rates: Rates::new(sizes.rate, sizes.task_rate, sizes.max_workers),
+        rates: Rates::new(sizes.rate, sizes.task_rate, sizes.max_workers).stopped(),
         draining: CancellationToken::new(),
         metrics,
     }

@@ -1,7 +1,5 @@
 //! StreamLogBatches: batches in, cumulative answers out, checksums on both.
 
-use std::time::Instant;
-
 use futures::future::Either;
 use futures::stream::{BoxStream, Stream, StreamExt};
 use ottoscaler_proto::checksum::{Checked, Checks};
@@ -118,7 +116,7 @@ impl BatchStream {
         let state = self.server.catalog.worker(&worker).filter(|state| session::holds(&claim, Some(state)));
         let state = state.ok_or_else(|| Outcome::Failed(session::unknown(&worker)))?;
         let not_queued = |retry| Outcome::NotQueued { retry, first, high: state.high };
-        let (coming, now) = (Coming::of(&items, state.high), Instant::now());
+        let (coming, now) = (Coming::of(&items, state.high), self.server.rates.now());
         let charge = self.gate.admit(&self.server.rates, state.names(), coming, now).map_err(not_queued)?;
         let append = Append { worker, claim, items };
         match self.server.queue.try_submit(bytes, Submission::Append(append, reply)) {

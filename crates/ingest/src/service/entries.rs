@@ -6,7 +6,6 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 use futures::future::Either;
 use futures::stream::{BoxStream, Stream, StreamExt};
@@ -259,13 +258,13 @@ impl EntryStream {
         };
         let names = state.map_or((&owner.worker, &owner.task), WorkerState::names);
         let coming = Coming::of(&items, state.map_or(Sequence::ZERO, |state| state.high));
-        let charge = self.gate.admit(&self.server.rates, names, coming, Instant::now())?;
+        let charge = self.gate.admit(&self.server.rates, names, coming, self.server.rates.now())?;
         let append = Append { worker: owner.worker.clone(), claim: owner.claim.clone(), items };
         match self.server.queue.try_submit(bytes, Submission::Append(append, reply)) {
             Ok(()) => Ok((answers, charge)),
             Err(refused) => {
                 charge.settle(0);
-                self.gate.refuse(coming, refused.into(), Instant::now());
+                self.gate.refuse(coming, refused.into(), self.server.rates.now());
                 Err(refused.into())
             }
         }
