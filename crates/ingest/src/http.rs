@@ -19,7 +19,7 @@ use crate::server::Server;
 
 /// From what a client was sent, or has no room for, to the end of its connection where it takes nothing. The kernel
 /// sees to it: nobody waits for a socket that takes nothing.
-const UNTAKEN: Duration = Duration::from_secs(300);
+const UNTAKEN: Duration = Duration::from_mins(5);
 
 /// What the kernel keeps of an answer that the network has not yet taken.
 const UNSENT: u32 = 128 << 10;

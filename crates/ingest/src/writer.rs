@@ -9,6 +9,7 @@
 
 pub mod held;
 pub mod home;
+mod newcomer;
 mod refusal;
 mod reply;
 mod tending;
@@ -19,21 +20,20 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use jiff::Timestamp;
-use ottoscaler_proto::v1::WorkerMetadata;
-use rand::Rng;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{info, warn};
 
 use self::held::Held;
 use self::home::Home;
+use self::newcomer::{nobodys, registration, server_full, unannounced};
 use self::reply::{Appended, Reply};
 use crate::alarm::Alarm;
 use crate::catalog::Catalog;
-use crate::ids::{TaskId, WorkerId};
+use crate::ids::WorkerId;
 use crate::line::{Block, Content, Sequence};
 use crate::metrics::Metrics;
 use crate::queue::{Append, Claim, Completed, Completion, Introduction, Queued, Registered, Submission};
-use crate::reason::{DropReason, Dropped, Retry};
+use crate::reason::Retry;
 use crate::retention::{self, Limits, Trust};
 use crate::session::{self, Answer, Decision, Item, Refusal};
 use crate::space::Space;
@@ -346,46 +346,6 @@ fn repeated(stored: Option<&Block>, answer: &Answer) -> u64 {
         (Some(block), _) => block.first.since(answer.first),
         (None, None) => answer.acked.next().since(answer.first),
         (None, Some(_)) => 0,
-    }
-}
-
-fn registration(introduction: Introduction) -> Registration {
-    let session: [u8; 16] = rand::rng().random();
-    let own = || TaskId::from(&introduction.worker);
-    Registration {
-        task: introduction.task.unwrap_or_else(own),
-        worker: introduction.worker,
-        attempt: introduction.attempt,
-        incarnation: introduction.incarnation,
-        session_id: hex::encode(session).into(),
-        metadata: Arc::new(introduction.metadata),
-    }
-}
-
-/// A worker of which nothing is told but its lines.
-fn unannounced(worker: &WorkerId, task: TaskId) -> Introduction {
-    Introduction {
-        worker: worker.clone(),
-        task: Some(task),
-        attempt: 0,
-        incarnation: bytes::Bytes::new(),
-        metadata: WorkerMetadata::default(),
-    }
-}
-
-/// Whose log it was is forgotten. No mark of it is left: a client that had one finds that out, and registers again.
-fn nobodys(item: &Item) -> Answer {
-    let refusal = Some(Refusal::Retry(Retry::Gap, Sequence::ZERO));
-    Answer { first: item.first.unwrap_or_default(), acked: Sequence::ZERO, stored: 0, refusal }
-}
-
-fn server_full(item: &Item) -> Answer {
-    let drop = Dropped::new(DropReason::ServerFull, "this server takes no more workers");
-    Answer {
-        first: item.first.unwrap_or_default(),
-        acked: Sequence::ZERO,
-        stored: 0,
-        refusal: Some(Refusal::Drop(drop)),
     }
 }
 

@@ -150,8 +150,8 @@ impl BatchStream {
         }
         let claim = self.session.claim(&self.server, worker, None).map_err(Outcome::Failed)?;
         let place = self.session.take(&self.server, worker, self.superseded.clone());
-        let _place = place.map_err(Outcome::Failed)?;
-        self.owner = Some(Owner { worker: worker.clone(), claim: claim.clone(), _place });
+        let place = place.map_err(Outcome::Failed)?;
+        self.owner = Some(Owner { worker: worker.clone(), claim: claim.clone(), _place: place });
         Ok(claim)
     }
 }

@@ -234,8 +234,8 @@ impl EntryStream {
 
     fn owned_by(&self, worker: WorkerId, task: TaskId) -> Result<Owner, Status> {
         let claim = self.session.claim(&self.server, &worker, Some(&task))?;
-        let _place = self.session.take(&self.server, &worker, self.superseded.clone())?;
-        Ok(Owner { worker, task, claim, _place })
+        let place = self.session.take(&self.server, &worker, self.superseded.clone())?;
+        Ok(Owner { worker, task, claim, _place: place })
     }
 
     /// What is durable of the worker's log. Pieces that wait may have moved it on by the time that it is

@@ -27,7 +27,7 @@ const FREE: usize = 4 << 10;
 const ROOM: usize = 64 << 20;
 
 /// From room for a message to its end: a batch of an agent's at 1 KiB a second.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 /// Bytes before each message: whether it is compressed, and its length.
 const HEAD: usize = 5;

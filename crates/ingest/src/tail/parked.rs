@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// How long a reader may do nothing with what it was given.
-pub(super) const STALLED: Duration = Duration::from_secs(120);
+pub(super) const STALLED: Duration = Duration::from_mins(2);
 
 /// What a reader needs to go on, for as long as it does not ask for more.
 pub(super) struct Parked<T>(Mutex<Option<(T, Instant)>>);

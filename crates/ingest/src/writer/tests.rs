@@ -1,6 +1,7 @@
 use bytes::Bytes;
 use futures::StreamExt;
 use ottoscaler_kit::supervise::Tasks;
+use ottoscaler_proto::v1::WorkerMetadata;
 
 use super::*;
 use crate::ids::TaskId;

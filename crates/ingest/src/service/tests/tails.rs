@@ -82,12 +82,13 @@ async fn a_tail_of_a_task_looks_for_its_workers_only_where_there_may_be_new_ones
     let mut tail = running.query().await.tail_logs(request).await.unwrap().into_inner();
     let mut stream = Exchange::batches(&running).await;
     let mut seen = 0;
-    for first in 1..=50 {
-        stream.send([batch("t", first, first)]).await;
+    for first in 1..=50_usize {
+        let line = i64::try_from(first).unwrap();
+        stream.send([batch("t", line, line)]).await;
         stream.answer().await;
         while seen < first {
             let entries = tail.message().await.unwrap().unwrap().entries;
-            seen += entries.iter().filter(|entry| entry.worker_id == "t").count() as i64;
+            seen += entries.iter().filter(|entry| entry.worker_id == "t").count();
         }
     }
     let looks = running.server.catalog.looks();
