@@ -15,12 +15,22 @@ pub struct Catalog {
     inner: RwLock<Inner>,
     /// Counts workers, so that those who wait for one to come can.
     arrivals: watch::Sender<usize>,
+    /// How often a task's workers were asked for.
+    #[cfg(test)]
+    looks: std::sync::atomic::AtomicUsize,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
-    workers: BTreeMap<WorkerId, watch::Sender<Arc<WorkerState>>>,
+    workers: BTreeMap<WorkerId, Known>,
     tasks: BTreeMap<TaskId, Members>,
+}
+
+#[derive(Debug)]
+struct Known {
+    state: watch::Sender<Arc<WorkerState>>,
+    /// Another run under this name was refused, and this one has not come back since.
+    is_disputed: bool,
 }
 
 /// The workers of a task.
@@ -35,7 +45,12 @@ struct Members {
 
 impl Default for Catalog {
     fn default() -> Self {
-        Self { inner: RwLock::default(), arrivals: watch::Sender::new(0) }
+        Self {
+            inner: RwLock::default(),
+            arrivals: watch::Sender::new(0),
+            #[cfg(test)]
+            looks: 0.into(),
+        }
     }
 }
 
@@ -53,21 +68,23 @@ impl Catalog {
     pub fn publish(&self, state: WorkerState) {
         let worker = state.registration.worker.clone();
         if let Some(known) = self.read().workers.get(&worker) {
-            known.send_replace(Arc::new(state));
+            known.state.send_replace(Arc::new(state));
             return;
         }
         let mut inner = self.write();
         let task = state.registration.task.clone();
         inner.tasks.entry(task).or_default().workers.push(worker.clone());
-        inner.workers.insert(worker, watch::Sender::new(Arc::new(state)));
+        inner
+            .workers
+            .insert(worker, Known { state: watch::Sender::new(Arc::new(state)), is_disputed: false });
         self.arrivals.send_replace(inner.workers.len());
     }
 
     /// Forgets a worker. Who follows its log comes to its end.
     pub fn forget(&self, worker: &WorkerId) {
         let mut inner = self.write();
-        let Some(state) = inner.workers.remove(worker) else { return };
-        let task = state.borrow().registration.task.clone();
+        let Some(known) = inner.workers.remove(worker) else { return };
+        let task = known.state.borrow().registration.task.clone();
         if let Some(members) = inner.tasks.get_mut(&task) {
             members.workers.retain(|known| known != worker);
             members.forgotten += 1;
@@ -89,12 +106,28 @@ impl Catalog {
 
     /// A worker, where it is known.
     pub fn worker(&self, worker: &WorkerId) -> Option<Arc<WorkerState>> {
-        Some(Arc::clone(&self.read().workers.get(worker)?.borrow()))
+        Some(Arc::clone(&self.read().workers.get(worker)?.state.borrow()))
     }
 
     /// A worker and all its changes from now on.
     pub fn watch(&self, worker: &WorkerId) -> Option<watch::Receiver<Arc<WorkerState>>> {
-        Some(self.read().workers.get(worker)?.subscribe())
+        Some(self.read().workers.get(worker)?.state.subscribe())
+    }
+
+    /// Whether the last run that came under the name of this worker was another, and was refused.
+    pub fn is_disputed(&self, worker: &WorkerId) -> bool {
+        self.read().workers.get(worker).is_some_and(|known| known.is_disputed)
+    }
+
+    /// Notes whether the run that came last under the name of this worker was another, and was refused. Not durable:
+    /// after a restart, all have to come again.
+    pub fn dispute(&self, worker: &WorkerId, is_disputed: bool) {
+        if self.is_disputed(worker) == is_disputed {
+            return;
+        }
+        if let Some(known) = self.write().workers.get_mut(worker) {
+            known.is_disputed = is_disputed;
+        }
     }
 
     /// Changes with each new worker.
@@ -104,8 +137,16 @@ impl Catalog {
 
     /// A task's workers in the order of their registration; none where it is unknown.
     pub fn task(&self, task: &TaskId) -> Option<Vec<Arc<WorkerState>>> {
+        #[cfg(test)]
+        self.looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let inner = self.read();
         Some(inner.states(&inner.tasks.get(task)?.workers))
+    }
+
+    /// How often a task's workers were asked for.
+    #[cfg(test)]
+    pub(crate) fn looks(&self) -> usize {
+        self.looks.load(std::sync::atomic::Ordering::Relaxed)
     }
 
     /// How many workers of a task have ended and are forgotten.
@@ -122,6 +163,9 @@ impl Catalog {
 
 impl Inner {
     fn states(&self, workers: &[WorkerId]) -> Vec<Arc<WorkerState>> {
-        workers.iter().filter_map(|worker| Some(Arc::clone(&self.workers.get(worker)?.borrow()))).collect()
+        workers
+            .iter()
+            .filter_map(|worker| Some(Arc::clone(&self.workers.get(worker)?.state.borrow())))
+            .collect()
     }
 }

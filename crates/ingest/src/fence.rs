@@ -12,9 +12,28 @@ use crate::metrics::Metrics;
 /// The streams that are open.
 #[derive(Clone, Debug)]
 pub struct Fence {
-    streams: Arc<Mutex<HashMap<WorkerId, CancellationToken>>>,
+    streams: Arc<Mutex<HashMap<WorkerId, Holder>>>,
     metrics: Metrics,
 }
+
+#[derive(Debug)]
+struct Holder {
+    superseded: CancellationToken,
+    shown: Shown,
+}
+
+/// Whether a client shows with its stream that the worker's session is its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// It does.
+    Session,
+    /// It knows nothing of that, or of its session.
+    Nothing,
+}
+
+/// A stream that shows no session does not end one that does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held;
 
 /// A stream's place. Dropping it gives the place up.
 #[derive(Debug)]
@@ -32,16 +51,27 @@ impl Fence {
 
     /// Takes the worker's place, from the stream that had it before. `superseded` is cancelled once a
     /// newer stream takes it in turn.
-    pub fn take(&self, worker: &WorkerId, superseded: CancellationToken) -> Place {
-        if let Some(older) = self.lock().insert(worker.clone(), superseded.clone()) {
-            self.metrics.superseded.inc();
-            older.cancel();
+    pub fn take(
+        &self,
+        worker: &WorkerId,
+        shown: Shown,
+        superseded: CancellationToken,
+    ) -> Result<Place, Held> {
+        let mut streams = self.lock();
+        let is_held = streams.get(worker).is_some_and(|holder| holder.shown == Shown::Session);
+        if is_held && shown == Shown::Nothing {
+            return Err(Held);
         }
-        Place { fence: self.clone(), worker: worker.clone(), superseded }
+        let holder = Holder { superseded: superseded.clone(), shown };
+        if let Some(older) = streams.insert(worker.clone(), holder) {
+            self.metrics.superseded.inc();
+            older.superseded.cancel();
+        }
+        Ok(Place { fence: self.clone(), worker: worker.clone(), superseded })
     }
 
     /// Plain data: no panic can leave it half changed.
-    fn lock(&self) -> MutexGuard<'_, HashMap<WorkerId, CancellationToken>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<WorkerId, Holder>> {
         self.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

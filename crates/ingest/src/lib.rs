@@ -6,6 +6,7 @@
 pub mod alarm;
 pub mod catalog;
 pub mod config;
+mod connections;
 pub mod fence;
 pub mod http;
 pub mod ids;
@@ -33,8 +34,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use futures::StreamExt;
-use ottoscaler_kit::admin::{self, Readiness};
+use ottoscaler_kit::admin::{self, Condition, Readiness};
 use ottoscaler_kit::net::{listen, raise_file_limit};
 use ottoscaler_kit::supervise::{OnFailure, Tasks};
 use prometheus_client::registry::Registry;
@@ -42,7 +42,6 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tonic::codec::CompressionEncoding;
-use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tracing::info;
 
@@ -62,11 +61,15 @@ use service::generated::log_streaming_service_server::{self, LogStreamingService
 use store::{Damage, Opened};
 use tail::Tails;
 use writer::Writer;
+use writer::held::Held;
 use writer::home::Home;
 
 /// A gRPC message is at most so large: a few batches of the agent, or a line of the largest limit that
 /// makes sense.
 const MAX_MESSAGE: usize = 8 << 20;
+
+/// A question about logs names a worker or a task. Of one that is not whole a stream holds so much in memory.
+const MAX_QUESTION: usize = 4 << 10;
 
 /// HTTP/2 windows: with 64 KiB, the default, one stream is limited to 64 KiB a round trip.
 const STREAM_WINDOW: u32 = 1 << 20;
@@ -113,31 +116,7 @@ pub async fn run(config: Config) -> Result<()> {
         admin::serve(admin, readiness, registry, axum::Router::new(), admin_stop.clone()),
     );
 
-    let catalog = Arc::new(Catalog::default());
-    let opened = open_store(&config, Arc::clone(&catalog), &metrics).await?;
-    let (queue, submissions) = queue::bounded(config.queue_limit.as_usize(), metrics.clone());
-    let server = Server {
-        queue,
-        catalog: Arc::clone(&catalog),
-        tails: Tails::new(Arc::clone(&opened.reader), config.max_readers, metrics.clone()),
-        fence: Fence::new(metrics.clone()),
-        limits: Limits { max_line: config.max_line.as_usize() },
-        rates: Rates::new(config.rate_limit, config.task_rate_limit, config.max_workers),
-        draining: tasks.stop_token().clone(),
-        metrics: metrics.clone(),
-    };
-    let writer = Writer {
-        store: opened.store,
-        catalog,
-        max_workers: config.max_workers,
-        space: config.space(&metrics),
-        home: Home::new(home, metrics.store_gone.clone()),
-        crowd: Alarm::new(metrics.workers_nearly_full.clone()),
-        limits: config.retention(),
-        metrics,
-        trust: Trust::default(),
-        looked_ns: 0,
-    };
+    let (server, writer, submissions) = assemble(&config, tasks.stop_token().clone(), home, metrics).await?;
     let stop = tasks.stop_token().clone();
     tasks.spawn("retention", OnFailure::StopService, retention::run(server.queue.clone(), stop));
     tasks.spawn("writer", OnFailure::StopService, run_writer(writer, submissions));
@@ -152,6 +131,42 @@ pub async fn run(config: Config) -> Result<()> {
     // The others end first; whoever asks for readiness meanwhile is told.
     admin_stop.cancel();
     tasks.finish(config.shutdown_timeout).await
+}
+
+/// Opens the store, and makes what serves it: what requests need, and the writer with its queue.
+async fn assemble(
+    config: &Config,
+    draining: CancellationToken,
+    home: Condition,
+    metrics: Metrics,
+) -> Result<(Server, Writer, mpsc::Receiver<Queued>)> {
+    let catalog = Arc::new(Catalog::default());
+    let opened = open_store(config, Arc::clone(&catalog), &metrics).await?;
+    let (queue, submissions) = queue::bounded(config.queue_limit.as_usize(), metrics.clone());
+    let server = Server {
+        queue,
+        catalog: Arc::clone(&catalog),
+        tails: Tails::new(Arc::clone(&opened.reader), config.max_readers, metrics.clone()),
+        fence: Fence::new(metrics.clone()),
+        limits: Limits { max_line: config.max_line.as_usize() },
+        rates: Rates::new(config.rate_limit, config.task_rate_limit, config.max_workers),
+        draining,
+        metrics: metrics.clone(),
+    };
+    let writer = Writer {
+        store: opened.store,
+        catalog,
+        max_workers: config.max_workers,
+        space: config.space(&metrics),
+        home: Home::new(home, metrics.store_gone.clone()),
+        held: Held::new(config.max_workers),
+        crowd: Alarm::new(metrics.workers_nearly_full.clone()),
+        limits: config.retention(),
+        metrics,
+        trust: Trust::default(),
+        looked_ns: 0,
+    };
+    Ok((server, writer, submissions))
 }
 
 struct Addresses {
@@ -206,6 +221,7 @@ async fn run_writer(writer: Writer, submissions: mpsc::Receiver<Queued>) -> Resu
 
 async fn serve_grpc(listener: TcpListener, server: Server, max_age: Option<Duration>) -> Result<()> {
     let (health, health_service) = tonic_health::server::health_reporter();
+    let health_service = health_service.max_decoding_message_size(MAX_QUESTION);
     for service in SERVICES {
         health.set_service_status(service, ServingStatus::Serving).await;
     }
@@ -217,6 +233,7 @@ async fn serve_grpc(listener: TcpListener, server: Server, max_age: Option<Durat
         .accept_compressed(CompressionEncoding::Gzip);
     let streaming = Direct::new(streaming, server.clone(), MAX_MESSAGE);
     let query = LogQueryServiceServer::new(service::Query(server))
+        .max_decoding_message_size(MAX_QUESTION)
         .send_compressed(CompressionEncoding::Zstd)
         .send_compressed(CompressionEncoding::Gzip);
     let reflection = || {
@@ -224,15 +241,7 @@ async fn serve_grpc(listener: TcpListener, server: Server, max_age: Option<Durat
             .register_encoded_file_descriptor_set(ottoscaler_proto::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
-    // Of the listener: the server's own setting holds only where it does the listening itself.
-    let connections =
-        TcpIncoming::from(listener).with_nodelay(Some(true)).filter_map(async |accepted| match accepted {
-            Ok(connection) => Some(Ok::<_, std::io::Error>(connection)),
-            Err(error) => {
-                ottoscaler_kit::http::refused(&error).await;
-                None
-            }
-        });
+    let connections = connections::accepted(listener, connections::MAX_CONNECTIONS);
     let mut builder = tonic::transport::Server::builder();
     if let Some(age) = max_age {
         builder = builder.max_connection_age(age).max_connection_age_grace(CONNECTION_GRACE);
@@ -245,8 +254,10 @@ async fn serve_grpc(listener: TcpListener, server: Server, max_age: Option<Durat
         .max_frame_size(MAX_FRAME)
         .max_concurrent_streams(MAX_STREAMS)
         .add_service(health_service)
-        .add_service(reflection().build_v1().context("reflection")?)
-        .add_service(reflection().build_v1alpha().context("reflection")?)
+        .add_service(reflection().build_v1().context("reflection")?.max_decoding_message_size(MAX_QUESTION))
+        .add_service(
+            reflection().build_v1alpha().context("reflection")?.max_decoding_message_size(MAX_QUESTION),
+        )
         .add_service(streaming)
         .add_service(query)
         .serve_with_incoming_shutdown(connections, async move {

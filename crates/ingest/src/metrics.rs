@@ -71,6 +71,8 @@ pub struct All {
     pub readers: Gauge,
     /// Tails refused, because there were too many.
     pub readers_refused: Counter,
+    /// Tails ended, because their readers took nothing and others came.
+    pub readers_stalled: Counter,
     /// Parts given to readers.
     pub parts: Counter,
     /// Parts encoded for readers; those who read the same at the same time share them.
@@ -123,6 +125,7 @@ impl Metrics {
             streams: Gauge::default(),
             readers: Gauge::default(),
             readers_refused: Counter::default(),
+            readers_stalled: Counter::default(),
             parts: Counter::default(),
             encodings: Counter::default(),
             reads: Counter::default(),
@@ -197,6 +200,11 @@ impl All {
         registry.register("read_damage", "Damaged places found while logs were read", self.read_damage);
         registry.register("streams_open", "Streams of lines that are open", self.streams);
         registry.register("readers_open", "Tails that are open", self.readers);
+        registry.register(
+            "readers_stalled",
+            "Tails whose readers took nothing, and others their place",
+            self.readers_stalled,
+        );
         registry.register("readers_refused", "Tails refused because of --max-readers", self.readers_refused);
         registry.register("reader_parts", "Parts of logs given to readers", self.parts);
         registry.register("reader_encodings", "Parts of logs encoded for readers", self.encodings);

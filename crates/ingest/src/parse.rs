@@ -40,6 +40,13 @@ fn gap_end(last: i64, first: Sequence, from: &str) -> Result<Sequence, Dropped> 
     }
 }
 
+/// An item that has grown to this takes no further line. It becomes one block of the store, and a block
+/// is what a reader holds at least.
+const ITEM_BYTES: usize = 256 << 10;
+
+/// What a line takes up beside its text: time, length and mark.
+const LINE_BYTES: usize = 8 + 4 + 1;
+
 /// Limits that an item has to keep.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {

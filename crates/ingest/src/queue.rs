@@ -69,10 +69,19 @@ pub enum Registered {
 pub struct Append {
     /// The worker.
     pub worker: WorkerId,
-    /// Where set, an unknown worker is registered under this task.
-    pub register_as: Option<TaskId>,
+    /// Whose log they are for.
+    pub claim: Claim,
     /// What is offered.
     pub items: Vec<Item>,
+}
+
+/// Whose log lines are for, of those that have had the worker's name.
+#[derive(Clone, Debug)]
+pub enum Claim {
+    /// The one with this session, and nobody who came under its name after it was forgotten.
+    Session(Arc<str>),
+    /// Whoever has the name; where nobody has, it is registered under this task.
+    Name(TaskId),
 }
 
 /// The end of a log.

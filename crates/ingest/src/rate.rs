@@ -31,7 +31,16 @@ pub struct Rates {
     task: Option<NonZeroU32>,
     /// Names that a table holds.
     most: usize,
+    clock: Clock,
     tables: Arc<Mutex<Tables>>,
+}
+
+/// Which time it is. Tests have one that stands still.
+#[derive(Clone, Debug)]
+enum Clock {
+    Running,
+    #[cfg(test)]
+    Stopped(Arc<Mutex<Instant>>),
 }
 
 #[derive(Debug, Default)]
@@ -45,7 +54,29 @@ impl Rates {
     /// come close to one of them at most; more than `most` have to wait.
     pub fn new(worker: u32, task: u32, most: usize) -> Self {
         let (worker, task) = (NonZeroU32::new(worker), NonZeroU32::new(task));
-        Self { worker, task, most, tables: Arc::default() }
+        Self { worker, task, most, clock: Clock::Running, tables: Arc::default() }
+    }
+
+    /// Which time it is for those who are to come later.
+    pub(crate) fn now(&self) -> Instant {
+        match &self.clock {
+            Clock::Running => Instant::now(),
+            #[cfg(test)]
+            Clock::Stopped(now) => *now.lock().unwrap_or_else(PoisonError::into_inner),
+        }
+    }
+
+    /// With a clock that stands still until it is moved on.
+    #[cfg(test)]
+    pub(crate) fn stopped(self) -> Self {
+        Self { clock: Clock::Stopped(Arc::new(Mutex::new(Instant::now()))), ..self }
+    }
+
+    /// Moves the clock on.
+    #[cfg(test)]
+    pub(crate) fn advance(&self, by: Duration) {
+        let Clock::Stopped(now) = &self.clock else { panic!("the clock runs") };
+        *now.lock().unwrap() += by;
     }
 
     /// What a worker is told: the limit that it alone could reach; 0 for none.

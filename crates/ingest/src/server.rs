@@ -2,7 +2,6 @@
 //! stop.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
@@ -41,7 +40,7 @@ impl Server {
     pub(crate) async fn admitted(&self, state: &WorkerState, lines: u64) -> Charge {
         let (worker, task) = state.names();
         loop {
-            match self.rates.admit(worker, task, lines, Instant::now()) {
+            match self.rates.admit(worker, task, lines, self.rates.now()) {
                 Ok(charge) => return charge,
                 Err(wait) => tokio::select! {
                     () = tokio::time::sleep(wait) => {}

@@ -59,7 +59,8 @@ impl Item {
         }
     }
 
-    fn numbering(&self) -> Numbering {
+    /// Who numbers it.
+    pub(crate) fn numbering(&self) -> Numbering {
         if self.first.is_some() { Numbering::Client } else { Numbering::Server }
     }
 }

@@ -5,6 +5,7 @@
 //! read, so a line that was seen is never taken back. Those who follow the same log at its end share what was
 //! read and how it is encoded (`recent`).
 
+mod parked;
 mod part;
 mod recent;
 
@@ -24,8 +25,9 @@ use crate::metrics::{Metrics, Open};
 use crate::retention;
 use crate::store::{self, LogReader};
 use crate::worker::WorkerState;
+use parked::{Lot, Parked, STALLED};
 pub use part::{Format, Part};
-use recent::{Place, Recent, Recents};
+use recent::{Recent, Recents};
 
 /// Bytes of one read: what one reader holds in memory, where a single block is not larger.
 const READ_BYTES: usize = 256 << 10;
@@ -68,6 +70,7 @@ pub struct Tails {
     reader: Arc<dyn LogReader>,
     places: Arc<Semaphore>,
     recents: Arc<Recents>,
+    lot: Arc<Lot<Cursor>>,
     metrics: Metrics,
 }
 
@@ -75,11 +78,39 @@ impl Tails {
     /// Of the logs that `reader` reads, for at most `max_readers` at a time.
     pub fn new(reader: Arc<dyn LogReader>, max_readers: usize, metrics: Metrics) -> Self {
         let places = Arc::new(Semaphore::new(max_readers));
-        Self { reader, places, recents: Arc::default(), metrics }
+        Self { reader, places, recents: Arc::default(), lot: Arc::default(), metrics }
     }
 
-    /// The log of a worker from `from` on. Ends with [`Piece::End`], or with the error of a read that failed: whoever
-    /// comes again may go on behind what he has. The place is taken until the stream is dropped.
+    /// A place for a reader, if there is one now or another has stalled.
+    pub(crate) fn try_place(&self) -> Result<Place, TooManyReaders> {
+        let place = || Arc::clone(&self.places).try_acquire_owned();
+        let place = place().or_else(|_| {
+            self.end_stalled();
+            place()
+        });
+        place.map(Place).map_err(|_| {
+            self.metrics.readers_refused.inc();
+            TooManyReaders
+        })
+    }
+
+    /// A place for a reader, as soon as there is one. Cancel safe, but for its place in the line of those who wait.
+    pub(crate) async fn place(self) -> Place {
+        loop {
+            let place = Arc::clone(&self.places).acquire_owned();
+            if let Ok(Ok(place)) = tokio::time::timeout(STALLED, place).await {
+                return Place(place);
+            }
+            self.end_stalled();
+        }
+    }
+
+    fn end_stalled(&self) {
+        self.metrics.readers_stalled.inc_by(self.lot.end_stalled());
+    }
+
+    /// The log of a worker from `from` on. Ends with [`Piece::End`], or with an error: of a read that failed, or one
+    /// that is [`stalled`]. Whoever comes again may go on behind what he has. The place is taken until the stream is dropped.
     ///
     /// To wait for its next piece is cancel safe: a read that was begun is the stream's own, and what it brings comes
     /// with the next call.
@@ -93,10 +124,17 @@ impl Tails {
         from: Sequence,
         follow: Follow,
     ) -> Result<impl Stream<Item = io::Result<Piece>> + Send + use<>, TooManyReaders> {
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
-            self.metrics.readers_refused.inc();
-            TooManyReaders
-        })?;
+        Ok(self.tail_at(self.try_place()?, states, from, follow))
+    }
+
+    /// The same, at a place that is there.
+    pub(crate) fn tail_at(
+        &self,
+        Place(place): Place,
+        states: watch::Receiver<Arc<WorkerState>>,
+        from: Sequence,
+        follow: Follow,
+    ) -> impl Stream<Item = io::Result<Piece>> + Send + use<> {
         let now = Arc::clone(&states.borrow());
         let cursor = Cursor {
             reader: Arc::clone(&self.reader),
@@ -111,11 +149,28 @@ impl Tails {
             _open: Open::new(&self.metrics.readers),
             _place: place,
         };
-        Ok(try_unfold(cursor, |mut cursor| async move {
+        try_unfold(self.lot.park(cursor), |parked: Arc<Parked<Cursor>>| async move {
+            let mut cursor = parked.take().ok_or_else(has_stalled)?;
             let piece = cursor.advance().await?;
-            Ok(piece.map(|piece| (piece, cursor)))
-        }))
+            parked.put(cursor);
+            Ok(piece.map(|piece| (piece, parked)))
+        })
     }
+}
+
+/// A place for one reader.
+#[derive(Debug)]
+pub(crate) struct Place(OwnedSemaphorePermit);
+
+fn has_stalled() -> io::Error {
+    let message =
+        format!("reason=reader_stalled: nothing was read for {STALLED:?}; go on after the last line");
+    io::Error::new(io::ErrorKind::TimedOut, message)
+}
+
+/// Whether a reader is to be told that it took nothing for so long that its place was given to another.
+pub fn stalled(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::TimedOut
 }
 
 /// A place in a log that moves towards its end.
@@ -168,16 +223,16 @@ impl Cursor {
     async fn read(&mut self, state: &WorkerState) -> io::Result<()> {
         let Some(recent) = self.recent.clone() else { return self.read_alone(state).await };
         match recent.find(self.next) {
-            Place::At(part) => self.take(part),
-            Place::Behind => self.read_alone(state).await?,
+            recent::Place::At(part) => self.take(part),
+            recent::Place::Behind => self.read_alone(state).await?,
             // Nothing would be kept, so nobody need wait for anybody.
-            Place::Edge if recent.is_full() => self.read_alone(state).await?,
-            Place::Edge => {
+            recent::Place::Edge if recent.is_full() => self.read_alone(state).await?,
+            recent::Place::Edge => {
                 let _turn = recent.turn().await;
                 match recent.find(self.next) {
-                    Place::At(part) => self.take(part),
-                    Place::Behind => self.read_alone(state).await?,
-                    Place::Edge => {
+                    recent::Place::At(part) => self.take(part),
+                    recent::Place::Behind => self.read_alone(state).await?,
+                    recent::Place::Edge => {
                         self.read_alone(state).await?;
                         recent.keep(self.read.iter());
                     }

@@ -25,6 +25,7 @@ use crate::store::{CommitError, LogStore, Opened, memory};
 use crate::tail::Tails;
 use crate::worker::Record;
 use crate::writer::Writer;
+use crate::writer::held::Held;
 use crate::writer::home::Home;
 
 /// What a commit is to do.
@@ -123,6 +124,7 @@ pub(crate) fn parts(opened: Opened, sizes: Sizes, tasks: &Tasks) -> Server {
         max_workers: sizes.max_workers,
         space: None,
         home: Home::new(Readiness::default().condition("data directory"), metrics.store_gone.clone()),
+        held: Held::new(sizes.max_workers),
         crowd: Alarm::new(metrics.workers_nearly_full.clone()),
         limits: sizes.retained,
         metrics: metrics.clone(),
@@ -136,7 +138,7 @@ pub(crate) fn parts(opened: Opened, sizes: Sizes, tasks: &Tasks) -> Server {
         tails: Tails::new(opened.reader, sizes.max_readers, metrics.clone()),
         fence: Fence::new(metrics.clone()),
         limits: parse::Limits { max_line: sizes.max_line },
-        rates: Rates::new(sizes.rate, sizes.task_rate, sizes.max_workers),
+        rates: Rates::new(sizes.rate, sizes.task_rate, sizes.max_workers).stopped(),
         draining: CancellationToken::new(),
         metrics,
     }

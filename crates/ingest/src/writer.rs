@@ -7,7 +7,9 @@
 //! is in a state that nobody knows, the writer stops, and the service with it: recovery reads what is
 //! really there.
 
+pub mod held;
 pub mod home;
+mod newcomer;
 mod refusal;
 mod reply;
 mod tending;
@@ -18,20 +20,20 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use jiff::Timestamp;
-use ottoscaler_proto::v1::WorkerMetadata;
-use rand::Rng;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{info, warn};
 
+use self::held::Held;
 use self::home::Home;
-use self::reply::Reply;
+use self::newcomer::{nobodys, registration, server_full, unannounced};
+use self::reply::{Appended, Reply};
 use crate::alarm::Alarm;
 use crate::catalog::Catalog;
-use crate::ids::{TaskId, WorkerId};
+use crate::ids::WorkerId;
 use crate::line::{Block, Content, Sequence};
 use crate::metrics::Metrics;
-use crate::queue::{Append, Completed, Completion, Introduction, Queued, Registered, Submission};
-use crate::reason::{DropReason, Dropped, Retry};
+use crate::queue::{Append, Claim, Completed, Completion, Introduction, Queued, Registered, Submission};
+use crate::reason::Retry;
 use crate::retention::{self, Limits, Trust};
 use crate::session::{self, Answer, Decision, Item, Refusal};
 use crate::space::Space;
@@ -55,6 +57,8 @@ pub struct Writer {
     pub space: Option<Space>,
     /// Whether the store is where it was put.
     pub home: Home,
+    /// Whose lines wait for others.
+    pub held: Held,
     /// Whether nearly as many workers are known as may be.
     pub crowd: Alarm,
     /// How much is kept.
@@ -97,6 +101,7 @@ impl Writer {
             let size = self.store.size();
             let is_disk_low = self.space.as_mut().is_some_and(|space| space.is_low(size));
             let mut group = Group { is_disk_low, ..Group::default() };
+            self.held.release(Instant::now());
             // Room in the queue is given back here: what was in it is now the group's.
             for queued in waiting.drain(..) {
                 self.decide(&mut group, queued.submission);
@@ -123,9 +128,10 @@ impl Writer {
                 group.replies.push(Reply::Register(registered, worker, reply));
             }
             Submission::Append(append, reply) => {
-                let worker = append.worker.clone();
+                let numbering = append.items.first().map_or(Numbering::Client, Item::numbering);
+                let appended = Appended { worker: append.worker.clone(), numbering };
                 let answers = self.append(group, append);
-                group.replies.push(Reply::Append(worker, answers, reply));
+                group.replies.push(Reply::Append(appended, answers, reply));
             }
             Submission::Complete(completion, reply) => {
                 let completed = self.complete(group, completion);
@@ -191,18 +197,18 @@ impl Writer {
     }
 
     fn append(&self, group: &mut Group, append: Append) -> Vec<Answer> {
-        let Append { worker, register_as, items } = append;
-        if self.state(group, &worker).is_none() {
-            let introduction = register_as.map(|task| Introduction {
-                worker: worker.clone(),
-                task: Some(task),
-                attempt: 0,
-                incarnation: bytes::Bytes::new(),
-                metadata: WorkerMetadata::default(),
-            });
-            if introduction.and_then(|introduction| self.introduce(group, introduction)).is_none() {
-                return items.iter().map(server_full).collect();
+        let Append { worker, claim, items } = append;
+        let known = self.state(group, &worker).map(|state| Arc::clone(&state.registration.session_id));
+        match claim {
+            Claim::Session(session) if known.as_ref() != Some(&session) => {
+                return items.iter().map(nobodys).collect();
             }
+            Claim::Name(task) if known.is_none() => {
+                if self.introduce(group, unannounced(&worker, task)).is_none() {
+                    return items.iter().map(server_full).collect();
+                }
+            }
+            Claim::Session(_) | Claim::Name(_) => {}
         }
         items.into_iter().map(|item| self.append_item(group, &worker, item)).collect()
     }
@@ -210,10 +216,12 @@ impl Writer {
     fn append_item(&self, group: &mut Group, worker: &WorkerId, item: Item) -> Answer {
         let is_disk_low = group.is_disk_low;
         let state = self.state(group, worker).expect("it was looked up or introduced before");
-        let numbering = if item.first.is_some() { Numbering::Client } else { Numbering::Server };
+        let numbering = item.numbering();
+        let held = (numbering == Numbering::Server).then(|| self.held.why(worker)).flatten();
         let Decision { store, answer } = session::decide(state, item);
-        if is_disk_low && waits_for_room(store.as_ref(), &answer) {
-            let refusal = Some(Refusal::Retry(Retry::DiskFull, state.high));
+        let no_room = (is_disk_low && waits_for_room(store.as_ref(), &answer)).then_some(Retry::DiskFull);
+        if let Some(retry) = no_room.or(held.filter(|_| store.is_some())) {
+            let refusal = Some(Refusal::Retry(retry, state.high));
             return Answer { acked: Sequence::ZERO, stored: 0, refusal, ..answer };
         }
         let repeated = repeated(store.as_ref(), &answer);
@@ -271,7 +279,9 @@ impl Writer {
                 }
                 self.count_workers();
                 self.metrics.store_bytes.set(i64::try_from(self.store.size()).unwrap_or(i64::MAX));
+                let now = Instant::now();
                 for reply in replies {
+                    self.held.learn(&reply, now);
                     reply.count(&self.metrics);
                     reply.send();
                 }
@@ -336,29 +346,6 @@ fn repeated(stored: Option<&Block>, answer: &Answer) -> u64 {
         (Some(block), _) => block.first.since(answer.first),
         (None, None) => answer.acked.next().since(answer.first),
         (None, Some(_)) => 0,
-    }
-}
-
-fn registration(introduction: Introduction) -> Registration {
-    let session: [u8; 16] = rand::rng().random();
-    let own = || TaskId::from(&introduction.worker);
-    Registration {
-        task: introduction.task.unwrap_or_else(own),
-        worker: introduction.worker,
-        attempt: introduction.attempt,
-        incarnation: introduction.incarnation,
-        session_id: hex::encode(session).into(),
-        metadata: Arc::new(introduction.metadata),
-    }
-}
-
-fn server_full(item: &Item) -> Answer {
-    let drop = Dropped::new(DropReason::ServerFull, "this server takes no more workers");
-    Answer {
-        first: item.first.unwrap_or_default(),
-        acked: Sequence::ZERO,
-        stored: 0,
-        refusal: Some(Refusal::Drop(drop)),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::fmt::Write;
+use std::future::ready;
 use std::io;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use super::params::{Named, Params, number};
 use crate::ids::WorkerId;
 use crate::line::{Block, Sequence};
 use crate::server::Server;
-use crate::tail::{Follow, Format, Piece};
+use crate::tail::{Follow, Format, Piece, stalled};
 
 /// A comment now and then keeps connections open that a proxy would close.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -44,7 +45,9 @@ pub(super) async fn events(
     };
     let tail = server.tails.tail(states, from, Follow::UntilClosed);
     let tail = tail.map_err(ApiError::busy)?;
-    let events = tail.take_until(server.draining.clone().cancelled_owned()).map(events_of);
+    // Whose reader stalled ends without a word: a browser comes again, from where it was.
+    let pieces = tail.take_while(|piece| ready(!piece.as_ref().is_err_and(stalled)));
+    let events = pieces.take_until(server.draining.clone().cancelled_owned()).map(events_of);
     let headers = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-cache")];
     let events = kept_alive(events).map(Ok::<_, Infallible>);
     Ok((headers, Body::from_stream(events)).into_response())

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ottoscaler_proto::v1::{Gap, LineSource, LogBatch};
 
-use super::Limits;
+use super::{ITEM_BYTES, LINE_BYTES, Limits};
 use crate::ids::WorkerId;
 use crate::line::{Lines, Mark, Sequence, Source};
 use crate::reason::{DropReason, Dropped};
@@ -13,15 +13,12 @@ use crate::session::{Item, Offer};
 /// Lines of one batch: empty lines cost nothing on the wire, and memory here.
 const MAX_LINES: usize = 64 << 10;
 
-/// What a line takes up beside its bytes: time, length and mark.
-const LINE_BYTES: usize = 8 + 4 + 1;
-
 /// A batch that is well formed.
 #[derive(Debug)]
 pub struct Batch {
     /// Whose lines.
     pub worker: WorkerId,
-    /// One item, or more where lines among them cannot be stored.
+    /// One item, or more where they are many or lines among them cannot be stored.
     pub items: Vec<Item>,
     /// About what it takes up in memory.
     pub bytes: usize,
@@ -130,28 +127,40 @@ fn source(number: i32) -> Source {
     }
 }
 
-/// One item as a rule. A line over the limit becomes one of its own, and those around it stay.
+/// One item as a rule. A line over the limit becomes one of its own, and those around it stay; of many lines become
+/// several, as large as those of entries.
 fn split(mut lines: Lines, first: Sequence, limits: Limits) -> Vec<Item> {
-    let mut items = Vec::with_capacity(1);
-    let stored = |lines: Lines, at: usize| {
-        let offer = Offer::Lines(lines);
-        Item { first: Some(first.plus(at as u64)), offer }
-    };
+    let starts = starts(&lines.lengths, limits);
+    let mut items = Vec::with_capacity(starts.len());
     // From the end, so that each line is moved once at the most, however many there are.
-    for at in (0..lines.len()).rev() {
-        let Err(why) = limits.check_line(lines.lengths[at] as usize) else { continue };
-        let behind = lines.split_off(at + 1);
-        if !behind.is_empty() {
-            items.push(stored(behind, at + 1));
-        }
-        lines.split_off(at);
-        items.push(Item { first: Some(first.plus(at as u64)), offer: Offer::Unstorable(why) });
-    }
-    if !lines.is_empty() {
-        items.push(stored(lines, 0));
+    for at in starts.into_iter().rev() {
+        let part = if at == 0 { std::mem::take(&mut lines) } else { lines.split_off(at) };
+        let offer = match limits.check_line(part.lengths[0] as usize) {
+            Ok(()) => Offer::Lines(part),
+            Err(why) => Offer::Unstorable(why),
+        };
+        items.push(Item { first: Some(first.plus(at as u64)), offer });
     }
     items.reverse();
     items
+}
+
+/// Where items begin, among lines of these lengths.
+fn starts(lengths: &[u32], limits: Limits) -> Vec<usize> {
+    let mut starts = Vec::with_capacity(1);
+    // The item takes no further line.
+    let (mut is_over, mut bytes) = (true, 0);
+    for (at, length) in lengths.iter().enumerate() {
+        let length = *length as usize;
+        let is_alone = length > limits.max_line;
+        if is_over || is_alone {
+            starts.push(at);
+            bytes = 0;
+        }
+        bytes += length + LINE_BYTES;
+        is_over = is_alone || bytes >= ITEM_BYTES;
+    }
+    starts
 }
 
 #[cfg(test)]
@@ -235,11 +244,34 @@ mod tests {
         let before = moved();
         let items = parse(batch, LIMITS, 7).unwrap().items;
         // Where what is left is moved for each of them, half of MAX_LINES² are.
-        assert_eq!(moved() - before, count, "each line is moved once");
+        assert!(moved() - before <= count, "each line is moved once at the most");
         let is_refused = |item: &Item, at: u64| {
             item.first == Some(Sequence::new(5 + at)) && matches!(item.offer, Offer::Unstorable(_))
         };
         assert!(items.len() == count && items.iter().zip(0..).all(|(item, at)| is_refused(item, at)));
+    }
+
+    /// An item becomes a block, which is what a reader of it holds at least.
+    #[test]
+    fn p6_a_large_batch_becomes_items_of_a_limited_size_and_no_line_of_it_is_copied() {
+        let count = MAX_LINES - 5;
+        let data = Bytes::from(vec![b'x'; count * 120]);
+        let lengths = vec![120; count];
+        let batch =
+            LogBatch { lengths, data: data.clone(), time_deltas_ns: vec![], flags: vec![], ..batch() };
+        let before = moved();
+        let items = parse(batch, Limits { max_line: 1 << 20 }, 7).unwrap().items;
+        assert!(moved() - before <= count, "each line is moved once at the most");
+        let (mut next, mut at) = (Sequence::new(5), 0);
+        for item in &items {
+            let Offer::Lines(lines) = &item.offer else { panic!("{item:?}") };
+            assert!(lines.bytes() <= ITEM_BYTES, "{} bytes", lines.bytes());
+            assert_eq!(item.first, Some(next));
+            assert_eq!(lines.data.as_ptr(), data[at..].as_ptr());
+            next = next.plus(lines.len() as u64);
+            at += lines.bytes();
+        }
+        assert_eq!((next, at), (Sequence::new(5).plus(count as u64), data.len()));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use jiff::fmt::temporal::Pieces;
 use ottoscaler_proto::v1::{Gap, LogEntry};
 
-use super::Limits;
+use super::{ITEM_BYTES, LINE_BYTES, Limits};
 use crate::ids::{TaskId, WorkerId};
 use crate::line::{Extra, LinesBuilder, Mark, Sequence, Source};
 use crate::reason::{DropReason, Dropped};
@@ -72,9 +72,16 @@ impl<'a> Entry<'a> {
         metadata.map(|(key, value)| key.len() + value.len()).sum()
     }
 
-    /// About what it takes up in memory as a line among others.
-    fn weight(&self) -> usize {
-        self.bytes().len() + self.level.len() + self.source.len() + self.metadata_bytes() + LINE_BYTES
+    /// Pairs of its metadata.
+    fn pairs(&self) -> usize {
+        self.metadata.map_or(0, HashMap::len)
+    }
+
+    /// About what it takes up in memory as a line among others, with what it says of its source beside the usual.
+    fn weight(&self, source: &str) -> usize {
+        let said = self.level.len() + source.len() + self.metadata_bytes();
+        let extra = if said == 0 && self.pairs() == 0 { 0 } else { EXTRA_BYTES };
+        self.bytes().len() + LINE_BYTES + said + extra + self.pairs() * PAIR_BYTES
     }
 
     /// What few lines carry.
@@ -86,12 +93,12 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// An item that has grown to this takes no further line. It becomes one block of the store, and a block
-/// is what a reader holds at least.
-const ITEM_BYTES: usize = 256 << 10;
+/// What a line takes up in memory beside its text that says more of itself than most do, and each pair of its metadata.
+const EXTRA_BYTES: usize = 200;
+const PAIR_BYTES: usize = 100;
 
-/// What a line takes up beside its text: time, length and mark.
-const LINE_BYTES: usize = 8 + 4 + 1;
+/// Pairs of metadata that a line may have: Kubernetes' labels are fewer, and each takes up many times its bytes.
+const MAX_PAIRS: usize = 256;
 
 /// About what an entry takes up in memory.
 pub fn weight(entry: &LogEntry) -> usize {
@@ -171,11 +178,11 @@ impl Items {
             self.end_run();
             self.run_first = first;
         }
-        let weight = entry.weight();
+        let (source, other) = source(entry.source);
+        let weight = entry.weight(other);
         self.run_bytes += weight;
         self.bytes += weight;
         self.place(self.run.len() as u64);
-        let (source, other) = source(entry.source);
         self.run.push(time_ns, Mark::new(source, entry.flags), entry.bytes(), entry.extra(other));
     }
 
@@ -221,6 +228,10 @@ fn source(name: &str) -> (Source, &str) {
 fn parse_line(entry: &Entry<'_>, limits: Limits, now_ns: i64) -> Result<i64, Dropped> {
     limits.check_line(entry.message.len().max(entry.raw.len()))?;
     limits.check_line(entry.level.len() + entry.source.len() + entry.metadata_bytes())?;
+    if entry.pairs() > MAX_PAIRS {
+        let detail = format!("metadata: has {} pairs, and at most {MAX_PAIRS} are allowed", entry.pairs());
+        return Err(Dropped::new(DropReason::MessageTooLarge, detail));
+    }
     if entry.timestamp.is_empty() {
         return Ok(now_ns);
     }
@@ -282,6 +293,27 @@ mod tests {
             answered = answered.plus(offsets.end - offsets.start);
         }
         assert_eq!(answered, next);
+    }
+
+    /// The queue, the store's blocks and readers are bounded by what lines weigh.
+    #[test]
+    fn p6_what_a_line_says_of_itself_weighs_what_it_takes_up_and_is_bounded() {
+        let pairs = |count: usize| (0..count).map(|at| (format!("{at:x}"), String::new())).collect();
+        let told = |entry: LogEntry| {
+            let mut items = Items::default();
+            items.push(&Entry::from(&entry), LIMITS, 0);
+            let bytes = items.bytes();
+            let refused = matches!(&items.finish().0[0].offer, Offer::Unstorable(why) if why.message().contains("detail=metadata:"));
+            (bytes, refused)
+        };
+        let plain = told(LogEntry { source: "stderr".into(), ..entry(1, 20) });
+        assert_eq!(plain, (20 + LINE_BYTES, false));
+        // An `Extra` and what it points to, in a tree, beside the line itself.
+        let levelled = told(LogEntry { level: "info".into(), ..entry(1, 20) });
+        assert!(levelled.0 >= plain.0 + size_of::<Extra>() + 100 && !levelled.1, "{levelled:?}");
+        let labelled = told(LogEntry { metadata: pairs(MAX_PAIRS), ..entry(1, 20) });
+        assert!(labelled.0 >= plain.0 + MAX_PAIRS * 2 * size_of::<String>() && !labelled.1, "{labelled:?}");
+        assert!(told(LogEntry { metadata: pairs(MAX_PAIRS + 1), ..entry(1, 20) }).1);
     }
 
     #[test]

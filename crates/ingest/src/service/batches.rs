@@ -1,7 +1,5 @@
 //! StreamLogBatches: batches in, cumulative answers out, checksums on both.
 
-use std::time::Instant;
-
 use futures::future::Either;
 use futures::stream::{BoxStream, Stream, StreamExt};
 use ottoscaler_proto::checksum::{Checked, Checks};
@@ -12,13 +10,14 @@ use tonic::Status;
 
 use super::gate::{Coming, Gate};
 use super::input::Input;
+use super::session::{self, Session};
 use super::wire;
 use crate::fence;
 use crate::ids::WorkerId;
 use crate::line::Sequence;
 use crate::metrics::Open;
 use crate::parse::batch::{self, Batch};
-use crate::queue::{Append, Submission};
+use crate::queue::{Append, Claim, Submission};
 use crate::rate::Charge;
 use crate::reason::{DropReason, Dropped, Retry};
 use crate::server::Server;
@@ -32,10 +31,18 @@ const IN_FLIGHT: usize = 64;
 struct BatchStream {
     server: Server,
     superseded: CancellationToken,
-    owner: Option<(WorkerId, fence::Place)>,
+    session: Session,
+    owner: Option<Owner>,
     checks: Checks,
     gate: Gate,
     _open: Open,
+}
+
+/// Whose stream it is.
+struct Owner {
+    worker: WorkerId,
+    claim: Claim,
+    _place: fence::Place,
 }
 
 /// What became of one batch.
@@ -55,12 +62,14 @@ enum Outcome {
 /// The answers to `batches`; ends as [`super::entries::responses`] does.
 pub(super) fn responses(
     server: &Server,
+    session: Session,
     batches: impl Stream<Item = Result<LogBatch, Status>> + Send + 'static,
 ) -> BoxStream<'static, Result<LogResponse, Status>> {
     let superseded = CancellationToken::new();
     let mut stream = BatchStream {
         server: server.clone(),
         superseded: superseded.clone(),
+        session,
         owner: None,
         checks: Checks::default(),
         gate: Gate::default(),
@@ -100,20 +109,16 @@ impl BatchStream {
         let sequence = batch.first_sequence;
         let Batch { worker, items, bytes } = batch::parse(batch, self.server.limits, now_ns())
             .map_err(|why| Outcome::Refused(why, sequence))?;
-        self.own(&worker, sequence)?;
+        let claim = self.own(&worker, sequence)?;
         let (reply, answers) = oneshot::channel();
         let first = Sequence::from_wire(sequence).unwrap_or_default();
-        let state = self.server.catalog.worker(&worker);
-        let high = state.as_ref().map_or(Sequence::ZERO, |state| state.high);
-        let not_queued = |retry| Outcome::NotQueued { retry, first, high };
-        let charge = match &state {
-            Some(state) => {
-                let (coming, now) = (Coming::of(&items, high), Instant::now());
-                self.gate.admit(&self.server.rates, state.names(), coming, now).map_err(not_queued)?
-            }
-            None => Charge::default(),
-        };
-        let append = Append { worker, register_as: None, items };
+        // It may have been forgotten since the stream began: it was silent for long, and nothing of it was left.
+        let state = self.server.catalog.worker(&worker).filter(|state| session::holds(&claim, Some(state)));
+        let state = state.ok_or_else(|| Outcome::Failed(session::unknown(&worker)))?;
+        let not_queued = |retry| Outcome::NotQueued { retry, first, high: state.high };
+        let (coming, now) = (Coming::of(&items, state.high), self.server.rates.now());
+        let charge = self.gate.admit(&self.server.rates, state.names(), coming, now).map_err(not_queued)?;
+        let append = Append { worker, claim, items };
         match self.server.queue.try_submit(bytes, Submission::Append(append, reply)) {
             Ok(()) => Ok((answers, charge)),
             Err(refused) => {
@@ -127,29 +132,27 @@ impl BatchStream {
     /// to, and to name any other than the client's own would tell it that its lines are lost: the stream ends, and the
     /// client, which finds a cut, asks for the mark.
     fn changed(&self) -> Outcome {
-        let Some((owner, _)) = &self.owner else {
+        let Some(Owner { worker, .. }) = &self.owner else {
             self.server.metrics.retry(Retry::ChecksumMismatch);
             return Outcome::Failed(Status::data_loss(Retry::ChecksumMismatch.message()));
         };
-        let high = self.server.catalog.worker(owner).map_or(Sequence::ZERO, |state| state.high);
+        let high = self.server.catalog.worker(worker).map_or(Sequence::ZERO, |state| state.high);
         Outcome::NotQueued { retry: Retry::ChecksumMismatch, first: Sequence::ZERO, high }
     }
 
-    /// The first batch says whose stream it is; that worker must have registered.
-    fn own(&mut self, worker: &WorkerId, sequence: i64) -> Result<(), Outcome> {
-        match &self.owner {
-            Some((owner, _)) if owner == worker => Ok(()),
-            Some(_) => Err(Outcome::Refused(DropReason::WrongWorker.into(), sequence)),
-            None if self.server.catalog.worker(worker).is_none() => {
-                let message = format!("worker {worker} is not registered: call RegisterWorker first");
-                Err(Outcome::Failed(Status::failed_precondition(message)))
-            }
-            None => {
-                let place = self.server.fence.take(worker, self.superseded.clone());
-                self.owner = Some((worker.clone(), place));
-                Ok(())
-            }
+    /// The first batch says whose stream it is; that worker must have registered, and its session be the one that is
+    /// shown, if any is. Gives whose log the batch is for.
+    fn own(&mut self, worker: &WorkerId, sequence: i64) -> Result<Claim, Outcome> {
+        if let Some(owner) = &self.owner {
+            let is_same = owner.worker == *worker;
+            let wrong = || Outcome::Refused(DropReason::WrongWorker.into(), sequence);
+            return is_same.then(|| owner.claim.clone()).ok_or_else(wrong);
         }
+        let claim = self.session.claim(&self.server, worker, None).map_err(Outcome::Failed)?;
+        let place = self.session.take(&self.server, worker, self.superseded.clone());
+        let place = place.map_err(Outcome::Failed)?;
+        self.owner = Some(Owner { worker: worker.clone(), claim: claim.clone(), _place: place });
+        Ok(claim)
     }
 }
 

@@ -19,7 +19,9 @@ use tonic::metadata::GRPC_CONTENT_TYPE;
 use tonic::server::NamedService;
 
 use super::entry_codec::EntryCodec;
+use super::inflow::Inflow;
 use super::runs::{Run, Runs};
+use super::session::Session;
 use super::slim::SlimCodec;
 use super::{batches, entries};
 use crate::server::Server;
@@ -33,12 +35,13 @@ pub(crate) struct Direct<S> {
     service: S,
     server: Server,
     max_message: usize,
+    inflow: Inflow,
 }
 
 impl<S> Direct<S> {
     /// Takes messages of at most so many bytes, as `service` does.
     pub(crate) fn new(service: S, server: Server, max_message: usize) -> Self {
-        Self { service, server, max_message }
+        Self { service, server, max_message, inflow: Inflow::new(max_message) }
     }
 }
 
@@ -59,17 +62,19 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let request = request.map(|body| self.inflow.bounded(body));
         let is_entries = match request.uri().path() {
             ENTRIES if !is_compressed(&request) => true,
             BATCHES if !is_compressed(&request) => false,
             _ => return Either::Right(self.service.call(request)),
         };
+        let session = Session::of(request.headers());
         let runs = Runs::new(request.into_body(), self.max_message);
         let response = if is_entries {
-            response(EntryCodec, entries::responses(&self.server, runs))
+            response(EntryCodec, entries::responses(&self.server, session, runs))
         } else {
             let codec = SlimCodec::<LogResponse, LogBatch>::default();
-            response(codec, batches::responses(&self.server, decoded(runs)))
+            response(codec, batches::responses(&self.server, session, decoded(runs)))
         };
         Either::Left(ready(Ok(response)))
     }

@@ -6,7 +6,6 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 use futures::future::Either;
 use futures::stream::{BoxStream, Stream, StreamExt};
@@ -16,6 +15,7 @@ use tonic::Status;
 
 use super::gate::{Coming, Gate};
 use super::runs::Run;
+use super::session::{self, Session};
 use super::{EntryResponse, wire};
 use crate::fence;
 use crate::ids::{TaskId, WorkerId};
@@ -23,7 +23,7 @@ use crate::line::Sequence;
 use crate::metrics::Open;
 use crate::parse::entry::{Entry, Items, Place};
 use crate::parse::walk::with_entry;
-use crate::queue::{Append, Submission};
+use crate::queue::{Append, Claim, Submission};
 use crate::rate::Charge;
 use crate::reason::{DropReason, Retry};
 use crate::server::Server;
@@ -45,6 +45,7 @@ const IN_FLIGHT: usize = 16;
 struct EntryStream {
     server: Server,
     superseded: CancellationToken,
+    session: Session,
     /// Once its first valid entry has named it.
     owner: Option<Owner>,
     /// One of them could not be read: what is behind it is looked at no more, as [`super::input`] does it.
@@ -56,6 +57,7 @@ struct EntryStream {
 struct Owner {
     worker: WorkerId,
     task: TaskId,
+    claim: Claim,
     _place: fence::Place,
 }
 
@@ -63,12 +65,14 @@ struct Owner {
 /// UNAVAILABLE where the server is about to stop, after what was accepted has been answered.
 pub(super) fn responses(
     server: &Server,
+    session: Session,
     runs: impl Stream<Item = Result<Run, Status>> + Send + Unpin + 'static,
 ) -> BoxStream<'static, Result<EntryResponse, Status>> {
     let superseded = CancellationToken::new();
     let mut stream = EntryStream {
         server: server.clone(),
         superseded: superseded.clone(),
+        session,
         owner: None,
         has_failed: false,
         gate: Gate::default(),
@@ -168,10 +172,18 @@ impl EntryStream {
         let Piece { runs, mut failure } = if self.has_failed { Piece::default() } else { piece };
         let (mut items, now_ns) = (Items::default(), now_ns());
         for encoded in runs.iter().flat_map(Run::messages) {
-            if let Err(error) = with_entry(encoded, |entry| self.push(&mut items, entry, now_ns)) {
-                failure = Some(Status::internal(error.to_string()));
+            let pushed = with_entry(encoded, |entry| self.push(&mut items, entry, now_ns));
+            if let Err(status) = pushed.unwrap_or_else(|error| Err(Status::internal(error.to_string()))) {
+                failure = Some(status);
                 break;
             }
+        }
+        let state = self.state();
+        if let Some(owner) =
+            self.owner.as_ref().filter(|owner| !session::holds(&owner.claim, state.as_deref()))
+        {
+            failure = Some(session::unknown(&owner.worker));
+            items = Items::default();
         }
         self.has_failed |= failure.is_some();
         let bytes = items.bytes();
@@ -179,7 +191,6 @@ impl EntryStream {
         let metrics = self.server.metrics.clone();
         places.iter().filter_map(refused_reason).for_each(|reason| metrics.drop(reason));
         let firsts: Vec<_> = items.iter().map(|item| item.first.unwrap_or_default()).collect();
-        let state = self.state();
         let high = state.as_ref().map_or(Sequence::ZERO, |state| state.high);
         let answers = match self.append(bytes, items, state.as_deref()) {
             Ok((answers, charge)) => Either::Left(async move {
@@ -199,24 +210,32 @@ impl EntryStream {
     }
 
     /// Adds an entry, or says why it cannot be this stream's.
-    fn push(&mut self, items: &mut Items, entry: &Entry<'_>, now_ns: i64) {
+    fn push(&mut self, items: &mut Items, entry: &Entry<'_>, now_ns: i64) -> Result<(), Status> {
         // The rule, and without names of its own for each line.
         if self.owner.as_ref().is_some_and(|owner| owner.worker.as_str() == entry.worker_id) {
-            return items.push(entry, self.server.limits, now_ns);
+            items.push(entry, self.server.limits, now_ns);
+            return Ok(());
         }
         let (worker, task) = match entry.identity() {
             Ok(identity) => identity,
-            Err(why) => return items.refuse(why, entry.sequence),
+            Err(why) => {
+                items.refuse(why, entry.sequence);
+                return Ok(());
+            }
         };
-        let owner = self.owner.get_or_insert_with(|| {
-            let place = self.server.fence.take(&worker, self.superseded.clone());
-            Owner { worker: worker.clone(), task, _place: place }
-        });
-        if owner.worker == worker {
-            items.push(entry, self.server.limits, now_ns);
-        } else {
+        if self.owner.is_some() {
             items.refuse(DropReason::WrongWorker.into(), entry.sequence);
+            return Ok(());
         }
+        self.owner = Some(self.owned_by(worker, task)?);
+        items.push(entry, self.server.limits, now_ns);
+        Ok(())
+    }
+
+    fn owned_by(&self, worker: WorkerId, task: TaskId) -> Result<Owner, Status> {
+        let claim = self.session.claim(&self.server, &worker, Some(&task))?;
+        let place = self.session.take(&self.server, &worker, self.superseded.clone())?;
+        Ok(Owner { worker, task, claim, _place: place })
     }
 
     /// What is durable of the worker's log. Pieces that wait may have moved it on by the time that it is
@@ -239,13 +258,13 @@ impl EntryStream {
         };
         let names = state.map_or((&owner.worker, &owner.task), WorkerState::names);
         let coming = Coming::of(&items, state.map_or(Sequence::ZERO, |state| state.high));
-        let charge = self.gate.admit(&self.server.rates, names, coming, Instant::now())?;
-        let append = Append { worker: owner.worker.clone(), register_as: Some(owner.task.clone()), items };
+        let charge = self.gate.admit(&self.server.rates, names, coming, self.server.rates.now())?;
+        let append = Append { worker: owner.worker.clone(), claim: owner.claim.clone(), items };
         match self.server.queue.try_submit(bytes, Submission::Append(append, reply)) {
             Ok(()) => Ok((answers, charge)),
             Err(refused) => {
                 charge.settle(0);
-                self.gate.refuse(coming, refused.into(), Instant::now());
+                self.gate.refuse(coming, refused.into(), self.server.rates.now());
                 Err(refused.into())
             }
         }

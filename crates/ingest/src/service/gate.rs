@@ -3,8 +3,9 @@
 //!
 //! Behind numbered lines that came too soon, others would only be asked for again, so they are not counted, and sent
 //! away as well. Lines without numbers would be stored in the order in which they come: so for as long as those are to
-//! wait that were refused, all others of the stream are told to come later, too. A client that sends on without a look
-//! at the answers for longer than that gets them in another order.
+//! wait that were refused, all others of the stream are told to come later, too (behind those that the writer refuses,
+//! it does so itself). A client that sends on without a look at the answers for longer than that gets them in another
+//! order.
 
 use std::time::{Duration, Instant};
 

@@ -1,10 +1,12 @@
 //! LogQueryService.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::{BoxFuture, OptionFuture};
 use futures::stream::{self, BoxStream, SelectAll, StreamExt};
 use ottoscaler_proto::v1::tail_request::Of;
 use ottoscaler_proto::v1::{
@@ -22,7 +24,7 @@ use crate::line::{Block, Sequence};
 use crate::parse::entry;
 use crate::server::Server;
 use crate::summary::Summary;
-use crate::tail::{Follow, Format, Piece};
+use crate::tail::{Follow, Format, Piece, Place, stalled};
 use crate::worker::WorkerState;
 
 /// Bytes after which a message takes no further line. Clients refuse more than 4 MiB by default.
@@ -50,11 +52,19 @@ struct Range {
 impl Query {
     /// The log of one worker as messages.
     fn worker(&self, states: watch::Receiver<Arc<WorkerState>>, range: Range) -> Result<Responses, Status> {
+        Ok(self.worker_at(self.place()?, states, range))
+    }
+
+    fn place(&self) -> Result<Place, Status> {
+        self.0.tails.try_place().map_err(|refused| Status::resource_exhausted(refused.to_string()))
+    }
+
+    /// The same, at a place that is there.
+    fn worker_at(&self, place: Place, states: watch::Receiver<Arc<WorkerState>>, range: Range) -> Responses {
         let registration = states.borrow().registration.clone();
-        let tail = self.0.tails.tail(states, range.from, range.follow);
-        let tail = tail.map_err(|refused| Status::resource_exhausted(refused.to_string()))?;
+        let tail = self.0.tails.tail_at(place, states, range.from, range.follow);
         let messages = move |piece| messages(piece, &registration.worker, &registration.task);
-        Ok(tail.flat_map(move |piece| stream::iter(messages(piece))).boxed())
+        tail.flat_map(move |piece| stream::iter(messages(piece))).boxed()
     }
 
     /// Waits until the worker comes, if it is to be followed.
@@ -78,8 +88,10 @@ impl Query {
         }
     }
 
-    /// The logs of a task's workers, those included that come while it is read.
+    /// The logs of a task's workers, each as soon as there is a place for it, those included that come while it is read.
     fn task(&self, task: TaskId, range: Range, expected: usize) -> Responses {
+        let mut arrivals = self.0.catalog.arrivals();
+        arrivals.mark_changed();
         let tails = TaskTail {
             query: self.clone(),
             ended: self.0.catalog.forgotten(&task),
@@ -88,7 +100,11 @@ impl Query {
             expected,
             tails: SelectAll::new(),
             seen: HashSet::new(),
-            arrivals: self.0.catalog.arrivals(),
+            waiting: VecDeque::new(),
+            place: None,
+            is_refused: false,
+            has_begun: false,
+            arrivals,
         };
         stream::unfold(tails, |mut tails| async move { Some((tails.next().await?, tails)) }).boxed()
     }
@@ -103,6 +119,13 @@ struct TaskTail {
     expected: usize,
     tails: SelectAll<Responses>,
     seen: HashSet<WorkerId>,
+    /// Whose logs are not read yet.
+    waiting: VecDeque<watch::Receiver<Arc<WorkerState>>>,
+    /// A place for the first of these, where it has to be waited for.
+    place: Option<BoxFuture<'static, Place>>,
+    /// A log was read. Before that, who finds no place is sent away, as any other reader is.
+    has_begun: bool,
+    is_refused: bool,
     ended: usize,
     arrivals: watch::Receiver<usize>,
 }
@@ -110,18 +133,30 @@ struct TaskTail {
 impl TaskTail {
     async fn next(&mut self) -> Option<Result<Tailed, Status>> {
         loop {
-            self.arrivals.borrow_and_update();
-            self.join_new();
-            if self.tails.is_empty() && self.is_over() {
+            // They are looked through only where there may be a new one.
+            if self.arrivals.has_changed().is_ok_and(|changed| changed) {
+                self.arrivals.borrow_and_update();
+                self.join_new();
+            }
+            if let Err(status) = self.open_waiting() {
+                (self.is_refused, self.tails) = (true, SelectAll::new());
+                return Some(Err(status));
+            }
+            if self.is_refused || (self.tails.is_empty() && self.waiting.is_empty() && self.is_over()) {
                 return None;
             }
-            // Cancel safe: `SelectAll` keeps what a tail has not given, and `changed` loses no change.
+            // Cancel safe: `SelectAll` keeps what a tail has not given, the place is waited for by a future of its own,
+            // and `changed` loses no change.
             tokio::select! {
                 response = self.tails.next(), if !self.tails.is_empty() => {
                     // None: the last tail has ended, and the loop asks whether that was all.
                     let Some(response) = response else { continue };
                     self.ended += usize::from(response.as_ref().is_ok_and(Tailed::is_end));
                     return Some(response);
+                }
+                Some(place) = OptionFuture::from(self.place.as_mut()) => {
+                    self.place = None;
+                    self.open(place);
                 }
                 changed = self.arrivals.changed() => if changed.is_err() { return None },
             }
@@ -134,11 +169,30 @@ impl TaskTail {
             if !self.seen.insert(worker.clone()) {
                 continue;
             }
-            if let Some(states) = self.query.0.catalog.watch(worker) {
-                let refused = |status| stream::iter([Err(status)]).boxed();
-                self.tails.push(self.query.worker(states, self.range).unwrap_or_else(refused));
+            self.waiting.extend(self.query.0.catalog.watch(worker));
+        }
+    }
+
+    /// Opens the logs that wait, for as long as there are places. Who does not follow reads one after the other.
+    fn open_waiting(&mut self) -> Result<(), Status> {
+        while !self.waiting.is_empty() && self.place.is_none() {
+            if self.range.follow == Follow::No && !self.tails.is_empty() {
+                break;
+            }
+            match self.query.place() {
+                Ok(place) => self.open(place),
+                Err(status) if !self.has_begun => return Err(status),
+                Err(_) => self.place = Some(self.query.0.tails.clone().place().boxed()),
             }
         }
+        Ok(())
+    }
+
+    /// Opens the first of the logs that wait.
+    fn open(&mut self, place: Place) {
+        let Some(states) = self.waiting.pop_front() else { return };
+        self.has_begun = true;
+        self.tails.push(self.query.worker_at(place, states, self.range));
     }
 
     fn is_over(&self) -> bool {
@@ -161,6 +215,7 @@ fn messages(piece: io::Result<Piece>, worker: &WorkerId, task: &TaskId) -> Vec<R
             let end = TailResponse { end: Some(wire::end(&state)), ..TailResponse::default() };
             vec![Ok(Tailed::Own(end))]
         }
+        Err(error) if stalled(&error) => vec![Err(Status::resource_exhausted(error.to_string()))],
         Err(error) => vec![Err(Status::data_loss(error.to_string()))],
     }
 }

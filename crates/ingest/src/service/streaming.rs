@@ -19,11 +19,12 @@ use tonic::{Request, Response, Status};
 
 use super::generated::log_streaming_service_server::LogStreamingService;
 use super::runs::Run;
+use super::session::{self, Session};
 use super::{EncodedEntry, EntryResponse, batches, entries};
 use crate::ids::{TaskId, WorkerId};
 use crate::line::Sequence;
 use crate::parse::batch::{self, Batch};
-use crate::queue::{Append, Completed, Completion, Introduction, Refused, Registered, Submission};
+use crate::queue::{Append, Claim, Completed, Completion, Introduction, Refused, Registered, Submission};
 use crate::reason::Retry;
 use crate::server::Server;
 use crate::session::{Answer, Refusal};
@@ -186,7 +187,13 @@ impl LogStreamingService for Streaming {
                 return Ok(Response::new(refused.sealed()));
             }
         };
+        let worker = introduction.worker.clone();
         let answer = self.ask(|reply| Submission::Register(introduction, reply)).await?;
+        match &answer {
+            Registered::Known(_) => self.0.catalog.dispute(&worker, false),
+            Registered::OtherIncarnation => self.0.catalog.dispute(&worker, true),
+            Registered::New(_) | Registered::OtherTask(_) | Registered::Full | Registered::NotStored(_) => {}
+        }
         let response = match answer {
             Registered::New(state) => self.registered(RegistrationStatus::Success, &state),
             Registered::Known(state) => self.registered(RegistrationStatus::AlreadyRegistered, &state),
@@ -215,8 +222,9 @@ impl LogStreamingService for Streaming {
         &self,
         request: Request<tonic::Streaming<EncodedEntry>>,
     ) -> Result<Response<Self::StreamLogsStream>, Status> {
+        let session = Session::of(request.metadata().as_ref());
         let runs = request.into_inner().map(|entry| entry.map(|EncodedEntry(entry)| Run::of(&entry)));
-        Ok(Response::new(entries::responses(&self.0, runs)))
+        Ok(Response::new(entries::responses(&self.0, session, runs)))
     }
 
     type StreamLogBatchesStream = BoxStream<'static, Result<LogResponse, Status>>;
@@ -225,20 +233,22 @@ impl LogStreamingService for Streaming {
         &self,
         request: Request<tonic::Streaming<LogBatch>>,
     ) -> Result<Response<Self::StreamLogBatchesStream>, Status> {
-        Ok(Response::new(batches::responses(&self.0, request.into_inner())))
+        let session = Session::of(request.metadata().as_ref());
+        Ok(Response::new(batches::responses(&self.0, session, request.into_inner())))
     }
 
     async fn upload_logs(
         &self,
         request: Request<tonic::Streaming<LogBatch>>,
     ) -> Result<Response<UploadSummary>, Status> {
+        let session = Session::of(request.metadata().as_ref());
         let mut batches = request.into_inner();
         let (mut summary, mut checks) = (UploadSummary::default(), Checks::default());
-        while let Some(batch) = batches.message().await? {
+        while let Some(batch) = self.next(&mut batches).await? {
             if !checks.holds(&batch) {
                 return Err(self.changed());
             }
-            self.upload(batch, &mut summary).await?;
+            self.upload(&session, batch, &mut summary).await?;
         }
         Ok(Response::new(summary.sealed()))
     }
@@ -274,18 +284,30 @@ impl LogStreamingService for Streaming {
 }
 
 impl Streaming {
+    /// The next batch of an upload. A client that sends none does not hold up the end of the server. Not cancel safe,
+    /// and never cancelled but with the whole call.
+    async fn next(&self, batches: &mut tonic::Streaming<LogBatch>) -> Result<Option<LogBatch>, Status> {
+        tokio::select! {
+            batch = batches.message() => batch,
+            () = self.0.draining.cancelled() => Err(Status::unavailable(Retry::Draining.message())),
+        }
+    }
+
     /// Stores one batch of an upload, however long that takes: the client is held back meanwhile.
-    async fn upload(&self, batch: LogBatch, summary: &mut UploadSummary) -> Result<(), Status> {
+    async fn upload(
+        &self,
+        session: &Session,
+        batch: LogBatch,
+        summary: &mut UploadSummary,
+    ) -> Result<(), Status> {
         let batch = batch::parse(batch, self.0.limits, now_ns())
             .map_err(|why| Status::invalid_argument(why.message()))?;
-        let Some(before) = self.0.catalog.worker(&batch.worker) else {
-            let message = format!("worker {} is not registered: call RegisterWorker first", batch.worker);
-            return Err(Status::failed_precondition(message));
-        };
+        let claim = session.claim(&self.0, &batch.worker, None)?;
+        let before = self.0.catalog.worker(&batch.worker).ok_or_else(|| session::unknown(&batch.worker))?;
         let new = batch.items.iter().map(|item| item.lines_after(before.high)).sum();
         let charge = self.0.admitted(&before, new).await;
         let mut stored = 0;
-        let result = self.store(batch, before.high, summary, &mut stored).await;
+        let result = self.store(batch, &claim, before.high, summary, &mut stored).await;
         charge.settle(stored);
         result
     }
@@ -293,6 +315,7 @@ impl Streaming {
     async fn store(
         &self,
         batch: Batch,
+        claim: &Claim,
         mut high: Sequence,
         summary: &mut UploadSummary,
         stored: &mut u64,
@@ -304,8 +327,8 @@ impl Streaming {
                     return Err(Status::unavailable(Retry::Draining.message()));
                 }
                 let (reply, answers) = oneshot::channel();
-                let append =
-                    Append { worker: batch.worker.clone(), register_as: None, items: vec![item.clone()] };
+                let (worker, claim) = (batch.worker.clone(), claim.clone());
+                let append = Append { worker, claim, items: vec![item.clone()] };
                 let queued = self.0.queue.submit(batch.bytes, Submission::Append(append, reply)).await;
                 let stopping = |_| Status::unavailable(Retry::Draining.message());
                 queued.map_err(stopping)?;

@@ -4,8 +4,10 @@ mod checksums;
 mod forged;
 mod health;
 mod rates;
+mod sessions;
 mod tails;
 mod unnumbered;
+mod uploads;
 
 use bytes::Bytes;
 use futures::StreamExt;
@@ -14,8 +16,8 @@ use ottoscaler_proto::v1::log_response::Status as Answered;
 use ottoscaler_proto::v1::registration_response::Status as RegistrationStatus;
 use ottoscaler_proto::v1::tail_request::Of;
 use ottoscaler_proto::v1::{
-    Gap, LogBatch, LogEntry, LogResponse, SequenceRange, TailRequest, UploadSummary, WorkerCompletion,
-    WorkerMetadata, WorkerRegistration,
+    Gap, LogBatch, LogEntry, LogResponse, SequenceRange, TailRequest, WorkerCompletion, WorkerMetadata,
+    WorkerRegistration,
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -305,16 +307,6 @@ async fn batches_of_a_worker_that_never_registered_are_a_failed_precondition() {
     let upload = futures::stream::iter([batch("w", 1, 1)]);
     let refused = running.streaming().await.upload_logs(upload).await.unwrap_err();
     assert_eq!(refused.code(), Code::FailedPrecondition);
-}
-
-#[tokio::test]
-async fn an_upload_is_summed_up_with_what_was_there_already() {
-    let running = Running::in_memory().await;
-    register(&running, "w", b"").await;
-    let upload = futures::stream::iter([batch("w", 1, 10), batch("w", 6, 20)]);
-    let summary = running.streaming().await.upload_logs(upload).await.unwrap().into_inner();
-    let expected = UploadSummary { last_sequence: 20, lines: 20, duplicates: 5, dropped: 0, crc32c: None };
-    assert_eq!(summary, expected.sealed());
 }
 
 #[tokio::test]

@@ -92,6 +92,29 @@ async fn p6_readers_beyond_the_limit_are_refused_until_one_has_left() {
     assert!(log.tail(Follow::No).is_ok());
 }
 
+#[tokio::test(start_paused = true)]
+async fn p6_a_reader_that_takes_nothing_gives_its_place_up_to_others_and_one_that_waits_for_lines_does_not() {
+    let mut log = Log::new(2);
+    log.grow(2000, 10);
+    let mut waits = Box::pin(log.tail(Follow::UntilClosed).unwrap());
+    while waits.next().now_or_never().is_none() {
+        tokio::task::yield_now().await;
+    }
+    let mut asleep = Box::pin(log.tail(Follow::UntilClosed).unwrap());
+    assert_eq!(part(&mut asleep).await, (1, 512));
+    while waits.next().now_or_never().is_some() {}
+    assert_eq!(log.tail(Follow::No).err(), Some(TooManyReaders));
+    tokio::time::advance(STALLED).await;
+    let other = log.tail(Follow::No);
+    assert!(other.is_ok());
+    assert_eq!(log.tail(Follow::No).err(), Some(TooManyReaders), "who waits for lines keeps its place");
+    let Some(Err(error)) = asleep.next().await else { panic!("its place is another's") };
+    assert!(stalled(&error), "{error}");
+    assert_eq!(log.tails.metrics.readers_stalled.get(), 1);
+    log.grow(1, 1);
+    assert_eq!(part(&mut waits).await, (2001, 2001));
+}
+
 /// The part that a reader gets next, read as its clients would be told of it.
 async fn part(tail: &mut (impl Stream<Item = io::Result<Piece>> + Unpin)) -> (u64, u64) {
     let Some(Ok(Piece::Part(part))) = tail.next().await else { panic!("there is more of the log") };

@@ -2,6 +2,7 @@
 //! for again.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::Writer;
 use super::reply::Reply;
@@ -14,9 +15,11 @@ use crate::worker::WorkerState;
 
 impl Writer {
     /// Answers a group of which nothing was stored.
-    pub(super) fn refuse(&self, replies: Vec<Reply>, why: Retry) {
+    pub(super) fn refuse(&mut self, replies: Vec<Reply>, why: Retry) {
+        let now = Instant::now();
         for reply in replies {
             let refused = self.refused(reply, why);
+            self.held.learn(&refused, now);
             refused.count(&self.metrics);
             refused.send();
         }
@@ -32,13 +35,13 @@ impl Writer {
                 Reply::Register(answer, worker, sender)
             }
             Reply::Complete(_, sender) => Reply::Complete(Completed::NotStored(why), sender),
-            Reply::Append(worker, mut answers, sender) => {
-                let high = self.catalog.worker(&worker).map_or(Sequence::ZERO, |state| state.high);
+            Reply::Append(append, mut answers, sender) => {
+                let high = self.catalog.worker(&append.worker).map_or(Sequence::ZERO, |state| state.high);
                 for answer in &mut answers {
                     (answer.acked, answer.stored) = (Sequence::ZERO, 0);
                     answer.refusal = Some(Refusal::Retry(why, high));
                 }
-                Reply::Append(worker, answers, sender)
+                Reply::Append(append, answers, sender)
             }
         }
     }

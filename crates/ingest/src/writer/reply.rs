@@ -6,12 +6,20 @@ use crate::ids::WorkerId;
 use crate::metrics::Metrics;
 use crate::queue::{Completed, Registered};
 use crate::session::Answer;
+use crate::worker::Numbering;
 
 /// An answer that waits for the commit.
 pub(super) enum Reply {
     Register(Registered, WorkerId, oneshot::Sender<Registered>),
-    Append(WorkerId, Vec<Answer>, oneshot::Sender<Vec<Answer>>),
+    Append(Appended, Vec<Answer>, oneshot::Sender<Vec<Answer>>),
     Complete(Completed, oneshot::Sender<Completed>),
+}
+
+/// Whose lines are answered.
+pub(super) struct Appended {
+    pub(super) worker: WorkerId,
+    /// Of the first of them.
+    pub(super) numbering: Numbering,
 }
 
 impl Reply {

@@ -1,6 +1,7 @@
 use bytes::Bytes;
 use futures::StreamExt;
 use ottoscaler_kit::supervise::Tasks;
+use ottoscaler_proto::v1::WorkerMetadata;
 
 use super::*;
 use crate::ids::TaskId;
@@ -30,8 +31,8 @@ fn line(first: u64) -> Item {
 fn append(server: &Server, name: &str, first: u64) -> oneshot::Receiver<Vec<Answer>> {
     let (reply, answers) = oneshot::channel();
     let worker = worker(name);
-    let register_as = Some(TaskId::from(&worker));
-    let append = Append { worker, register_as, items: vec![line(first)] };
+    let claim = Claim::Name(TaskId::from(&worker));
+    let append = Append { worker, claim, items: vec![line(first)] };
     server.queue.try_submit(1, Submission::Append(append, reply)).unwrap();
     answers
 }
@@ -176,7 +177,7 @@ async fn a_log_with_lost_lines_is_never_called_complete() {
     let (reply, answers) = oneshot::channel();
     let offer = Offer::Gap { last: Sequence::new(3), reason: "buffer_full".into() };
     let items = vec![Item { first: Some(Sequence::new(1)), offer }];
-    let append = Append { worker: worker("w"), register_as: Some(TaskId::from(&worker("w"))), items };
+    let append = Append { worker: worker("w"), claim: Claim::Name(TaskId::from(&worker("w"))), items };
     server.queue.try_submit(1, Submission::Append(append, reply)).unwrap();
     answers.await.unwrap();
     assert!(matches!(complete(&server, "w", 3, "").await.unwrap(), Completed::Closed));
@@ -218,7 +219,8 @@ async fn p6_a_full_queue_refuses_at_once_and_has_room_again_later() {
     script.commit_began();
     let second = append(&server, "w", 2);
     let (reply, _answers) = oneshot::channel();
-    let third = Append { worker: worker("w"), register_as: None, items: vec![line(3)] };
+    let claim = Claim::Name(TaskId::from(&worker("w")));
+    let third = Append { worker: worker("w"), claim, items: vec![line(3)] };
     let refused = server.queue.try_submit(1, Submission::Append(third, reply));
     assert_eq!(refused, Err(crate::queue::Refused::Full));
     script.answer(Verdict::Store);
@@ -237,6 +239,73 @@ async fn p6_more_workers_than_the_limit_are_refused() {
     assert!(matches!(register(&server, "b", b"").await.unwrap(), Registered::Full));
     let refused = append(&server, "c", 1).await.unwrap().remove(0).refusal;
     assert!(matches!(refused, Some(Refusal::Drop(why)) if why.reason() == "server_full"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p5_lines_of_a_session_that_is_forgotten_are_never_anothers_nor_lost() {
+    let (server, script, _tasks) = writer(Sizes::default());
+    drop(script);
+    append(&server, "w", 1).await.unwrap();
+    server.catalog.forget(&worker("w"));
+    for another_came in [false, true] {
+        if another_came {
+            assert!(matches!(register(&server, "w", b"other").await.unwrap(), Registered::New(_)));
+        }
+        let (reply, answers) = oneshot::channel();
+        let claim = Claim::Session("forgotten".into());
+        let late = Append { worker: worker("w"), claim, items: vec![line(1), line(2)] };
+        server.queue.try_submit(1, Submission::Append(late, reply)).unwrap();
+        for answer in answers.await.unwrap() {
+            assert_eq!(answer.refusal, Some(Refusal::Retry(Retry::Gap, Sequence::ZERO)));
+            assert_eq!(answer.acked, Sequence::ZERO);
+        }
+        assert_eq!(high(&server, "w"), another_came.then_some(0));
+    }
+}
+
+fn append_unnumbered(server: &Server, name: &str) -> oneshot::Receiver<Vec<Answer>> {
+    let (reply, answers) = oneshot::channel();
+    let claim = Claim::Name(TaskId::from(&worker(name)));
+    let append = Append { worker: worker(name), claim, items: vec![Item { first: None, ..line(1) }] };
+    server.queue.try_submit(1, Submission::Append(append, reply)).unwrap();
+    answers
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_without_numbers_do_not_come_before_those_that_a_full_disk_refused() {
+    let (server, script, _tasks) = writer(Sizes::default());
+    let first = append_unnumbered(&server, "w");
+    script.commit_began();
+    // It waits in the queue, and is another group.
+    let second = append_unnumbered(&server, "w");
+    script.answer(Verdict::Full);
+    drop(script);
+    for answers in [first, second] {
+        let refused = answers.await.unwrap().remove(0).refusal;
+        assert_eq!(refused, Some(Refusal::Retry(Retry::DiskFull, Sequence::ZERO)));
+    }
+    assert_eq!(append_unnumbered(&server, "other").await.unwrap()[0].refusal, None);
+    assert_eq!(append(&server, "numbered", 1).await.unwrap()[0].refusal, None);
+}
+
+#[test]
+fn lines_without_numbers_are_held_for_as_long_as_those_before_them_are_to_wait() {
+    let (mut held, now) = (Held::new(1), Instant::now());
+    let delay = Retry::DiskFull.delay();
+    let refused = |name| {
+        let refusal = Some(Refusal::Retry(Retry::DiskFull, Sequence::ZERO));
+        let answer = Answer { first: Sequence::ZERO, acked: Sequence::ZERO, stored: 0, refusal };
+        let appended = Appended { worker: worker(name), numbering: Numbering::Server };
+        Reply::Append(appended, vec![answer], oneshot::channel().0)
+    };
+    held.learn(&refused("w"), now);
+    held.learn(&refused("w"), now + delay / 2);
+    held.learn(&refused("one too many"), now);
+    held.release(now + delay / 2);
+    assert_eq!(held.why(&worker("w")), Some(Retry::DiskFull));
+    assert_eq!(held.why(&worker("one too many")), None);
+    held.release(now + delay);
+    assert_eq!(held.why(&worker("w")), None);
 }
 
 /// A step of retention; whether there may be another.
@@ -258,8 +327,8 @@ async fn p5_a_task_that_has_too_much_keeps_its_mark_and_its_readers_are_told_wha
         (0..10).for_each(|_| builder.push(0, Mark::default(), &[b'x'; 1000], Extra::default()));
         let item = Item { first: Some(Sequence::new(first)), offer: Offer::Lines(builder.finish()) };
         let (reply, answers) = oneshot::channel();
-        let register_as = Some(TaskId::from(&worker("w")));
-        let append = Append { worker: worker("w"), register_as, items: vec![item] };
+        let claim = Claim::Name(TaskId::from(&worker("w")));
+        let append = Append { worker: worker("w"), claim, items: vec![item] };
         server.queue.submit(1, Submission::Append(append, reply)).await.unwrap();
         assert_eq!(answers.await.unwrap()[0].refusal, None);
     }

@@ -5,6 +5,7 @@ use prost::Message;
 
 use super::super::entries;
 use super::super::runs::Run;
+use super::super::session::Session;
 use super::*;
 use crate::line::Sequence;
 
@@ -64,7 +65,8 @@ async fn p5_nothing_is_stored_that_comes_behind_an_entry_that_cannot_be_read() {
         tokio::task::yield_now().await;
         Ok(Run::of(&message))
     });
-    let responses: Vec<_> = entries::responses(&running.server, Box::pin(runs)).collect().await;
+    let responses: Vec<_> =
+        entries::responses(&running.server, Session::default(), Box::pin(runs)).collect().await;
 
     let [Ok(_), Err(status)] = &responses[..] else { panic!("{responses:?}") };
     assert_eq!(status.code(), Code::Internal, "{status}");

@@ -1,6 +1,6 @@
 //! Lines that come too fast are asked for again, and all of them are stored in the end.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::*;
 
@@ -28,7 +28,7 @@ async fn a_batch_beyond_the_limit_is_asked_for_again_and_with_it_what_is_behind_
     assert_eq!(stream.answer().await, "ack 2200");
     let retry = stream.responses.message().await.unwrap().unwrap();
     assert_eq!(retry.sequence, 2200);
-    tokio::time::sleep(delay(&retry)).await;
+    running.server.rates.advance(delay(&retry));
     stream.send([batch("w", 2201, 2210), batch("w", 2211, 2220)]).await;
     let second = stream.responses.message().await.unwrap().unwrap();
     assert_eq!(shown(&second), "ack 2210", "the batch behind the first one was passed over in silence");
@@ -43,7 +43,7 @@ async fn the_workers_of_a_task_share_its_limit_be_it_batches_or_entries() {
     let mut entries = Exchange::entries(&running).await;
     entries.send([entry("v", 1)]).await;
     let retry = entries.responses.message().await.unwrap().unwrap();
-    tokio::time::sleep(delay(&retry)).await;
+    running.server.rates.advance(delay(&retry));
     entries.send([entry("v", 1)]).await;
     assert_eq!(entries.answer().await, "ack 1");
 }
@@ -51,11 +51,21 @@ async fn the_workers_of_a_task_share_its_limit_be_it_batches_or_entries() {
 #[tokio::test]
 async fn an_upload_is_held_back_instead() {
     let running = limited(Sizes { rate: 1000, ..Sizes::default() }).await;
-    let started = Instant::now();
-    let upload = futures::stream::iter([batch("w", 1, 2300), batch("w", 2301, 2310)]);
-    let summary = running.streaming().await.upload_logs(upload).await.unwrap().into_inner();
+    let mut client = running.streaming().await;
+    let upload = client.upload_logs(futures::stream::iter([batch("w", 1, 2300), batch("w", 2301, 2310)]));
+    let high = || running.server.catalog.worker(&"w".try_into().unwrap()).unwrap().high.get();
+    let time_passes = async {
+        while high() < 2300 {
+            tokio::task::yield_now().await;
+        }
+        // It asks again after what it is told, and is held back by the clock alone.
+        running.server.rates.advance(Duration::from_millis(299));
+        assert_eq!(high(), 2300);
+        running.server.rates.advance(Duration::from_millis(1));
+    };
+    let (summary, ()) = tokio::join!(upload, time_passes);
+    let summary = summary.unwrap().into_inner();
     assert_eq!((summary.last_sequence, summary.lines), (2310, 2310));
-    assert!(started.elapsed() >= Duration::from_millis(250), "{:?}", started.elapsed());
 }
 
 #[tokio::test]
@@ -87,7 +97,7 @@ async fn an_entry_behind_one_that_came_too_soon_waits_for_it() {
     let mut entries = Exchange::entries(&running).await;
     entries.send([entry("w", 2501)]).await;
     let retry = entries.responses.message().await.unwrap().unwrap();
-    tokio::time::sleep(delay(&retry)).await;
+    running.server.rates.advance(delay(&retry));
     entries.send([entry("w", 2502)]).await;
     assert_eq!(entries.answer().await, "retry rate_limited 2500");
     entries.send([entry("w", 2501), entry("w", 2502)]).await;

@@ -25,6 +25,76 @@ async fn p5_a_tail_that_joins_at_any_moment_sees_each_line_once_in_order() {
     }
 }
 
+/// Workers of the task `t`, each with a line, and ended.
+async fn task_of(running: &Running, workers: &[&str]) {
+    let mut client = running.streaming().await;
+    for worker in workers {
+        let registration = WorkerRegistration { task_id: "t".into(), ..registration(worker, b"") };
+        client.register_worker(registration).await.unwrap();
+        let mut stream = Exchange::batches(running).await;
+        stream.send([batch(worker, 1, 1)]).await;
+        assert_eq!(stream.answer().await, "ack 1");
+        let worker_id = (*worker).into();
+        let end = WorkerCompletion { worker_id, last_sequence: 1, ..WorkerCompletion::default() };
+        assert!(client.complete_worker(end).await.unwrap().into_inner().complete);
+    }
+}
+
+#[tokio::test]
+async fn a_task_with_more_workers_than_readers_may_be_is_read_as_a_whole() {
+    let running = Running::start(memory::open(), Sizes { max_readers: 2, ..Sizes::default() }).await;
+    let workers = ["a", "b", "c", "d", "e"];
+    task_of(&running, &workers).await;
+    for follow in [false, true] {
+        let of = Some(Of::TaskId("t".into()));
+        let request = TailRequest { of, follow, expected_workers: 5, ..TailRequest::default() };
+        let tail = running.query().await.tail_logs(request).await.unwrap().into_inner();
+        let pieces: Vec<_> = tail.map(Result::unwrap).collect().await;
+        let lines = pieces.iter().flat_map(|piece| &piece.entries).map(|entry| &*entry.worker_id);
+        let ends = pieces.iter().filter_map(|piece| Some(&*piece.end.as_ref()?.worker_id));
+        for mut seen in [lines.collect::<Vec<_>>(), ends.collect()] {
+            seen.sort_unstable();
+            assert_eq!(seen, workers, "follow: {follow}");
+        }
+    }
+    assert_eq!(running.server.metrics.readers.get(), 0);
+}
+
+#[tokio::test]
+async fn who_reads_a_task_and_finds_no_place_at_all_is_sent_away() {
+    let running = Running::start(memory::open(), Sizes { max_readers: 1, ..Sizes::default() }).await;
+    task_of(&running, &["a", "b"]).await;
+    let _place = running.server.tails.try_place().unwrap();
+    for follow in [false, true] {
+        let request = TailRequest { of: Some(Of::TaskId("t".into())), follow, ..TailRequest::default() };
+        let mut tail = running.query().await.tail_logs(request).await.unwrap().into_inner();
+        assert_eq!(tail.message().await.unwrap_err().code(), Code::ResourceExhausted);
+    }
+}
+
+#[tokio::test]
+async fn a_tail_of_a_task_looks_for_its_workers_only_where_there_may_be_new_ones() {
+    let running = Running::in_memory().await;
+    task_of(&running, &["ended"]).await;
+    register(&running, "t", b"").await;
+    let of = Some(Of::TaskId("t".into()));
+    let request = TailRequest { of, follow: true, expected_workers: 9, ..TailRequest::default() };
+    let mut tail = running.query().await.tail_logs(request).await.unwrap().into_inner();
+    let mut stream = Exchange::batches(&running).await;
+    let mut seen = 0;
+    for first in 1..=50_usize {
+        let line = i64::try_from(first).unwrap();
+        stream.send([batch("t", line, line)]).await;
+        stream.answer().await;
+        while seen < first {
+            let entries = tail.message().await.unwrap().unwrap().entries;
+            seen += entries.iter().filter(|entry| entry.worker_id == "t").count();
+        }
+    }
+    let looks = running.server.catalog.looks();
+    assert!((1..=2).contains(&looks), "{looks} for 50 messages");
+}
+
 /// It ended so long ago that it was forgotten, but whoever waits for both waits for it no more.
 #[tokio::test]
 async fn a_tail_of_a_task_counts_a_forgotten_worker_among_those_that_it_expects() {

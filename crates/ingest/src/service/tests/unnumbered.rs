@@ -38,7 +38,7 @@ async fn p4_unnumbered_lines_that_a_full_queue_refuses_are_asked_for_again() {
         tokio::task::yield_now().await;
     }
     // As it was asked to: what is sent meanwhile has to come after it.
-    tokio::time::sleep(crate::reason::Retry::QueueFull.delay()).await;
+    running.server.rates.advance(crate::reason::Retry::QueueFull.delay());
     stream.send([entry("w", 0)]).await;
     assert_eq!(stream.answer().await, "ack 1");
 }
