@@ -2,11 +2,11 @@
 //! made of this machine's programs under the same names.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use ottoscaler_tests::docker_engine::DockerEngine;
-use ottoscaler_tests::image::{ImageConfig, Source};
+use ottoscaler_tests::image::{ImageConfig, Source, libraries};
 use ottoscaler_tests::worker_images::{self, COMPILERS};
 use ottoscaler_tests::{binary, kube_tools};
 
@@ -53,7 +53,7 @@ async fn redis(engine: &DockerEngine, context: &Path) {
     let programs = ["redis-server", "redis-cli"].map(|program| kube_tools::on_path(program).unwrap());
     for program in &programs {
         copy(program, &context.join("root/bin").join(program.file_name().unwrap()));
-        for library in libraries(program) {
+        for library in libraries(program).await {
             copy(&library, &context.join("root").join(library.strip_prefix("/").unwrap()));
         }
     }
@@ -64,14 +64,6 @@ async fn redis(engine: &DockerEngine, context: &Path) {
     build.args(["build", "--quiet", "--tag", REDIS]).arg(context).env("DOCKER_BUILDKIT", "0");
     let output = build.output().await.unwrap();
     assert!(output.status.success(), "{REDIS}: {}", String::from_utf8_lossy(&output.stderr));
-}
-
-/// What the loader would load, and the loader itself.
-fn libraries(program: &Path) -> Vec<PathBuf> {
-    let output = Command::new("ldd").arg(program).output().unwrap();
-    let listed = String::from_utf8(output.stdout).unwrap();
-    let paths = listed.lines().filter_map(|line| line.split_whitespace().find(|word| word.starts_with('/')));
-    paths.map(PathBuf::from).collect()
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -1,6 +1,5 @@
 //! One compose file on a Docker of the tests' own, and what its user does with it.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Output, Stdio};
 use std::time::Duration;
@@ -27,7 +26,6 @@ pub(crate) struct Stack {
     pub(crate) ingest: Ingest,
     /// Which file.
     pub(crate) file: &'static str,
-    grpc: SocketAddr,
     _dir: tempfile::TempDir,
 }
 
@@ -40,7 +38,7 @@ impl Stack {
         let engine = DockerEngine::start().await;
         engine.plugin(&plugin);
         images::make(&engine, dir.path()).await;
-        Self { engine, ingest: Ingest::read_at(port::free()), file: DOCKER, grpc: port::free(), _dir: dir }
+        Self { engine, ingest: Ingest::elsewhere(port::free(), port::free()), file: DOCKER, _dir: dir }
     }
 
     /// `docker compose` with this file.
@@ -52,7 +50,7 @@ impl Stack {
             .args(args);
         command.env("DOCKER_SOCKET", self.engine.socket());
         command.env("OTTO_PAGE_PORT", self.ingest.http().port().to_string());
-        command.env("OTTO_GRPC_PORT", self.grpc.port().to_string());
+        command.env("OTTO_GRPC_PORT", self.ingest.grpc().port().to_string());
         // Nothing that whoever runs this has set for a system of theirs.
         command.env("COMPOSE_DISABLE_ENV_FILE", "1");
         for variable in ["COMPOSE_PROJECT_NAME", "COMPOSE_FILE", "OTTO_SCALER_USER", "OTTO_WORKER_IMAGE"] {

@@ -17,6 +17,13 @@ pub enum Source<'a> {
     Bytes(&'a [u8]),
 }
 
+/// What the loader of a program would load, itself included: an image of a program that is not static needs it.
+pub async fn libraries(program: &Path) -> Vec<PathBuf> {
+    let output = Command::new("ldd").arg(program).output().await.expect("ldd runs");
+    let listed = String::from_utf8(output.stdout).expect("paths are text");
+    listed.split_whitespace().filter(|word| word.starts_with('/')).map(PathBuf::from).collect()
+}
+
 /// What an image says of how it is run.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ImageConfig<'a> {

@@ -34,11 +34,6 @@ impl Ingest {
         Self::start_on(Ipv4Addr::LOCALHOST.into(), data_dir, extra).await
     }
 
-    /// One that somebody else has started, as its readers see it.
-    pub fn read_at(http: SocketAddr) -> Self {
-        Self { http, ..Self::at(Ipv4Addr::LOCALHOST.into(), Path::new(""), &[]) }
-    }
-
     /// One without flags, under these variables.
     pub async fn start_under(data_dir: &Path, environment: Vec<(&'static str, OsString)>) -> Self {
         let mut ingest = Self::at(Ipv4Addr::LOCALHOST.into(), data_dir, &[]);
@@ -54,12 +49,9 @@ impl Ingest {
         ingest
     }
 
-    /// One that somebody else runs at this address, on the ports of its image: it can be asked, not started.
-    pub fn elsewhere(ip: IpAddr) -> Self {
-        let mut ingest = Self::at(ip, Path::new("/nonexistent"), &[]);
-        ingest.grpc.set_port(50051);
-        ingest.http = SocketAddr::new(ip, 8080);
-        ingest
+    /// One that somebody else runs at these addresses: it can be asked, not started.
+    pub fn elsewhere(grpc: SocketAddr, http: SocketAddr) -> Self {
+        Self { grpc, http, ..Self::at(grpc.ip(), Path::new("/nonexistent"), &[]) }
     }
 
     fn at(ip: IpAddr, data_dir: &Path, extra: &[&str]) -> Self {

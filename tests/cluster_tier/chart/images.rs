@@ -1,12 +1,11 @@
 //! The images under the names that the chart has by default: the project's from programs built here, and a Redis
 //! from this machine's.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use ottoscaler_tests::cluster::Cluster;
-use ottoscaler_tests::image::{ImageConfig, Source};
+use ottoscaler_tests::image::{ImageConfig, Source, libraries};
 use ottoscaler_tests::{binary, kube_tools};
-use tokio::process::Command;
 
 /// The shell that tasks run in.
 pub(super) const SHELL: &str = "busybox:test";
@@ -39,11 +38,4 @@ async fn redis(cluster: &Cluster) {
     let files: Vec<_> = files.iter().map(|file| (file.to_str().unwrap(), Source::Path(file))).collect();
     let config = ImageConfig { env: &["PATH=/usr/bin:/usr/local/bin:/bin"], ..ImageConfig::default() };
     cluster.image("docker.io/library/redis:7.2-alpine", &files, &config).await;
-}
-
-/// What the loader of a program would load, itself included.
-async fn libraries(program: &Path) -> Vec<PathBuf> {
-    let output = Command::new("ldd").arg(program).output().await.unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    text.split_whitespace().filter(|word| word.starts_with('/')).map(PathBuf::from).collect()
 }

@@ -84,7 +84,7 @@ async fn helm_test_runs_a_task_that_succeeds_and_one_that_fails(release: &Releas
 
 async fn a_task_by_xadd_is_read_back_through_the_service(release: &Release<'_>) -> String {
     let task = Task::submit(release, "first", 100).await;
-    task.is_whole().await
+    task.ends_whole().await
 }
 
 async fn an_upgrade_during_a_task_of_a_minute_loses_doubles_and_reorders_nothing(release: &Release<'_>) {
@@ -105,7 +105,7 @@ async fn an_upgrade_during_a_task_of_a_minute_loses_doubles_and_reorders_nothing
         .await;
     release.are_replaced(&before).await;
     task.runs_still().await;
-    task.is_whole().await;
+    task.ends_whole().await;
 }
 
 async fn pods_of_both_services_deleted_during_a_task_lose_nothing(release: &Release<'_>) {
@@ -117,7 +117,7 @@ async fn pods_of_both_services_deleted_during_a_task_lose_nothing(release: &Rele
         release.are_replaced(&before).await;
     }
     task.runs_still().await;
-    task.is_whole().await;
+    task.ends_whole().await;
 }
 
 async fn a_rollback_during_a_task_loses_nothing_and_everything_works_afterwards(release: &Release<'_>) {
@@ -127,8 +127,8 @@ async fn a_rollback_during_a_task_loses_nothing_and_everything_works_afterwards(
     release.helm(&["rollback", "ottoscaler", "1", "--wait", "--timeout=3m"]).await;
     release.are_replaced(&before).await;
     task.runs_still().await;
-    task.is_whole().await;
-    Task::submit(release, "afterwards", 100).await.is_whole().await;
+    task.ends_whole().await;
+    Task::submit(release, "afterwards", 100).await.ends_whole().await;
 }
 
 async fn an_uninstall_ends_running_workers_and_leaves_the_log_volume_and_says_so(release: Release<'_>) {

@@ -96,8 +96,8 @@ impl Ground {
                 let name = pod.metadata.name.unwrap();
                 let end = LogParams { tail_lines: Some(LOG_LINES), ..LogParams::default() };
                 let log = pods.logs(&name, &end).await.unwrap_or_else(|error| error.to_string());
-                let status = serde_json::to_string(&pod.status).unwrap();
-                states.push(format!("--- Pod {namespace}/{name}: {status}\n{log}"));
+                let told = serde_json::to_string(&pod.status).unwrap();
+                states.push(format!("--- Pod {namespace}/{name}: {told}\n{log}"));
             }
         }
         states.join("\n")
@@ -115,9 +115,7 @@ impl Ground {
         command.env("HOME", self.dir.path());
         let Output { status, stdout, stderr } = command.output().await.unwrap();
         let said = text(&stdout) + &text(&stderr);
-        if !status.success() {
-            panic!("{helm} {args:?}: {said}\n{}", self.state().await);
-        }
+        assert!(status.success(), "{helm} {args:?}: {said}\n{}", self.state().await);
         said
     }
 }
@@ -161,7 +159,8 @@ impl<'a> Release<'a> {
     }
 
     async fn new(ground: &'a Ground, helm: &'static str, redis: MultiplexedConnection) -> Self {
-        let ingest = Ingest::elsewhere(ground.address("ottoscaler-log-ingest").await);
+        let ip = ground.address("ottoscaler-log-ingest").await;
+        let ingest = Ingest::elsewhere((ip, 50051).into(), (ip, 8080).into());
         Self { ground, helm, ingest, redis }
     }
 

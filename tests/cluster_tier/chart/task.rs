@@ -63,7 +63,7 @@ impl<'a> Task<'a> {
     }
 
     /// Waits for its end, checks every line of it, and gives the name of its worker.
-    pub(super) async fn is_whole(self) -> String {
+    pub(super) async fn ends_whole(self) -> String {
         let (worker, ended) = scaler::ended(&self.release.redis(), self.name, 1).await.pop_first().unwrap();
         assert_eq!((&*ended["state"], &*ended["class"]), ("failed", "user"), "{ended:?}");
         assert_eq!(ended["exit_code"], CODE.to_string());
