@@ -136,6 +136,28 @@ impl Stack {
     }
 }
 
+/// A test that fails says what the services and the workers have said.
+impl Drop for Stack {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        let workers = ["ps", "--all", "--format", "{{.Names}} {{.Status}}"];
+        let mut docker = self.engine.client(kube_tools::on_path("docker").unwrap());
+        docker.args(workers);
+        let mut logs = self.compose(&["logs", "--no-color", "--tail", "60"]);
+        for command in [&mut docker, &mut logs] {
+            if let Ok(output) = command.as_std_mut().output() {
+                eprintln!(
+                    "{}{}",
+                    String::from_utf8_lossy(&output.stdout),
+                    String::from_utf8_lossy(&output.stderr)
+                );
+            }
+        }
+    }
+}
+
 /// The plugin that knows compose files.
 fn plugin() -> PathBuf {
     let script = binary::workspace().join("scripts/compose-tools");
