@@ -373,7 +373,7 @@ mod tests {
             (Code::Unavailable, "no healthy upstream", None),
         ] {
             let status = || Status::new(code, message);
-            let at_once = opened(ready(Err(status()))).await.err().expect("it did not open");
+            let at_once = opened(ready(Err(status()))).await.expect_err("it did not open");
             assert_eq!(at_once.denial(), expected, "{message}");
             assert_eq!(known_late(status(), false).denial(), expected, "{message}, late");
             assert!(at_once.to_string().contains(message), "{at_once}");
