@@ -47,6 +47,8 @@ const ONE_READ: usize = 1600 << 10;
 pub struct Buffer {
     limit: usize,
     when_full: WhenFull,
+    /// What would hold the command back does not, until the server takes lines again.
+    is_let_go: bool,
     pieces: Pieces,
     spool: Spool,
     /// So many of the pieces need not be written to the spool: they are there, or are gaps.
@@ -73,6 +75,7 @@ impl Buffer {
         Self {
             limit,
             when_full,
+            is_let_go: false,
             pieces: Pieces::default(),
             spool,
             written: 0,
@@ -104,7 +107,7 @@ impl Buffer {
 
     /// By moving something to the spool, or by dropping something. False where neither can be.
     fn make_room(&mut self) -> bool {
-        match self.when_full {
+        match self.when_full() {
             WhenFull::DropOldest => self.spill() || self.drop_oldest(),
             WhenFull::Block => self.spill(),
         }
@@ -169,7 +172,11 @@ impl Buffer {
 
     /// Everything up to `sequence` is durable.
     pub fn ack(&mut self, sequence: u64) {
-        self.acked = self.acked.max(sequence.min(self.last()));
+        let acked = sequence.min(self.last());
+        if acked > self.acked {
+            self.acked = acked;
+            self.is_let_go = false;
+        }
         let is_spool_in_use = self.spool.is_in_use();
         while self.pieces.front().is_some_and(|piece| piece.last() <= self.acked) {
             let piece = self.pieces.pop_front().expect("it was looked at");
@@ -251,6 +258,11 @@ impl Buffer {
         self.when_full = WhenFull::DropOldest;
     }
 
+    /// The same until the server takes lines again.
+    pub fn let_go(&mut self) {
+        self.is_let_go = true;
+    }
+
     /// Whether more may be sent before something is acknowledged. Half of the memory stays for lines
     /// that come in meanwhile.
     pub fn has_window(&self) -> bool {
@@ -277,7 +289,7 @@ impl Buffer {
 
     /// What becomes of lines for which there is no room.
     pub fn when_full(&self) -> WhenFull {
-        self.when_full
+        if self.is_let_go { WhenFull::DropOldest } else { self.when_full }
     }
 
     /// Memory that it stands for.

@@ -177,6 +177,16 @@ impl Log {
     /// There is nobody left to hold back: whoever waits for room goes on.
     pub fn stop_blocking(&self) {
         self.buffer().stop_blocking();
+        self.wait_no_longer();
+    }
+
+    /// The same until the server takes lines again.
+    pub fn let_go(&self) {
+        self.buffer().let_go();
+        self.wait_no_longer();
+    }
+
+    fn wait_no_longer(&self) {
         self.is_stuck.store(true, Ordering::Relaxed);
         self.freed.notify_one();
     }

@@ -257,13 +257,13 @@ impl Shipper {
     }
 
     /// It may be a proxy's word all the same: the lines go on to wait, and to the spool, until the flush is over.
-    /// Only a command that waits for its log is not held back for it.
+    /// Only a command that waits for its log is not held back for it, until the server takes lines.
     fn hold_back_no_longer(&self, denied: &LinkError) {
         if self.log.buffer().when_full() == WhenFull::DropOldest {
             return;
         }
-        warn!(worker_id = %self.identity.worker_id, %denied, "the server takes no lines; the command waits no longer");
-        self.log.stop_blocking();
+        warn!(worker_id = %self.identity.worker_id, %denied, "the server takes no lines; until it does the command does not wait");
+        self.log.let_go();
     }
 
     /// The lines have nowhere to go, and must not hold the command back for it.
@@ -335,6 +335,12 @@ mod tests {
     use crate::spool::Spool;
     use denial::Denial;
 
+    fn fill(log: &Log) {
+        while log.buffer().has_room() {
+            log.buffer().push(0, Source::Stdout, b"line", Ending::Newline);
+        }
+    }
+
     #[tokio::test]
     async fn p7_a_command_that_waits_for_its_log_is_not_held_back_by_a_denial_that_lasts() {
         let worker_id = WorkerId::made_up();
@@ -347,9 +353,7 @@ mod tests {
             incarnation: Incarnation::random(),
         };
         let log = Arc::new(Log::new(256 << 10, WhenFull::Block, 64 << 10, Spool::none()));
-        while log.buffer().has_room() {
-            log.buffer().push(0, Source::Stdout, b"line", Ending::Newline);
-        }
+        fill(&log);
         let (_finished, finish) = watch::channel(None);
         let shipper = Shipper::new(identity, Arc::clone(&log), finish);
         assert!(log.room().now_or_never().is_none(), "it waits");
@@ -357,5 +361,16 @@ mod tests {
         shipper.hold_back_no_longer(&LinkError::Denied(denial, "no such call".to_owned()));
         log.room().await;
         assert_eq!(log.buffer().dropped(), 0, "and what was printed before still waits for its server");
+
+        log.buffer().take_all();
+        log.buffer().ack(1);
+        log.freed();
+        assert_eq!(log.buffer().when_full(), WhenFull::Block, "it has come, and was denied for no longer");
+        fill(&log);
+        assert!(log.room().now_or_never().is_none(), "so the command waits again");
+        log.stop_blocking();
+        log.buffer().ack(2);
+        log.freed();
+        assert_eq!(log.buffer().when_full(), WhenFull::DropOldest, "but not once it has ended");
     }
 }

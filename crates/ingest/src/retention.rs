@@ -11,7 +11,9 @@
 //! The writer is asked once a second whether there is something to do, and does it in steps that are each about
 //! as long as a commit, so that lines never wait for long.
 
-use std::time::{Duration, Instant};
+mod trust;
+
+use std::time::Duration;
 
 use anyhow::Result;
 use tokio::sync::oneshot;
@@ -19,6 +21,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::queue::{Queue, Submission};
 use crate::store::Part;
+
+pub use trust::{HELD, Trust, is_nearly_full};
 
 /// Why the lines are missing that retention took.
 pub const REASON: &str = "retention";
@@ -35,24 +39,6 @@ const SHARE_OF_AGE: u32 = 8;
 
 /// A task is brought below its limit by this share of it.
 const SHARE_OF_TASK: u64 = 16;
-
-/// An ended worker whose lines are gone is remembered for so long after it was last heard of: a late repeat of
-/// what it sent is recognised until then.
-const REMEMBERED: Duration = Duration::from_hours(7 * 24);
-
-/// The same with the table nearly full: whoever asks for an answer again that was lost on its way, or whether a
-/// log is complete, has done so by then.
-const AT_LEAST: Duration = Duration::from_mins(15);
-
-/// The same of one that never ended, and may be at work without a word.
-const AT_LEAST_OPEN: Duration = Duration::from_hours(24);
-
-/// A clock that is further ahead than this of where it has to be may be wrong: a server that was off for a weekend has
-/// to wait, too, and that costs an hour.
-const LEAP: Duration = Duration::from_hours(24);
-
-/// For so long nothing goes because of its age then: time to set the clock right.
-pub const HELD: Duration = Duration::from_hours(1);
 
 /// It is looked so often whom to forget: that takes a look at everybody.
 const LOOK_INTERVAL: Duration = Duration::from_mins(1);
@@ -107,8 +93,10 @@ pub fn decide(parts: &[Part], limits: &Limits, now_ns: i64) -> Option<Step> {
     let age_ns = limits.age.map(nanoseconds);
     let is_older = |at_ns: i64, age_ns: i64| now_ns.saturating_sub(at_ns) > age_ns;
     let (written, sealed) = parts.split_last()?;
+    // What stands behind it is younger, whatever its own time says.
+    let until_ns = parts.iter().find_map(|part| believable_ns(part, now_ns));
     if let (Some(oldest), Some(age_ns)) = (sealed.first(), age_ns)
-        && is_older(oldest.newest_ns, age_ns)
+        && until_ns.is_some_and(|until_ns| is_older(until_ns, age_ns))
     {
         return Some(Step::Remove(*oldest, Why::Age));
     }
@@ -133,52 +121,14 @@ pub fn decide(parts: &[Part], limits: &Limits, now_ns: i64) -> Option<Step> {
     (written.has_lines && is_due).then_some(Step::Seal)
 }
 
-/// Whether the clock is believed. One that is years ahead makes all lines too old at once.
-#[derive(Debug, Default)]
-pub struct Trust {
-    /// What it said last, and when that was by the clock that only goes on.
-    last: Option<(i64, Instant)>,
-    held_until: Option<Instant>,
+/// Time of the newest record that there is, for a clock that says `now_ns`.
+pub fn newest_ns(parts: &[Part], now_ns: i64) -> Option<i64> {
+    parts.iter().filter_map(|part| believable_ns(part, now_ns)).max()
 }
 
-impl Trust {
-    /// Learns what the clock says now; `newest_ns` is the time of the newest record, for the first time. How far it has
-    /// leapt, where nothing is to go because of its age from now on.
-    pub fn learn(&mut self, newest_ns: Option<i64>, now_ns: i64, now: Instant) -> Option<Duration> {
-        let since = |(at_ns, at): (i64, Instant)| at_ns.saturating_add(nanoseconds(now.duration_since(at)));
-        let expected_ns = self.last.map(since).or(newest_ns).unwrap_or(now_ns);
-        self.last = Some((now_ns, now));
-        let leap =
-            u64::try_from(now_ns.saturating_sub(expected_ns)).map(Duration::from_nanos).unwrap_or_default();
-        (leap > LEAP).then(|| {
-            self.held_until = now.checked_add(HELD);
-            leap
-        })
-    }
-
-    /// Whether something may go because of its age.
-    pub fn is_given(&self, now: Instant) -> bool {
-        self.held_until.is_none_or(|until| now >= until)
-    }
-}
-
-/// Ended workers without lines that were last heard of before this are nobody any more. With the table of
-/// workers nearly full, of those that were just heard of more is still asked.
-pub fn forget_before(workers: usize, max_workers: usize, now_ns: i64) -> i64 {
-    let is_full = is_nearly_full(workers, max_workers);
-    now_ns.saturating_sub(nanoseconds(if is_full { AT_LEAST } else { REMEMBERED }))
-}
-
-/// The same of workers that never ended: one that still runs could not go on with its log, so however full the table
-/// is, it is given a day.
-pub fn forget_open_before(workers: usize, max_workers: usize, now_ns: i64) -> i64 {
-    let silence = if is_nearly_full(workers, max_workers) { AT_LEAST_OPEN } else { REMEMBERED };
-    now_ns.saturating_sub(nanoseconds(silence))
-}
-
-/// Whether there is little room for more workers.
-pub fn is_nearly_full(workers: usize, max_workers: usize) -> bool {
-    workers >= max_workers - max_workers / 10
+/// Time of a part's newest record, unless there is none, or a clock that was ahead has stamped one.
+fn believable_ns(part: &Part, now_ns: i64) -> Option<i64> {
+    Some(part.newest_ns).filter(|newest_ns| (1..=now_ns).contains(newest_ns))
 }
 
 /// Whether it is time to look for workers to forget. The clock may have been set back meanwhile.
@@ -256,32 +206,6 @@ mod tests {
 
     const SECOND: i64 = 1_000_000_000;
 
-    #[test]
-    fn a_clock_that_leaps_ahead_by_more_than_a_day_is_not_believed_for_an_hour() {
-        let (start, day) = (Instant::now(), 24 * 3600 * SECOND);
-        let after = |seconds| start + Duration::from_secs(seconds);
-        // The newest record, what the clock says at first and a second later, and whether it is believed then.
-        let table = [
-            ("a store without records", None, day * 9000, SECOND, true),
-            ("a clock that is right", Some(day), day + SECOND, SECOND, true),
-            ("a server that was off for a night", Some(day), 2 * day, SECOND, true),
-            ("a clock that is ahead at the start", Some(day), 2 * day + 1, SECOND, false),
-            ("one that is set a day ahead later", Some(day), day, day + SECOND, true),
-            ("one that is set further ahead later", Some(day), day, day + SECOND + 1, false),
-            ("one that is set back", Some(9 * day), 9 * day, -8 * day, true),
-        ];
-        for (what, newest, first, step, is_given) in table {
-            let mut trust = Trust::default();
-            let told = [(first, 0), (first + step, 1)]
-                .map(|(now, at)| trust.learn(newest, now, after(at)).is_some());
-            assert_eq!(told.contains(&true), !is_given, "{what}");
-            assert_eq!(trust.is_given(after(2)), is_given, "{what}");
-            let told = trust.learn(newest, first + step + SECOND, after(2));
-            assert_eq!(told, None, "{what}: it is told once");
-            assert!(trust.is_given(after(2) + HELD), "{what}: an hour later it is");
-        }
-    }
-
     fn part(number: u32, from: i64, to: i64, bytes: u64, has_lines: bool) -> Part {
         let (oldest_ns, newest_ns) = (from * SECOND, to * SECOND);
         Part { number, bytes, oldest_ns, newest_ns, has_lines, is_hollow: false }
@@ -298,7 +222,23 @@ mod tests {
         let size = |bytes| Limits { bytes: Some(bytes), ..Limits::default() };
         let task = Limits { task_bytes: Some(1), ..Limits::default() };
         let hollow = [Part { is_hollow: true, ..states[0] }, states[1]];
-        let table: [Row<'_>; 12] = [
+        // Whoever stamped its last record was ahead.
+        let ahead = |part: Part| Part { newest_ns: 9_000 * SECOND, ..part };
+        let [first, second] = [ahead(parts[0]), ahead(parts[1])];
+        let (one, two) = ([first, parts[1], parts[2]], [first, second, parts[2]]);
+        let unwritten = [first, second, part(6, 0, 0, 20, false)];
+        let table: [Row<'_>; 17] = [
+            ("from the future, and older than what is young", &one, age(100), 120, Some(Step::Seal)),
+            (
+                "from the future, and older than what is old",
+                &one,
+                age(100),
+                121,
+                Some(Step::Remove(first, Why::Age)),
+            ),
+            ("two of these", &two, age(100), 131, Some(Step::Remove(first, Why::Age))),
+            ("two before what is young", &two, age(1000), 131, None),
+            ("nobody knows how old they are", &unwritten, age(100), 1000, None),
             ("nothing is limited", &parts, Limits::default(), 1000, None),
             ("nothing is too old", &parts, age(100), 31, None),
             ("the oldest is too old", &parts, age(100), 111, Some(Step::Remove(parts[0], Why::Age))),
@@ -314,6 +254,23 @@ mod tests {
         ];
         for (what, parts, limits, now, expected) in table {
             assert_eq!(decide(parts, &limits, now * SECOND), expected, "{what}");
+        }
+    }
+
+    /// A clock that is ahead once more would seem right beside it, and make all others too old.
+    #[test]
+    fn a_record_from_the_future_does_not_make_a_clock_that_leaps_look_right() {
+        let part = |newest_ns| Part { newest_ns, ..part(1, 0, 0, 20, true) };
+        for (newest, now_ns, expected) in [
+            (&[10, 20, 15][..], 30, Some(20)),
+            (&[10, 90, 20], 30, Some(20)),
+            (&[10, 0], 30, Some(10)),
+            (&[90, 80], 30, None),
+            (&[0], 30, None),
+            (&[], 30, None),
+        ] {
+            let parts: Vec<_> = newest.iter().map(|newest_ns| part(*newest_ns)).collect();
+            assert_eq!(newest_ns(&parts, now_ns), expected, "{newest:?}");
         }
     }
 

@@ -112,9 +112,9 @@ pub struct Part {
     pub number: u32,
     /// Bytes that it takes up.
     pub bytes: u64,
-    /// Server time of its first record, Unix nanoseconds.
+    /// Lowest server time of its records, Unix nanoseconds.
     pub oldest_ns: i64,
-    /// Server time of its last record.
+    /// Highest server time of its records; 0 for none.
     pub newest_ns: i64,
     /// Whether there are lines in it, and not only what is known of workers.
     pub has_lines: bool,

@@ -26,6 +26,8 @@ pub(crate) enum Denial {
     Batches,
     /// StreamLogs.
     Entries,
+    /// Lines, over a stream of either kind, with this code.
+    Lines(Code),
     /// RegisterWorker, with this code.
     Registration(Code),
     /// UploadLogs, with this code.
@@ -39,7 +41,7 @@ impl Denial {
             // The same connection has just brought the server's word for the registration; and of an upload the file
             // stays where it is, and somebody waits to hear why.
             Self::Encoding | Self::Batches | Self::Upload(_) => Duration::ZERO,
-            Self::Entries | Self::Registration(_) => LASTING,
+            Self::Entries | Self::Lines(_) | Self::Registration(_) => LASTING,
         }
     }
 }
@@ -91,7 +93,8 @@ mod tests {
 
     #[test]
     fn what_a_proxy_may_say_in_the_servers_place_is_believed_only_once_it_has_lasted() {
-        for denial in [Denial::Registration(Code::Unimplemented), Denial::Entries] {
+        let lines = Denial::Lines(Code::PermissionDenied);
+        for denial in [Denial::Registration(Code::Unimplemented), Denial::Entries, lines] {
             let (mut denials, start) = (Denials::default(), Instant::now());
             let mut is_believed = |said, after| denials.is_believed(said, start + after);
             for second in 0..30 {

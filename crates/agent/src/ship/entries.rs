@@ -56,7 +56,7 @@ impl Answers {
         entries: Request<ReceiverStream<LogEntry>>,
     ) -> Self {
         Self::Opening(Box::pin(async move {
-            let opened = client.stream_logs(entries).await.map_err(LinkError::from);
+            let opened = client.stream_logs(entries).await.map_err(link::ended);
             let opened = opened.map_err(|error| if link::is_unknown(&error) { takes_none() } else { error });
             Ok(opened?.into_inner())
         }))
@@ -70,7 +70,7 @@ impl Answers {
                     let open = opening.await?;
                     *self = Self::Open(Box::new(open));
                 }
-                Self::Open(responses) => return Ok(responses.message().await?),
+                Self::Open(responses) => return responses.message().await.map_err(link::ended),
             }
         }
     }

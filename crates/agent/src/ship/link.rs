@@ -28,7 +28,10 @@ use crate::log::Log;
 const CLOSED_EARLY: &str = "the log was closed before its end";
 
 /// What the library says of an answer over HTTP/2 that is none of gRPC: a page, a status of HTTP.
-const NO_GRPC: [&str; 2] = ["invalid compression flag", "mapped from HTTP status"];
+const NO_GRPC: [&str; 2] = ["invalid compression flag", FROM_HTTP];
+
+/// What it says of a status of HTTP that it has made one of gRPC.
+const FROM_HTTP: &str = "mapped from HTTP status";
 
 /// What it means.
 const NO_GRPC_SERVER: &str = "this is not a gRPC server: the URL names a port of HTTP where log-ingest's gRPC port (50051) \
@@ -162,7 +165,18 @@ pub(super) async fn opened(
 ) -> Result<Streaming<LogResponse>, LinkError> {
     let timeout = || LinkError::NotNow(format!("no stream within {CALL_TIMEOUT:?}"));
     let opened = tokio::time::timeout(CALL_TIMEOUT, opening).await.map_err(|_| timeout())?;
-    Ok(opened?.into_inner())
+    Ok(opened.map_err(ended)?.into_inner())
+}
+
+/// How a stream of lines has ended. Whoever may not send any may hear the same for ever.
+pub(super) fn ended(status: Status) -> LinkError {
+    let is_denied = matches!(status.code(), Code::PermissionDenied | Code::Unauthenticated);
+    // A status of HTTP is that of a proxy which has lost its server.
+    if is_denied && !status.message().contains(FROM_HTTP) {
+        LinkError::Denied(Denial::Lines(status.code()), said(&status))
+    } else {
+        status.into()
+    }
 }
 
 /// gRPC's own word for a call that a server does not know; a plain 404 looks like it, and is not.
@@ -175,6 +189,11 @@ pub(super) fn is_unknown(error: &LinkError) -> bool {
 /// when they are not.
 const fn unknown(is_compressed: bool) -> LinkError {
     if is_compressed { LinkError::NoEncoding } else { LinkError::NoBatches }
+}
+
+/// The same in a stream that a server opens before it finds that it does not know it.
+fn known_late(status: Status, is_compressed: bool) -> LinkError {
+    if status.code() == Code::Unimplemented { unknown(is_compressed) } else { ended(status) }
 }
 
 /// Whether all is durable, what has to be said of losses included.
@@ -278,7 +297,7 @@ impl Link {
                     }
                 }
                 response = self.responses.message() => {
-                    let response = response.map_err(|status| self.known_late(status))?;
+                    let response = response.map_err(|status| known_late(status, self.is_compressed))?;
                     self.answered(&response.ok_or(LinkError::Ended)?)?;
                 }
                 () = sleep_until(at.unwrap_or(stalled)), if at.is_some() => {}
@@ -288,11 +307,6 @@ impl Link {
                 _ = finish.changed() => {}
             }
         }
-    }
-
-    /// The same in a stream that a server opens before it finds that it does not know it.
-    fn known_late(&self, status: Status) -> LinkError {
-        if status.code() == Code::Unimplemented { unknown(self.is_compressed) } else { status.into() }
     }
 
     fn due(&self) -> Due {
@@ -338,6 +352,31 @@ impl Link {
             }
             Next::Reconnect => Err(LinkError::NotNow(format!("an answer that does not fit: {response:?}"))),
             Next::Stop(reason) => Err(LinkError::Permanent(reason)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::ready;
+
+    use super::*;
+
+    /// Whether the registration before was taken or not: what may send no lines waits for nothing.
+    #[tokio::test]
+    async fn p7_a_stream_that_is_denied_counts_as_a_denial_whenever_that_is_said() {
+        let http = format!("grpc-status header missing, {FROM_HTTP} code 403");
+        for (code, message, expected) in [
+            (Code::PermissionDenied, "RBAC: access denied", Some(Denial::Lines(Code::PermissionDenied))),
+            (Code::Unauthenticated, "no token", Some(Denial::Lines(Code::Unauthenticated))),
+            (Code::PermissionDenied, &*http, None),
+            (Code::Unavailable, "no healthy upstream", None),
+        ] {
+            let status = || Status::new(code, message);
+            let at_once = opened(ready(Err(status()))).await.expect_err("it did not open");
+            assert_eq!(at_once.denial(), expected, "{message}");
+            assert_eq!(known_late(status(), false).denial(), expected, "{message}, late");
+            assert!(at_once.to_string().contains(message), "{at_once}");
         }
     }
 }

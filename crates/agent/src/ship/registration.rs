@@ -37,8 +37,7 @@ impl Registration {
         log: &Log,
         client: &mut LogStreamingServiceClient<Channel>,
     ) -> Result<RegistrationResponse, LinkError> {
-        let answer =
-            register(identity.registration(), client).await.map_err(|error| self.lasting_or_not(error))?;
+        let answer = register(identity.registration(), client).await.map_err(lasting_or_not)?;
         match answer.status() {
             Status::Success | Status::AlreadyRegistered => {}
             Status::ServerFull => return Err(LinkError::NotNow(server_full(&answer))),
@@ -67,16 +66,16 @@ impl Registration {
     pub(super) const fn resume_anywhere(&mut self) {
         self.is_confirmed = true;
     }
+}
 
-    /// A server that took the log once will again, whatever is said meanwhile.
-    fn lasting_or_not(&self, error: LinkError) -> LinkError {
-        match error {
-            LinkError::Call(status) if !self.is_confirmed && is_lasting(&status) => {
-                let denial = Denial::Registration(status.code());
-                LinkError::Denied(denial, format!("{} ({:?})", status.message(), status.code()))
-            }
-            error => error,
+/// Whether or not the server took the log once: its rights, or those of its worker, may have been taken away since.
+fn lasting_or_not(error: LinkError) -> LinkError {
+    match error {
+        LinkError::Call(status) if is_lasting(&status) => {
+            let denial = Denial::Registration(status.code());
+            LinkError::Denied(denial, format!("{} ({:?})", status.message(), status.code()))
         }
+        error => error,
     }
 }
 
@@ -187,5 +186,19 @@ mod tests {
         log.buffer().take_all();
         resume(&identity, &log, 1).unwrap();
         assert!(waits(&log).await, "it has taken one");
+    }
+
+    /// What a server took once it need not take for ever.
+    #[test]
+    fn a_registration_that_is_denied_in_grpcs_own_terms_may_be_so_for_good() {
+        for (code, content_type, expected) in [
+            (Code::PermissionDenied, "application/grpc", Some(Denial::Registration(Code::PermissionDenied))),
+            (Code::PermissionDenied, "text/html", None),
+            (Code::Unavailable, "application/grpc", None),
+        ] {
+            let mut status = tonic::Status::new(code, "said");
+            status.metadata_mut().insert("content-type", content_type.parse().unwrap());
+            assert_eq!(lasting_or_not(status.into()).denial(), expected, "{code:?} {content_type}");
+        }
     }
 }

@@ -1,9 +1,13 @@
 //! How a run that lost something ends: whoever started it is told what, how much, and why.
 
+use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use nix::sys::signal::Signal;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::process::{agent, nowhere, output, summary};
+use crate::process::{agent, nowhere, output, rest, signal, summary, until};
 use crate::server::{Mischief, Server};
 
 /// What it said, and its summary's word for what went wrong.
@@ -62,17 +66,32 @@ async fn a_server_that_speaks_no_http_2_is_named_as_one() {
     ] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
+        let answers = AtomicUsize::new(0);
         let serve = async {
             loop {
                 let (mut stream, _) = listener.accept().await.unwrap();
                 let _written = stream.write_all(answer.as_bytes()).await;
                 let _closed = stream.shutdown().await;
                 let _rest = stream.read_to_end(&mut Vec::new()).await;
+                answers.fetch_add(1, Ordering::Relaxed);
             }
         };
-        let (url, flags) = (format!("http://{address}"), ["--flush-timeout", "500ms"]);
-        let (said, _) = tokio::select! {
-            said = run(&url, &flags, "seq 10") => said,
+        let dir = tempfile::tempdir().unwrap();
+        let ended = dir.path().join("summary.json");
+        let mut flags = vec!["--flush-timeout", "60s", "--mirror", "false"];
+        flags.extend(["--summary", ended.to_str().unwrap(), "--spool-dir", dir.path().to_str().unwrap()]);
+        let mut command = agent(&format!("http://{address}"), &flags, "seq 10");
+        let child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let said = async {
+            // The agent that comes again has understood the answer before; and what asks it to end has to come after
+            // the command has.
+            let is_ended = || std::fs::read(&ended).is_ok_and(|summary| !summary.is_empty());
+            until("it was answered twice", || answers.load(Ordering::Relaxed) > 1 && is_ended()).await;
+            signal(&child, Signal::SIGTERM);
+            String::from_utf8(rest(child).await.stderr).unwrap()
+        };
+        let said = tokio::select! {
+            said = said => said,
             () = serve => unreachable!("it serves for ever"),
         };
         assert!(said.contains(&address) && said.contains(expected), "{said}");

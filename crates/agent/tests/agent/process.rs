@@ -39,6 +39,11 @@ pub(crate) async fn output(mut command: Command) -> Output {
     tokio::time::timeout(LIMIT, run).await.expect("the agent ends").unwrap()
 }
 
+/// Waits for its end, and takes what it prints.
+pub(crate) async fn rest(child: Child) -> Output {
+    tokio::time::timeout(LIMIT, child.wait_with_output()).await.expect("the agent ends").unwrap()
+}
+
 /// Waits for its end, and reads nothing of what it prints.
 pub(crate) async fn wait(child: &mut Child) -> ExitStatus {
     tokio::time::timeout(LIMIT, child.wait()).await.expect("the agent ends").unwrap()

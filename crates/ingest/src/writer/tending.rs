@@ -25,17 +25,18 @@ impl Writer {
         }
         let now_ns = now_ns();
         self.learn_time(now_ns);
-        let is_trusted = self.trust.is_given(Instant::now());
+        let now = Instant::now();
+        let is_trusted = self.trust.is_given(now);
         self.metrics.retention_held.set(i64::from(!is_trusted));
         let limits = Limits { age: self.limits.age.filter(|_| is_trusted), ..self.limits };
         let Some(store) = self.store.retain() else { return Ok(false) };
         match retention::decide(&store.parts(), &limits, now_ns) {
-            None => Ok(self.tend_tasks(now_ns)? || (is_trusted && self.forget_silent(now_ns)?)),
+            None => Ok(self.tend_tasks(now_ns)? || self.forget_silent(now_ns, now)?),
             Some(Step::Seal) => Ok(done(store.seal())),
             Some(Step::Remove(part, why)) => {
-                let before = retention::forget_before(self.catalog.len(), self.max_workers, now_ns);
-                let forget_before = if is_trusted { before } else { i64::MIN };
-                let farewell = store.farewell(part.number, forget_before, STEP);
+                let workers = self.catalog.len();
+                let before_ns = self.trust.forget_before(workers, self.max_workers, now_ns, now);
+                let farewell = store.farewell(part.number, before_ns, STEP);
                 if !farewell.is_empty() {
                     return self.say(farewell, now_ns);
                 }
@@ -57,14 +58,14 @@ impl Writer {
     /// Looks at the clock. Whatever it says, what it makes too old all of a sudden stays for a while.
     pub(super) fn learn_time(&mut self, now_ns: i64) {
         let parts = self.store.retain().map(|store| store.parts()).unwrap_or_default();
-        let newest_ns = parts.iter().filter(|part| part.newest_ns > 0).map(|part| part.newest_ns).max();
+        let newest_ns = retention::newest_ns(&parts, now_ns);
         let leap = self.trust.learn(newest_ns, now_ns, Instant::now());
         if let Some(ahead) = leap.filter(|_| self.limits != Limits::default()) {
             warn!(
                 ?ahead,
                 held = ?retention::HELD,
                 "the clock is far ahead of the newest record, or was set so: for now no line goes because of its age, \
-                 and no worker is forgotten; if the clock is wrong, set it right before that time is over"
+                 and no worker is forgotten while there is room; if the clock is wrong, set it right before that time is over"
             );
         }
     }
@@ -87,13 +88,13 @@ impl Writer {
 
     /// One step of forgetting those of whom no line is left, which also has to come where no new line ever ends a part:
     /// a full table lets nobody send any. Whether there may be another.
-    fn forget_silent(&mut self, now_ns: i64) -> Result<bool, CommitError> {
+    fn forget_silent(&mut self, now_ns: i64, now: Instant) -> Result<bool, CommitError> {
         if self.limits == retention::Limits::default() || !retention::is_look_due(self.looked_ns, now_ns) {
             return Ok(false);
         }
         let (workers, max) = (self.catalog.len(), self.max_workers);
-        let ended_before_ns = retention::forget_before(workers, max, now_ns);
-        let open_before_ns = retention::forget_open_before(workers, max, now_ns);
+        let ended_before_ns = self.trust.forget_before(workers, max, now_ns, now);
+        let open_before_ns = self.trust.forget_open_before(workers, max, now_ns, now);
         let Some(store) = self.store.retain() else { return Ok(false) };
         let changes = store.forget(ended_before_ns, open_before_ns, STEP);
         if changes.is_empty() {

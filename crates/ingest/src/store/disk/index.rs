@@ -36,7 +36,7 @@ pub(super) struct Inner {
 pub(super) struct Segment {
     pub(super) seal: Seal,
     pub(super) summary: Summary,
-    /// Time of its oldest record, where that is known.
+    /// The lowest time of its records, where that is known.
     pub(super) oldest_ns: Option<i64>,
     /// Bytes that it takes up once it is sealed, its index included.
     pub(super) allocated: u64,
@@ -123,7 +123,9 @@ impl Inner {
         let segment = self.written();
         segment.summary.records += 1;
         segment.summary.newest_ns = segment.summary.newest_ns.max(record.at_ns);
-        segment.oldest_ns = segment.oldest_ns.or(Some(record.at_ns));
+        // Not that of the first: the clock that stamped it may have been ahead.
+        segment.oldest_ns =
+            Some(segment.oldest_ns.map_or(record.at_ns, |oldest_ns| oldest_ns.min(record.at_ns)));
         segment.has_blocks |= matches!(record.change, Change::Appended { .. });
         let worker = record.change.worker();
         if self.begins_another_run(record) {

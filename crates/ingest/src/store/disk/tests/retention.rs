@@ -48,6 +48,22 @@ fn p5_removed_segments_take_lines_with_them_and_nothing_of_what_is_known() {
     assert_eq!(damage.found(), 0);
 }
 
+/// By its lowest time it is seen to be due, or it would be written for as long as that clock was ahead.
+#[test]
+fn a_segment_whose_first_record_was_stamped_by_a_clock_that_was_ahead_is_as_old_as_its_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut opened = open_small(dir.path(), &Damage::default());
+    for (line, at_ns) in [(1, 1000), (2, 7)] {
+        let records = group(line, line).into_iter().map(|record| Record { at_ns, ..record });
+        opened.store.commit(&records.collect::<Vec<_>>()).unwrap();
+    }
+    let written = |opened: &mut Opened| *opened.store.retain().unwrap().parts().last().unwrap();
+    assert_eq!(written(&mut opened).oldest_ns, 7);
+    drop(opened);
+    let mut opened = open_small(dir.path(), &Damage::default());
+    assert_eq!(written(&mut opened).oldest_ns, 7, "opening sees the same");
+}
+
 /// Readers are told only after the commit: whoever comes in between finds the lines, and not a hole.
 #[test]
 fn p5_lines_that_are_to_go_are_read_until_their_segment_goes() {
