@@ -158,7 +158,11 @@ impl TaskTail {
                     self.place = None;
                     self.open(place);
                 }
-                changed = self.arrivals.changed() => if changed.is_err() { return None },
+                // It is seen with that: the loop would not look again.
+                changed = self.arrivals.changed() => match changed {
+                    Ok(()) => self.join_new(),
+                    Err(_) => return None,
+                },
             }
         }
     }

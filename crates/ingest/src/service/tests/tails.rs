@@ -1,6 +1,16 @@
 //! Logs as they are read while they grow.
 
+use std::time::Duration;
+
+use futures::FutureExt;
+use tonic::Request;
+
 use super::*;
+use crate::service::generated::log_query_service_server::LogQueryService;
+use crate::service::query::Query;
+
+/// Far longer than anything here takes.
+const LONG: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn p5_a_tail_that_joins_at_any_moment_sees_each_line_once_in_order() {
@@ -112,4 +122,22 @@ async fn a_tail_of_a_task_counts_a_forgotten_worker_among_those_that_it_expects(
     let mut tail = running.query().await.tail_logs(request).await.unwrap().into_inner();
     assert_eq!(tail.message().await.unwrap().unwrap().end.unwrap().worker_id, "w");
     assert!(tail.message().await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn p5_a_tail_of_a_task_takes_up_the_workers_that_come_while_it_waits() {
+    let running = Running::in_memory().await;
+    let of = Some(Of::TaskId("t".into()));
+    let request = TailRequest { of, follow: true, expected_workers: 2, ..TailRequest::default() };
+    let tail = Query(running.server.clone()).tail_logs(Request::new(request)).await.unwrap();
+    let mut tail = tail.into_inner();
+    for worker in ["first", "second"] {
+        assert!(tail.next().now_or_never().is_none(), "nobody is there");
+        task_of(&running, &[worker]).await;
+        for _ in ["its line", "its end"] {
+            let piece = tokio::time::timeout(LONG, tail.next()).await.expect("it is seen");
+            piece.unwrap().unwrap();
+        }
+    }
+    assert!(tail.next().await.is_none());
 }
