@@ -150,7 +150,7 @@ impl Tails {
             _place: place,
         };
         try_unfold(self.lot.park(cursor), |parked: Arc<Parked<Cursor>>| async move {
-            let mut cursor = parked.take().ok_or_else(has_stalled)?;
+            let mut cursor = parked.take().ok_or_else(|| io::Error::other(Stalled))?;
             let piece = cursor.advance().await?;
             parked.put(cursor);
             Ok(piece.map(|piece| (piece, parked)))
@@ -162,15 +162,15 @@ impl Tails {
 #[derive(Debug)]
 pub(crate) struct Place(OwnedSemaphorePermit);
 
-fn has_stalled() -> io::Error {
-    let message =
-        format!("reason=reader_stalled: nothing was read for {STALLED:?}; go on after the last line");
-    io::Error::new(io::ErrorKind::TimedOut, message)
-}
+/// The reader took nothing for so long that its place was given to another.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("reason=reader_stalled: nothing was read for {STALLED:?}; go on after the last line")]
+struct Stalled;
 
-/// Whether a reader is to be told that it took nothing for so long that its place was given to another.
+/// Whether a reader is to be told that it took nothing for so long that its place was given to another. No error of
+/// the store is taken for that, whatever its kind.
 pub fn stalled(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::TimedOut
+    error.get_ref().is_some_and(|cause| cause.is::<Stalled>())
 }
 
 /// A place in a log that moves towards its end.

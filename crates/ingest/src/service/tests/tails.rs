@@ -1,13 +1,18 @@
 //! Logs as they are read while they grow.
 
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
 use tonic::Request;
 
 use super::*;
+use crate::ids::WorkerId;
+use crate::line::{Block, Sequence};
 use crate::service::generated::log_query_service_server::LogQueryService;
 use crate::service::query::Query;
+use crate::store::{LogReader, Opened};
 
 /// Far longer than anything here takes.
 const LONG: Duration = Duration::from_secs(30);
@@ -140,4 +145,24 @@ async fn p5_a_tail_of_a_task_takes_up_the_workers_that_come_while_it_waits() {
         }
     }
     assert!(tail.next().await.is_none());
+}
+
+/// A disk that does not answer.
+struct NoAnswer;
+
+impl LogReader for NoAnswer {
+    fn read(&self, _: &WorkerId, _: Sequence, _: usize) -> io::Result<Vec<Block>> {
+        Err(io::ErrorKind::TimedOut.into())
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_does_not_answer_is_not_taken_for_a_reader_that_does_not_read() {
+    let opened = Opened { reader: Arc::new(NoAnswer), ..memory::open() };
+    let running = Running::start(opened, Sizes::default()).await;
+    task_of(&running, &["w"]).await;
+    let of = Some(Of::WorkerId("w".into()));
+    let request = TailRequest { of, ..TailRequest::default() };
+    let mut tail = running.query().await.tail_logs(request).await.unwrap().into_inner();
+    assert_eq!(tail.message().await.unwrap_err().code(), Code::DataLoss);
 }
