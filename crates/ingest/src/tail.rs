@@ -158,7 +158,7 @@ impl From<Stalled> for io::Error {
 /// Whether a reader is to be told that it took nothing for so long that its place was given to another. No error of
 /// the store is taken for that, whatever its kind.
 pub fn stalled(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|cause| cause.is::<Stalled>())
+    matches!(error.get_ref(), Some(cause) if cause.is::<Stalled>())
 }
 
 /// A place in a log that moves towards its end.
@@ -194,8 +194,9 @@ impl Cursor {
         }
     }
 
-    /// Once there is more of the log, or its end.
+    /// Once there is more of the log, or its end. Meanwhile it holds nothing of what was read, nor room for it.
     async fn ready(mut self) -> Self {
+        self.read.shrink_to_fit();
         loop {
             let state = self.state();
             let waits = self.next > state.high && self.until.is_none() && state.closing.is_none();

@@ -16,7 +16,7 @@ use super::{Cursor, Follow, Piece, Tails};
 use crate::line::Sequence;
 use crate::worker::WorkerState;
 
-/// Logs that one reader follows at a time; the rest come up as these end. What waits takes less than 1 KiB each.
+/// Logs that one reader follows at a time; the rest come up as these end. Each takes some hundred bytes while it waits.
 pub(super) const LOGS: usize = 1024;
 
 /// A piece, and whose log it is of.
