@@ -5,6 +5,7 @@
 //! read, so a line that was seen is never taken back. Those who follow the same log at its end share what was
 //! read and how it is encoded (`recent`).
 
+mod logs;
 mod parked;
 mod part;
 mod recent;
@@ -12,10 +13,8 @@ mod recent;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 
-use futures::Stream;
-use futures::stream::try_unfold;
+use futures::stream::{BoxStream, Stream, StreamExt, TryStreamExt, try_unfold};
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
@@ -25,7 +24,8 @@ use crate::metrics::{Metrics, Open};
 use crate::retention;
 use crate::store::{self, LogReader};
 use crate::worker::WorkerState;
-use parked::{Lot, Parked, STALLED};
+pub(crate) use logs::{LogPiece, Logs};
+use parked::{Lot, STALLED};
 pub use part::{Format, Part};
 use recent::{Recent, Recents};
 
@@ -57,7 +57,7 @@ pub enum Piece {
     End(Arc<WorkerState>),
 }
 
-/// As many logs are read at the same time as this server allows.
+/// As many readers are served at the same time as this server allows.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error(
     "reason=too_many_readers: this server serves no more readers at a time; come back later, or raise --max-readers"
@@ -70,7 +70,7 @@ pub struct Tails {
     reader: Arc<dyn LogReader>,
     places: Arc<Semaphore>,
     recents: Arc<Recents>,
-    lot: Arc<Lot<Cursor>>,
+    lot: Arc<Lot>,
     metrics: Metrics,
 }
 
@@ -81,32 +81,18 @@ impl Tails {
         Self { reader, places, recents: Arc::default(), lot: Arc::default(), metrics }
     }
 
-    /// A place for a reader, if there is one now or another has stalled.
+    /// A place for a reader, if there is one now or another has stalled. Nobody waits for one, so nobody is overtaken.
     pub(crate) fn try_place(&self) -> Result<Place, TooManyReaders> {
-        let place = || Arc::clone(&self.places).try_acquire_owned();
-        let place = place().or_else(|_| {
-            self.end_stalled();
-            place()
+        let permit = || Arc::clone(&self.places).try_acquire_owned();
+        let permit = permit().or_else(|_| {
+            self.metrics.readers_stalled.inc_by(self.lot.end_stalled());
+            permit()
         });
-        place.map(Place).map_err(|_| {
+        let refused = |_| {
             self.metrics.readers_refused.inc();
             TooManyReaders
-        })
-    }
-
-    /// A place for a reader, as soon as there is one. Cancel safe, but for its place in the line of those who wait.
-    pub(crate) async fn place(self) -> Place {
-        loop {
-            let place = Arc::clone(&self.places).acquire_owned();
-            if let Ok(Ok(place)) = tokio::time::timeout(STALLED, place).await {
-                return Place(place);
-            }
-            self.end_stalled();
-        }
-    }
-
-    fn end_stalled(&self) {
-        self.metrics.readers_stalled.inc_by(self.lot.end_stalled());
+        };
+        Ok(Place { _permit: permit.map_err(refused)?, _open: Open::new(&self.metrics.readers) })
     }
 
     /// The log of a worker from `from` on. Ends with [`Piece::End`], or with an error: of a read that failed, or one
@@ -124,62 +110,61 @@ impl Tails {
         from: Sequence,
         follow: Follow,
     ) -> Result<impl Stream<Item = io::Result<Piece>> + Send + use<>, TooManyReaders> {
-        Ok(self.tail_at(self.try_place()?, states, from, follow))
+        let place = self.try_place()?;
+        let mut logs = self.logs(from, follow);
+        logs.add(states);
+        Ok(self.at(place, logs.pieces().map_ok(|(_, piece)| piece).boxed()))
     }
 
-    /// The same, at a place that is there.
-    pub(crate) fn tail_at(
+    /// Logs that one reader reads from `from` on; none yet.
+    pub(crate) fn logs(&self, from: Sequence, follow: Follow) -> Logs {
+        Logs::new(self.clone(), from, follow)
+    }
+
+    /// What a reader takes at its place. With whatever it takes, it has not stalled; once it has, and its place is
+    /// another's, all that it holds is dropped, and it is told so when it asks again. Ends with the first error.
+    pub(crate) fn at<T: Send + 'static, E: From<Stalled> + Send + 'static>(
         &self,
-        Place(place): Place,
-        states: watch::Receiver<Arc<WorkerState>>,
-        from: Sequence,
-        follow: Follow,
-    ) -> impl Stream<Item = io::Result<Piece>> + Send + use<> {
-        let now = Arc::clone(&states.borrow());
-        let cursor = Cursor {
-            reader: Arc::clone(&self.reader),
-            recent: (follow == Follow::UntilClosed).then(|| self.recents.follow(&now.registration)),
-            total: self.recents.total(),
-            metrics: self.metrics.clone(),
-            until: (follow == Follow::No).then_some(now),
-            states,
-            next: from.max(Sequence::new(1)),
-            read: VecDeque::new(),
-            ended: false,
-            _open: Open::new(&self.metrics.readers),
-            _place: place,
-        };
-        try_unfold(self.lot.park(cursor), |parked: Arc<Parked<Cursor>>| async move {
-            let mut cursor = parked.take().ok_or_else(has_stalled)?;
-            let piece = cursor.advance().await?;
-            parked.put(cursor);
-            Ok(piece.map(|piece| (piece, parked)))
+        place: Place,
+        pieces: BoxStream<'static, Result<T, E>>,
+    ) -> impl Stream<Item = Result<T, E>> + Send + use<T, E> {
+        try_unfold(self.lot.park((pieces, place)), |parked| async move {
+            let (mut pieces, place) = parked.take().ok_or(Stalled)?;
+            let piece = pieces.try_next().await?;
+            parked.put((pieces, place));
+            Ok::<_, E>(piece.map(|piece| (piece, parked)))
         })
     }
 }
 
-/// A place for one reader.
+/// A place for one reader, however many logs it reads.
 #[derive(Debug)]
-pub(crate) struct Place(OwnedSemaphorePermit);
-
-fn has_stalled() -> io::Error {
-    let message =
-        format!("reason=reader_stalled: nothing was read for {STALLED:?}; go on after the last line");
-    io::Error::new(io::ErrorKind::TimedOut, message)
+pub(crate) struct Place {
+    _permit: OwnedSemaphorePermit,
+    _open: Open,
 }
 
-/// Whether a reader is to be told that it took nothing for so long that its place was given to another.
+/// The reader took nothing for so long that its place was given to another.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("reason=reader_stalled: nothing was read for {STALLED:?}; go on after the last line")]
+pub(crate) struct Stalled;
+
+impl From<Stalled> for io::Error {
+    fn from(stalled: Stalled) -> Self {
+        Self::other(stalled)
+    }
+}
+
+/// Whether a reader is to be told that it took nothing for so long that its place was given to another. No error of
+/// the store is taken for that, whatever its kind.
 pub fn stalled(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::TimedOut
+    matches!(error.get_ref(), Some(cause) if cause.is::<Stalled>())
 }
 
 /// A place in a log that moves towards its end.
 struct Cursor {
-    reader: Arc<dyn LogReader>,
     /// What is shared with others who follow the same log.
     recent: Option<Arc<Recent>>,
-    total: Arc<AtomicUsize>,
-    metrics: Metrics,
     states: watch::Receiver<Arc<WorkerState>>,
     /// Where to stop, for a reader that does not follow: a log that grows as fast as it is read has an
     /// end all the same.
@@ -187,53 +172,56 @@ struct Cursor {
     next: Sequence,
     /// Read and not yet given.
     read: VecDeque<Arc<Part>>,
-    ended: bool,
-    _open: Open,
-    _place: OwnedSemaphorePermit,
 }
 
 impl Cursor {
-    /// The next piece; none after the end. Not cancel safe, and never cancelled: dropping the stream
-    /// drops the cursor with it.
-    async fn advance(&mut self) -> io::Result<Option<Piece>> {
-        while !self.ended {
-            if let Some(part) = self.read.pop_front() {
-                self.metrics.parts.inc();
-                return Ok(Some(Piece::Part(part)));
-            }
-            let state = match &self.until {
-                Some(state) => Arc::clone(state),
-                None => Arc::clone(&self.states.borrow_and_update()),
-            };
-            if self.next <= state.high {
-                self.read(&state).await?;
-                continue;
-            }
-            let waits = self.until.is_none() && state.closing.is_none();
+    fn new(tails: &Tails, states: watch::Receiver<Arc<WorkerState>>, from: Sequence, follow: Follow) -> Self {
+        let now = Arc::clone(&states.borrow());
+        Self {
+            recent: (follow == Follow::UntilClosed).then(|| tails.recents.follow(&now.registration)),
+            until: (follow == Follow::No).then_some(now),
+            states,
+            next: from.max(Sequence::new(1)),
+            read: VecDeque::new(),
+        }
+    }
+
+    /// What is known of the log, up to where it is to be read.
+    fn state(&mut self) -> Arc<WorkerState> {
+        match &self.until {
+            Some(state) => Arc::clone(state),
+            None => Arc::clone(&self.states.borrow_and_update()),
+        }
+    }
+
+    /// Once there is more of the log, or its end. Meanwhile it holds nothing of what was read, nor room for it.
+    async fn ready(mut self) -> Self {
+        self.read.shrink_to_fit();
+        loop {
+            let state = self.state();
+            let waits = self.next > state.high && self.until.is_none() && state.closing.is_none();
             // The sender is gone when the server stops: that is an end as well.
             if !waits || self.states.changed().await.is_err() {
-                self.ended = true;
-                return Ok(Some(Piece::End(state)));
+                return self;
             }
         }
-        Ok(None)
     }
 
     /// Takes up what comes next: what others have read, or what the store has.
-    async fn read(&mut self, state: &WorkerState) -> io::Result<()> {
-        let Some(recent) = self.recent.clone() else { return self.read_alone(state).await };
+    async fn read(&mut self, tails: &Tails, state: &WorkerState) -> io::Result<()> {
+        let Some(recent) = self.recent.clone() else { return self.read_alone(tails, state).await };
         match recent.find(self.next) {
-            recent::Place::At(part) => self.take(part),
-            recent::Place::Behind => self.read_alone(state).await?,
+            recent::Place::At(part) => self.take(tails, part),
+            recent::Place::Behind => self.read_alone(tails, state).await?,
             // Nothing would be kept, so nobody need wait for anybody.
-            recent::Place::Edge if recent.is_full() => self.read_alone(state).await?,
+            recent::Place::Edge if recent.is_full() => self.read_alone(tails, state).await?,
             recent::Place::Edge => {
                 let _turn = recent.turn().await;
                 match recent.find(self.next) {
-                    recent::Place::At(part) => self.take(part),
-                    recent::Place::Behind => self.read_alone(state).await?,
+                    recent::Place::At(part) => self.take(tails, part),
+                    recent::Place::Behind => self.read_alone(tails, state).await?,
                     recent::Place::Edge => {
-                        self.read_alone(state).await?;
+                        self.read_alone(tails, state).await?;
                         recent.keep(self.read.iter());
                     }
                 }
@@ -243,26 +231,26 @@ impl Cursor {
     }
 
     /// A part that another has read; who begins in its midst gets the rest of it.
-    fn take(&mut self, part: Arc<Part>) {
+    fn take(&mut self, tails: &Tails, part: Arc<Part>) {
         let block = part.block();
         let (begins, next, whole) = (block.first == self.next, block.last().next(), block.bytes());
         if begins {
             self.read.push_back(part);
         } else {
-            self.push(block.clone().starting_at(self.next), whole);
+            self.push(tails, block.clone().starting_at(self.next), whole);
         }
         self.next = next;
     }
 
     /// From the store.
-    async fn read_alone(&mut self, state: &WorkerState) -> io::Result<()> {
+    async fn read_alone(&mut self, tails: &Tails, state: &WorkerState) -> io::Result<()> {
         let trimmed = self.states.borrow().trimmed;
         if self.next <= trimmed {
-            self.fill_hole(trimmed.min(state.high).next());
+            self.fill_hole(tails, trimmed.min(state.high).next());
             return Ok(());
         }
-        self.metrics.reads.inc();
-        let mut blocks = self.read_store(state.registration.worker.clone()).await?;
+        tails.metrics.reads.inc();
+        let mut blocks = self.read_store(tails, state.registration.worker.clone()).await?;
         if self.states.borrow().trimmed >= state.high {
             // Meanwhile the worker may even have been forgotten, and another have come under its name.
             blocks.clear();
@@ -273,45 +261,45 @@ impl Cursor {
             }
             let whole = block.bytes();
             let block = block.starting_at(self.next).ending_at(state.high);
-            self.fill_hole(block.first);
+            self.fill_hole(tails, block.first);
             self.next = block.last().next();
-            self.push(block, whole);
+            self.push(tails, block, whole);
         }
         if self.read.is_empty() {
             // The mark says that there were lines, and the store has none from here on.
-            self.fill_hole(state.high.next());
+            self.fill_hole(tails, state.high.next());
         }
         Ok(())
     }
 
     /// Lines that are not there any more are shown as missing: what retention took, and then what a damaged
     /// record held. Retention may have come since the state was looked at, but says so before it takes anything.
-    fn fill_hole(&mut self, until: Sequence) {
+    fn fill_hole(&mut self, tails: &Tails, until: Sequence) {
         let kept = self.states.borrow().trimmed.next();
-        self.fill_gap(until.min(kept), retention::REASON);
-        self.fill_gap(until, store::DAMAGED);
+        self.fill_gap(tails, until.min(kept), retention::REASON);
+        self.fill_gap(tails, until, store::DAMAGED);
     }
 
-    fn fill_gap(&mut self, until: Sequence, reason: &'static str) {
+    fn fill_gap(&mut self, tails: &Tails, until: Sequence, reason: &'static str) {
         if self.next < until {
             let last = Sequence::new(until.get() - 1);
             let content = Content::Gap { last, reason: reason.into() };
-            self.push(Block { first: self.next, content }, 0);
+            self.push(tails, Block { first: self.next, content }, 0);
             self.next = until;
         }
     }
 
     /// As small parts, of what was read as `whole` bytes.
-    fn push(&mut self, mut block: Block, whole: usize) {
-        let part = |block| Arc::new(Part::new(block, whole, Arc::clone(&self.total), self.metrics.clone()));
+    fn push(&mut self, tails: &Tails, mut block: Block, whole: usize) {
+        let part = |block| Arc::new(Part::new(block, whole, tails.recents.total(), tails.metrics.clone()));
         while let Some(first) = block.split_first(PART_LINES, PART_BYTES) {
             self.read.push_back(part(first));
         }
         self.read.push_back(part(block));
     }
 
-    async fn read_store(&self, worker: WorkerId) -> io::Result<Vec<Block>> {
-        let (reader, next) = (Arc::clone(&self.reader), self.next);
+    async fn read_store(&self, tails: &Tails, worker: WorkerId) -> io::Result<Vec<Block>> {
+        let (reader, next) = (Arc::clone(&tails.reader), self.next);
         let read = tokio::task::spawn_blocking(move || reader.read(&worker, next, READ_BYTES));
         read.await.map_err(io::Error::other)?
     }

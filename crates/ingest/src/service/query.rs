@@ -1,13 +1,11 @@
 //! LogQueryService.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::FutureExt;
-use futures::future::{BoxFuture, OptionFuture};
-use futures::stream::{self, BoxStream, SelectAll, StreamExt};
+use futures::stream::{self, BoxStream, Stream, StreamExt, try_unfold};
 use ottoscaler_proto::v1::tail_request::Of;
 use ottoscaler_proto::v1::{
     GetTaskRequest, ListTasksRequest, ListTasksResponse, LogEntry, TailRequest, TailResponse, Task,
@@ -19,13 +17,14 @@ use tonic::{Request, Response, Status};
 use super::generated::log_query_service_server::LogQueryService;
 use super::tailed::Tailed;
 use super::wire;
+use crate::catalog::Catalog;
 use crate::ids::{TaskId, WorkerId};
 use crate::line::{Block, Sequence};
 use crate::parse::entry;
 use crate::server::Server;
 use crate::summary::Summary;
-use crate::tail::{Follow, Format, Piece, Place, stalled};
-use crate::worker::WorkerState;
+use crate::tail::{Follow, Format, LogPiece, Logs, Piece, Place, Stalled};
+use crate::worker::{Registration, WorkerState};
 
 /// Bytes after which a message takes no further line. Clients refuse more than 4 MiB by default.
 const MESSAGE_BYTES: usize = 1 << 20;
@@ -42,29 +41,25 @@ pub struct Query(pub Server);
 
 type Responses = BoxStream<'static, Result<Tailed, Status>>;
 
-/// What to read of each log.
-#[derive(Clone, Copy)]
-struct Range {
-    from: Sequence,
-    follow: Follow,
+impl From<Stalled> for Status {
+    fn from(stalled: Stalled) -> Self {
+        Self::resource_exhausted(stalled.to_string())
+    }
 }
 
 impl Query {
-    /// The log of one worker as messages.
-    fn worker(&self, states: watch::Receiver<Arc<WorkerState>>, range: Range) -> Result<Responses, Status> {
-        Ok(self.worker_at(self.place()?, states, range))
-    }
-
     fn place(&self) -> Result<Place, Status> {
         self.0.tails.try_place().map_err(|refused| Status::resource_exhausted(refused.to_string()))
     }
 
-    /// The same, at a place that is there.
-    fn worker_at(&self, place: Place, states: watch::Receiver<Arc<WorkerState>>, range: Range) -> Responses {
-        let registration = states.borrow().registration.clone();
-        let tail = self.0.tails.tail_at(place, states, range.from, range.follow);
-        let messages = move |piece| messages(piece, &registration.worker, &registration.task);
-        tail.flat_map(move |piece| stream::iter(messages(piece))).boxed()
+    /// Pieces of logs as messages, for the reader at this place.
+    fn responses(
+        &self,
+        place: Place,
+        pieces: impl Stream<Item = io::Result<LogPiece>> + Send + 'static,
+    ) -> Responses {
+        let messages = pieces.flat_map(|piece| stream::iter(messages(piece))).boxed();
+        self.0.tails.at(place, messages).boxed()
     }
 
     /// Waits until the worker comes, if it is to be followed.
@@ -88,116 +83,73 @@ impl Query {
         }
     }
 
-    /// The logs of a task's workers, each as soon as there is a place for it, those included that come while it is read.
-    fn task(&self, task: TaskId, range: Range, expected: usize) -> Responses {
-        let mut arrivals = self.0.catalog.arrivals();
+    /// The logs of a task's workers, those included that come while they are read.
+    fn task(&self, task: TaskId, logs: Logs, expected: usize) -> TaskTail {
+        let catalog = Arc::clone(&self.0.catalog);
+        let mut arrivals = catalog.arrivals();
         arrivals.mark_changed();
-        let tails = TaskTail {
-            query: self.clone(),
-            ended: self.0.catalog.forgotten(&task),
-            task,
-            range,
-            expected,
-            tails: SelectAll::new(),
-            seen: HashSet::new(),
-            waiting: VecDeque::new(),
-            place: None,
-            is_refused: false,
-            has_begun: false,
-            arrivals,
-        };
-        stream::unfold(tails, |mut tails| async move { Some((tails.next().await?, tails)) }).boxed()
+        let ended = catalog.forgotten(&task);
+        TaskTail { catalog, task, logs, expected, ended, seen: HashSet::new(), arrivals }
     }
 }
 
 /// All tails of one task.
 struct TaskTail {
-    query: Query,
+    catalog: Arc<Catalog>,
     task: TaskId,
-    range: Range,
+    logs: Logs,
     /// End only once so many workers have ended.
     expected: usize,
-    tails: SelectAll<Responses>,
-    seen: HashSet<WorkerId>,
-    /// Whose logs are not read yet.
-    waiting: VecDeque<watch::Receiver<Arc<WorkerState>>>,
-    /// A place for the first of these, where it has to be waited for.
-    place: Option<BoxFuture<'static, Place>>,
-    /// A log was read. Before that, who finds no place is sent away, as any other reader is.
-    has_begun: bool,
-    is_refused: bool,
     ended: usize,
+    seen: HashSet<WorkerId>,
     arrivals: watch::Receiver<usize>,
 }
 
 impl TaskTail {
-    async fn next(&mut self) -> Option<Result<Tailed, Status>> {
+    fn pieces(self) -> impl Stream<Item = io::Result<LogPiece>> + Send {
+        try_unfold(self, |mut tail| async move {
+            Ok::<_, io::Error>(tail.next().await?.map(|piece| (piece, tail)))
+        })
+    }
+
+    async fn next(&mut self) -> io::Result<Option<LogPiece>> {
         loop {
             // They are looked through only where there may be a new one.
             if self.arrivals.has_changed().is_ok_and(|changed| changed) {
                 self.arrivals.borrow_and_update();
                 self.join_new();
             }
-            if let Err(status) = self.open_waiting() {
-                (self.is_refused, self.tails) = (true, SelectAll::new());
-                return Some(Err(status));
+            if let Some(piece) = self.logs.piece().await? {
+                self.ended += usize::from(matches!(piece.1, Piece::End(_)));
+                return Ok(Some(piece));
             }
-            if self.is_refused || (self.tails.is_empty() && self.waiting.is_empty() && self.is_over()) {
-                return None;
+            if self.logs.is_empty() && self.is_over() {
+                return Ok(None);
             }
-            // Cancel safe: `SelectAll` keeps what a tail has not given, the place is waited for by a future of its own,
-            // and `changed` loses no change.
+            // Cancel safe: neither does more than wait.
             tokio::select! {
-                response = self.tails.next(), if !self.tails.is_empty() => {
-                    // None: the last tail has ended, and the loop asks whether that was all.
-                    let Some(response) = response else { continue };
-                    self.ended += usize::from(response.as_ref().is_ok_and(Tailed::is_end));
-                    return Some(response);
-                }
-                Some(place) = OptionFuture::from(self.place.as_mut()) => {
-                    self.place = None;
-                    self.open(place);
-                }
-                changed = self.arrivals.changed() => if changed.is_err() { return None },
+                () = self.logs.ready(), if !self.logs.is_empty() => {}
+                changed = self.arrivals.changed() => match changed {
+                    // It is seen with that: the loop would not look again.
+                    Ok(()) => self.join_new(),
+                    Err(_) => return Ok(None),
+                },
             }
         }
     }
 
     fn join_new(&mut self) {
-        for state in self.query.0.catalog.task(&self.task).unwrap_or_default() {
+        for state in self.catalog.task(&self.task).unwrap_or_default() {
             let worker = &state.registration.worker;
-            if !self.seen.insert(worker.clone()) {
-                continue;
-            }
-            self.waiting.extend(self.query.0.catalog.watch(worker));
-        }
-    }
-
-    /// Opens the logs that wait, for as long as there are places. Who does not follow reads one after the other.
-    fn open_waiting(&mut self) -> Result<(), Status> {
-        while !self.waiting.is_empty() && self.place.is_none() {
-            if self.range.follow == Follow::No && !self.tails.is_empty() {
-                break;
-            }
-            match self.query.place() {
-                Ok(place) => self.open(place),
-                Err(status) if !self.has_begun => return Err(status),
-                Err(_) => self.place = Some(self.query.0.tails.clone().place().boxed()),
+            if self.seen.insert(worker.clone()) {
+                self.catalog.watch(worker).into_iter().for_each(|states| self.logs.add(states));
             }
         }
-        Ok(())
-    }
-
-    /// Opens the first of the logs that wait.
-    fn open(&mut self, place: Place) {
-        let Some(states) = self.waiting.pop_front() else { return };
-        self.has_begun = true;
-        self.tails.push(self.query.worker_at(place, states, self.range));
     }
 
     fn is_over(&self) -> bool {
         let waits_for_first = self.seen.is_empty() || self.ended < self.expected;
-        self.range.follow == Follow::No || !waits_for_first
+        self.logs.follow() == Follow::No || !waits_for_first
     }
 }
 
@@ -205,17 +157,17 @@ fn stopping() -> Status {
     Status::unavailable("the server is stopping")
 }
 
-fn messages(piece: io::Result<Piece>, worker: &WorkerId, task: &TaskId) -> Vec<Result<Tailed, Status>> {
+fn messages(piece: io::Result<LogPiece>) -> Vec<Result<Tailed, Status>> {
     match piece {
-        Ok(Piece::Part(part)) => {
+        Ok((state, Piece::Part(part))) => {
+            let Registration { worker, task, .. } = &state.registration;
             let messages = part.encoded(Format::Messages, |block| encoded(worker, task, block));
             messages.iter().cloned().map(|message| Ok(Tailed::Encoded(message))).collect()
         }
-        Ok(Piece::End(state)) => {
+        Ok((state, Piece::End(_))) => {
             let end = TailResponse { end: Some(wire::end(&state)), ..TailResponse::default() };
             vec![Ok(Tailed::Own(end))]
         }
-        Err(error) if stalled(&error) => vec![Err(Status::resource_exhausted(error.to_string()))],
         Err(error) => vec![Err(Status::data_loss(error.to_string()))],
     }
 }
@@ -255,12 +207,14 @@ impl LogQueryService for Query {
         let from = Sequence::from_wire(request.from_sequence)
             .ok_or_else(|| Status::invalid_argument("from_sequence: must not be negative"))?;
         let follow = if request.follow { Follow::UntilClosed } else { Follow::No };
-        let range = Range { from, follow };
+        let mut logs = self.0.tails.logs(from, follow);
         let responses = match request.of {
             Some(Of::WorkerId(worker)) => {
                 let worker = WorkerId::try_from(&*worker)
                     .map_err(|why| Status::invalid_argument(format!("worker_id: {why}")))?;
-                self.worker(self.states(&worker, follow).await?, range)?
+                let place = self.place()?;
+                logs.add(self.states(&worker, follow).await?);
+                self.responses(place, logs.pieces())
             }
             Some(Of::TaskId(task)) => {
                 let task = TaskId::try_from(&*task)
@@ -268,7 +222,8 @@ impl LogQueryService for Query {
                 if follow == Follow::No && self.0.catalog.task(&task).is_none() {
                     return Err(Status::not_found(format!("task {task} is not known")));
                 }
-                self.task(task, range, usize::try_from(request.expected_workers).unwrap_or(0))
+                let expected = usize::try_from(request.expected_workers).unwrap_or(0);
+                self.responses(self.place()?, self.task(task, logs, expected).pieces())
             }
             None => return Err(Status::invalid_argument("of: worker_id or task_id is required")),
         };

@@ -16,13 +16,6 @@ pub enum Tailed {
     Own(TailResponse),
 }
 
-impl Tailed {
-    /// Whether it says that a log has been read to its end.
-    pub fn is_end(&self) -> bool {
-        matches!(self, Self::Own(message) if message.end.is_some())
-    }
-}
-
 /// Requests as usual; responses may be encoded already.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct TailCodec;

@@ -1,4 +1,4 @@
-//! Readers between one part of a log and the next. Who takes none of what is there for [`STALLED`] may lose its place,
+//! Readers between one message and the next. Who takes none of what is there for [`STALLED`] may lose its place,
 //! and what it holds in memory, to others who come when there is no place left: a tab that sleeps would keep it for ever.
 //! It is told so when it asks again, and goes on where it was.
 
@@ -27,8 +27,15 @@ impl<T> Parked<T> {
     pub(super) fn put(&self, reader: T) {
         *self.lock() = Some((reader, Instant::now()));
     }
+}
 
-    /// Takes it away where nobody asked for long. Whether it did.
+/// A reader, whatever it needs.
+trait Reader: Send + Sync {
+    /// Takes away what it needs where nobody asked for long. Whether it did.
+    fn end_stalled(&self, now: Instant) -> bool;
+}
+
+impl<T: Send> Reader for Parked<T> {
     fn end_stalled(&self, now: Instant) -> bool {
         let mut parked = self.lock();
         let is_stalled = parked.as_ref().is_some_and(|(_, since)| now.duration_since(*since) >= STALLED);
@@ -40,21 +47,16 @@ impl<T> Parked<T> {
 }
 
 /// All readers that there are; those that have gone are looked for now and then.
-pub(super) struct Lot<T>(Mutex<Vec<Weak<Parked<T>>>>);
+#[derive(Default)]
+pub(super) struct Lot(Mutex<Vec<Weak<dyn Reader>>>);
 
-impl<T> Default for Lot<T> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
-}
-
-impl<T> Lot<T> {
-    fn lock(&self) -> MutexGuard<'_, Vec<Weak<Parked<T>>>> {
+impl Lot {
+    fn lock(&self) -> MutexGuard<'_, Vec<Weak<dyn Reader>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds a reader, which has not asked for anything yet.
-    pub(super) fn park(&self, reader: T) -> Arc<Parked<T>> {
+    pub(super) fn park<T: Send + 'static>(&self, reader: T) -> Arc<Parked<T>> {
         let parked = Arc::new(Parked(Mutex::new(Some((reader, Instant::now())))));
         let mut all = self.lock();
         if all.len() == all.capacity() {
@@ -63,7 +65,8 @@ impl<T> Lot<T> {
             let room = all.len().max(16);
             all.reserve_exact(room);
         }
-        all.push(Arc::downgrade(&parked));
+        let known = Arc::downgrade(&parked);
+        all.push(known);
         parked
     }
 

@@ -1,6 +1,7 @@
-use futures::{FutureExt, StreamExt};
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use prometheus_client::registry::Registry;
 
+use super::logs::LOGS;
 use super::*;
 use crate::catalog::Catalog;
 use crate::line::{Extra, LinesBuilder, Mark};
@@ -113,6 +114,50 @@ async fn p6_a_reader_that_takes_nothing_gives_its_place_up_to_others_and_one_tha
     assert_eq!(log.tails.metrics.readers_stalled.get(), 1);
     log.grow(1, 1);
     assert_eq!(part(&mut waits).await, (2001, 2001));
+}
+
+#[tokio::test(start_paused = true)]
+async fn p6_a_reader_of_many_logs_has_one_place_and_stalls_only_where_it_takes_nothing_of_any() {
+    let mut log = Log::new(1);
+    log.grow(2000, 10);
+    let place = log.tails.try_place().unwrap();
+    let mut logs = log.tails.logs(Sequence::ZERO, Follow::UntilClosed);
+    for _ in 0..3 {
+        logs.add(log.catalog.watch(&log.state.registration.worker).unwrap());
+    }
+    let mut pieces = Box::pin(log.tails.at::<_, io::Error>(place, logs.pieces().boxed()));
+    // Of four parts each. While one log is read, the others are left alone for longer than that.
+    for _ in 0..12 {
+        tokio::time::advance(STALLED.mul_f64(0.9)).await;
+        assert_eq!(log.tail(Follow::No).err(), Some(TooManyReaders));
+        assert!(matches!(pieces.next().await, Some(Ok((_, Piece::Part(_))))));
+    }
+    tokio::time::advance(STALLED).await;
+    assert!(log.tail(Follow::No).is_ok());
+    let Some(Err(error)) = pieces.next().await else { panic!("its place is another's") };
+    assert!(stalled(&error), "{error}");
+    assert_eq!(log.tails.metrics.readers_stalled.get(), 1);
+}
+
+#[tokio::test]
+async fn p6_a_reader_follows_a_bounded_number_of_logs_and_reads_the_rest_as_these_end() {
+    let mut log = Log::new(1);
+    log.grow(1, 1);
+    let states = log.catalog.watch(&log.state.registration.worker).unwrap();
+    let mut logs = log.tails.logs(Sequence::ZERO, Follow::UntilClosed);
+    for _ in 0..=LOGS {
+        logs.add(states.clone());
+    }
+    for _ in 0..LOGS {
+        logs.ready().await;
+        assert!(matches!(logs.piece().await, Ok(Some((_, Piece::Part(_))))));
+    }
+    assert!(logs.ready().now_or_never().is_none(), "the last has no room yet");
+    assert_eq!(logs.open_now(), LOGS);
+    log.catalog.forget(&log.state.registration.worker);
+    let rest: Vec<_> = logs.pieces().try_collect().await.unwrap();
+    let ends = rest.iter().filter(|(_, piece)| matches!(piece, Piece::End(_))).count();
+    assert_eq!((ends, rest.len() - ends), (LOGS + 1, 1));
 }
 
 /// The part that a reader gets next, read as its clients would be told of it.

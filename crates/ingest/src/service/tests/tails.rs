@@ -1,6 +1,21 @@
 //! Logs as they are read while they grow.
 
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use tonic::Request;
+
 use super::*;
+use crate::ids::WorkerId;
+use crate::line::{Block, Sequence};
+use crate::service::generated::log_query_service_server::LogQueryService;
+use crate::service::query::Query;
+use crate::store::{LogReader, Opened};
+
+/// Far longer than anything here takes.
+const LONG: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn p5_a_tail_that_joins_at_any_moment_sees_each_line_once_in_order() {
@@ -41,8 +56,8 @@ async fn task_of(running: &Running, workers: &[&str]) {
 }
 
 #[tokio::test]
-async fn a_task_with_more_workers_than_readers_may_be_is_read_as_a_whole() {
-    let running = Running::start(memory::open(), Sizes { max_readers: 2, ..Sizes::default() }).await;
+async fn a_task_is_read_at_one_place_however_many_workers_it_has() {
+    let running = Running::start(memory::open(), Sizes { max_readers: 1, ..Sizes::default() }).await;
     let workers = ["a", "b", "c", "d", "e"];
     task_of(&running, &workers).await;
     for follow in [false, true] {
@@ -61,14 +76,14 @@ async fn a_task_with_more_workers_than_readers_may_be_is_read_as_a_whole() {
 }
 
 #[tokio::test]
-async fn who_reads_a_task_and_finds_no_place_at_all_is_sent_away() {
+async fn who_reads_a_task_and_finds_no_place_is_sent_away() {
     let running = Running::start(memory::open(), Sizes { max_readers: 1, ..Sizes::default() }).await;
     task_of(&running, &["a", "b"]).await;
     let _place = running.server.tails.try_place().unwrap();
     for follow in [false, true] {
         let request = TailRequest { of: Some(Of::TaskId("t".into())), follow, ..TailRequest::default() };
-        let mut tail = running.query().await.tail_logs(request).await.unwrap().into_inner();
-        assert_eq!(tail.message().await.unwrap_err().code(), Code::ResourceExhausted);
+        let refused = running.query().await.tail_logs(request).await.unwrap_err();
+        assert_eq!(refused.code(), Code::ResourceExhausted);
     }
 }
 
@@ -112,4 +127,42 @@ async fn a_tail_of_a_task_counts_a_forgotten_worker_among_those_that_it_expects(
     let mut tail = running.query().await.tail_logs(request).await.unwrap().into_inner();
     assert_eq!(tail.message().await.unwrap().unwrap().end.unwrap().worker_id, "w");
     assert!(tail.message().await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn p5_a_tail_of_a_task_takes_up_the_workers_that_come_while_it_waits() {
+    let running = Running::in_memory().await;
+    let of = Some(Of::TaskId("t".into()));
+    let request = TailRequest { of, follow: true, expected_workers: 2, ..TailRequest::default() };
+    let tail = Query(running.server.clone()).tail_logs(Request::new(request)).await.unwrap();
+    let mut tail = tail.into_inner();
+    for worker in ["first", "second"] {
+        assert!(tail.next().now_or_never().is_none(), "nobody is there");
+        task_of(&running, &[worker]).await;
+        for _ in ["its line", "its end"] {
+            let piece = tokio::time::timeout(LONG, tail.next()).await.expect("it is seen");
+            piece.unwrap().unwrap();
+        }
+    }
+    assert!(tail.next().await.is_none());
+}
+
+/// A disk that does not answer.
+struct NoAnswer;
+
+impl LogReader for NoAnswer {
+    fn read(&self, _: &WorkerId, _: Sequence, _: usize) -> io::Result<Vec<Block>> {
+        Err(io::ErrorKind::TimedOut.into())
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_does_not_answer_is_not_taken_for_a_reader_that_does_not_read() {
+    let opened = Opened { reader: Arc::new(NoAnswer), ..memory::open() };
+    let running = Running::start(opened, Sizes::default()).await;
+    task_of(&running, &["w"]).await;
+    let of = Some(Of::WorkerId("w".into()));
+    let request = TailRequest { of, ..TailRequest::default() };
+    let mut tail = running.query().await.tail_logs(request).await.unwrap().into_inner();
+    assert_eq!(tail.message().await.unwrap_err().code(), Code::DataLoss);
 }
