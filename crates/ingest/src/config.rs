@@ -65,7 +65,7 @@ pub struct Config {
     /// Workers that the store may know; beyond it new ones are refused.
     #[arg(long, env = "OTTO_MAX_WORKERS", default_value_t = 100_000, value_parser = parse_count, help_heading = "Limits")]
     pub max_workers: usize,
-    /// Logs that may be read at a time; beyond it readers are asked to come back. Each takes up to 1 MiB.
+    /// Readers at a time, of a log or of a task; beyond it readers are asked to come back. Each takes up to 1 MiB.
     #[arg(long, env = "OTTO_MAX_READERS", default_value_t = 1000, value_parser = parse_count, help_heading = "Limits")]
     pub max_readers: usize,
     /// Lines a second that one worker may send; its agent keeps to it, and what the command prints beyond it
