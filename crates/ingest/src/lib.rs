@@ -232,7 +232,8 @@ async fn serve_grpc(listener: TcpListener, server: Server, max_age: Option<Durat
         .max_decoding_message_size(MAX_MESSAGE)
         .accept_compressed(CompressionEncoding::Zstd)
         .accept_compressed(CompressionEncoding::Gzip);
-    let inflow = Inflow::new(MAX_MESSAGE, server.metrics.clone());
+    let metrics = server.metrics.clone();
+    let inflow = Inflow::new(MAX_MESSAGE, metrics.clone());
     let streaming = Direct::new(streaming, server.clone(), MAX_MESSAGE, inflow.clone());
     let query = LogQueryServiceServer::new(service::Query(server))
         .max_decoding_message_size(MAX_QUESTION)
@@ -243,7 +244,7 @@ async fn serve_grpc(listener: TcpListener, server: Server, max_age: Option<Durat
             .register_encoded_file_descriptor_set(ottoscaler_proto::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
-    let connections = connections::accepted(listener, connections::MAX_CONNECTIONS);
+    let connections = connections::accepted(listener, connections::MAX_CONNECTIONS, metrics);
     let mut builder = tonic::transport::Server::builder();
     if let Some(age) = max_age {
         builder = builder.max_connection_age(age).max_connection_age_grace(CONNECTION_GRACE);
