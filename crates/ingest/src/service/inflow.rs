@@ -130,12 +130,11 @@ impl Bounded {
                 return Ok((small.len() == length).then(|| std::mem::take(small).into()));
             }
         }
-        let message = match large {
-            Some(message) => message,
-            None => {
-                let length = framed(small).unwrap_or_default();
-                large.insert(self.room.begin(std::mem::take(small), length))
-            }
+        let message = if let Some(message) = large {
+            message
+        } else {
+            let length = framed(small).unwrap_or_default();
+            large.insert(self.room.begin(std::mem::take(small), length))
         };
         message.push(&unread.split_to(message.missing().min(unread.len())))?;
         if message.missing() > 0 {
@@ -161,14 +160,12 @@ impl Bounded {
             if let Some(message) = &self.begun.large {
                 message.check(cx)?;
             }
-            match ready!(Pin::new(&mut self.body).poll_frame(cx)?) {
-                // Trailers say nothing that matters here.
-                Some(frame) => self.unread = frame.into_data().unwrap_or_default(),
-                None => {
-                    self.has_ended = true;
-                    return Poll::Ready(self.cut_off());
-                }
-            }
+            let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)?) else {
+                self.has_ended = true;
+                return Poll::Ready(self.cut_off());
+            };
+            // Trailers say nothing that matters here.
+            self.unread = frame.into_data().unwrap_or_default();
         }
     }
 }
