@@ -31,7 +31,7 @@ pub enum Shown {
     Nothing,
 }
 
-/// A stream that shows no session does not end one that does.
+/// Who shows no session neither ends a stream that does, nor writes beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Held;
 
@@ -58,10 +58,7 @@ impl Fence {
         superseded: CancellationToken,
     ) -> Result<Place, Held> {
         let mut streams = self.lock();
-        let is_held = streams.get(worker).is_some_and(|holder| holder.shown == Shown::Session);
-        if is_held && shown == Shown::Nothing {
-            return Err(Held);
-        }
+        may_come(&streams, worker, shown)?;
         let holder = Holder { superseded: superseded.clone(), shown };
         if let Some(older) = streams.insert(worker.clone(), holder) {
             self.metrics.superseded.inc();
@@ -70,10 +67,20 @@ impl Fence {
         Ok(Place { fence: self.clone(), worker: worker.clone(), superseded })
     }
 
+    /// Whether one may write beside the streams that are open, without a place of its own.
+    pub fn passes(&self, worker: &WorkerId, shown: Shown) -> Result<(), Held> {
+        may_come(&self.lock(), worker, shown)
+    }
+
     /// Plain data: no panic can leave it half changed.
     fn lock(&self) -> MutexGuard<'_, HashMap<WorkerId, Holder>> {
         self.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn may_come(streams: &HashMap<WorkerId, Holder>, worker: &WorkerId, shown: Shown) -> Result<(), Held> {
+    let is_held = streams.get(worker).is_some_and(|holder| holder.shown == Shown::Session);
+    if is_held && shown == Shown::Nothing { Err(Held) } else { Ok(()) }
 }
 
 impl Drop for Place {

@@ -58,6 +58,7 @@ use server::Server;
 use service::direct::Direct;
 use service::generated::log_query_service_server::{self, LogQueryServiceServer};
 use service::generated::log_streaming_service_server::{self, LogStreamingServiceServer};
+use service::inflow::Inflow;
 use store::{Damage, Opened};
 use tail::Tails;
 use writer::Writer;
@@ -231,7 +232,9 @@ async fn serve_grpc(listener: TcpListener, server: Server, max_age: Option<Durat
         .max_decoding_message_size(MAX_MESSAGE)
         .accept_compressed(CompressionEncoding::Zstd)
         .accept_compressed(CompressionEncoding::Gzip);
-    let streaming = Direct::new(streaming, server.clone(), MAX_MESSAGE);
+    let metrics = server.metrics.clone();
+    let inflow = Inflow::new(MAX_MESSAGE, metrics.clone());
+    let streaming = Direct::new(streaming, server.clone(), MAX_MESSAGE, inflow.clone());
     let query = LogQueryServiceServer::new(service::Query(server))
         .max_decoding_message_size(MAX_QUESTION)
         .send_compressed(CompressionEncoding::Zstd)
@@ -241,12 +244,12 @@ async fn serve_grpc(listener: TcpListener, server: Server, max_age: Option<Durat
             .register_encoded_file_descriptor_set(ottoscaler_proto::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
-    let connections = connections::accepted(listener, connections::MAX_CONNECTIONS);
+    let connections = connections::accepted(listener, connections::MAX_CONNECTIONS, metrics);
     let mut builder = tonic::transport::Server::builder();
     if let Some(age) = max_age {
         builder = builder.max_connection_age(age).max_connection_age_grace(CONNECTION_GRACE);
     }
-    builder
+    let serving = builder
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .initial_stream_window_size(STREAM_WINDOW)
@@ -265,9 +268,11 @@ async fn serve_grpc(listener: TcpListener, server: Server, max_age: Option<Durat
             for service in SERVICES {
                 health.set_service_status(service, ServingStatus::NotServing).await;
             }
-        })
-        .await
-        .context("gRPC failed")
+        });
+    tokio::select! {
+        ended = serving => ended.context("gRPC failed"),
+        never = inflow.watch() => match never {},
+    }
 }
 
 async fn serve_http(listener: TcpListener, server: Server) -> Result<()> {

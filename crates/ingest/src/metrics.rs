@@ -65,6 +65,10 @@ pub struct All {
     pub retention_held: Gauge,
     /// Damaged places found while logs were read.
     pub read_damage: Counter,
+    /// gRPC connections that are open.
+    pub connections: Gauge,
+    /// 1 while there is no place for another.
+    pub connections_full: Gauge,
     /// Streams of lines that are open.
     pub streams: Gauge,
     /// Tails that are open.
@@ -122,6 +126,8 @@ impl Metrics {
             retention_forgotten: Counter::default(),
             retention_held: Gauge::default(),
             read_damage: Counter::default(),
+            connections: Gauge::default(),
+            connections_full: Gauge::default(),
             streams: Gauge::default(),
             readers: Gauge::default(),
             readers_refused: Counter::default(),
@@ -198,6 +204,12 @@ impl All {
             self.retention_held,
         );
         registry.register("read_damage", "Damaged places found while logs were read", self.read_damage);
+        registry.register("connections_open", "gRPC connections that are open", self.connections);
+        registry.register(
+            "connections_full",
+            "1 while gRPC connections wait for another to end",
+            self.connections_full,
+        );
         registry.register("streams_open", "Streams of lines that are open", self.streams);
         registry.register("readers_open", "Tails that are open", self.readers);
         registry.register(

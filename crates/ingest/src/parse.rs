@@ -26,7 +26,7 @@ fn gap_reason(reason: &str) -> Result<Arc<str>, Dropped> {
 }
 
 /// No gap ends behind this: readers in JavaScript know no larger whole number, and no log has so many lines.
-const LAST_LINE: u64 = (1 << 53) - 1;
+pub(crate) const LAST_LINE: u64 = (1 << 53) - 1;
 
 /// The last line of a gap that begins at `first`, which stands in the field `from`.
 fn gap_end(last: i64, first: Sequence, from: &str) -> Result<Sequence, Dropped> {

@@ -40,7 +40,15 @@ pub struct Rates {
 enum Clock {
     Running,
     #[cfg(test)]
-    Stopped(Arc<Mutex<Instant>>),
+    Stopped(Arc<Mutex<Stopped>>),
+}
+
+/// Which time it is in a test, and how often somebody had to wait so far.
+#[cfg(test)]
+#[derive(Debug)]
+struct Stopped {
+    now: Instant,
+    waits: u64,
 }
 
 #[derive(Debug, Default)]
@@ -62,21 +70,29 @@ impl Rates {
         match &self.clock {
             Clock::Running => Instant::now(),
             #[cfg(test)]
-            Clock::Stopped(now) => *now.lock().unwrap_or_else(PoisonError::into_inner),
+            Clock::Stopped(stopped) => stopped.lock().unwrap_or_else(PoisonError::into_inner).now,
         }
     }
 
     /// With a clock that stands still until it is moved on.
     #[cfg(test)]
     pub(crate) fn stopped(self) -> Self {
-        Self { clock: Clock::Stopped(Arc::new(Mutex::new(Instant::now()))), ..self }
+        let stopped = Stopped { now: Instant::now(), waits: 0 };
+        Self { clock: Clock::Stopped(Arc::new(Mutex::new(stopped))), ..self }
     }
 
     /// Moves the clock on.
     #[cfg(test)]
     pub(crate) fn advance(&self, by: Duration) {
-        let Clock::Stopped(now) = &self.clock else { panic!("the clock runs") };
-        *now.lock().unwrap() += by;
+        let Clock::Stopped(stopped) = &self.clock else { panic!("the clock runs") };
+        stopped.lock().unwrap().now += by;
+    }
+
+    /// How often somebody was told to come again.
+    #[cfg(test)]
+    pub(crate) fn waits(&self) -> u64 {
+        let Clock::Stopped(stopped) = &self.clock else { panic!("the clock runs") };
+        stopped.lock().unwrap().waits
     }
 
     /// What a worker is told: the limit that it alone could reach; 0 for none.
@@ -107,6 +123,10 @@ impl Rates {
         let waits = [of_worker.map(|(_, bucket)| bucket), of_task.map(|(_, bucket)| bucket)];
         let wait = waits.into_iter().flatten().map(|bucket| bucket.ready_in(now)).max().unwrap_or_default();
         if !wait.is_zero() {
+            #[cfg(test)]
+            if let Clock::Stopped(stopped) = &self.clock {
+                stopped.lock().unwrap().waits += 1;
+            }
             return Err(wait);
         }
         if let Some((rate, bucket)) = of_worker {

@@ -6,7 +6,7 @@ mod entries;
 pub(crate) mod entry_codec;
 mod gate;
 pub(crate) mod generated;
-mod inflow;
+pub(crate) mod inflow;
 mod input;
 mod query;
 mod runs;
@@ -16,6 +16,7 @@ mod streaming;
 pub(crate) mod tailed;
 #[cfg(test)]
 mod tests;
+mod upload;
 mod wire;
 
 pub use entry_codec::{EncodedEntry, EntryResponse};

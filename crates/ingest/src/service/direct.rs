@@ -40,8 +40,8 @@ pub(crate) struct Direct<S> {
 
 impl<S> Direct<S> {
     /// Takes messages of at most so many bytes, as `service` does.
-    pub(crate) fn new(service: S, server: Server, max_message: usize) -> Self {
-        Self { service, server, max_message, inflow: Inflow::new(max_message) }
+    pub(crate) const fn new(service: S, server: Server, max_message: usize, inflow: Inflow) -> Self {
+        Self { service, server, max_message, inflow }
     }
 }
 

@@ -13,7 +13,7 @@ use tonic::codegen::Body as _;
 use tonic::{Code, Status};
 
 /// Bytes before each message: whether it is compressed, and its length.
-const HEAD: usize = 5;
+pub(super) const HEAD: usize = 5;
 
 /// Whole messages one after another, each with its head.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -77,7 +77,7 @@ impl Run {
 }
 
 /// Bytes of the message that begins here, with its head; none where that is not all here.
-fn framed(bytes: &[u8]) -> Option<usize> {
+pub(super) fn framed(bytes: &[u8]) -> Option<usize> {
     let [_, length @ ..] = *bytes.first_chunk::<HEAD>()?;
     Some(HEAD.saturating_add(u32::from_be_bytes(length) as usize))
 }

@@ -56,6 +56,11 @@ impl Session {
         }
     }
 
+    /// Whether lines may come beside the worker's stream, if it has one.
+    pub(super) fn passes(&self, server: &Server, worker: &WorkerId) -> Result<(), Status> {
+        server.fence.passes(worker, self.shown()).map_err(|Held| other(worker))
+    }
+
     /// Takes the worker's place for a stream.
     pub(super) fn take(
         &self,

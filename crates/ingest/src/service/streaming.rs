@@ -1,12 +1,11 @@
 //! LogStreamingService.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, Stream, StreamExt};
 use ottoscaler_kit::ident;
-use ottoscaler_proto::checksum::{Checked, Checks};
+use ottoscaler_proto::checksum::Checked;
 use ottoscaler_proto::v1::registration_response::Status as RegistrationStatus;
 use ottoscaler_proto::v1::{
     CompletionResponse, LogBatch, LogResponse, LoggingConfig, RegistrationResponse, SequenceRange,
@@ -19,17 +18,16 @@ use tonic::{Request, Response, Status};
 
 use super::generated::log_streaming_service_server::LogStreamingService;
 use super::runs::Run;
-use super::session::{self, Session};
+use super::session::Session;
+use super::upload::Upload;
 use super::{EncodedEntry, EntryResponse, batches, entries};
 use crate::ids::{TaskId, WorkerId};
 use crate::line::Sequence;
-use crate::parse::batch::{self, Batch};
-use crate::queue::{Append, Claim, Completed, Completion, Introduction, Refused, Registered, Submission};
+use crate::parse::LAST_LINE;
+use crate::queue::{Completed, Completion, Introduction, Refused, Registered, Submission};
 use crate::reason::Retry;
 use crate::server::Server;
-use crate::session::{Answer, Refusal};
 use crate::worker::{Closing, WorkerState};
-use crate::writer::now_ns;
 
 /// Room that a request without lines takes in the queue.
 const SMALL: usize = 1024;
@@ -39,9 +37,6 @@ const MAX_INCARNATION: usize = 64;
 
 /// Bytes of a worker's metadata. It is kept in memory for every worker that the server knows.
 const MAX_METADATA: usize = 16 << 10;
-
-/// How long an upload waits before it offers again what the store did not take.
-const UPLOAD_PAUSE: Duration = Duration::from_secs(1);
 
 /// Lines in.
 #[derive(Clone)]
@@ -124,14 +119,14 @@ impl Streaming {
     /// What is asked for, if it came as it was sent.
     fn intact<T: Checked>(&self, request: Request<T>) -> Result<T, Status> {
         let request = request.into_inner();
-        if request.is_intact() { Ok(request) } else { Err(self.changed()) }
+        if request.is_intact() { Ok(request) } else { Err(changed(&self.0)) }
     }
+}
 
-    /// How a call ends whose request was changed on the way: it may be made again.
-    fn changed(&self) -> Status {
-        self.0.metrics.retry(Retry::ChecksumMismatch);
-        Status::data_loss(Retry::ChecksumMismatch.message())
-    }
+/// How a call ends whose request was changed on the way: it may be made again.
+pub(super) fn changed(server: &Server) -> Status {
+    server.metrics.retry(Retry::ChecksumMismatch);
+    Status::data_loss(Retry::ChecksumMismatch.message())
 }
 
 fn not_registered(status: RegistrationStatus, message: impl Into<String>) -> RegistrationResponse {
@@ -166,6 +161,10 @@ fn completion(request: &WorkerCompletion) -> Result<Completion, Status> {
     let last = Sequence::from_wire(request.last_sequence).ok_or_else(|| {
         invalid(format!("last_sequence: must not be negative, and is {}", request.last_sequence))
     })?;
+    // A gap to there may become part of the log.
+    if last.get() > LAST_LINE {
+        return Err(invalid(format!("last_sequence: must be at most {LAST_LINE}, and is {}", last.get())));
+    }
     if !request.reason.is_empty() {
         ident::check(&request.reason).map_err(|why| invalid(format!("reason: {why}")))?;
     }
@@ -242,14 +241,7 @@ impl LogStreamingService for Streaming {
         request: Request<tonic::Streaming<LogBatch>>,
     ) -> Result<Response<UploadSummary>, Status> {
         let session = Session::of(request.metadata().as_ref());
-        let mut batches = request.into_inner();
-        let (mut summary, mut checks) = (UploadSummary::default(), Checks::default());
-        while let Some(batch) = self.next(&mut batches).await? {
-            if !checks.holds(&batch) {
-                return Err(self.changed());
-            }
-            self.upload(&session, batch, &mut summary).await?;
-        }
+        let summary = Upload::new(&self.0, session).all(request.into_inner()).await?;
         Ok(Response::new(summary.sealed()))
     }
 
@@ -281,94 +273,4 @@ impl LogStreamingService for Streaming {
         };
         Ok(Response::new(response.sealed()))
     }
-}
-
-impl Streaming {
-    /// The next batch of an upload. A client that sends none does not hold up the end of the server. Not cancel safe,
-    /// and never cancelled but with the whole call.
-    async fn next(&self, batches: &mut tonic::Streaming<LogBatch>) -> Result<Option<LogBatch>, Status> {
-        tokio::select! {
-            batch = batches.message() => batch,
-            () = self.0.draining.cancelled() => Err(Status::unavailable(Retry::Draining.message())),
-        }
-    }
-
-    /// Stores one batch of an upload, however long that takes: the client is held back meanwhile.
-    async fn upload(
-        &self,
-        session: &Session,
-        batch: LogBatch,
-        summary: &mut UploadSummary,
-    ) -> Result<(), Status> {
-        let batch = batch::parse(batch, self.0.limits, now_ns())
-            .map_err(|why| Status::invalid_argument(why.message()))?;
-        let claim = session.claim(&self.0, &batch.worker, None)?;
-        let before = self.0.catalog.worker(&batch.worker).ok_or_else(|| session::unknown(&batch.worker))?;
-        let new = batch.items.iter().map(|item| item.lines_after(before.high)).sum();
-        let charge = self.0.admitted(&before, new).await;
-        let mut stored = 0;
-        let result = self.store(batch, &claim, before.high, summary, &mut stored).await;
-        charge.settle(stored);
-        result
-    }
-
-    async fn store(
-        &self,
-        batch: Batch,
-        claim: &Claim,
-        mut high: Sequence,
-        summary: &mut UploadSummary,
-        stored: &mut u64,
-    ) -> Result<(), Status> {
-        for item in batch.items {
-            let lines = item.lines();
-            let answer = loop {
-                if self.0.draining.is_cancelled() {
-                    return Err(Status::unavailable(Retry::Draining.message()));
-                }
-                let (reply, answers) = oneshot::channel();
-                let (worker, claim) = (batch.worker.clone(), claim.clone());
-                let append = Append { worker, claim, items: vec![item.clone()] };
-                let queued = self.0.queue.submit(batch.bytes, Submission::Append(append, reply)).await;
-                let stopping = |_| Status::unavailable(Retry::Draining.message());
-                queued.map_err(stopping)?;
-                let stopped = || Status::unavailable(Retry::Draining.message());
-                let mut answers: Vec<Answer> = answers.await.map_err(|_| stopped())?;
-                let answer = answers.pop().ok_or_else(stopped)?;
-                match answer.refusal {
-                    Some(Refusal::Retry(Retry::DiskFull | Retry::StoreGone, _)) => {
-                        tokio::time::sleep(UPLOAD_PAUSE).await;
-                    }
-                    _ => break answer,
-                }
-            };
-            *stored += answer.stored;
-            tally(summary, &answer, lines, high)?;
-            high = high.max(answer.acked);
-        }
-        Ok(())
-    }
-}
-
-/// Adds the answer to an item of `lines` lines to the summary; `high` was the mark before it.
-fn tally(summary: &mut UploadSummary, answer: &Answer, lines: u64, high: Sequence) -> Result<(), Status> {
-    match &answer.refusal {
-        Some(Refusal::Retry(retry, mark)) => {
-            let message = format!("{}; the next sequence has to be {}", retry.message(), mark.next());
-            return Err(Status::failed_precondition(message));
-        }
-        Some(Refusal::Replaced(_)) => {
-            summary.dropped += 1;
-            summary.last_sequence = summary.last_sequence.max(answer.first.to_wire());
-        }
-        // Nothing was stored, and nothing of what follows would be.
-        Some(Refusal::Drop(why)) => return Err(Status::failed_precondition(why.message())),
-        None => {
-            let new = answer.acked.since(high).min(lines);
-            summary.lines += i64::try_from(new).unwrap_or(i64::MAX);
-            summary.duplicates += i64::try_from(lines - new).unwrap_or(i64::MAX);
-        }
-    }
-    summary.last_sequence = summary.last_sequence.max(answer.acked.to_wire());
-    Ok(())
 }

@@ -328,6 +328,9 @@ async fn a_log_ends_once_it_is_whole_or_a_reason_closes_it() {
     assert_eq!((open.complete, open.missing), (false, vec![SequenceRange { first: 4, last: 5 }]));
     let invalid = client.complete_worker(end("two\nlines")).await.unwrap_err();
     assert_eq!(invalid.code(), Code::InvalidArgument);
+    // The gap before it would be one that no client could hand in.
+    let beyond = WorkerCompletion { last_sequence: 1 << 53, ..end("agent_gone") };
+    assert_eq!(client.complete_worker(beyond).await.unwrap_err().code(), Code::InvalidArgument);
     for _ in 0..2 {
         let closed = client.complete_worker(end("agent_gone")).await.unwrap().into_inner();
         assert_eq!((closed.complete, closed.missing), (false, vec![]), "closed, and not whole");

@@ -54,14 +54,20 @@ async fn an_upload_is_held_back_instead() {
     let mut client = running.streaming().await;
     let upload = client.upload_logs(futures::stream::iter([batch("w", 1, 2300), batch("w", 2301, 2310)]));
     let high = || running.server.catalog.worker(&"w".try_into().unwrap()).unwrap().high.get();
-    let time_passes = async {
-        while high() < 2300 {
-            tokio::task::yield_now().await;
+    let rates = &running.server.rates;
+    let is_held_back = async || {
+        let before = rates.waits();
+        while rates.waits() == before {
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        // It asks again after what it is told, and is held back by the clock alone.
-        running.server.rates.advance(Duration::from_millis(299));
         assert_eq!(high(), 2300);
-        running.server.rates.advance(Duration::from_millis(1));
+    };
+    let time_passes = async {
+        is_held_back().await;
+        rates.advance(Duration::from_millis(299));
+        // It asks again after what it was told, and a millisecond is missing.
+        is_held_back().await;
+        rates.advance(Duration::from_millis(1));
     };
     let (summary, ()) = tokio::join!(upload, time_passes);
     let summary = summary.unwrap().into_inner();

@@ -92,6 +92,78 @@ async fn p5_a_run_that_was_refused_has_none_of_its_lines_taken_for_the_others() 
     assert_eq!(older.answer().await, "ack 4");
 }
 
+/// An upload that shows this session.
+async fn upload(running: &Running, session: &str, messages: mpsc::Receiver<LogBatch>) -> Result<i64, Status> {
+    let summary = running.streaming().await.upload_logs(showing(session, messages)).await?;
+    Ok(summary.into_inner().last_sequence)
+}
+
+async fn refused_upload(running: &Running, messages: mpsc::Receiver<LogBatch>) {
+    let refused = upload(running, "", messages).await.unwrap_err();
+    assert_eq!(refused.code(), Code::FailedPrecondition, "{refused}");
+}
+
+#[tokio::test]
+async fn p5_an_upload_that_shows_no_session_writes_nothing_beside_a_stream_that_does() {
+    let running = Running::in_memory().await;
+    let own = session(&running, "w", b"one").await;
+    let (sender, begun) = mpsc::channel(AHEAD);
+    sender.send(batch("w", 1, 1)).await.unwrap();
+    let early = upload(&running, "", begun);
+    let stream = async {
+        while high(&running.server.catalog) < Some(Sequence::new(1)) {
+            tokio::task::yield_now().await;
+        }
+        let mut stream = batches(&running, &own).await;
+        stream.send([batch("w", 2, 2)]).await;
+        assert_eq!(stream.answer().await, "ack 2");
+        // Be it that the upload came before the stream.
+        sender.send(batch("w", 3, 3)).await.unwrap();
+        stream
+    };
+    let (early, stream) = tokio::join!(early, stream);
+    assert_eq!(early.unwrap_err().code(), Code::FailedPrecondition);
+    let (sender, messages) = mpsc::channel(AHEAD);
+    sender.send(batch("w", 3, 3)).await.unwrap();
+    drop(sender);
+    refused_upload(&running, messages).await;
+    assert_eq!(high(&running.server.catalog), Some(Sequence::new(2)));
+
+    let (sender, messages) = mpsc::channel(AHEAD);
+    sender.send(batch("w", 3, 3)).await.unwrap();
+    drop(sender);
+    assert_eq!(upload(&running, &own, messages).await.unwrap(), 3, "it is the same run's");
+    drop(stream);
+}
+
+#[tokio::test]
+async fn p5_an_upload_is_of_one_run_to_its_end() {
+    let running = Running::in_memory().await;
+    session(&running, "w", b"one").await;
+    session(&running, "v", b"one").await;
+    let (sender, messages) = mpsc::channel(AHEAD);
+    sender.send(batch("w", 1, 1)).await.unwrap();
+    let other_run = async {
+        while high(&running.server.catalog) < Some(Sequence::new(1)) {
+            tokio::task::yield_now().await;
+        }
+        running.server.catalog.forget(&"w".try_into().unwrap());
+        session(&running, "w", b"two").await;
+        sender.send(batch("w", 1, 1)).await.unwrap();
+        drop(sender);
+    };
+    tokio::join!(refused_upload(&running, messages), other_run);
+    assert_eq!(high(&running.server.catalog), Some(Sequence::ZERO));
+
+    let (sender, messages) = mpsc::channel(AHEAD);
+    for worker in ["v", "w"] {
+        sender.send(batch(worker, 1, 1)).await.unwrap();
+    }
+    drop(sender);
+    refused_upload(&running, messages).await;
+    assert_eq!(high(&running.server.catalog), Some(Sequence::ZERO), "nor of another worker");
+}
+
 #[tokio::test]
 async fn p5_a_worker_that_is_forgotten_under_its_stream_is_asked_to_register_again() {
     let running = Running::in_memory().await;
