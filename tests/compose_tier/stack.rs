@@ -117,10 +117,15 @@ impl Stack {
 
     /// Waits until a task's newest worker has said this, and gives its name.
     pub(crate) async fn has_said(&self, task: &str, message: &str) -> String {
-        wait::until(&format!("{task} says {message:?}"), LIMIT, || async {
+        self.has_said_any(task, &[message]).await
+    }
+
+    /// The same of any of these.
+    pub(crate) async fn has_said_any(&self, task: &str, messages: &[&str]) -> String {
+        wait::until(&format!("{task} says one of {messages:?}"), LIMIT, || async {
             let worker = self.workers(task).await.pop().ok_or("no worker")?;
             let lines = self.ingest.lines(&worker).await.map_err(|error| format!("{error:#}"))?;
-            if lines.iter().any(|line| line["message"] == message) {
+            if lines.iter().any(|line| messages.iter().any(|message| line["message"] == *message)) {
                 Ok(worker)
             } else {
                 Err(format!("{lines:?}"))
