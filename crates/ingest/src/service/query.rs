@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::future::FutureExt;
 use futures::stream::{self, BoxStream, Stream, StreamExt, try_unfold};
 use ottoscaler_proto::v1::tail_request::Of;
 use ottoscaler_proto::v1::{
@@ -62,25 +63,30 @@ impl Query {
         self.0.tails.at(place, messages).boxed()
     }
 
-    /// Waits until the worker comes, if it is to be followed.
-    async fn states(
+    /// The log of a worker, which may be one that is still to come: then the response begins before it does. A call
+    /// that has not begun within the client's time would be ended by tonic, with another word than the client's own.
+    fn worker(
         &self,
-        worker: &WorkerId,
-        follow: Follow,
-    ) -> Result<watch::Receiver<Arc<WorkerState>>, Status> {
-        let mut arrivals = self.0.catalog.arrivals();
-        loop {
-            if let Some(states) = self.0.catalog.watch(worker) {
-                return Ok(states);
+        worker: WorkerId,
+        known: Option<watch::Receiver<Arc<WorkerState>>>,
+        mut logs: Logs,
+    ) -> impl Stream<Item = io::Result<LogPiece>> + Send + use<> {
+        let catalog = Arc::clone(&self.0.catalog);
+        let pieces = async move {
+            let mut arrivals = catalog.arrivals();
+            let mut found = known;
+            while found.is_none() {
+                found = catalog.watch(&worker);
+                if found.is_none() && arrivals.changed().await.is_err() {
+                    break;
+                }
             }
-            if follow == Follow::No {
-                return Err(Status::not_found(format!("worker {worker} is not known")));
+            if let Some(states) = found {
+                logs.add(states);
             }
-            tokio::select! {
-                changed = arrivals.changed() => changed.map_err(|_| stopping())?,
-                () = self.0.draining.cancelled() => return Err(stopping()),
-            }
-        }
+            logs.pieces()
+        };
+        pieces.flatten_stream()
     }
 
     /// The logs of a task's workers, those included that come while they are read.
@@ -207,14 +213,16 @@ impl LogQueryService for Query {
         let from = Sequence::from_wire(request.from_sequence)
             .ok_or_else(|| Status::invalid_argument("from_sequence: must not be negative"))?;
         let follow = if request.follow { Follow::UntilClosed } else { Follow::No };
-        let mut logs = self.0.tails.logs(from, follow);
+        let logs = self.0.tails.logs(from, follow);
         let responses = match request.of {
             Some(Of::WorkerId(worker)) => {
                 let worker = WorkerId::try_from(&*worker)
                     .map_err(|why| Status::invalid_argument(format!("worker_id: {why}")))?;
-                let place = self.place()?;
-                logs.add(self.states(&worker, follow).await?);
-                self.responses(place, logs.pieces())
+                let known = self.0.catalog.watch(&worker);
+                if follow == Follow::No && known.is_none() {
+                    return Err(Status::not_found(format!("worker {worker} is not known")));
+                }
+                self.responses(self.place()?, self.worker(worker, known, logs))
             }
             Some(Of::TaskId(task)) => {
                 let task = TaskId::try_from(&*task)

@@ -40,6 +40,20 @@ async fn p5_a_tail_that_joins_at_any_moment_sees_each_line_once_in_order() {
     }
 }
 
+/// Before it does nobody but the client says how long that may take.
+#[tokio::test]
+async fn p5_a_tail_of_a_worker_that_is_still_to_come_begins_at_once_and_shows_its_first_line() {
+    let running = Running::in_memory().await;
+    let request = TailRequest { of: Some(Of::WorkerId("w".into())), follow: true, ..TailRequest::default() };
+    let begun = tokio::time::timeout(LONG, running.query().await.tail_logs(request)).await;
+    let mut tail = begun.expect("the response begins").unwrap().into_inner();
+    register(&running, "w", b"").await;
+    let stream = Exchange::batches(&running).await;
+    stream.send([batch("w", 1, 1)]).await;
+    let message = tail.message().await.unwrap().unwrap();
+    assert_eq!(message.entries[0].sequence, 1);
+}
+
 /// Workers of the task `t`, each with a line, and ended.
 async fn task_of(running: &Running, workers: &[&str]) {
     let mut client = running.streaming().await;
