@@ -22,14 +22,7 @@ const LINES: u32 = 500;
 
 /// Whether this machine can run a Docker. On CI it has to.
 fn possible() -> bool {
-    let missing: Vec<_> = DockerEngine::possible().err().into_iter().chain(images::missing()).collect();
-    if missing.is_empty() {
-        return true;
-    }
-    let missing = missing.join("; ");
-    assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{missing}");
-    println!("SKIPPED: {missing}");
-    false
+    ottoscaler_tests::tier::runs(DockerEngine::possible().err().into_iter().chain(images::missing()))
 }
 
 /// Runs scenarios in order, and says how long each took.

@@ -29,6 +29,7 @@ pub mod scaler;
 pub mod service;
 pub mod service_network;
 pub mod small_disk;
+pub mod tier;
 pub mod wait;
 pub mod wiretap;
 pub mod worker_images;

@@ -245,17 +245,7 @@ async fn serve_grpc(listener: TcpListener, server: Server, max_age: Option<Durat
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
     let connections = connections::accepted(listener, connections::MAX_CONNECTIONS, metrics);
-    let mut builder = tonic::transport::Server::builder();
-    if let Some(age) = max_age {
-        builder = builder.max_connection_age(age).max_connection_age_grace(CONNECTION_GRACE);
-    }
-    let serving = builder
-        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_frame_size(MAX_FRAME)
-        .max_concurrent_streams(MAX_STREAMS)
+    let serving = http2(max_age)
         .add_service(health_service)
         .add_service(reflection().build_v1().context("reflection")?.max_decoding_message_size(MAX_QUESTION))
         .add_service(
@@ -273,6 +263,21 @@ async fn serve_grpc(listener: TcpListener, server: Server, max_age: Option<Durat
         ended = serving => ended.context("gRPC failed"),
         never = inflow.watch() => match never {},
     }
+}
+
+/// How connections are kept, and how much of one is under way.
+fn http2(max_age: Option<Duration>) -> tonic::transport::Server {
+    let mut server = tonic::transport::Server::builder();
+    if let Some(age) = max_age {
+        server = server.max_connection_age(age).max_connection_age_grace(CONNECTION_GRACE);
+    }
+    server
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_frame_size(MAX_FRAME)
+        .max_concurrent_streams(MAX_STREAMS)
 }
 
 async fn serve_http(listener: TcpListener, server: Server) -> Result<()> {
