@@ -103,27 +103,33 @@ impl Room {
 
     /// Takes more for a message, unless it is given up, be it for that.
     fn take(&self, number: u64, more: usize) {
+        let mut given_up = Vec::new();
         let mut table = self.lock();
         while table.taken + more > ROOM && table.parts.contains_key(&number) {
             let Some((_, first)) = table.parts.pop_first() else { break };
             table.taken -= first.taken;
             self.metrics.retry(Retry::QueueFull);
-            first.part.give_up(GivenUp::NoRoom);
+            given_up.push(first.part);
         }
         if let Some(entry) = table.parts.get_mut(&number) {
             entry.taken += more;
             table.taken += more;
         }
+        drop(table);
+        give_up(given_up, GivenUp::NoRoom);
     }
 
     /// Gives up the messages that should be whole by now.
     pub(super) fn give_up_late(&self, now: Instant) {
+        let mut late = Vec::new();
         let mut table = self.lock();
         while let Some(first) = table.parts.first_entry().filter(|first| first.get().until <= now) {
-            let late = first.remove();
-            table.taken -= late.taken;
-            late.part.give_up(GivenUp::Late);
+            let first = first.remove();
+            table.taken -= first.taken;
+            late.push(first.part);
         }
+        drop(table);
+        give_up(late, GivenUp::Late);
     }
 
     #[cfg(test)]
@@ -142,12 +148,15 @@ impl Room {
     }
 }
 
-impl Part {
-    fn give_up(&self, why: GivenUp) {
-        *self.lock() = Err(why);
-        self.waker.wake();
+/// With the table unlocked: who is woken may let go of a message there and then, and that takes the lock.
+fn give_up(parts: Vec<Arc<Part>>, why: GivenUp) {
+    for part in parts {
+        *part.lock() = Err(why);
+        part.waker.wake();
     }
+}
 
+impl Part {
     fn lock(&self) -> MutexGuard<'_, Result<Vec<u8>, GivenUp>> {
         self.bytes.lock().unwrap_or_else(PoisonError::into_inner)
     }
