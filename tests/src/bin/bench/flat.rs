@@ -10,8 +10,9 @@ use ottoscaler_tests::ingest::Ingest;
 use tempfile::TempDir;
 
 use crate::flood::Load;
-use crate::ingest::{Cost, flood, once};
+use crate::ingest::{Cost, cost, flood, once};
 use crate::lines::Lines;
+use crate::sink::Sink;
 use crate::stats::{Table, mib};
 use crate::target::Target;
 
@@ -36,23 +37,37 @@ pub(crate) async fn costs(
     over_store(table, dir, rounds, time, bytes).await
 }
 
-/// They take turns, as the machine itself changes while it is measured.
+/// They take turns, as the machine itself changes while it is measured; so does a server that drops what it takes.
 async fn over_workers(table: &mut Table, dir: &TempDir, rounds: usize, time: Duration) -> Result<()> {
     let counts = [1, 32, 1_000];
-    let mut costs = counts.map(|_| Vec::new());
+    let mut costs = counts.map(|_| (Vec::new(), Vec::new()));
     for _ in 0..rounds {
-        for (workers, costs) in counts.into_iter().zip(&mut costs) {
-            costs.push(once(dir, Load::blocks(workers), time, &[]).await?);
+        for (workers, (ingest, bare)) in counts.into_iter().zip(&mut costs) {
+            let load = Load::blocks(workers);
+            ingest.push(once(dir, load, time, &[]).await?);
+            bare.push(dropped(load, time).await?);
         }
     }
-    let medians = costs.map(median);
-    for (workers, cost) in counts.into_iter().zip(&medians) {
-        table.row(format!("ingest, blocks, {workers} workers"), figure(cost));
+    let medians = costs.map(|(ingest, bare)| (median(ingest), median(bare)));
+    for (workers, (ingest, bare)) in counts.into_iter().zip(&medians) {
+        table.row(format!("ingest, blocks, {workers} workers"), figure(ingest));
+        table.row(
+            format!("limit: a bare server of tonic that drops what it takes, blocks, {workers} workers"),
+            figure(bare),
+        );
     }
-    let [one, more @ ..] = medians.map(|cost| nanos(&cost));
+    let [one, more @ ..] = medians.map(|(ingest, _)| nanos(&ingest));
     let changes = more.map(|cost| change(one, cost));
     table.mark(Target::FlatOverWorkers, changes.into_iter().fold(f64::NEG_INFINITY, f64::max));
     Ok(())
+}
+
+/// What blocks cost a server that does nothing with them.
+async fn dropped(load: Load, time: Duration) -> Result<Cost> {
+    let (service, address) = Sink::start().await?;
+    let cost = cost(service.pid(), &format!("http://{address}"), "dropped", load, time).await?;
+    service.kill().await;
+    Ok(cost)
 }
 
 /// The store that has grown takes turns with empty ones.

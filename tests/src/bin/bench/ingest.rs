@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use nix::unistd::Pid;
 use ottoscaler_tests::ingest::Ingest;
 use tempfile::TempDir;
 
@@ -66,8 +67,13 @@ pub(crate) async fn once(dir: &TempDir, load: Load, time: Duration, flags: &[&st
 
 /// Floods a server that runs.
 pub(crate) async fn flood(ingest: &mut Ingest, name: &str, load: Load, time: Duration) -> Result<Cost> {
-    let flood = Flood::connect(&ingest.url(), name, load).await?;
     let server = ingest.service().pid();
+    cost(server, &ingest.url(), name, load, time).await
+}
+
+/// Floods the server that process `server` is.
+pub(crate) async fn cost(server: Pid, url: &str, name: &str, load: Load, time: Duration) -> Result<Cost> {
+    let flood = Flood::connect(url, name, load).await?;
     let (before, peak) = (cpu(server)?.own, Peak::of(server));
     let flooded = flood.run(time).await?;
     let cpu = cpu(server)?.own.saturating_sub(before);

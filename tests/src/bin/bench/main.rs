@@ -19,6 +19,7 @@ mod peers;
 mod print;
 mod process;
 mod report;
+mod sink;
 mod start;
 mod stats;
 mod streamlogs;
@@ -33,6 +34,7 @@ use tempfile::TempDir;
 
 use machine::Machine;
 use print::Print;
+use sink::Sink;
 use stats::Table;
 
 /// A part that takes longer has hung.
@@ -61,6 +63,9 @@ enum Command {
     /// What runs under the agents that are measured: prints lines.
     #[command(hide = true)]
     Print(Print),
+    /// What log-ingest is compared with: takes batches, and drops them.
+    #[command(hide = true)]
+    Sink(Sink),
 }
 
 /// In the order of measuring.
@@ -97,6 +102,7 @@ fn main() -> Result<()> {
     match args.command {
         // Without a runtime, as it is no more than a command.
         Some(Command::Print(print)) => print.run(),
+        Some(Command::Sink(sink)) => sink.run(),
         None => measured(&args),
     }
 }
