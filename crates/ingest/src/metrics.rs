@@ -85,6 +85,8 @@ pub struct All {
     pub reads: Counter,
     /// Streams that a newer one of the same worker ended.
     pub superseded: Counter,
+    /// Messages given up, as they were not whole in time.
+    pub late_messages: Counter,
 }
 
 /// 0.1 ms to 3.3 s.
@@ -136,6 +138,7 @@ impl Metrics {
             encodings: Counter::default(),
             reads: Counter::default(),
             superseded: Counter::default(),
+            late_messages: Counter::default(),
         };
         metrics.show_all_reasons();
         metrics.clone().add_to(registry.sub_registry_with_prefix("otto_ingest"));
@@ -225,6 +228,11 @@ impl All {
             "streams_superseded",
             "Streams ended by a newer one of their worker",
             self.superseded,
+        );
+        registry.register(
+            "late_messages",
+            "Messages given up, as they were not whole in time",
+            self.late_messages,
         );
     }
 

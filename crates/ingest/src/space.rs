@@ -16,6 +16,9 @@ use crate::metrics::Metrics;
 const INTERVAL: Duration = Duration::from_millis(250);
 const BYTES: u64 = 16 << 20;
 
+/// Of the reserve, the part that has to be free beyond it before lines that wait go on.
+const EDGE: u64 = 16;
+
 /// Watches the file system of the store.
 #[derive(Debug)]
 pub struct Space {
@@ -50,7 +53,7 @@ impl Space {
         }
         let free =
             self.last.map_or(u64::MAX, |look| look.free.saturating_sub(size.saturating_sub(look.size)));
-        let is_low = free < self.reserve.as_u64();
+        let is_low = free < wanted(self.reserve.as_u64(), self.low.is_on());
         if self.low.set(is_low) {
             self.tell(free, is_low);
         }
@@ -85,6 +88,12 @@ impl Space {
     }
 }
 
+/// How much has to be free for lines to be taken. A little more once they wait: else a disk on the edge would have them
+/// wait and go on, and tell of it, several times a second.
+const fn wanted(reserve: u64, is_low: bool) -> u64 {
+    if is_low { reserve.saturating_add(reserve / EDGE) } else { reserve }
+}
+
 #[cfg(test)]
 mod tests {
     use prometheus_client::registry::Registry;
@@ -101,5 +110,10 @@ mod tests {
             assert_eq!((space.is_low(0), metrics.disk_low.get()), (expected == 1, expected));
             assert!(metrics.disk_free.get() > 0);
         }
+    }
+    #[test]
+    fn lines_that_wait_go_on_with_a_little_more_room_than_they_began_to_wait_at() {
+        assert_eq!((wanted(1600, false), wanted(1600, true)), (1600, 1700));
+        assert_eq!((wanted(0, true), wanted(u64::MAX, true)), (0, u64::MAX));
     }
 }

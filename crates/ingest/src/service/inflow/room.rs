@@ -129,6 +129,7 @@ impl Room {
             late.push(first.part);
         }
         drop(table);
+        self.metrics.late_messages.inc_by(late.len() as u64);
         give_up(late, GivenUp::Late);
     }
 

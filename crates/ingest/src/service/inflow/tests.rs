@@ -98,6 +98,7 @@ async fn p6_a_message_that_is_late_is_let_go_of_though_nobody_asks_for_more() {
     assert!(at_end.await.is_err());
     assert_eq!(inflow.room.taken(), 0);
     assert_eq!(read(&mut late), (0, Some(Code::DeadlineExceeded)));
+    assert_eq!(inflow.room.metrics().late_messages.get(), 1);
     assert_eq!(read(&mut small), (0, None), "it is the stream's own");
 }
 
