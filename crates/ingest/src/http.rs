@@ -3,12 +3,15 @@
 mod api;
 mod coding;
 mod cursor;
+mod cut;
 mod error;
 mod etag;
+mod events;
 mod json;
 mod page;
 mod params;
 mod tail;
+mod task_logs;
 mod tasks;
 
 use std::time::Duration;
@@ -59,10 +62,12 @@ pub fn router(server: Server) -> Router {
 }
 
 /// The API: `openapi.json` describes each of these.
-const API: [(&str, fn() -> MethodRouter<Server>); 5] = [
+const API: [(&str, fn() -> MethodRouter<Server>); 7] = [
     ("/api/v1/tasks", || get(tasks::list)),
     ("/api/v1/tasks/{task}", || get(tasks::one)),
+    ("/api/v1/tasks/{task}/logs", || get(task_logs::page)),
+    ("/api/v1/tasks/{task}/tail", || get(task_logs::tail)),
     ("/api/v1/workers/{worker}/logs", || get(api::logs)),
     ("/api/v1/workers/{worker}/log.txt", || get(api::text)),
-    ("/api/v1/workers/{worker}/tail", || get(tail::events)),
+    ("/api/v1/workers/{worker}/tail", || get(tail::follow)),
 ];
