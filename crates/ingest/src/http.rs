@@ -3,9 +3,12 @@
 mod api;
 mod error;
 mod json;
+mod outline;
 mod page;
 mod params;
+mod search;
 mod tail;
+mod text;
 
 use std::time::Duration;
 
@@ -49,8 +52,11 @@ pub fn router(server: Server) -> Router {
         .route("/page.css", get(page::style))
         .route("/api/v1/tasks", get(api::tasks))
         .route("/api/v1/tasks/{task}", get(api::task))
+        .route("/api/v1/workers/{worker}", get(api::worker))
         .route("/api/v1/workers/{worker}/logs", get(api::logs))
-        .route("/api/v1/workers/{worker}/log.txt", get(api::text))
+        .route("/api/v1/workers/{worker}/log.txt", get(text::text))
+        .route("/api/v1/workers/{worker}/outline", get(outline::outline))
+        .route("/api/v1/workers/{worker}/search", get(search::search))
         .route("/api/v1/workers/{worker}/tail", get(tail::events))
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_method)

@@ -55,3 +55,12 @@ pub(super) fn number(field: &str, text: Option<&String>, default: u64) -> Result
     let invalid = |_| ApiError::invalid(format!("{field}: must be a number from 0 on"));
     text.map_or(Ok(default), |text| text.parse().map_err(invalid))
 }
+
+/// Yes or no in the query; no where there is nothing.
+pub(super) fn flag(field: &str, text: Option<&String>) -> Result<bool, ApiError> {
+    match text.map(String::as_str) {
+        Some("true") => Ok(true),
+        Some("false") | None => Ok(false),
+        Some(_) => Err(ApiError::invalid(format!("{field}: must be true or false"))),
+    }
+}
