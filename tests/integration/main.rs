@@ -21,6 +21,7 @@ mod killed_agents;
 mod masking;
 mod memory;
 mod names;
+mod openapi;
 mod page;
 mod page_api;
 mod reading;

@@ -27,6 +27,7 @@ pub mod port;
 pub mod redis_server;
 pub mod rights;
 pub mod scaler;
+pub mod schema;
 pub mod service;
 pub mod service_network;
 pub mod small_disk;
