@@ -21,6 +21,7 @@ mod killed_agents;
 mod masking;
 mod memory;
 mod names;
+mod outline;
 mod page;
 mod reading;
 mod release;
