@@ -22,6 +22,7 @@ mod masking;
 mod memory;
 mod names;
 mod openapi;
+mod outline;
 mod page;
 mod page_api;
 mod reading;

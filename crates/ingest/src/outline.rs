@@ -13,6 +13,8 @@ mod marks;
 mod missing;
 mod styles;
 
+use std::sync::Arc;
+
 use crate::ansi;
 use crate::line::{Block, Content, Line, Sequence, Source};
 use groups::{At, Groups};
@@ -62,8 +64,8 @@ impl Outline {
         self.through = block.last();
     }
 
-    fn miss(&mut self, first: Sequence, last: Sequence, reason: &std::sync::Arc<str>) {
-        self.missing.add(Gap { first, last, reason: std::sync::Arc::clone(reason) });
+    fn miss(&mut self, first: Sequence, last: Sequence, reason: &Arc<str>) {
+        self.missing.add(Gap { first, last, reason: Arc::clone(reason) });
         self.styles.gap(first, last);
         self.continues = [false; 3];
     }

@@ -63,9 +63,8 @@ pub(crate) struct Search {
     room: Vec<u8>,
 }
 
-/// A search is asked to stop after so many bytes at the latest. A pattern that is as slow as any may be takes some tenths
-/// of a second for them.
-const ASKED: usize = 16 << 10;
+/// A search for every line is asked to stop after so many bytes, any other after what its pattern does in a moment.
+const ASKED: usize = 1 << 20;
 
 /// What a line is to somebody for whom it is not worth a look, beside its bytes.
 const LINE: usize = 16;
@@ -80,6 +79,7 @@ impl Search {
     /// Looks at what comes next in the log. Breaks where as much was found as is wanted, or where it is to stop; then
     /// all lines up to [`Self::through`] were looked at.
     pub(crate) fn read(&mut self, block: &Block, stop: &dyn Fn() -> bool) -> ControlFlow<()> {
+        let asked = self.query.pattern.as_ref().map_or(ASKED, Pattern::window);
         if let Content::Lines(lines) = &block.content {
             for (at, line) in (0..).zip(lines.iter()) {
                 let at = block.first.plus(at);
@@ -88,7 +88,7 @@ impl Search {
                     return ControlFlow::Break(());
                 }
                 self.through = at;
-                if self.unasked >= ASKED {
+                if self.unasked >= asked {
                     self.unasked = 0;
                     if stop() {
                         return ControlFlow::Break(());

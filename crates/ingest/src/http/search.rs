@@ -35,9 +35,12 @@ pub(super) async fn search(
     Named(worker): Named<WorkerId>,
     Params(asked): Params<Asked>,
 ) -> Result<Json<Value>, ApiError> {
-    let (query, from) = (asked.query()?, Sequence::new(number("from", asked.from.as_ref(), 1)?));
+    let from = Sequence::new(number("from", asked.from.as_ref(), 1)?);
     let states =
         server.catalog.watch(&worker).ok_or_else(|| ApiError::not_found("worker", worker.as_str()))?;
+    // To make a large pattern takes a moment.
+    let query = tokio::task::spawn_blocking(move || asked.query()).await;
+    let query = query.map_err(|_| ApiError::invalid("q: nothing could be made of it"))??;
     let found = server.searches.find(query, from, &server.tails, states, &server.draining).await;
     found.map(|found| Json(told(&found))).map_err(|error| ApiError::scan(&error, "too_many_searches"))
 }
