@@ -18,12 +18,23 @@ export interface Binding {
 export interface KeyGroup {
   readonly title: string;
   readonly bindings: readonly Binding[];
+  readonly of: Rank;
 }
 
-/** What is there now, the latest part last. */
+/** Who comes first where two want the same key: the innermost. */
+export type Rank = "page" | "view" | "part";
+
+const RANKS: readonly Rank[] = ["page", "view", "part"];
+
+/** What is there now, the first to be asked last. */
 export const keyGroups = new Cell<readonly KeyGroup[]>([]);
 
-/** The binding for a key among groups, the latest part first. */
+/** With one group more, behind those that come after it. */
+export function withGroup(groups: readonly KeyGroup[], group: KeyGroup): KeyGroup[] {
+  return [...groups, group].sort((a, b) => RANKS.indexOf(a.of) - RANKS.indexOf(b.of));
+}
+
+/** The binding for a key among groups, the last group first. */
 export function bindingOf(groups: readonly KeyGroup[], key: string): Binding | undefined {
   for (const group of [...groups].reverse()) {
     const binding = group.bindings.find(({ keys }) => keys.includes(key));
@@ -32,8 +43,17 @@ export function bindingOf(groups: readonly KeyGroup[], key: string): Binding | u
   return undefined;
 }
 
+/** What a help sheet shows: groups of the same title as one, the innermost first. */
+export function sheetOf(groups: readonly KeyGroup[]): { title: string; bindings: Binding[] }[] {
+  const byTitle = new Map<string, Binding[]>();
+  for (const { title, bindings } of [...groups].reverse()) {
+    byTitle.set(title, [...(byTitle.get(title) ?? []), ...bindings]);
+  }
+  return [...byTitle].map(([title, bindings]) => ({ title, bindings }));
+}
+
 /** Has keys do something while the component is there and `active`. */
-export function useKeys(title: string, bindings: readonly Binding[], active = true): void {
+export function useKeys(title: string, bindings: readonly Binding[], active = true, of: Rank = "part"): void {
   const now = useRef(bindings);
   now.current = bindings;
   // The words and the keys; what they do may change with each drawing, and is looked up when a key comes.
@@ -43,11 +63,12 @@ export function useKeys(title: string, bindings: readonly Binding[], active = tr
     if (!active) return;
     const group: KeyGroup = {
       title,
+      of,
       bindings: bindings.map(({ keys, label }, at) => ({ keys, label, run: (event) => now.current[at]?.run(event) })),
     };
-    keyGroups.set([...keyGroups.value, group]);
+    keyGroups.set(withGroup(keyGroups.value, group));
     return () => keyGroups.set(keyGroups.value.filter((other) => other !== group));
-  }, [shape, active]);
+  }, [shape, active, of]);
 }
 
 /** Fields in which keys are text. */

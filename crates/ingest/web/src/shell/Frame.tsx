@@ -1,0 +1,62 @@
+/** What is around each view: where it is, settings, help, and the main part. */
+
+import type { ComponentChildren } from "preact";
+import { useText } from "../i18n";
+import { text } from "../text";
+import { openHelp } from "./Help";
+import { Icon } from "./Icon";
+import { Settings } from "./Settings";
+import "./shell.css";
+
+export interface Crumb {
+  readonly label: string;
+  readonly href: string;
+}
+
+interface Props {
+  /** The way here from the list. */
+  crumbs: readonly Crumb[];
+  /** The view's own name. */
+  title: string;
+  children: ComponentChildren;
+}
+
+export function Frame({ crumbs, title, children }: Props) {
+  const words = useText(text);
+  return (
+    <div class="frame">
+      <header class="top">
+        <a class="brand" href="#/">
+          <Icon of="logo" size={18} />
+          <span>{words.product}</span>
+        </a>
+        <nav class="crumbs" aria-label={words.path}>
+          <ol>
+            {crumbs.map(({ label, href }) => (
+              <li key={href}>
+                <a href={href} title={label}>
+                  <bdi>{label}</bdi>
+                </a>
+              </li>
+            ))}
+            <li title={title}>
+              <h1 aria-current="page">
+                <bdi>{title}</bdi>
+              </h1>
+            </li>
+          </ol>
+        </nav>
+        <div class="top-tools">
+          <Settings />
+          <button type="button" class="button quiet icon-button" title={`${words.help} (?)`} onClick={openHelp}>
+            <span aria-hidden="true">?</span>
+            <span class="unseen">{words.help}</span>
+          </button>
+        </div>
+      </header>
+      <main id="main" tabIndex={-1} aria-label={title}>
+        {children}
+      </main>
+    </div>
+  );
+}
