@@ -16,7 +16,7 @@ const UNITS = [
 /** How long ago, in the largest unit that fits. Clocks that differ make no future. */
 export function age(time: string, now: number, language: Language): string {
   const seconds = Math.max(0, Math.floor((now - Date.parse(time)) / 1000));
-  const format = new Intl.RelativeTimeFormat(language, { numeric: "always", style: "narrow" });
+  const format = new Intl.RelativeTimeFormat(language, { numeric: seconds === 0 ? "auto" : "always", style: "narrow" });
   for (const [unit, length] of UNITS) {
     if (seconds >= length) return format.format(-Math.floor(seconds / length), unit);
   }
@@ -39,17 +39,4 @@ export function duration(milliseconds: number): string {
 
 function two(value: number): string {
   return String(value).padStart(2, "0");
-}
-
-const SIZES = ["B", "KiB", "MiB", "GiB", "TiB"] as const;
-
-/** A size in the unit that leaves one to four digits. */
-export function bytes(value: number): string {
-  let left = value;
-  let at = 0;
-  while (left >= 1024 && at < SIZES.length - 1) {
-    left /= 1024;
-    at += 1;
-  }
-  return `${at === 0 || left >= 100 ? Math.round(left) : left.toFixed(1)} ${SIZES[at]}`;
 }

@@ -18,10 +18,12 @@ interface Props {
   crumbs: readonly Crumb[];
   /** The view's own name. */
   title: string;
+  /** The view in a few words, where there is room. */
+  summary?: ComponentChildren;
   children: ComponentChildren;
 }
 
-export function Frame({ crumbs, title, children }: Props) {
+export function Frame({ crumbs, title, summary, children }: Props) {
   const words = useText(text);
   return (
     <div class="frame">
@@ -46,6 +48,7 @@ export function Frame({ crumbs, title, children }: Props) {
             </li>
           </ol>
         </nav>
+        {summary && <div class="top-summary">{summary}</div>}
         <div class="top-tools">
           <Settings />
           <button type="button" class="button quiet icon-button" title={`${words.help} (?)`} onClick={openHelp}>

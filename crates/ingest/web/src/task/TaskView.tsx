@@ -10,11 +10,13 @@ import { usePolled } from "../poll";
 import { Frame } from "../shell/Frame";
 import { Shown } from "../shell/Trouble";
 import { text } from "../text";
+import { inOrder } from "../worker/standing";
 import { WorkerBar } from "../worker/WorkerBar";
 import { ByTime } from "./ByTime";
 import { SideBySide } from "./SideBySide";
 import { TaskBar } from "./TaskBar";
-import { PANEL, tabId, WorkerTabs } from "./WorkerTabs";
+import { TaskSummary } from "./TaskSummary";
+import { PANEL, tabId } from "./WorkerTabs";
 import { nextWay, queryOf, type Shown as ShownWorkers, shownOf, toggled, type Way, withLog } from "./way";
 import "./task.css";
 
@@ -25,10 +27,11 @@ export function TaskView({ name, query }: { name: string; query: URLSearchParams
   const polled = usePolled(name, (options) => api.task(name, options));
   const up = () => go({ view: "tasks", query: new URLSearchParams() });
   useKeys(words.everywhere, [{ keys: ["u"], label: words.keyUp, run: up }], true, "view");
+  const summary = polled.value && <TaskSummary task={polled.value} />;
   return (
-    <Frame crumbs={[{ label: words.tasks, href: "#/" }]} title={name}>
+    <Frame crumbs={[{ label: words.tasks, href: "#/" }]} title={name} summary={summary}>
       <Shown polled={polled} unknown={words.unknownTask(name)}>
-        {(task) => <TaskBody task={task} query={query} />}
+        {(task) => <TaskBody task={{ ...task, workers: inOrder(task.workers) }} query={query} />}
       </Shown>
     </Frame>
   );
@@ -52,8 +55,7 @@ function TaskBody({ task, query }: BodyProps) {
   useTaskKeys(task, shown, showWay, choose);
   return (
     <>
-      <TaskBar task={task} way={shown.way} onWay={showWay} />
-      <WorkerTabs workers={task.workers} shown={shown} onChoose={choose} />
+      <TaskBar task={task} shown={shown} onWay={showWay} onChoose={choose} />
       <Logs
         task={task}
         shown={shown}
@@ -102,7 +104,7 @@ function Logs({ task, shown, setLog }: LogsProps) {
     case "tabs":
       return (
         <Panel labelledBy={tabId(task.workers.indexOf(worker))}>
-          <WorkerBar worker={worker} />
+          <WorkerBar worker={worker} below="tab" />
           <LogView key={worker.worker_id} worker={worker.worker_id} query={shown.log} setQuery={setLog} active />
         </Panel>
       );

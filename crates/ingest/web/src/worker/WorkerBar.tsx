@@ -5,25 +5,40 @@ import { useNow } from "../clock";
 import { count, duration } from "../format";
 import { useLanguage, useText } from "../i18n";
 import { useReason } from "../reasons";
+import { workerHref } from "../route";
 import { WorkerStanding } from "../shell/Standing";
 import { Took } from "../shell/Time";
 import { text } from "../text";
-import { isIncomplete, quietFor, standingOf } from "./standing";
+import { isIncomplete, quietFor } from "./standing";
 import "./worker.css";
 
-export function WorkerBar({ worker }: { worker: WorkerState }) {
+interface Props {
+  worker: WorkerState;
+  /** A tab says how the worker stands, but has no room for its name; another heading says the name. */
+  below?: "heading" | "tab";
+}
+
+export function WorkerBar({ worker, below = "heading" }: Props) {
   const words = useText(text);
   const language = useLanguage();
   const lines = worker.lines === 1 ? words.lineCountOne : words.lineCount(count(worker.lines, language));
   return (
     <div class="worker-bar">
-      <WorkerStanding worker={worker} />
+      {below === "tab" ? <Name of={worker.worker_id} /> : <WorkerStanding worker={worker} />}
       <Took from={worker.created_at} to={worker.state === "open" ? null : worker.updated_at} />
-      <span class="quiet number">{lines}</span>
+      {worker.lines > 0 && <span class="quiet number">{lines}</span>}
       {worker.attempt > 1 && <span class="chip">{words.attempt(String(worker.attempt))}</span>}
       <Shortcomings worker={worker} />
       <WaitsFor worker={worker} />
     </div>
+  );
+}
+
+function Name({ of }: { of: string }) {
+  return (
+    <a class="worker-link" href={workerHref(of)}>
+      <bdi>{of}</bdi>
+    </a>
   );
 }
 
@@ -47,6 +62,5 @@ function Shortcomings({ worker }: { worker: WorkerState }) {
 function WaitsFor({ worker }: { worker: WorkerState }) {
   const words = useText(text);
   const quiet = quietFor(worker, useNow());
-  if (standingOf(worker).kind === "waiting") return <span class="quiet">{words.waitingLong}</span>;
   return quiet === null ? null : <span class="chip">{words.quiet(duration(quiet))}</span>;
 }

@@ -64,6 +64,12 @@ export function mostWanted(workers: readonly WorkerState[]): WorkerState | undef
   return workers.find(failed) ?? workers.find(isIncomplete) ?? workers.find(open) ?? workers[0];
 }
 
+/** In the order in which they came, which stays as it is while they write. */
+export function inOrder(workers: readonly WorkerState[]): WorkerState[] {
+  const after = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
+  return [...workers].sort((a, b) => after(a.created_at, b.created_at) || after(a.worker_id, b.worker_id));
+}
+
 /** Names without what all of them begin with and the task has in its own name or form; whole where little is won. */
 export function shortNames(names: readonly string[]): string[] {
   const [first = ""] = names;
