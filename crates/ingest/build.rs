@@ -1,5 +1,11 @@
 //! Generates the services' sides of the contract with codecs of our own, which `ottoscaler-proto` knows nothing
-//! of: what many readers are told is encoded once, and streams that wait take little memory.
+//! of: what many readers are told is encoded once, and streams that wait take little memory. And puts the built page
+//! into the program.
+
+use std::env;
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use tonic_build::manual::{Builder, Method, MethodBuilder, Service};
 
@@ -8,6 +14,38 @@ const SLIM: &str = "crate::service::slim::SlimCodec";
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
+    fs::write(out.join("page_files.rs"), page_files()).expect("cargo made the directory");
+    services();
+}
+
+/// Every file of the built page as an element of a table: its path below `web/dist`, and its bytes.
+fn page_files() -> String {
+    let dist = Path::new(&env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("web/dist");
+    println!("cargo:rerun-if-changed={}", dist.display());
+    let mut files = Vec::new();
+    walk(&dist, &mut files);
+    files.sort();
+    let mut table = "&[\n".to_owned();
+    for file in files {
+        let name = file.strip_prefix(&dist).expect("it was found there");
+        let element =
+            format!("({:?}, include_bytes!({:?})),", name.to_string_lossy(), file.to_string_lossy());
+        writeln!(table, "{element}").expect("a String takes everything");
+    }
+    table + "]"
+}
+
+/// All files below a directory.
+fn walk(dir: &Path, files: &mut Vec<PathBuf>) {
+    let entries = fs::read_dir(dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
+    for entry in entries {
+        let path = entry.expect("a directory that is read to its end").path();
+        if path.is_dir() { walk(&path, files) } else { files.push(path) }
+    }
+}
+
+fn services() {
     let tail = method("tail_logs", "TailLogs", "TailRequest")
         .output_type("crate::service::tailed::Tailed")
         .codec_path("crate::service::tailed::TailCodec")

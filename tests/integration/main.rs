@@ -22,6 +22,7 @@ mod masking;
 mod memory;
 mod names;
 mod page;
+mod page_api;
 mod reading;
 mod release;
 mod scaling;

@@ -11,6 +11,7 @@ pub mod cluster;
 pub mod daemon;
 pub mod docker_engine;
 pub mod document;
+pub mod events;
 pub mod fake_clock;
 pub mod image;
 pub mod ingest;

@@ -1,18 +1,24 @@
 //! HTTP: the page and the API. Bodies are streamed, so no log is ever whole in memory.
 
 mod api;
+mod coding;
+mod cursor;
 mod error;
+mod etag;
 mod json;
 mod page;
 mod params;
 mod tail;
+mod tasks;
 
 use std::time::Duration;
 
 use axum::Router;
-use axum::routing::get;
+use axum::middleware::map_response;
+use axum::routing::{MethodRouter, get};
 use socket2::SockRef;
 use tokio::net::TcpStream;
+use tower_http::compression::CompressionLayer;
 use tracing::debug;
 
 use crate::server::Server;
@@ -43,16 +49,20 @@ pub fn tune(connection: &TcpStream) {
 
 /// All routes.
 pub fn router(server: Server) -> Router {
-    Router::new()
-        .route("/", get(page::index))
-        .route("/page.js", get(page::script))
-        .route("/page.css", get(page::style))
-        .route("/api/v1/tasks", get(api::tasks))
-        .route("/api/v1/tasks/{task}", get(api::task))
-        .route("/api/v1/workers/{worker}/logs", get(api::logs))
-        .route("/api/v1/workers/{worker}/log.txt", get(api::text))
-        .route("/api/v1/workers/{worker}/tail", get(tail::events))
+    let api = API.iter().fold(Router::new(), |router, (path, method)| router.route(path, method()));
+    api.layer(CompressionLayer::new())
+        .layer(map_response(etag::name_coding))
+        .merge(page::routes())
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_method)
         .with_state(server)
 }
+
+/// The API: `openapi.json` describes each of these.
+const API: [(&str, fn() -> MethodRouter<Server>); 5] = [
+    ("/api/v1/tasks", || get(tasks::list)),
+    ("/api/v1/tasks/{task}", || get(tasks::one)),
+    ("/api/v1/workers/{worker}/logs", || get(api::logs)),
+    ("/api/v1/workers/{worker}/log.txt", || get(api::text)),
+    ("/api/v1/workers/{worker}/tail", || get(tail::events)),
+];

@@ -25,6 +25,17 @@ pub struct Summary {
     pub updated_ns: i64,
 }
 
+/// How a task stands, the most urgent first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// A worker of it has failed, whether or not others still run.
+    Failed,
+    /// A log of it is open, and nothing has failed.
+    Running,
+    /// All is over, and nothing has failed.
+    Done,
+}
+
 impl Summary {
     /// Of a task's workers, at least one.
     pub fn new(task: TaskId, workers: &[Arc<WorkerState>]) -> Self {
@@ -37,6 +48,15 @@ impl Summary {
             lines: workers.iter().map(|state| state.lines).sum(),
             created_ns: workers.iter().map(|state| state.created_ns).min().unwrap_or_default(),
             updated_ns: workers.iter().map(|state| state.updated_ns).max().unwrap_or_default(),
+        }
+    }
+
+    /// How it stands.
+    pub const fn standing(&self) -> Standing {
+        match (self.failed, self.open) {
+            (0, 0) => Standing::Done,
+            (0, _) => Standing::Running,
+            _ => Standing::Failed,
         }
     }
 

@@ -1,28 +1,22 @@
-//! Tasks, workers and their lines.
+//! Logs and their lines.
 
 use std::io;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use futures::{Stream, StreamExt};
 use serde::Deserialize;
-use serde_json::{Value, json};
 
 use super::error::ApiError;
 use super::json;
 use super::params::{Named, Params, number};
-use crate::ids::{TaskId, WorkerId};
+use crate::ids::WorkerId;
 use crate::line::{Block, Content, Sequence, Source};
 use crate::server::Server;
-use crate::summary::Summary;
 use crate::tail::{Follow, Part, Piece};
-
-/// Tasks that one answer lists: the latest ones.
-const MAX_TASKS: usize = 1000;
 
 /// Lines that one answer gives where the client does not say.
 const LINES: u64 = 1000;
@@ -32,22 +26,6 @@ const MAX_LINES: u64 = 1_000_000;
 
 /// `LogEntry.flags`: the line goes on, or had no newline.
 const WITHOUT_NEWLINE: u32 = 0b11;
-
-pub(super) async fn tasks(State(server): State<Server>) -> Json<Value> {
-    let all = Summary::all(&server.catalog);
-    let shown: Vec<_> = all.iter().take(MAX_TASKS).map(json::summary).collect();
-    Json(json!({"tasks": shown, "total": all.len()}))
-}
-
-pub(super) async fn task(
-    State(server): State<Server>,
-    Named(task): Named<TaskId>,
-) -> Result<Json<Value>, ApiError> {
-    let workers = server.catalog.task(&task).ok_or_else(|| ApiError::not_found("task", task.as_str()))?;
-    let mut shown = json::summary(&Summary::new(task, &workers));
-    shown["workers"] = workers.iter().map(|state| json::worker(state)).collect();
-    Ok(Json(shown))
-}
 
 /// What to give of a log.
 #[derive(Deserialize)]

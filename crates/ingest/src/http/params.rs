@@ -1,5 +1,7 @@
 //! What requests say, parsed once, with a JSON error that names the part.
 
+use std::ops::RangeInclusive;
+
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
@@ -54,4 +56,17 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
 pub(super) fn number(field: &str, text: Option<&String>, default: u64) -> Result<u64, ApiError> {
     let invalid = |_| ApiError::invalid(format!("{field}: must be a number from 0 on"));
     text.map_or(Ok(default), |text| text.parse().map_err(invalid))
+}
+
+/// The same, where not every number will do.
+pub(super) fn number_in(
+    field: &str,
+    text: Option<&String>,
+    default: u64,
+    range: RangeInclusive<u64>,
+) -> Result<u64, ApiError> {
+    let invalid =
+        || ApiError::invalid(format!("{field}: must be a number from {} to {}", range.start(), range.end()));
+    let number = text.map_or(Ok(default), |text| text.parse().map_err(|_| invalid()))?;
+    if range.contains(&number) { Ok(number) } else { Err(invalid()) }
 }

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::fmt::Write;
 use std::future::ready;
 use std::io;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -23,12 +24,17 @@ use crate::line::{Block, Sequence};
 use crate::server::Server;
 use crate::tail::{Follow, Format, Piece, stalled};
 
+/// After a cut, clients wait so long before they come again, in milliseconds: not all at once, and soon.
+const RETRY: RangeInclusive<u32> = 1000..=3000;
+
 /// A comment now and then keeps connections open that a proxy would close.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 #[derive(Deserialize)]
 pub(super) struct Start {
     from: Option<String>,
+    #[serde(default)]
+    batch: bool,
 }
 
 pub(super) async fn events(
@@ -45,18 +51,22 @@ pub(super) async fn events(
     };
     let tail = server.tails.tail(states, from, Follow::UntilClosed);
     let tail = tail.map_err(ApiError::busy)?;
+    let format = if start.batch { Format::Batch } else { Format::Events };
     // Whose reader stalled ends without a word: a browser comes again, from where it was.
     let pieces = tail.take_while(|piece| ready(!piece.as_ref().is_err_and(stalled)));
-    let events = pieces.take_until(server.draining.clone().cancelled_owned()).map(events_of);
+    let events = pieces
+        .take_until(server.draining.clone().cancelled_owned())
+        .map(move |piece| events_of(piece, format));
     let headers = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-cache")];
-    let events = kept_alive(events).map(Ok::<_, Infallible>);
+    let events = stream::iter(start.batch.then(retry)).chain(kept_alive(events)).map(Ok::<_, Infallible>);
     Ok((headers, Body::from_stream(events)).into_response())
 }
 
 /// A piece as events, which those who read the same share.
-fn events_of(piece: io::Result<Piece>) -> Bytes {
+fn events_of(piece: io::Result<Piece>, format: Format) -> Bytes {
+    let encode = if format == Format::Batch { batch } else { lines };
     match piece {
-        Ok(Piece::Part(part)) => part.encoded(Format::Events, |block| vec![lines(block)])[0].clone(),
+        Ok(Piece::Part(part)) => part.encoded(format, |block| vec![encode(block)])[0].clone(),
         Ok(Piece::End(state)) => event("end", &json::worker(&state)),
         // Not `error`: so a browser names what befalls the connection.
         Err(error) => event("failed", &json!({"code": "store_failed", "message": error.to_string()})),
@@ -73,6 +83,17 @@ fn lines(block: &Block) -> Bytes {
         write!(events, "id: {last}\ndata: {line}\n\n").expect("a String takes everything");
     }
     events.into()
+}
+
+/// One event for all lines, or for the gap.
+fn batch(block: &Block) -> Bytes {
+    let lines: Vec<_> = json::lines(block).into_iter().map(|(_, line)| line).collect();
+    format!("id: {}\ndata: {}\n\n", block.last(), Value::from(lines)).into()
+}
+
+/// Says how long to wait after a cut.
+fn retry() -> Bytes {
+    format!("retry: {}\n\n", rand::random_range(RETRY)).into()
 }
 
 fn event(name: &str, data: &Value) -> Bytes {

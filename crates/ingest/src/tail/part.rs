@@ -11,18 +11,25 @@ use crate::metrics::Metrics;
 /// How readers are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// Server-sent events.
+    /// Server-sent events, one a line.
     Events,
+    /// One server-sent event for all of it.
+    Batch,
     /// `TailResponse`, as protobuf.
     Messages,
+}
+
+impl Format {
+    /// How many there are.
+    const COUNT: usize = 3;
 }
 
 /// At most 512 lines or one gap, and not much more than 64 KiB of lines.
 #[derive(Debug)]
 pub struct Part {
     block: Block,
-    events: OnceLock<Vec<Bytes>>,
-    messages: OnceLock<Vec<Bytes>>,
+    /// By the format.
+    encoded: [OnceLock<Vec<Bytes>>; Format::COUNT],
     /// What it takes up, and where that is summed up with all others.
     size: AtomicUsize,
     total: Arc<AtomicUsize>,
@@ -35,8 +42,8 @@ impl Part {
     pub(super) fn new(block: Block, whole: usize, total: Arc<AtomicUsize>, metrics: Metrics) -> Self {
         let is_small = block.bytes() < whole / 2;
         let (block, held) = if is_small { (block.detached(), 0) } else { (block, whole) };
-        let (events, messages) = (OnceLock::new(), OnceLock::new());
-        let part = Self { events, messages, size: AtomicUsize::new(0), total, metrics, block };
+        let encoded = Default::default();
+        let part = Self { encoded, size: AtomicUsize::new(0), total, metrics, block };
         part.grow(size(&part.block).max(held));
         part
     }
@@ -48,11 +55,7 @@ impl Part {
 
     /// The same in a format; `encode` is asked only the first time.
     pub fn encoded(&self, format: Format, encode: impl FnOnce(&Block) -> Vec<Bytes>) -> &[Bytes] {
-        let made = match format {
-            Format::Events => &self.events,
-            Format::Messages => &self.messages,
-        };
-        made.get_or_init(|| {
+        self.encoded[format as usize].get_or_init(|| {
             let encoded = encode(&self.block);
             self.grow(encoded.iter().map(Bytes::len).sum());
             self.metrics.encodings.inc();
