@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { waitAfter } from "./poll";
+import { ApiError } from "./api";
+import { heard, NEVER_ASKED, waitAfter } from "./poll";
 
 describe("the wait before the next question", () => {
   it("is two seconds while there are answers", () => {
@@ -16,5 +17,25 @@ describe("the wait before the next question", () => {
   it("is at least what the server asks for", () => {
     expect(waitAfter(1, 60_000, 0.5)).toBe(60_000);
     expect(waitAfter(5, 1_000, 0.5)).toBe(30_000);
+  });
+});
+
+describe("between two questions", () => {
+  const unreachable = new ApiError(0, "unreachable", "");
+  const busy = new ApiError(503, "too_many_readers", "", 1_000);
+  const notFound = new ApiError(404, "not_found", "");
+
+  it("the latest tag is kept, also over failures", () => {
+    const answered = heard(NEVER_ASKED, { value: 1, etag: '"a"' });
+    expect(heard(answered, "unchanged").etag).toBe('"a"');
+    expect(heard(heard(answered, unreachable), busy).etag).toBe('"a"');
+    expect(heard(answered, { value: 2, etag: undefined }).etag).toBeUndefined();
+  });
+
+  it("failures add up until there is an answer, and what is not known is no failure that adds up", () => {
+    const twice = heard(heard(NEVER_ASKED, unreachable), busy);
+    expect(twice).toMatchObject({ failures: 2, retryAfterMs: 1_000 });
+    expect(heard(twice, "unchanged")).toMatchObject({ failures: 0, retryAfterMs: null });
+    expect(heard(heard(NEVER_ASKED, notFound), notFound).failures).toBe(1);
   });
 });

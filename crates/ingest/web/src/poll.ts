@@ -1,7 +1,7 @@
 /** Asks again and again, as long as somebody looks. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { type Answer, ApiError, isAborted, type Options } from "./api";
+import { type Answer, ApiError, type Options } from "./api";
 
 /** From an answer to the next question. */
 const EVERY_MS = 2_000;
@@ -41,7 +41,11 @@ export function usePolled<T>(key: string, ask: Ask<T>, done: (value: T) => boole
         setState({ key, value, error: undefined });
         return now.current.done(value);
       },
-      (error) => setState((before) => ({ key, value: before.key === key ? before.value : undefined, error })),
+      (error) =>
+        setState((before) => {
+          if (before.key !== key) return { key, value: undefined, error };
+          return before.error === error ? before : { ...before, error };
+        }),
       leave.signal,
     );
     ended.catch((error) => setState({ key, value: undefined, error: asApiError(error) }));
@@ -56,33 +60,41 @@ function asApiError(error: unknown): ApiError {
   return new ApiError(0, "page_failed", error instanceof Error ? error.message : String(error));
 }
 
+/** What is known between two questions. */
+export interface Asked {
+  readonly etag: string | undefined;
+  /** In a row, up to now. */
+  readonly failures: number;
+  readonly retryAfterMs: number | null;
+}
+
+export const NEVER_ASKED: Asked = { etag: undefined, failures: 0, retryAfterMs: null };
+
+/** What an answer, or that there is none, changes of that. */
+export function heard<T>(before: Asked, answer: Answer<T> | ApiError): Asked {
+  if (!(answer instanceof ApiError)) {
+    return { etag: answer === "unchanged" ? before.etag : answer.etag, failures: 0, retryAfterMs: null };
+  }
+  // What is not there yet is asked for as often as what is.
+  const failures = answer.isTransient ? before.failures + 1 : 1;
+  return { etag: before.etag, failures, retryAfterMs: answer.retryAfterMs };
+}
+
 async function poll<T>(
   ask: Ask<T>,
   onAnswer: (value: T) => boolean,
   onError: (error: ApiError | undefined) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  let etag: string | undefined;
-  let failures = 0;
+  let asked = NEVER_ASKED;
   while (!signal.aborted) {
-    let retryAfterMs: number | null = null;
-    try {
-      const answer = await ask({ signal, etag });
-      if (answer !== "unchanged") {
-        etag = answer.etag;
-        if (onAnswer(answer.value)) return;
-      } else if (failures > 0) {
-        onError(undefined);
-      }
-      failures = 0;
-    } catch (error) {
-      if (signal.aborted || isAborted(error)) return;
-      const told = asApiError(error);
-      failures += 1;
-      retryAfterMs = told.retryAfterMs;
-      onError(told);
-    }
-    await pause(waitAfter(failures, retryAfterMs, Math.random()), signal);
+    const answer = await ask({ signal, etag: asked.etag }).catch(asApiError);
+    if (signal.aborted) return;
+    if (answer instanceof ApiError) onError(answer);
+    else if (answer === "unchanged") onError(undefined);
+    else if (onAnswer(answer.value)) return;
+    asked = heard(asked, answer);
+    await pause(waitAfter(asked.failures, asked.retryAfterMs, Math.random()), signal);
   }
 }
 

@@ -11,14 +11,11 @@ export type Route = { readonly query: URLSearchParams } & (
 /** A link to lines as other pages write it, behind a second `#`: `#L120` or `#L120-L140`. */
 const LINES = /#L(\d+)(?:-L?(\d+))?$/;
 
-/** The entry of a log's query that names the lines which a link is to. */
-export const LINE = "line";
-
 export function parse(hash: string): Route {
   const [path = "", search = ""] = split(hash.replace(/^#/, "").replace(LINES, ""), "?");
   const query = new URLSearchParams(search);
   const lines = LINES.exec(hash.slice(1));
-  if (lines) query.set(LINE, lines[2] ? `L${lines[1]}-L${lines[2]}` : `L${lines[1]}`);
+  if (lines) query.set("line", lines[2] ? `${lines[1]}-${lines[2]}` : `${lines[1]}`);
   const [root, view, name, ...more] = path.split("/");
   if (root !== "") return { view: "unknown", query };
   if (!view && name === undefined) return { view: "tasks", query };
@@ -74,7 +71,7 @@ export function workerHref(name: string, query = new URLSearchParams()): string 
 
 /** A line in its worker's log. */
 export function lineHref(worker: string, sequence: number): string {
-  return workerHref(worker, new URLSearchParams({ [LINE]: `L${sequence}` }));
+  return `${workerHref(worker)}#L${sequence}`;
 }
 
 /** The query with one entry more, or less where there is no value. */

@@ -57,6 +57,12 @@ export function TaskStanding({ task }: { task: Pick<TaskSummary, "failed" | "ope
     <span class={`standing ${kind}`}>
       <Icon of={drawings[kind]} />
       <span>{{ failed, running: words.running, passed: words.done }[kind]}</span>
+      {kind === "failed" && task.open > 0 && (
+        <span class="still-running" title={words.running}>
+          <Icon of="run" />
+          <span class="unseen">{words.running}</span>
+        </span>
+      )}
     </span>
   );
 }

@@ -24,27 +24,44 @@ interface Props<T> {
 }
 
 /** What there is, with a line above it in trouble; without it, why there is nothing. */
-export function Shown<T>({ polled: { value, error }, unknown, children }: Props<T>) {
+export function Shown<T>({ polled, unknown, children }: Props<T>) {
   const words = useText(text);
-  if (error?.code === "not_found") {
-    return (
-      <div class="note" role="status">
-        <p>{unknown}</p>
-        <a class="button" href="#/">
-          {words.toTasks}
-        </a>
-      </div>
-    );
-  }
+  const { value, error } = polled;
   return (
-    <>
-      <Banner error={error} />
+    <Known error={error} unknown={unknown}>
       {value !== undefined && children(value)}
       {value === undefined && !error && (
         <div class="note loading" role="status">
           <p>{words.loading}</p>
         </div>
       )}
-    </>
+    </Known>
+  );
+}
+
+interface KnownProps {
+  error: ApiError | undefined;
+  unknown: string;
+  children: ComponentChildren;
+}
+
+/** The same for what need not wait for the answer. */
+export function Known({ error, unknown, children }: KnownProps) {
+  const words = useText(text);
+  if (error?.code !== "not_found") {
+    return (
+      <>
+        <Banner error={error} />
+        {children}
+      </>
+    );
+  }
+  return (
+    <div class="note" role="status">
+      <p>{unknown}</p>
+      <a class="button" href="#/">
+        {words.toTasks}
+      </a>
+    </div>
   );
 }

@@ -23,10 +23,10 @@ it("an address shows the workers that it names and that there are", () => {
 });
 
 it("the rest of the address is the log's, and both are put together again", () => {
-  const { log } = shown("w=b&line=L3&q=x");
-  expect(log.toString()).toBe("line=L3&q=x");
-  const query = withLog(new URLSearchParams("w=b&line=L3"), new URLSearchParams("line=L9"));
-  expect(query.toString()).toBe("w=b&line=L9");
+  const { log } = shown("w=b&line=3&q=x");
+  expect(log.toString()).toBe("line=3&q=x");
+  const query = withLog(new URLSearchParams("w=b&line=3"), new URLSearchParams("line=9"));
+  expect(query.toString()).toBe("w=b&line=9");
   expect(queryOf("side", ["a", "b"]).toString()).toBe("show=side&w=a&w=b");
   expect(queryOf("tabs", ["a"]).toString()).toBe("w=a");
 });

@@ -8,7 +8,7 @@ import { go, useTitle } from "../navigation";
 import { usePolled } from "../poll";
 import { taskHref } from "../route";
 import { Frame } from "../shell/Frame";
-import { Shown } from "../shell/Trouble";
+import { Known } from "../shell/Trouble";
 import { text } from "../text";
 import { WorkerBar } from "./WorkerBar";
 
@@ -26,14 +26,10 @@ export function WorkerView({ name, query }: { name: string; query: URLSearchPara
     go({ view: "worker", name, query: next }, replace ? "replace" : "push");
   return (
     <Frame crumbs={crumbs(words.tasks, task)} title={name}>
-      <Shown polled={polled} unknown={words.unknownWorker(name)}>
-        {(worker) => (
-          <>
-            <WorkerBar worker={worker} />
-            <LogView key={name} worker={name} query={query} setQuery={setQuery} active />
-          </>
-        )}
-      </Shown>
+      <Known error={polled.error} unknown={words.unknownWorker(name)}>
+        {polled.value ? <WorkerBar worker={polled.value} /> : <div class="worker-bar" />}
+        <LogView key={name} worker={name} query={query} setQuery={setQuery} active />
+      </Known>
     </Frame>
   );
 }
