@@ -3,14 +3,15 @@
 import { useMemo } from "preact/hooks";
 import { marks, ofKind } from "./marks";
 import type { Texts } from "./messages";
+import type { Range } from "./rows";
 import type { View } from "./view";
 
 export function MarkStrip({ view, words }: { view: View; words: Texts }) {
-  const { outline, rows, search, failed } = view.log;
+  const { outline, rows, search, firstFailure } = view.log;
   const hits = search?.hits;
   const all = useMemo(() => {
     const told = outline?.marks ?? [];
-    const first = failed && outline?.first_failure ? [[outline.first_failure, outline.first_failure] as const] : [];
+    const first: Range[] = firstFailure === null ? [] : [[firstFailure, firstFailure]];
     return [
       ...marks("warning", ofKind(told, "warning"), rows),
       ...marks(
@@ -20,7 +21,7 @@ export function MarkStrip({ view, words }: { view: View; words: Texts }) {
       ),
       ...marks("hit", hits?.ranges ?? [], rows),
     ];
-  }, [outline, rows, hits, failed]);
+  }, [outline, rows, hits, firstFailure]);
   // Keys go to all of them: `e`, `n`, `N`. Two hundred more stops on the way with Tab would help nobody.
   return (
     <div class="log-marks" aria-hidden="true" title={words.marks} onClick={(event) => go(event, view)}>

@@ -70,7 +70,7 @@ function Toggle({ name, on, press, title, children }: ToggleProps) {
 }
 
 function Failure({ view, words }: { view: View; words: Texts }) {
-  const first = view.log.failed ? (view.log.outline?.first_failure ?? null) : null;
+  const first = view.log.firstFailure;
   if (first === null) return null;
   const go = () => {
     view.toLine(first);

@@ -64,25 +64,40 @@ export function at(scrollTop: number, extent: Extent): Anchor {
   return { row, px: Math.max(0, top - row) * extent.rowHeight };
 }
 
-/** What is known of the rows around the window once they are drawn. */
-export interface Drawn {
-  /** Rows below the window, wholly or in part, and the pixels of the one that is in part. */
-  readonly rowsBelow: number;
-  readonly pxBelow: number;
+/** What is below the window. */
+export interface Below {
+  /** Rows that are not seen at all. */
+  readonly rows: number;
+  /** Pixels of the row that is cut. */
+  readonly px: number;
+  /** Of the rows that are not seen, those that are drawn. */
+  readonly drawn: number;
+}
+
+/** What is below the window, by the heights of the rows that are drawn from the anchor's on. */
+export function below(anchor: Anchor, heights: readonly number[], extent: Extent): Below {
+  let bottom = -anchor.px;
+  let seen = 0;
+  while (seen < heights.length && bottom < extent.viewport) {
+    bottom += heights[seen] ?? 0;
+    seen += 1;
+  }
+  const rows = Math.max(0, extent.rows - anchor.row - seen);
+  return { rows, px: Math.max(0, bottom - extent.viewport), drawn: heights.length - seen };
 }
 
 /** The place of the scroller that belongs to a drawn anchor. Where there is more to scroll to, so much is left at least. */
-export function placeOf(anchor: Anchor, drawn: Drawn, extent: Extent): number {
+export function placeOf(anchor: Anchor, rest: Below, extent: Extent): number {
   const whole = range(extent);
   const above = anchor.row * extent.lineHeight + anchor.px;
-  const below = drawn.rowsBelow * extent.lineHeight + drawn.pxBelow;
+  const left = rest.rows * extent.lineHeight + rest.px;
   if (above <= 0) return 0;
-  if (below < 1) return whole;
+  if (left < 1) return whole;
   const top = anchor.row + anchor.px / extent.rowHeight;
   const place = (top / Math.max(1, extent.rows - extent.viewport / extent.rowHeight)) * whole;
   // Near an edge the distance to it is known; farther away a wheel's worth must be left.
   const room = Math.min(whole / 2, SMALL * extent.viewport);
-  return Math.round(Math.max(Math.min(above, room), Math.min(place, whole - Math.min(below, room))));
+  return Math.round(Math.max(Math.min(above, room), Math.min(place, whole - Math.min(left, room))));
 }
 
 /** The first row that has to be drawn to know what lies `-px` pixels above a row. */

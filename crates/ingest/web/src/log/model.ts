@@ -111,7 +111,12 @@ export class Log {
 
   /** What the server says of a line: `error`, `warning`, `notice`. */
   markOf(sequence: number): string | null {
-    return this.#marks.get(sequence) ?? null;
+    return this.#marks.get(sequence) ?? (sequence === this.firstFailure ? "error" : null);
+  }
+
+  /** Where a worker that failed says so for the first time. */
+  get firstFailure(): number | null {
+    return this.failed ? (this.outline?.first_failure ?? null) : null;
   }
 
   /** Reads what came since the last drawing, where it is looked at. */

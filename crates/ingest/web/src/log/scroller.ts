@@ -6,10 +6,13 @@
 import {
   type Anchor,
   at,
+  type Below,
+  below,
   type Extent,
   end,
   firstNeeded,
   placeOf,
+  range,
   START,
   scrolled,
   settled,
@@ -56,6 +59,7 @@ export class Scroller {
   #frame = 0;
   #rest: ReturnType<typeof setTimeout> | undefined;
   #measured = { rows: 0, px: 0 };
+  #below: Below = { rows: 0, px: 0, drawn: 0 };
   #widest = 0;
   #moved: number | null = null;
 
@@ -187,7 +191,11 @@ export class Scroller {
   #resize(): void {
     const height = this.element.clientHeight;
     if (height !== this.#viewport) this.#window.style.setProperty("height", `${height}px`);
+    // Whoever saw the end before still sees it.
+    if (this.#atEnd && this.#viewport > 0) this.#anchor = { row: Number.MAX_SAFE_INTEGER, px: 0 };
     this.#viewport = height;
+    this.#widest = 0;
+    this.#list.style.removeProperty("min-width");
     this.redraw();
     this.#settle();
   }
@@ -240,37 +248,20 @@ export class Scroller {
   }
 
   #tell(first: number, heights: readonly number[]): void {
-    const sequences: number[] = [];
-    let top = -this.#anchor.px;
-    for (let at = this.#anchor.row - first; at < heights.length && top < this.#viewport; at += 1) {
-      sequences.push(this.#shown[at]?.sequence ?? 0);
-      top += heights[at] ?? 0;
-    }
-    this.#heard.drawn(sequences);
+    const top = this.#anchor.row - first;
+    this.#below = below(this.#anchor, heights.slice(top), this.#extent());
+    const seen = heights.length - top - this.#below.drawn;
+    this.#heard.drawn(this.#shown.slice(top, top + seen).map((row) => row.sequence));
     if (this.#moved === null) return;
     const moved = this.#moved;
     this.#moved = null;
-    const drawn = this.#drawn();
     // At its edge the bar would stop the person while there is more to see.
-    const stuck = this.#place <= 0 || this.#place >= this.element.scrollHeight - this.element.clientHeight - 1;
-    if (stuck) this.#putRight();
-    this.#heard.scrolled(moved, drawn.rowsBelow === 0 && drawn.pxBelow < 1);
+    if (this.#place <= 0 || this.#place >= range(this.#extent()) - 1) this.#putRight();
+    this.#heard.scrolled(moved, this.#atEnd);
   }
 
-  /** What is below the window, in rows and in pixels of the one that is cut. */
-  #drawn(): { rowsBelow: number; pxBelow: number } {
-    const bottom = this.#window.getBoundingClientRect().top + this.#window.clientHeight;
-    for (const [at, row] of this.#shown.entries()) {
-      const box = row.element.getBoundingClientRect();
-      if (box.bottom <= bottom + 0.5) continue;
-      const rest = this.#shown.length - 1 - at;
-      const last = this.#shown[this.#shown.length - 1]?.sequence ?? 0;
-      const content = this.#heard.drawing();
-      const beyond =
-        last === content.sequenceOf(content.count - 1) ? 0 : this.#count - this.#anchor.row - this.#shown.length;
-      return { rowsBelow: rest + Math.max(0, beyond), pxBelow: Math.min(box.height, box.bottom - bottom) };
-    }
-    return { rowsBelow: 0, pxBelow: 0 };
+  get #atEnd(): boolean {
+    return this.#below.rows === 0 && this.#below.px < 1;
   }
 
   #settle(): void {
@@ -287,7 +278,7 @@ export class Scroller {
     this.#measured.rows += this.#shown.length;
     this.#rowHeight = Math.max(LINE_HEIGHT, this.#measured.px / this.#measured.rows);
     const width = this.#list.scrollWidth;
-    if (width > this.#widest) {
+    if (width > Math.max(this.#widest, this.#window.clientWidth)) {
       this.#widest = width;
       this.#list.style.setProperty("min-width", `${width}px`);
     }
@@ -306,7 +297,7 @@ export class Scroller {
   #putRight(): void {
     const extent = this.#extent();
     this.#stretch();
-    const place = placeOf(this.#anchor, this.#drawn(), extent);
+    const place = placeOf(this.#anchor, this.#below, extent);
     if (Math.abs(place - this.element.scrollTop) >= 1) this.element.scrollTop = place;
     this.#place = this.element.scrollTop;
   }

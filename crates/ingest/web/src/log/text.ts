@@ -49,8 +49,8 @@ function mark(character: string): Piece {
   const code = character.codePointAt(0) ?? 0;
   const name = `U+${code.toString(16).toUpperCase().padStart(4, "0")}`;
   const control = NAMES[name] ? `${name} ${NAMES[name]}` : name;
-  if (code < 0x20) return { text: String.fromCodePoint(0x2400 + code), control };
-  if (code === 0x7f) return { text: "\u2421", control };
+  // As terminals write them; few fonts have pictures of control characters.
+  if (code < 0x20 || code === 0x7f) return { text: `^${String.fromCharCode(code ^ 0x40)}`, control };
   return { text: `[${name}]`, control };
 }
 

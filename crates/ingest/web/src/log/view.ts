@@ -167,7 +167,9 @@ export class View {
   /** Goes to the next or the previous group; whether there is one. */
   toGroup(forward: boolean): boolean {
     const { groups } = this.log;
-    const group = forward ? groups.next(this.here) : groups.previous(this.here);
+    // Where no line is chosen, a group that begins at the top is still ahead.
+    const from = this.here === this.cursor ? this.here : this.here - 1;
+    const group = forward ? groups.next(from) : groups.previous(this.here);
     if (!group) return false;
     this.toLine(group.first, "third");
     this.cursor = group.first;
@@ -193,7 +195,7 @@ export class View {
     const { outline } = this.log;
     if (!outline) return false;
     const errors = outline.marks.filter(([, kind]) => kind === "error").map(([sequence]) => sequence);
-    if (outline.first_failure !== null) errors.push(outline.first_failure);
+    if (this.log.firstFailure !== null) errors.push(this.log.firstFailure);
     const next = errors.sort((a, b) => a - b).find((sequence) => sequence > (this.cursor ?? this.top - 1));
     if (next === undefined) return false;
     this.toLine(next);
@@ -365,12 +367,11 @@ export class View {
 
   /** Where the log opens: at the chosen line, at the end of one that runs or went well, where one failed. */
   #begin(): void {
-    const { worker, outline } = this.log;
+    const { worker, outline, failed, firstFailure } = this.log;
     if (this.#begun || !worker) return;
-    const { failed } = this.log;
     if (this.chosen) this.toLine(this.chosen[0]);
     else if (worker.state === "open") this.setFollow(true);
-    else if (!failed || outline) this.#beginAt(failed ? (outline?.first_failure ?? null) : null);
+    else if (!failed || outline) this.#beginAt(firstFailure);
     // Its end is shown until the failure is known, unless the person has gone elsewhere by then.
     else this.#opening ??= setTimeout(() => this.#showEnd(), FAILURE_WAIT_MS);
   }
