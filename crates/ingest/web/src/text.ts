@@ -78,7 +78,6 @@ const en = {
   keysTask: "Task",
   keyNextWorker: "Next worker",
   keyPreviousWorker: "Previous worker",
-  keyNthWorker: "Worker by its number",
   keyWay: "Next way to show",
 
   // A worker's state
@@ -186,7 +185,6 @@ const ko: typeof en = {
   keysTask: "작업",
   keyNextWorker: "다음 워커",
   keyPreviousWorker: "이전 워커",
-  keyNthWorker: "번호로 워커 고르기",
   keyWay: "다음 보기 방식",
 
   waiting: "아직 출력 없음",

@@ -3,6 +3,7 @@
 import { useState } from "preact/hooks";
 import type { WorkerState } from "../api";
 import { useText } from "../i18n";
+import { useKeys } from "../keys";
 import { LogView } from "../log/LogView";
 import { workerHref } from "../route";
 import { Icon } from "../shell/Icon";
@@ -10,9 +11,16 @@ import { text } from "../text";
 import { WorkerBar } from "../worker/WorkerBar";
 
 export function SideBySide({ workers }: { workers: readonly WorkerState[] }) {
+  const words = useText(text);
   const [active, setActive] = useState<string | undefined>(undefined);
   const names = workers.map(({ worker_id }) => worker_id);
   const withKeys = active !== undefined && names.includes(active) ? active : names[0];
+  const step = (by: number) => () => setActive(names[names.indexOf(withKeys ?? "") + by] ?? withKeys);
+  const keys = [
+    { keys: ["l"], label: words.keyNextWorker, run: step(1) },
+    { keys: ["h"], label: words.keyPreviousWorker, run: step(-1) },
+  ];
+  useKeys(words.keysTask, keys);
   return (
     <div class="side">
       {workers.map((worker) => (

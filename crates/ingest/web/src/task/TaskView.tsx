@@ -17,7 +17,7 @@ import { SideBySide } from "./SideBySide";
 import { TaskBar } from "./TaskBar";
 import { TaskSummary } from "./TaskSummary";
 import { PANEL, tabId } from "./WorkerTabs";
-import { nextWay, queryOf, type Shown as ShownWorkers, shownOf, toggled, type Way, withLog } from "./way";
+import { carried, nextWay, queryOf, type Shown as ShownWorkers, shownOf, toggled, type Way, withLog } from "./way";
 import "./task.css";
 
 export function TaskView({ name, query }: { name: string; query: URLSearchParams }) {
@@ -47,7 +47,7 @@ function TaskBody({ task, query }: BodyProps) {
   const show = (query: URLSearchParams, how: "push" | "replace" = "push") =>
     go({ view: "task", name: task.task_id, query }, how);
   const names = (workers: readonly api.WorkerState[]) => workers.map(({ worker_id }) => worker_id);
-  const showWay = (way: Way) => show(queryOf(way, way === "time" ? [] : names(shown.workers)));
+  const showWay = (way: Way) => show(queryOf(way, names(carried(way, task.workers, shown.workers))));
   const choose = (worker: api.WorkerState) => {
     const chosen = shown.way === "side" ? toggled(task.workers, shown.workers, worker) : [worker];
     show(queryOf(shown.way === "side" ? "side" : "tabs", names(chosen)), "replace");
@@ -77,17 +77,17 @@ function useTaskKeys(
     const next = task.workers[(first ? task.workers.indexOf(first) : 0) + by];
     if (next && shown.way === "tabs") choose(next);
   };
-  const nth = (event: KeyboardEvent) => {
-    const worker = task.workers[Number(event.key) - 1];
-    if (worker) choose(worker);
-  };
-  const keys = [
-    { keys: ["l"], label: words.keyNextWorker, run: step(1) },
-    { keys: ["h"], label: words.keyPreviousWorker, run: step(-1) },
-    { keys: ["1", "2", "3", "4", "5", "6", "7", "8", "9"], label: words.keyNthWorker, run: nth },
-    { keys: ["v"], label: words.keyWay, run: () => showWay(nextWay(shown.way, 1)) },
-  ];
-  useKeys(words.keysTask, keys, true, "view");
+  useKeys(
+    words.keysTask,
+    [
+      { keys: ["l"], label: words.keyNextWorker, run: step(1) },
+      { keys: ["h"], label: words.keyPreviousWorker, run: step(-1) },
+    ],
+    shown.way === "tabs",
+    "view",
+  );
+  const turn = () => showWay(nextWay(shown.way, 1));
+  useKeys(words.keysTask, [{ keys: ["v"], label: words.keyWay, run: turn }], true, "view");
 }
 
 interface LogsProps {
@@ -99,20 +99,15 @@ interface LogsProps {
 function Logs({ task, shown, setLog }: LogsProps) {
   const words = useText(text);
   const [worker] = shown.workers;
+  if (shown.way === "time") return <ByTime task={task} />;
   if (!worker) return <p class="note">{words.noWorkers}</p>;
-  switch (shown.way) {
-    case "tabs":
-      return (
-        <Panel labelledBy={tabId(task.workers.indexOf(worker))}>
-          <WorkerBar worker={worker} below="tab" />
-          <LogView key={worker.worker_id} worker={worker.worker_id} query={shown.log} setQuery={setLog} active />
-        </Panel>
-      );
-    case "side":
-      return <SideBySide workers={shown.workers} />;
-    case "time":
-      return <ByTime task={task} />;
-  }
+  if (shown.way === "side") return <SideBySide workers={shown.workers} />;
+  return (
+    <Panel labelledBy={tabId(task.workers.indexOf(worker))}>
+      <WorkerBar worker={worker} below="tab" />
+      <LogView key={worker.worker_id} worker={worker.worker_id} query={shown.log} setQuery={setLog} active />
+    </Panel>
+  );
 }
 
 function Panel({ labelledBy, children }: { labelledBy: string; children: ComponentChildren }) {

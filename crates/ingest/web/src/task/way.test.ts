@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { WorkerState } from "../api";
-import { MOST_BESIDE, nextWay, queryOf, shownOf, toggled, withLog } from "./way";
+import { carried, MOST_BESIDE, nextWay, queryOf, shownOf, toggled, withLog } from "./way";
 
 const worker = (worker_id: string, exit_code: number | null = 0) =>
   ({ worker_id, state: exit_code === null ? "open" : "closed", complete: true, exit_code, signal: 0 }) as WorkerState;
@@ -37,6 +37,14 @@ it("a worker is put beside the others in its own place, and the first makes room
   expect(names(toggled(workers, [a, b, c, d], e))).toBe("bcde");
   expect(names(toggled(workers, [a, b], a))).toBe("b");
   expect(names(toggled(workers, [a], a))).toBe("a");
+});
+
+it("another way shows the same worker, and side by side somebody with it", () => {
+  const [, b, c] = workers as [WorkerState, WorkerState, WorkerState];
+  expect(names(carried("side", workers, [b]))).toBe("ab");
+  expect(names(carried("side", [b], [b]))).toBe("b");
+  expect(names(carried("tabs", workers, [b, c]))).toBe("b");
+  expect(carried("time", workers, [b])).toEqual([]);
 });
 
 it("ways come round again", () => {

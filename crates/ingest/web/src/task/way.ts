@@ -35,9 +35,15 @@ function limited(way: Way, chosen: readonly WorkerState[]): WorkerState[] {
 /** Where the address names nobody: the one to look at first, and beside it another. */
 function byItself(way: Way, workers: readonly WorkerState[]): WorkerState[] {
   const first = mostWanted(workers);
-  if (!first) return [];
-  const other = workers.find((worker) => worker !== first);
-  return way === "side" && other ? workers.filter((worker) => worker === first || worker === other) : [first];
+  return carried(way, workers, first ? [first] : []);
+}
+
+/** Who of those that were shown in one way are shown in another. Nobody is beside nobody. */
+export function carried(way: Way, all: readonly WorkerState[], shown: readonly WorkerState[]): WorkerState[] {
+  if (way === "time") return [];
+  if (way === "tabs") return shown.slice(0, 1);
+  const other = shown.length < 2 && all.find((worker) => !shown.includes(worker));
+  return other ? all.filter((worker) => worker === other || shown.includes(worker)) : [...shown];
 }
 
 /** The address with another way, or other workers. What it says to the log was of another log. */
