@@ -73,14 +73,17 @@ export function ByTime({ task }: { task: Task }) {
 /** Keeps what is looked at in its place when lines come before it, and the end in sight when they come behind. */
 function useKeptPlace(scroller: { current: HTMLDivElement | null }, held: Held | null): { current: boolean } {
   const atEnd = useRef(true);
-  const before = useRef({ first: 0, height: 0 });
-  const first = held?.timeline.pieces[0]?.key ?? 0;
+  const before = useRef<{ first: number; top: number } | null>(null);
+  const first = held?.timeline.pieces[0]?.key;
   useLayoutEffect(() => {
     const element = scroller.current;
     if (!element) return;
+    const topOf = (key: number) => element.querySelector<HTMLElement>(`[data-piece="${key}"]`)?.offsetTop;
+    // Not by the height of all: while lines come at one end, others go at the other.
+    const moved = before.current && topOf(before.current.first);
     if (atEnd.current) element.scrollTop = element.scrollHeight;
-    else if (first < before.current.first) element.scrollTop += element.scrollHeight - before.current.height;
-    before.current = { first, height: element.scrollHeight };
+    else if (before.current && moved != null) element.scrollTop += moved - before.current.top;
+    before.current = first === undefined ? null : { first, top: topOf(first) ?? 0 };
   });
   return atEnd;
 }

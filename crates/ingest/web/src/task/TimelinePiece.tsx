@@ -23,7 +23,7 @@ export function TimelinePiece({ piece, workers }: { piece: Piece; workers: reado
   return useMemo(() => {
     const names = places.split("\n");
     return (
-      <ol class="timeline-piece">
+      <ol class="timeline-piece" data-piece={piece.key}>
         {piece.lines.map((line) => (
           <TimelineRow key={`${line.worker_id} ${line.sequence}`} line={line} at={names.indexOf(line.worker_id)} />
         ))}

@@ -71,10 +71,9 @@ it("the worker to look at first failed, else fell short, else still runs, else i
   expect(mostWanted([])).toBeUndefined();
 });
 
-it("workers stand in the order in which they came", () => {
-  const at = (worker_id: string, created_at: string) => ({ ...OPEN, worker_id, created_at });
-  const [a, b, c] = [at("a", "2026-03-01T12:00:02Z"), at("b", "2026-03-01T12:00:01Z"), at("c", "2026-03-01T12:00:01Z")];
-  expect(inOrder([a, c, b])).toEqual([b, c, a]);
+it("workers stand in the order of their names, also of the numbers in them", () => {
+  const named = ["t-10", "t-2", "t-2-r2", "t-1"].map((worker_id) => ({ ...OPEN, worker_id }));
+  expect(inOrder(named).map(({ worker_id }) => worker_id)).toEqual(["t-1", "t-2", "t-2-r2", "t-10"]);
 });
 
 it("short names leave out what all begin with, at the end of a word", () => {

@@ -64,10 +64,11 @@ export function mostWanted(workers: readonly WorkerState[]): WorkerState | undef
   return workers.find(failed) ?? workers.find(isIncomplete) ?? workers.find(open) ?? workers[0];
 }
 
-/** In the order in which they came, which stays as it is while they write. */
+const byName = new Intl.Collator("en", { numeric: true });
+
+/** In the order of their names, with numbers as numbers, which stays as it is while they write. */
 export function inOrder(workers: readonly WorkerState[]): WorkerState[] {
-  const after = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
-  return [...workers].sort((a, b) => after(a.created_at, b.created_at) || after(a.worker_id, b.worker_id));
+  return [...workers].sort((a, b) => byName.compare(a.worker_id, b.worker_id));
 }
 
 /** Names without what all of them begin with and the task has in its own name or form; whole where little is won. */
