@@ -6,10 +6,13 @@ mod cursor;
 mod error;
 mod etag;
 mod json;
+mod outline;
 mod page;
 mod params;
+mod search;
 mod tail;
 mod tasks;
+mod text;
 
 use std::time::Duration;
 
@@ -59,10 +62,13 @@ pub fn router(server: Server) -> Router {
 }
 
 /// The API: `openapi.json` describes each of these.
-const API: [(&str, fn() -> MethodRouter<Server>); 5] = [
+const API: [(&str, fn() -> MethodRouter<Server>); 8] = [
     ("/api/v1/tasks", || get(tasks::list)),
     ("/api/v1/tasks/{task}", || get(tasks::one)),
+    ("/api/v1/workers/{worker}", || get(api::worker)),
     ("/api/v1/workers/{worker}/logs", || get(api::logs)),
-    ("/api/v1/workers/{worker}/log.txt", || get(api::text)),
+    ("/api/v1/workers/{worker}/log.txt", || get(text::text)),
+    ("/api/v1/workers/{worker}/outline", || get(outline::outline)),
+    ("/api/v1/workers/{worker}/search", || get(search::search)),
     ("/api/v1/workers/{worker}/tail", || get(tail::events)),
 ];

@@ -4,6 +4,7 @@
 //! what becomes of it → [`store`] → [`catalog`] → [`tail`] → those who read.
 
 pub mod alarm;
+mod ansi;
 pub mod catalog;
 pub mod config;
 mod connections;
@@ -12,11 +13,16 @@ pub mod http;
 pub mod ids;
 pub mod line;
 pub mod metrics;
+mod outline;
+pub mod outlines;
 pub mod parse;
 pub mod queue;
 pub mod rate;
 pub mod reason;
 pub mod retention;
+mod scan;
+mod search;
+pub mod searches;
 pub mod server;
 pub mod service;
 pub mod session;
@@ -50,10 +56,12 @@ use catalog::Catalog;
 use config::{Config, StoreKind};
 use fence::Fence;
 use metrics::Metrics;
+use outlines::Outlines;
 use parse::Limits;
 use queue::Queued;
 use rate::Rates;
 use retention::Trust;
+use searches::Searches;
 use server::Server;
 use service::direct::Direct;
 use service::generated::log_query_service_server::{self, LogQueryServiceServer};
@@ -148,6 +156,8 @@ async fn assemble(
         queue,
         catalog: Arc::clone(&catalog),
         tails: Tails::new(Arc::clone(&opened.reader), config.max_readers, metrics.clone()),
+        outlines: Outlines::new(metrics.clone()),
+        searches: Searches::new(metrics.clone()),
         fence: Fence::new(metrics.clone()),
         limits: Limits { max_line: config.max_line.as_usize() },
         rates: Rates::new(config.rate_limit, config.task_rate_limit, config.max_workers),

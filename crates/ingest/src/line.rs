@@ -328,6 +328,17 @@ impl Block {
         Self { first: self.first, content: Content::Lines(lines.truncate(count)) }
     }
 
+    /// The part that ends at `until`, which is not before its first line, also of a gap.
+    #[must_use]
+    pub fn cut_at(self, until: Sequence) -> Self {
+        match self.content {
+            Content::Gap { last, reason } => {
+                Self { content: Content::Gap { last: last.min(until), reason }, ..self }
+            }
+            Content::Lines(_) => self.ending_at(until),
+        }
+    }
+
     /// The part that begins at `from`; all of it where it begins later.
     #[must_use]
     pub fn starting_at(self, from: Sequence) -> Self {

@@ -83,6 +83,20 @@ pub struct All {
     pub encodings: Counter,
     /// Reads of the store for readers.
     pub reads: Counter,
+    /// Outlines asked for of logs that one was kept of.
+    pub outline_hits: Counter,
+    /// Outlines asked for of others: the whole log was read.
+    pub outline_misses: Counter,
+    /// Outlines that others took the place of.
+    pub outline_evictions: Counter,
+    /// Outlines refused, because too many waited.
+    pub outlines_refused: Counter,
+    /// Bytes of the outlines that are kept.
+    pub outline_bytes: Gauge,
+    /// Searches begun.
+    pub searches: Counter,
+    /// Searches refused, because too many waited.
+    pub searches_refused: Counter,
     /// Streams that a newer one of the same worker ended.
     pub superseded: Counter,
 }
@@ -135,6 +149,13 @@ impl Metrics {
             parts: Counter::default(),
             encodings: Counter::default(),
             reads: Counter::default(),
+            outline_hits: Counter::default(),
+            outline_misses: Counter::default(),
+            outline_evictions: Counter::default(),
+            outlines_refused: Counter::default(),
+            outline_bytes: Gauge::default(),
+            searches: Counter::default(),
+            searches_refused: Counter::default(),
             superseded: Counter::default(),
         };
         metrics.show_all_reasons();
@@ -221,6 +242,17 @@ impl All {
         registry.register("reader_parts", "Parts of logs given to readers", self.parts);
         registry.register("reader_encodings", "Parts of logs encoded for readers", self.encodings);
         registry.register("reader_reads", "Reads of the store for readers", self.reads);
+        registry.register("outline_hits", "Outlines of logs that one was kept of", self.outline_hits);
+        registry.register("outline_misses", "Outlines for which the whole log was read", self.outline_misses);
+        registry.register(
+            "outline_evictions",
+            "Outlines that others took the place of",
+            self.outline_evictions,
+        );
+        registry.register("outlines_refused", "Outlines refused, too many waited", self.outlines_refused);
+        registry.register("outline_bytes", "Bytes of the outlines that are kept", self.outline_bytes);
+        registry.register("searches", "Searches in logs", self.searches);
+        registry.register("searches_refused", "Searches refused, too many waited", self.searches_refused);
         registry.register(
             "streams_superseded",
             "Streams ended by a newer one of their worker",

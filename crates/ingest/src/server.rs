@@ -8,9 +8,11 @@ use tokio_util::sync::CancellationToken;
 use crate::catalog::Catalog;
 use crate::fence::Fence;
 use crate::metrics::Metrics;
+use crate::outlines::Outlines;
 use crate::parse::Limits;
 use crate::queue::Queue;
 use crate::rate::{Charge, Rates};
+use crate::searches::Searches;
 use crate::tail::Tails;
 use crate::worker::WorkerState;
 
@@ -23,6 +25,10 @@ pub struct Server {
     pub catalog: Arc<Catalog>,
     /// The lines themselves.
     pub tails: Tails,
+    /// What one look through each log told.
+    pub outlines: Outlines,
+    /// Looks through logs for something.
+    pub searches: Searches,
     /// One stream for each worker.
     pub fence: Fence,
     /// Of lines.

@@ -16,10 +16,12 @@ use crate::alarm::Alarm;
 use crate::catalog::Catalog;
 use crate::fence::Fence;
 use crate::metrics::Metrics;
+use crate::outlines::Outlines;
 use crate::parse;
 use crate::queue;
 use crate::rate::Rates;
 use crate::retention::{Limits, Trust};
+use crate::searches::Searches;
 use crate::server::Server;
 use crate::store::{CommitError, LogStore, Opened, memory};
 use crate::tail::Tails;
@@ -136,6 +138,8 @@ pub(crate) fn parts(opened: Opened, sizes: Sizes, tasks: &Tasks) -> Server {
         queue,
         catalog,
         tails: Tails::new(opened.reader, sizes.max_readers, metrics.clone()),
+        outlines: Outlines::new(metrics.clone()),
+        searches: Searches::new(metrics.clone()),
         fence: Fence::new(metrics.clone()),
         limits: parse::Limits { max_line: sizes.max_line },
         rates: Rates::new(sizes.rate, sizes.task_rate, sizes.max_workers).stopped(),

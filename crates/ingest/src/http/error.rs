@@ -5,6 +5,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use crate::scan::ScanError;
 use crate::tail::TooManyReaders;
 
 /// Why a request has no answer.
@@ -27,6 +28,19 @@ impl ApiError {
             code: "too_many_readers",
             message: refused.to_string(),
         }
+    }
+
+    /// Of a look through a log; `too_many` is the word where there are too many of its kind.
+    pub(super) fn scan(error: &ScanError, too_many: &'static str) -> Self {
+        let code = match error {
+            ScanError::TooMany => too_many,
+            ScanError::TooManyReaders(refused) => return Self::busy(*refused),
+            ScanError::Store(_) => "store_failed",
+            ScanError::Stopping => "stopping",
+        };
+        let why = std::error::Error::source(error).map(|source| format!(": {source}"));
+        let message = format!("{error}{}", why.unwrap_or_default());
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, code, message }
     }
 
     pub(super) fn invalid(message: impl Into<String>) -> Self {

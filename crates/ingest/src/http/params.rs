@@ -70,3 +70,12 @@ pub(super) fn number_in(
     let number = text.map_or(Ok(default), |text| text.parse().map_err(|_| invalid()))?;
     if range.contains(&number) { Ok(number) } else { Err(invalid()) }
 }
+
+/// Yes or no in the query; no where there is nothing.
+pub(super) fn flag(field: &str, text: Option<&String>) -> Result<bool, ApiError> {
+    match text.map(String::as_str) {
+        Some("true") => Ok(true),
+        Some("false") | None => Ok(false),
+        Some(_) => Err(ApiError::invalid(format!("{field}: must be true or false"))),
+    }
+}

@@ -42,6 +42,12 @@ impl Sequence {
         self.plus(1)
     }
 
+    /// The place of the line before it; before the first there is nothing.
+    #[must_use]
+    pub const fn before(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
+
     /// Lines after `earlier` up to here; 0 where `earlier` is not earlier.
     pub const fn since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)

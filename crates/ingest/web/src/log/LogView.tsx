@@ -16,6 +16,7 @@ import { Notes } from "./Notes";
 import type { Action } from "./row";
 import type { Range } from "./rows";
 import { Said } from "./Said";
+import { isSelected, selectedText } from "./selected";
 import * as settings from "./settings";
 import { Tools } from "./Tools";
 import { type Surroundings, View } from "./view";
@@ -107,15 +108,23 @@ function useView(worker: string, around: Surroundings) {
   const [view, setView] = useState<View | null>(null);
   // biome-ignore lint/correctness/useExhaustiveDependencies: other words are no other log.
   useLayoutEffect(() => {
-    if (!element.current) return;
-    const made = new View(worker, element.current, around);
+    const root = element.current;
+    if (!root) return;
+    const made = new View(worker, root, around);
     setView(made);
     const shown = () => made.log.shown(!document.hidden);
     const online = () => made.log.retry();
+    // Rows that move away would take what is selected with them.
+    const selects = () => made.follow && isSelected(root, getSelection()) && made.setFollow(false);
+    const copies = (event: ClipboardEvent) => copySelected(event, root);
     document.addEventListener("visibilitychange", shown);
+    document.addEventListener("selectionchange", selects);
+    document.addEventListener("copy", copies);
     window.addEventListener("online", online);
     return () => {
       document.removeEventListener("visibilitychange", shown);
+      document.removeEventListener("selectionchange", selects);
+      document.removeEventListener("copy", copies);
       window.removeEventListener("online", online);
       made.close();
     };
@@ -126,6 +135,14 @@ function useView(worker: string, around: Surroundings) {
     view.redraw();
   }, [view, around]);
   return [element, view] as const;
+}
+
+function copySelected(event: ClipboardEvent, root: Element): void {
+  const selection = getSelection();
+  const text = selection && selectedText(root, selection);
+  if (text === null) return;
+  event.clipboardData?.setData("text/plain", text);
+  event.preventDefault();
 }
 
 function useSettings(view: View | null, wrap: string): void {

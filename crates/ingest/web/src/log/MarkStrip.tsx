@@ -9,6 +9,9 @@ import type { View } from "./view";
 export function MarkStrip({ view, words }: { view: View; words: Texts }) {
   const { outline, rows, search, firstFailure } = view.log;
   const hits = search?.hits;
+  // In a log that grows marks move by less than can be seen.
+  const size = Math.round(Math.log(rows.count + 1) * 200);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `size` stands for the rows.
   const all = useMemo(() => {
     const told = outline?.marks ?? [];
     const first: Range[] = firstFailure === null ? [] : [[firstFailure, firstFailure]];
@@ -21,7 +24,7 @@ export function MarkStrip({ view, words }: { view: View; words: Texts }) {
       ),
       ...marks("hit", hits?.ranges ?? [], rows),
     ];
-  }, [outline, rows, hits, firstFailure]);
+  }, [outline, size, hits, firstFailure]);
   // Keys go to all of them: `e`, `n`, `N`. Two hundred more stops on the way with Tab would help nobody.
   return (
     <div class="log-marks" aria-hidden="true" title={words.marks} onClick={(event) => go(event, view)}>

@@ -11,7 +11,7 @@ export const CHUNK = 512;
 /** What all lines at hand may take. A person sees 100 lines; this is a few hundred thousand ordinary characters. */
 export const LIMIT = 16 * 1024 * 1024;
 /** Where lines are very long, a request stops here, and asks for the rest when that is to be seen. */
-const REQUEST_BYTES = 8 * 1024 * 1024;
+const REQUEST_BYTES = 2 * 1024 * 1024;
 /** What a line takes besides its text. */
 const LINE_OVERHEAD = 160;
 
@@ -82,10 +82,11 @@ export class Cache {
     this.#evict();
   }
 
-  /** Asks for what of these lines is missing, and gives up what is asked for beyond them. Ends are included. */
+  /** Asks for what of these lines is missing, in each chunk from the first named on, and gives up what else is asked for. */
   want(sequences: readonly number[], end: number): void {
     if (sequences.length === 0) return;
-    this.#wanted = [chunkOf(sequences[0] ?? 1), chunkOf(sequences[sequences.length - 1] ?? 1)];
+    const chunks = sequences.map(chunkOf);
+    this.#wanted = [Math.min(...chunks), Math.max(...chunks)];
     const missing = new Map<number, number>();
     for (const sequence of sequences) {
       const chunk = chunkOf(sequence);

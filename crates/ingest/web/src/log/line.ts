@@ -1,7 +1,7 @@
 /** What the server says of one line, and the part of it that the page keeps. */
 
 /** Characters of a line that are kept; the rest of a longer one is asked for when somebody wants to see it. */
-export const KEPT_CHARACTERS = 16_384;
+export const KEPT_CHARACTERS = 8_192;
 
 export type Source = "stdout" | "stderr" | "system";
 

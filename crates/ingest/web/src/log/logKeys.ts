@@ -7,6 +7,7 @@ import { step } from "./Find";
 import { SOURCES } from "./line";
 import type { Texts } from "./messages";
 import type { Range } from "./rows";
+import { LINE_HEIGHT } from "./scroller";
 import * as settings from "./settings";
 import { next, TIMES } from "./time";
 import type { View } from "./view";
@@ -44,12 +45,17 @@ function moving({ words }: Parts, view: View): Binding[] {
   const group = (forward: boolean) => () => {
     if (!view.toGroup(forward)) notice(words.noGroup);
   };
+  const page = () => Math.max(1, view.scroller.page - 2) * LINE_HEIGHT;
   const failure = () => {
     if (!view.toFailure()) notice(view.log.outline?.first_failure === null ? words.noFailureAtAll : words.noFailure);
   };
   return [
     { keys: ["g", "Home"], label: words.keyStart, run: () => view.toStart() },
     { keys: ["G", "End"], label: words.keyEnd, run: () => view.toEnd() },
+    { keys: ["PageDown", " "], label: words.pageDown, run: () => view.scroller.by(page()) },
+    { keys: ["PageUp"], label: words.pageUp, run: () => view.scroller.by(-page()) },
+    { keys: ["ArrowDown"], label: words.lineDown, run: () => view.scroller.by(2 * LINE_HEIGHT) },
+    { keys: ["ArrowUp"], label: words.lineUp, run: () => view.scroller.by(-2 * LINE_HEIGHT) },
     { keys: ["f"], label: words.keyFollow, run: () => (view.follow ? view.setFollow(false) : view.toEnd()) },
     { keys: ["e"], label: words.keyFailure, run: failure },
     { keys: ["["], label: words.keyGroupPrevious, run: group(false) },

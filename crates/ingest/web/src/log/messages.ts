@@ -100,6 +100,8 @@ const en = {
   keyEscape: "Close the search, clear the choice",
   pageDown: "Page down",
   pageUp: "Page up",
+  lineDown: "Scroll down",
+  lineUp: "Scroll up",
 };
 
 export type Texts = typeof en;
@@ -195,8 +197,10 @@ const ko: Texts = {
   keyUp: "이전 줄 선택",
   keyExtend: "범위를 한 줄 넓히기",
   keyEscape: "검색 닫기, 선택 해제",
-  pageDown: "다음 페이지",
-  pageUp: "이전 페이지",
+  pageDown: "한 쪽 아래로",
+  pageUp: "한 쪽 위로",
+  lineDown: "아래로 스크롤",
+  lineUp: "위로 스크롤",
 };
 
 export const messages: Catalog<Texts> = { en, ko };

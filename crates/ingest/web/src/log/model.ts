@@ -119,10 +119,10 @@ export class Log {
     return this.failed ? (this.outline?.first_failure ?? null) : null;
   }
 
-  /** Reads what came since the last drawing, where it is looked at. */
-  takeIn(): void {
-    const waiting = this.#waiting;
-    this.#waiting = [];
+  /** Reads what came since the last drawing, if it is looked at; else it can be asked for later. */
+  takeIn(looked: boolean): void {
+    const waiting = looked ? this.#waiting : [];
+    if (this.#waiting.length > 0) this.#waiting = [];
     for (const text of waiting) {
       const value = JSON.parse(text) as unknown;
       for (const line of Array.isArray(value) ? value : [value]) this.cache.put(entryOf(line));

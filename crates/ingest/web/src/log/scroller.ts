@@ -124,6 +124,11 @@ export class Scroller {
     this.#go({ row, px: where === "top" ? 0 : -Math.floor(this.#viewport / 3) });
   }
 
+  /** As a person scrolls by so many pixels. */
+  by(pixels: number): void {
+    this.element.scrollTop += pixels;
+  }
+
   /** Has a row where it was, when rows above it have come or gone. */
   keep(anchor: Anchor): void {
     this.#go(anchor);

@@ -66,7 +66,10 @@ export class View {
     this.log = new Log(worker, () => this.#changed());
     this.#rows = this.log.rows;
     this.scroller = new Scroller(element, {
-      drawing: () => this.#content,
+      drawing: () => {
+        this.#takeIn();
+        return this.#content;
+      },
       drawn: (sequences) => this.#drawn(sequences),
       scrolled: (moved, atEnd) => this.#scrolled(moved, atEnd),
     });
@@ -307,6 +310,13 @@ export class View {
     };
   }
 
+  /** What has come is read only where it is seen, or would be next. */
+  #takeIn(): void {
+    const { rows } = this.log;
+    const last = this.visible[this.visible.length - 1] ?? 0;
+    this.log.takeIn(this.follow || rows.count - rows.rowOf(last) <= 3 * this.scroller.page);
+  }
+
   #time(sequence: number, above: number | null): string {
     const entry = this.log.get(sequence);
     const times = settings.times.value;
@@ -327,7 +337,7 @@ export class View {
     const first = rows.rowOf(sequences[0] ?? 1);
     const around = [first - page, first + 2 * page].map((row) => rows.sequenceOf(row));
     this.log.cache.touch(around[0] ?? 1, around[1] ?? 1);
-    this.log.cache.want([around[0] ?? 1, ...sequences, around[1] ?? 1], this.log.end);
+    this.log.cache.want([...sequences, ...around], this.log.end);
     if (changed) this.#tell();
   }
 
@@ -359,7 +369,6 @@ export class View {
 
   #draw(): void {
     this.#frame = 0;
-    this.log.takeIn();
     this.#firstHit();
     if (this.follow) this.scroller.toEnd();
     this.scroller.draw();
