@@ -1,9 +1,11 @@
 //! Errors as JSON with a code that programs match and a message for people.
 
+use std::io;
+
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::scan::ScanError;
 use crate::tail::TooManyReaders;
@@ -43,6 +45,25 @@ impl ApiError {
         Self { status: StatusCode::SERVICE_UNAVAILABLE, code, message }
     }
 
+    /// Of more logs than that none is made of all.
+    pub(super) fn too_many_workers(most: usize) -> Self {
+        Self {
+            status: StatusCode::UNPROCESSABLE_ENTITY,
+            code: "too_many_workers",
+            message: format!("the task has more than {most} workers: read their logs one by one"),
+        }
+    }
+
+    /// The log cannot be read for now.
+    pub(super) fn store(error: &io::Error) -> Self {
+        Self { status: StatusCode::INTERNAL_SERVER_ERROR, code: "store_failed", message: error.to_string() }
+    }
+
+    /// What it says.
+    pub(super) fn body(&self) -> Value {
+        json!({"code": self.code, "message": self.message})
+    }
+
     pub(super) fn invalid(message: impl Into<String>) -> Self {
         Self { status: StatusCode::BAD_REQUEST, code: "invalid_argument", message: message.into() }
     }
@@ -50,8 +71,7 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let mut response =
-            (self.status, Json(json!({"code": self.code, "message": self.message}))).into_response();
+        let mut response = (self.status, Json(self.body())).into_response();
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }

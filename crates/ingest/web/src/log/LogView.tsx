@@ -3,6 +3,7 @@
 import type { RefObject } from "preact";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { useText } from "../i18n";
+import { notice } from "../notices";
 import { useReason } from "../reasons";
 import { withEntry, workerHref } from "../route";
 import { useCell } from "../store";
@@ -12,6 +13,7 @@ import { Find } from "./Find";
 import { useLogKeys } from "./logKeys";
 import { MarkStrip } from "./MarkStrip";
 import { messages } from "./messages";
+import { reasonOf } from "./model";
 import { Notes } from "./Notes";
 import type { Action } from "./row";
 import type { Range } from "./rows";
@@ -183,7 +185,7 @@ function pressed(event: MouseEvent, view: View, setRange: (range: Range | null) 
       view.toggleHistory(sequence);
       break;
     case "more":
-      view.showMore(sequence).catch((error: unknown) => view.log.report(error));
+      view.showMore(sequence).catch((error: unknown) => notice(reasonOf(error)));
   }
 }
 

@@ -50,7 +50,8 @@ export class Log {
     this.cache = new Cache((from, limit, signal) => lineStream(name, from, limit, signal), {
       changed,
       gap: (range) => this.#gap(range),
-      failed: (error) => this.report(error),
+      failed: (error) => this.#failed(error),
+      recovered: () => this.#failed(null),
     });
     this.#live = new Live(
       {
@@ -92,6 +93,7 @@ export class Log {
   retry(): void {
     this.trouble = null;
     this.#live.connect();
+    this.cache.retry();
     if (!this.outline) void this.#lookThrough();
     this.#changed();
   }
@@ -194,9 +196,9 @@ export class Log {
     }
   }
 
-  /** Says what went wrong. */
-  report(error: unknown): void {
-    this.trouble = error instanceof Error ? error.message : String(error);
+  /** Why lines cannot be read; nothing where they can be again. */
+  #failed(error: unknown): void {
+    this.trouble = error === null ? null : reasonOf(error);
     this.#changed();
   }
 
@@ -253,4 +255,8 @@ export class Log {
     );
     this.#arrange();
   }
+}
+
+export function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

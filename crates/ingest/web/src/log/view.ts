@@ -7,11 +7,11 @@ import { Cell } from "../store";
 import { PLAIN } from "./ansi";
 import { extended } from "./copy";
 import type { Group } from "./groups";
-import { entryOf, readLines, SOURCES, type Source } from "./line";
-import { lineStream } from "./lines";
+import { SOURCES, type Source } from "./line";
 import type { Texts } from "./messages";
 import { Log } from "./model";
-import { MORE_CHARACTERS, type RowView, SHOWN_CHARACTERS } from "./row";
+import { Opened } from "./opened";
+import type { RowView } from "./row";
 import type { Range, Rows } from "./rows";
 import { type Content, Scroller } from "./scroller";
 import * as settings from "./settings";
@@ -21,20 +21,12 @@ import { full, shown } from "./time";
 const TELL_MS = 100;
 /** How long a failed worker's log waits to be told where it failed before its end is shown. */
 const FAILURE_WAIT_MS = 150;
-/** Whole long lines that are kept, the latest. */
-const WHOLE_LINES = 4;
 
 export interface Surroundings {
   texts: Texts;
   reason(code: string): string;
   /** The address of lines. */
   href(range: Range): string;
-}
-
-/** What a person asked to see of a line. */
-interface Opened {
-  characters: number;
-  history: boolean;
 }
 
 export class View {
@@ -58,11 +50,11 @@ export class View {
   #atEnd = false;
   #opening: ReturnType<typeof setTimeout> | undefined;
   #findFrom: number | null = null;
-  readonly #opened = new Map<number, Opened>();
-  readonly #whole = new Map<number, string>();
+  readonly #opened: Opened;
 
   constructor(worker: string, element: HTMLElement, around: Surroundings) {
     this.around = around;
+    this.#opened = new Opened(worker);
     this.log = new Log(worker, () => this.#changed());
     this.#rows = this.log.rows;
     this.scroller = new Scroller(element, {
@@ -234,38 +226,15 @@ export class View {
   }
 
   toggleHistory(sequence: number): void {
-    const opened = this.#openedOf(sequence);
-    this.#opened.set(sequence, { ...opened, history: !opened.history });
+    this.#opened.toggleHistory(sequence);
     this.setFollow(false);
   }
 
-  /** Shows more of a long line, which may have to be asked for. */
   async showMore(sequence: number): Promise<void> {
-    const opened = this.#openedOf(sequence);
-    const characters = opened.characters + MORE_CHARACTERS;
     const entry = this.log.get(sequence);
-    if (entry?.kind === "line" && entry.length > entry.message.length && !this.#whole.has(sequence)) {
-      const body = await lineStream(this.log.name, sequence, 1, new AbortController().signal);
-      await readLines(body, (value) => {
-        const whole = entryOf(value, Number.POSITIVE_INFINITY);
-        if (whole.kind === "line") this.#keepWhole(sequence, whole.message);
-        return false;
-      });
-    }
-    this.#opened.set(sequence, { ...opened, characters });
+    if (entry?.kind !== "line") return;
+    await this.#opened.more(entry);
     this.setFollow(false);
-  }
-
-  #keepWhole(sequence: number, text: string): void {
-    this.#whole.set(sequence, text);
-    for (const other of this.#whole.keys()) {
-      if (this.#whole.size <= WHOLE_LINES) return;
-      this.#whole.delete(other);
-    }
-  }
-
-  #openedOf(sequence: number): Opened {
-    return this.#opened.get(sequence) ?? { characters: SHOWN_CHARACTERS, history: false };
   }
 
   get #content(): Content {
@@ -283,7 +252,6 @@ export class View {
     const entry = log.get(sequence);
     const group = log.groups.startingAt(sequence);
     const folded = group !== undefined && log.groups.isFolded(group);
-    const opened = this.#openedOf(sequence);
     const query = log.search?.query;
     const hit = log.search?.hits.has(sequence) ?? false;
     return {
@@ -302,9 +270,9 @@ export class View {
       folded,
       hidden: group && folded ? Math.min(group.last ?? log.end, log.end) - group.first : 0,
       depth: log.groups.depthOf(sequence),
-      characters: opened.characters,
-      whole: this.#whole.get(sequence) ?? null,
-      history: opened.history,
+      characters: this.#opened.characters(sequence),
+      whole: this.#opened.whole(sequence),
+      history: this.#opened.history(sequence),
       texts: around.texts,
       reason: around.reason,
     };
