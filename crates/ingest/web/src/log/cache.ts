@@ -100,7 +100,7 @@ export class Cache {
       missing.set(chunk, sequence);
     }
     for (const [chunk, request] of this.#requests) {
-      if (missing.has(chunk)) continue;
+      if (chunk >= this.#wanted[0] && chunk <= this.#wanted[1]) continue;
       request.abort.abort();
       this.#requests.delete(chunk);
     }

@@ -75,7 +75,9 @@ export class Log {
     return worker?.state === "closed" && (worker.exit_code !== 0 || (worker.signal ?? 0) !== 0);
   }
 
-  open(): void {
+  /** With what is known of the worker already, its lines need not wait for it. */
+  open(known: api.WorkerState | null): void {
+    if (known) this.#know(known);
     this.#live.connect();
     void this.#lookThrough();
   }
@@ -119,6 +121,13 @@ export class Log {
   /** Where a worker that failed says so for the first time. */
   get firstFailure(): number | null {
     return this.failed ? (this.outline?.first_failure ?? null) : null;
+  }
+
+  /** All lines that say that something failed. */
+  get failures(): number[] {
+    const marked = [...this.#marks].filter(([, kind]) => kind === "error").map(([sequence]) => sequence);
+    const first = this.firstFailure === null ? [] : [this.firstFailure];
+    return [...marked, ...first].sort((one, other) => one - other);
   }
 
   /** Reads what came since the last drawing, if it is looked at; else it can be asked for later. */

@@ -6,6 +6,7 @@ import { type Group, took } from "./groups";
 import type { Entry, Gap, Line } from "./line";
 import type { Texts } from "./messages";
 import { draw } from "./paint";
+import type { Range } from "./rows";
 import { beginning } from "./text";
 import { duration } from "./time";
 
@@ -39,6 +40,14 @@ export interface RowView {
   readonly texts: Texts;
   /** Why lines are missing, in words. */
   readonly reason: (code: string) => string;
+}
+
+/** What rows say that is not of the log. */
+export interface Surroundings {
+  texts: Texts;
+  reason(code: string): string;
+  /** The address of lines. */
+  href(range: Range): string;
 }
 
 /** What a press in a row asks for. */
