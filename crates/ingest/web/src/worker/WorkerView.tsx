@@ -28,7 +28,7 @@ export function WorkerView({ name, query }: { name: string; query: URLSearchPara
     <Frame crumbs={crumbs(words.tasks, task)} title={name}>
       <Known error={polled.error} unknown={words.unknownWorker(name)}>
         {polled.value ? <WorkerBar worker={polled.value} /> : <div class="worker-bar" />}
-        <LogView key={name} worker={name} state={worker} query={query} setQuery={setQuery} active />
+        <LogView key={name} worker={name} query={query} setQuery={setQuery} active />
       </Known>
     </Frame>
   );
