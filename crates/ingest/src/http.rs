@@ -8,6 +8,7 @@ mod error;
 mod etag;
 mod events;
 mod json;
+mod openapi;
 mod outline;
 mod page;
 mod params;
@@ -65,7 +66,8 @@ pub fn router(server: Server) -> Router {
 }
 
 /// The API: `openapi.json` describes each of these.
-const API: [(&str, fn() -> MethodRouter<Server>); 10] = [
+const API: [(&str, fn() -> MethodRouter<Server>); 11] = [
+    ("/api/v1/openapi.json", || get(openapi::document)),
     ("/api/v1/tasks", || get(tasks::list)),
     ("/api/v1/tasks/{task}", || get(tasks::one)),
     ("/api/v1/tasks/{task}/logs", || get(task_logs::page)),

@@ -32,19 +32,6 @@ impl ApiError {
         }
     }
 
-    /// Of a look through a log; `too_many` is the word where there are too many of its kind.
-    pub(super) fn scan(error: &ScanError, too_many: &'static str) -> Self {
-        let code = match error {
-            ScanError::TooMany => too_many,
-            ScanError::TooManyReaders(refused) => return Self::busy(*refused),
-            ScanError::Store(_) => "store_failed",
-            ScanError::Stopping => "stopping",
-        };
-        let why = std::error::Error::source(error).map(|source| format!(": {source}"));
-        let message = format!("{error}{}", why.unwrap_or_default());
-        Self { status: StatusCode::SERVICE_UNAVAILABLE, code, message }
-    }
-
     /// Of more logs than that none is made of all.
     pub(super) fn too_many_workers(most: usize) -> Self {
         Self {
@@ -56,12 +43,25 @@ impl ApiError {
 
     /// The log cannot be read for now.
     pub(super) fn store(error: &io::Error) -> Self {
-        Self { status: StatusCode::INTERNAL_SERVER_ERROR, code: "store_failed", message: error.to_string() }
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, code: "store_failed", message: error.to_string() }
     }
 
     /// What it says.
     pub(super) fn body(&self) -> Value {
         json!({"code": self.code, "message": self.message})
+    }
+
+    /// Of a look through a log; `too_many` is the word where there are too many of its kind.
+    pub(super) fn scan(error: &ScanError, too_many: &'static str) -> Self {
+        let code = match error {
+            ScanError::TooMany => too_many,
+            ScanError::TooManyReaders(refused) => return Self::busy(*refused),
+            ScanError::Store(_) => "store_failed",
+            ScanError::Stopping => "stopping",
+        };
+        let why = std::error::Error::source(error).map(|source| format!(": {source}"));
+        let message = format!("{error}{}", why.unwrap_or_default());
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, code, message }
     }
 
     pub(super) fn invalid(message: impl Into<String>) -> Self {

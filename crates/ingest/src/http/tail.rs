@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::error::ApiError;
-use super::params::{Named, Params, number};
+use super::params::{Named, Params, flag, number};
 use super::{events, json};
 use crate::ids::WorkerId;
 use crate::line::{Block, Sequence};
@@ -23,8 +23,7 @@ use crate::tail::{Follow, Format, Piece, stalled};
 #[derive(Deserialize)]
 pub(super) struct Start {
     from: Option<String>,
-    #[serde(default)]
-    batch: bool,
+    batch: Option<String>,
 }
 
 pub(super) async fn follow(
@@ -41,13 +40,14 @@ pub(super) async fn follow(
     };
     let tail = server.tails.tail(states, from, Follow::UntilClosed);
     let tail = tail.map_err(ApiError::busy)?;
-    let format = if start.batch { Format::Batch } else { Format::Events };
+    let is_batch = flag("batch", start.batch.as_ref())?;
+    let format = if is_batch { Format::Batch } else { Format::Events };
     // Whose reader stalled ends without a word: a browser comes again, from where it was.
     let pieces = tail.take_while(|piece| ready(!piece.as_ref().is_err_and(stalled)));
     let events = pieces
         .take_until(server.draining.clone().cancelled_owned())
         .map(move |piece| events_of(piece, format));
-    Ok(events::response(start.batch.then(events::retry), events))
+    Ok(events::response(is_batch.then(events::retry), events))
 }
 
 /// A piece as events, which those who read the same share.
