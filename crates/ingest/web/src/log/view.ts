@@ -106,6 +106,7 @@ export class View {
     this.follow = follow;
     this.seen = this.log.end;
     if (follow) this.scroller.toEnd();
+    else this.scroller.unpin();
     this.redraw();
   }
 
