@@ -34,6 +34,8 @@ export class Log {
   shownSources: ReadonlySet<Source> = new Set(SOURCES);
   search: Search | null = null;
   readonly #changed: () => void;
+  /** Lines that stay in sight when groups come to be known. */
+  readonly #kept: () => readonly number[];
   readonly #left = new AbortController();
   readonly #live: Live;
   #filter: Search | null = null;
@@ -44,9 +46,10 @@ export class Log {
   #outlineTag: string | undefined;
   #marks = new Map<number, string>();
 
-  constructor(name: string, changed: () => void) {
+  constructor(name: string, changed: () => void, kept: () => readonly number[]) {
     this.name = name;
     this.#changed = changed;
+    this.#kept = kept;
     this.cache = new Cache((from, limit, signal) => lineStream(name, from, limit, signal), {
       changed,
       gap: (range) => this.#gap(range),
@@ -257,6 +260,7 @@ export class Log {
     this.#outlineTag = tag;
     this.#marks = new Map(outline.marks);
     this.groups = this.groups.renewed(outline.groups);
+    for (const line of this.#kept()) this.groups.reveal(line);
     this.styles.tell(outline.styles, outline.last_sequence);
     this.#gaps = union(
       this.#gaps,

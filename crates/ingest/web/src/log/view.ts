@@ -53,7 +53,11 @@ export class View {
   constructor(worker: string, element: HTMLElement, around: Surroundings, known: WorkerState | null) {
     this.around = around;
     this.#opened = new Opened(worker);
-    this.log = new Log(worker, () => this.#changed());
+    this.log = new Log(
+      worker,
+      () => this.#changed(),
+      () => this.#kept,
+    );
     this.#rows = this.log.rows;
     this.scroller = new Scroller(element, {
       drawing: () => {
@@ -329,6 +333,12 @@ export class View {
     this.#tell();
   }
 
+  /** What the person looks at, or asked to see. */
+  get #kept(): number[] {
+    const asked = [this.chosen?.[0], this.cursor].filter((line) => typeof line === "number");
+    return this.follow ? asked : [...asked, ...this.visible];
+  }
+
   #changed(): void {
     if (this.log.rows !== this.#rows) this.#keepPlace();
     this.#begin();
@@ -362,6 +372,14 @@ export class View {
     else if (!failed || outline) this.#beginAt(firstFailure);
     // Its end is shown until the failure is known, unless the person has gone elsewhere by then.
     else this.#opening ??= setTimeout(() => this.#showEnd(), FAILURE_WAIT_MS);
+    if (this.#begun) this.#askAhead(this.cursor ?? this.log.end);
+  }
+
+  /** Lines around one are asked for before it is known which of them can be seen: that is a frame earlier. */
+  #askAhead(line: number): void {
+    const { rows, cache, end } = this.log;
+    const row = rows.rowOf(line);
+    if (rows.count > 0) cache.want([rows.sequenceOf(row - 20), rows.sequenceOf(row + 20)], end);
   }
 
   #beginAt(failure: number | null): void {
