@@ -54,6 +54,10 @@ images *args:
 images-report *args:
     scripts/images-report {{ args }}
 
+# Build the log page, which is committed as it is served; `just page check` tells whether what is committed is that.
+page verb="build":
+    scripts/page {{ verb }}
+
 # Renew what is made from the chart's values: its README and schema, and what the tests compare its output with.
 chart:
     scripts/chart-docs

@@ -55,5 +55,38 @@ need_go_tool() {
   PATH="$root/bin:$PATH"
 }
 
+# at_least WHAT HAS WANTS
+at_least() {
+  [[ $(printf '%s\n' "$2" "$3" | sort -V | head -n 1) == "$3" ]] || die "$1 $2 is too old: $3 is the oldest that will do"
+}
+
+# installed NAME LOCK-FILE…: the folder for what these lock files pin, the same for the same contents.
+installed() {
+  local name=$1 hash
+  shift
+  hash=$(cat "$@" | sha256sum)
+  echo "$OTTO_TOOLS/$name-${hash:0:16}"
+}
+
+# once WHAT FOLDER COMMAND…: fills a folder that is not there yet. The command is given a folder of another name,
+# so that one which was interrupted leaves nothing that looks whole.
+once() {
+  local what=$1 place=$2
+  shift 2
+  [[ -d $place ]] && return
+  say "installing for $what (once on this machine)"
+  mkdir -p "$OTTO_TOOLS"
+  rm -rf "$place.part"
+  "$@" "$place.part" >&2
+  mv "$place.part" "$place"
+}
+
+# node_packages SOURCE FOLDER: what the lock file in SOURCE pins.
+node_packages() {
+  mkdir "$2"
+  cp "$1/package.json" "$1/package-lock.json" "$2"
+  (cd "$2" && npm ci --silent --ignore-scripts --no-audit --no-fund)
+}
+
 # Whether there is a compiler that can build with sanitizers.
 has_nightly() { have rustup && rustup toolchain list | grep -q ^nightly; }

@@ -1,0 +1,82 @@
+import { afterEach, describe, expect, it, vi } from "vitest";
+import * as api from "./api";
+
+const answer = (response: Response | Error) =>
+  vi.stubGlobal(
+    "fetch",
+    vi.fn(async (_address: string, _init?: RequestInit) => {
+      if (response instanceof Error) throw response;
+      return response;
+    }),
+  );
+
+afterEach(() => vi.unstubAllGlobals());
+
+async function refusalOf(promise: Promise<unknown>): Promise<api.ApiError> {
+  const error = await promise.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  if (!(error instanceof api.ApiError)) throw new Error(`no refusal: ${error}`);
+  return error;
+}
+
+describe("a question", () => {
+  it("has its names and its query encoded, and leaves out what is not asked for", async () => {
+    answer(Response.json({ tasks: [], total: 0 }, { headers: { etag: '"1"' } }));
+    const told = await api.tasks({ q: "a&b=c", state: undefined, order: "failed", limit: 5 }, { etag: '"0"' });
+    expect(told).toEqual({ value: { tasks: [], total: 0 }, etag: '"1"' });
+    expect(fetch).toHaveBeenCalledWith("/api/v1/tasks?q=a%26b%3Dc&order=failed&limit=5", {
+      cache: "no-store",
+      headers: { "If-None-Match": '"0"' },
+    });
+    expect(api.textUrl("a/b ?#", { from: 3, to: 9 })).toBe("/api/v1/workers/a%2Fb%20%3F%23/log.txt?from=3&to=9");
+    expect(api.tailUrl("W", 7)).toBe("/api/v1/workers/W/tail?from=7&batch=true");
+  });
+
+  it("whose answer has not changed says so", async () => {
+    answer(new Response(null, { status: 304 }));
+    expect(await api.task("T", { etag: '"1"' })).toBe("unchanged");
+  });
+});
+
+describe("a question without an answer", () => {
+  it("says the server's code, message and wait", async () => {
+    const body = { code: "too_many_searches", message: "too many searches" };
+    answer(Response.json(body, { status: 503, headers: { "retry-after": "2" } }));
+    const error = await refusalOf(api.search("W", { q: "x" }));
+    expect(error).toMatchObject({ status: 503, retryAfterMs: 2000, isTransient: true, ...body });
+  });
+
+  it("is not asked again where the server knows no such thing", async () => {
+    answer(Response.json({ code: "not_found", message: "worker W is not known" }, { status: 404 }));
+    expect((await refusalOf(api.worker("W"))).isTransient).toBe(false);
+  });
+
+  it.each([
+    ["the network is down", new TypeError("Failed to fetch"), 0],
+    ["a proxy speaks for the server", new Response("<h1>Bad Gateway</h1>", { status: 502 }), 502],
+    ["the answer is cut off", new Response('{"tasks": [', { status: 200 }), 0],
+  ])("is `unreachable` where %s", async (_, response, status) => {
+    answer(response);
+    const error = await refusalOf(api.tasks({}));
+    expect(error).toMatchObject({ code: "unreachable", status, isTransient: true });
+  });
+
+  it("is none of these where it was called off", async () => {
+    const life = new AbortController();
+    life.abort();
+    answer(new DOMException("aborted", "AbortError"));
+    await expect(api.task("T", { signal: life.signal })).rejects.toSatisfy(api.isAborted);
+  });
+});
+
+it("lines are read one JSON object a line", async () => {
+  expect(api.linesOf("")).toEqual([]);
+  expect(
+    api.linesOf('{"sequence":1,"message":"a,\\n"}\n{"sequence":2,"gap":{"last_sequence":9,"reason":"x"}}\n'),
+  ).toEqual([
+    { sequence: 1, message: "a,\n" },
+    { sequence: 2, gap: { last_sequence: 9, reason: "x" } },
+  ]);
+});

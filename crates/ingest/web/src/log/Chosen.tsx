@@ -1,0 +1,107 @@
+/** The lines that are chosen, and what can be done with them. */
+
+import { notice } from "../notices";
+import { workerHref } from "../route";
+import { formatRange, textOf } from "./copy";
+import { type Entry, entryOf, readLines } from "./line";
+import { lineStream } from "./lines";
+import type { Texts } from "./messages";
+import { reasonOf } from "./model";
+import type { Range } from "./rows";
+import type { View } from "./view";
+
+/** Lines that are copied at once: more than that is a download. */
+const MOST_LINES = 100_000;
+
+interface Props {
+  view: View;
+  words: Texts;
+  range: Range;
+  clear: () => void;
+}
+
+export function Chosen({ view, words, range, clear }: Props) {
+  return (
+    <fieldset class="log-chosen" aria-label={words.selection(...range)} data-log="chosen">
+      <span class="number">{words.selection(...range)}</span>
+      <button
+        type="button"
+        class="button"
+        data-log="copy-link"
+        title={`${words.keyLink} (y)`}
+        onClick={() => copyLink(view, words, range)}
+      >
+        {words.copyLink}
+      </button>
+      <button
+        type="button"
+        class="button"
+        data-log="copy-text"
+        title={`${words.keyCopy} (c)`}
+        onClick={() => copyText(view, words, range)}
+      >
+        {words.copyText}
+      </button>
+      <button
+        type="button"
+        class="button quiet icon-button"
+        data-log="clear"
+        title={`${words.clearSelection} (Esc)`}
+        onClick={clear}
+      >
+        <span aria-hidden="true">×</span>
+        <span class="unseen">{words.clearSelection}</span>
+      </button>
+    </fieldset>
+  );
+}
+
+export function copyLink(view: View, words: Texts, range: Range): void {
+  const { origin, pathname } = location;
+  void copy(`${origin}${pathname}${workerHref(view.log.name)}#${formatRange(range)}`, words.linkCopied, words);
+}
+
+export function copyText(view: View, words: Texts, range: Range): void {
+  linesOf(view, range).then(
+    (entries) => copy(textOf(entries), words.textCopied(entries.length), words),
+    (error: unknown) => notice(reasonOf(error)),
+  );
+}
+
+/** The lines of a range, from the server where they are not all at hand. */
+async function linesOf(view: View, [first, last]: Range): Promise<Entry[]> {
+  const to = Math.min(last, view.log.end, first + MOST_LINES - 1);
+  const entries: Entry[] = [];
+  const body = await lineStream(view.log.name, first, to - first + 1, new AbortController().signal);
+  await readLines(body, (value) => {
+    const entry = entryOf(value, Number.POSITIVE_INFINITY);
+    if (entry.sequence <= to) entries.push(entry);
+    return entry.sequence < to;
+  });
+  return entries;
+}
+
+async function copy(text: string, done: string, words: Texts): Promise<void> {
+  try {
+    await navigator.clipboard.writeText(text);
+    notice(done);
+  } catch {
+    notice(copiedByHand(text) ? done : words.copyFailed);
+  }
+}
+
+/** Pages without TLS have no clipboard of their own; a field that is selected can still be copied. */
+function copiedByHand(text: string): boolean {
+  const focused = document.activeElement;
+  const field = document.createElement("textarea");
+  field.value = text;
+  field.className = "unseen";
+  document.body.append(field);
+  field.select();
+  try {
+    return document.execCommand("copy");
+  } finally {
+    field.remove();
+    if (focused instanceof HTMLElement) focused.focus({ preventScroll: true });
+  }
+}

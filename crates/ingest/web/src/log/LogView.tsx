@@ -1,0 +1,202 @@
+/** A worker's log: its tools, the window onto its lines, what is chosen in it. */
+
+import type { RefObject } from "preact";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import type { WorkerState } from "../api";
+import { useText } from "../i18n";
+import { notice } from "../notices";
+import { useReason } from "../reasons";
+import { withEntry, workerHref } from "../route";
+import { useCell } from "../store";
+import { Chosen } from "./Chosen";
+import { formatRange, parseRange } from "./copy";
+import { Find } from "./Find";
+import { useLogKeys } from "./logKeys";
+import { MarkStrip } from "./MarkStrip";
+import { messages } from "./messages";
+import { reasonOf } from "./model";
+import { Notes } from "./Notes";
+import type { Action, Surroundings } from "./row";
+import type { Range } from "./rows";
+import { Said } from "./Said";
+import { isSelected, selectedText } from "./selected";
+import * as settings from "./settings";
+import { Tools } from "./Tools";
+import { View } from "./view";
+import "./log.css";
+import "./row.css";
+
+export interface LogViewProps {
+  worker: string;
+  /** What is known of the worker already: its first lines then come a round trip earlier. */
+  state?: WorkerState;
+  /** The part of the address behind the `?`. */
+  query: URLSearchParams;
+  setQuery: (next: URLSearchParams, replace: boolean) => void;
+  /** Of several logs on the page, the one that keys are for. */
+  active: boolean;
+}
+
+export function LogView({ worker, state, query, setQuery, active }: LogViewProps) {
+  const words = useText(messages);
+  const reason = useReason();
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `reason` changes with the words.
+  const around = useMemo(
+    (): Surroundings => ({ texts: words, reason, href: (range) => hrefOf(worker, range) }),
+    [words, worker],
+  );
+  const [scroller, view] = useView(worker, around, state ?? null);
+  const [finding, setFinding] = useState(false);
+  useCell(view?.told ?? IDLE);
+  const wrap = useCell(settings.wraps);
+  useSettings(view, wrap);
+  useAddress(view, query.get("line"));
+  const setRange = (range: Range | null) => setQuery(withEntry(query, "line", range && numbersOf(range)), true);
+  useLogKeys({ view, words, active, finding, setFinding, setRange });
+  return (
+    <section class={wrap === "on" ? "log" : "log log-unwrapped"} aria-label={words.log(worker)} data-worker={worker}>
+      {view && <Tools view={view} words={words} finding={finding} setFinding={setFinding} />}
+      {view && finding && <Find view={view} words={words} close={() => setFinding(false)} />}
+      {view && <Notes view={view} words={words} />}
+      <div class="log-body">
+        <Window
+          scroller={scroller}
+          label={words.log(worker)}
+          press={(event) => view && pressed(event, view, setRange)}
+        />
+        {view && <MarkStrip view={view} words={words} />}
+        {view && <NewLines view={view} label={words.newLines(view.fresh)} />}
+      </div>
+      {view?.chosen && <Chosen view={view} words={words} range={view.chosen} clear={() => setRange(null)} />}
+      {view && <Said view={view} words={words} />}
+    </section>
+  );
+}
+
+interface WindowProps {
+  scroller: RefObject<HTMLDivElement | null>;
+  label: string;
+  press: (event: MouseEvent) => void;
+}
+
+/** What is in it is drawn by the `View`. */
+function Window({ scroller, label, press }: WindowProps) {
+  return (
+    // biome-ignore lint/a11y/useKeyWithClickEvents: each press has a key, which `useLogKeys` hears.
+    <div
+      class="log-scroller"
+      ref={scroller}
+      role="log"
+      aria-live="off"
+      aria-label={label}
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard.
+      tabIndex={0}
+      onClick={press}
+    />
+  );
+}
+
+const IDLE = { value: 0, subscribe: () => () => {} } as unknown as View["told"];
+
+function NewLines({ view, label }: { view: View; label: string }) {
+  if (view.fresh === 0) return null;
+  return (
+    <button type="button" class="log-new" data-log="new-lines" onClick={() => view.toEnd()}>
+      {label} <span aria-hidden="true">↓</span>
+    </button>
+  );
+}
+
+/** The window, made once for a log. */
+function useView(worker: string, around: Surroundings, known: WorkerState | null) {
+  const element = useRef<HTMLDivElement>(null);
+  const [view, setView] = useState<View | null>(null);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: other words are no other log.
+  useLayoutEffect(() => {
+    const root = element.current;
+    if (!root) return;
+    const made = new View(worker, root, around, known);
+    setView(made);
+    const shown = () => made.log.shown(!document.hidden);
+    const online = () => made.log.retry();
+    // Rows that move away would take what is selected with them.
+    const selects = () => made.follow && isSelected(root, getSelection()) && made.setFollow(false);
+    const copies = (event: ClipboardEvent) => copySelected(event, root);
+    document.addEventListener("visibilitychange", shown);
+    document.addEventListener("selectionchange", selects);
+    document.addEventListener("copy", copies);
+    window.addEventListener("online", online);
+    return () => {
+      document.removeEventListener("visibilitychange", shown);
+      document.removeEventListener("selectionchange", selects);
+      document.removeEventListener("copy", copies);
+      window.removeEventListener("online", online);
+      made.close();
+    };
+  }, [worker]);
+  useEffect(() => {
+    if (!view) return;
+    view.around = around;
+    view.redraw();
+  }, [view, around]);
+  return [element, view] as const;
+}
+
+function copySelected(event: ClipboardEvent, root: Element): void {
+  const selection = getSelection();
+  const text = selection && selectedText(root, selection);
+  if (text === null) return;
+  event.clipboardData?.setData("text/plain", text);
+  event.preventDefault();
+}
+
+function useSettings(view: View | null, wrap: string): void {
+  const times = useCell(settings.times);
+  const zone = useCell(settings.zone);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: rows take other heights with these.
+  useLayoutEffect(() => view?.reshape(), [view, wrap, times]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: rows say something else with it.
+  useEffect(() => view?.redraw(), [view, zone]);
+}
+
+/** What is chosen is what the address says; the log goes there where the address was not of its own making. */
+function useAddress(view: View | null, line: string | null): void {
+  useLayoutEffect(() => {
+    const range = line === null ? null : parseRange(`L${line}`);
+    const own = view?.chosen ?? null;
+    const same = range !== null && own !== null && range[0] === own[0] && range[1] === own[1];
+    if (!same) view?.setChosen(range, range !== null);
+  }, [view, line]);
+}
+
+function pressed(event: MouseEvent, view: View, setRange: (range: Range | null) => void): void {
+  const { target } = event;
+  const pressed = target instanceof Element ? target.closest<HTMLElement>("[data-action]") : null;
+  const sequence = Number(pressed?.closest<HTMLElement>("[data-sequence]")?.dataset["sequence"]);
+  if (!pressed || !sequence) return;
+  // With these keys a link is opened elsewhere, as the browser does it.
+  if (event.ctrlKey || event.metaKey) return;
+  event.preventDefault();
+  switch (pressed.dataset["action"] as Action) {
+    case "select":
+      setRange(view.choose(sequence, event.shiftKey));
+      break;
+    case "fold":
+      view.fold(view.log.groups.startingAt(sequence));
+      break;
+    case "history":
+      view.toggleHistory(sequence);
+      break;
+    case "more":
+      view.showMore(sequence).catch((error: unknown) => notice(reasonOf(error)));
+  }
+}
+
+/** As the address has it: `120` or `120-140`. */
+function numbersOf([first, last]: Range): string {
+  return first === last ? String(first) : `${first}-${last}`;
+}
+
+function hrefOf(worker: string, range: Range): string {
+  return `${workerHref(worker)}#${formatRange(range)}`;
+}

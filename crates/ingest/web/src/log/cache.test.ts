@@ -1,0 +1,103 @@
+import { expect, test, vi } from "vitest";
+import { Cache, CHUNK, type Load } from "./cache";
+import { entryOf } from "./line";
+import type { Range } from "./rows";
+
+interface Asked {
+  from: number;
+  limit: number;
+  signal: AbortSignal;
+}
+
+/** A server whose line `n` says `line n`, and which writes down what it was asked. */
+function server(end: number, answers = true) {
+  const asked: Asked[] = [];
+  const load: Load = (from, limit, signal) => {
+    asked.push({ from, limit, signal });
+    if (!answers) return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+    const count = Math.max(0, Math.min(limit, end - from + 1));
+    const lines = Array.from({ length: count }, (_, at) =>
+      JSON.stringify({ sequence: from + at, message: `line ${from + at}` }),
+    );
+    return Promise.resolve(new Response(`${lines.join("\n")}\n`).body as ReadableStream<Uint8Array>);
+  };
+  return { asked, load };
+}
+
+function cacheOf(load: Load, limit?: number) {
+  const told = { changed: vi.fn(), gap: vi.fn<(range: Range) => void>(), failed: vi.fn(), recovered: vi.fn() };
+  return { cache: new Cache(load, told, limit), told };
+}
+
+test("what is wanted is asked for in whole chunks, once", async () => {
+  const { asked, load } = server(2_000);
+  const { cache, told } = cacheOf(load);
+  cache.want([510, 511, 512, 513], 2_000);
+  cache.want([511, 512, 513, 514], 2_000);
+  await vi.waitFor(() => expect(told.changed).toHaveBeenCalledTimes(2));
+  expect(asked.map(({ from, limit }) => [from, limit])).toEqual([
+    [1, CHUNK],
+    [513, CHUNK],
+  ]);
+  expect(cache.get(1_000)).toMatchObject({ message: "line 1000" });
+  cache.want([600], 2_000);
+  expect(asked).toHaveLength(2);
+});
+
+test("what is no longer wanted is given up", async () => {
+  const { asked, load } = server(5_000, false);
+  const { cache, told } = cacheOf(load);
+  cache.want([1], 5_000);
+  cache.want([4_000], 5_000);
+  expect(asked.map(({ signal }) => signal.aborted)).toEqual([true, false]);
+  cache.close();
+  expect(asked[1]?.signal.aborted).toBe(true);
+  await Promise.resolve();
+  expect(told.failed).not.toHaveBeenCalled();
+});
+
+test("the end of a log that grows is asked for as far as it goes, and then from there", async () => {
+  const { asked, load } = server(700);
+  const { cache, told } = cacheOf(load);
+  cache.want([600], 600);
+  await vi.waitFor(() => expect(told.changed).toHaveBeenCalled());
+  cache.want([600, 601], 700);
+  await vi.waitFor(() => expect(cache.get(601)).toBeDefined());
+  expect(asked.map(({ from, limit }) => [from, limit])).toEqual([
+    [513, 88],
+    [601, 100],
+  ]);
+});
+
+test("memory is bounded by bytes, and what is looked at stays", async () => {
+  const { load } = server(100_000);
+  const limit = 1024 * 1024;
+  const { cache } = cacheOf(load, limit);
+  for (let line = 1; line < 100_000; line += CHUNK) {
+    cache.want([line], 100_000);
+    await vi.waitFor(() => expect(cache.get(line)).toBeDefined(), { interval: 1 });
+    expect(cache.bytes).toBeLessThanOrEqual(limit + CHUNK * 200);
+  }
+  expect(cache.get(1)).toBeUndefined();
+  expect(cache.get(99_841)).toBeDefined();
+});
+
+test("a gap stands in the place of its lines, and is told", () => {
+  const { cache, told } = cacheOf(server(0).load);
+  cache.put(entryOf({ sequence: 10, gap: { last_sequence: 2_000_000_000, reason: "retention" } }));
+  expect(told.gap).toHaveBeenCalledWith([11, 2_000_000_000]);
+  expect(cache.get(10)).toMatchObject({ kind: "gap", reason: "retention" });
+  expect(cache.get(2_000_000_000)).toBe(cache.get(10));
+});
+
+test("a failure is told, and what failed is asked for again after a while", async () => {
+  const load = vi.fn<Load>().mockRejectedValueOnce(new Error("gone")).mockImplementation(server(10).load);
+  const { cache, told } = cacheOf(load);
+  told.changed.mockImplementation(() => cache.want([1], 10));
+  cache.want([1], 10);
+  await vi.waitFor(() => expect(told.failed).toHaveBeenCalledWith(expect.objectContaining({ message: "gone" })));
+  cache.want([1], 10);
+  expect(load).toHaveBeenCalledTimes(1);
+  await vi.waitFor(() => expect(told.recovered).toHaveBeenCalledTimes(1), { timeout: 3_000 });
+  expect(cache.get(1)).toBeDefined();
+});

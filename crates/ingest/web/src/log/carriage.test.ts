@@ -1,0 +1,31 @@
+import { expect, test } from "vitest";
+import { backspaced, MAX_HISTORY, overwritten } from "./carriage";
+
+test.each([
+  ["plain", "plain", []],
+  ["10%\r50%\r100%", "100%", ["10%", "50%"]],
+  ["\r10%\r100%\r", "100%", ["10%"]],
+  ["windows line\r", "windows line", []],
+  ["\r\r", "", []],
+  ["section_start:1:name\r\x1b[0KTitle", "\x1b[0KTitle", ["section_start:1:name"]],
+])("%j shows %j", (text, shown, history) => expect(overwritten(text)).toEqual({ shown, history }));
+
+test("a colour that was chosen before goes on after a carriage return", () => {
+  expect(overwritten("\x1b[32m10%\r100%").shown).toBe("\x1b[32m100%");
+});
+
+test("of very many states the latest are kept", () => {
+  const states = Array.from({ length: 100_000 }, (_, at) => String(at));
+  const { shown, history } = overwritten(states.join("\r"));
+  expect(shown).toBe("99999");
+  expect(history).toEqual(states.slice(-1 - MAX_HISTORY, -1));
+});
+
+test.each([
+  ["|\b/\b-\b", "-"],
+  ["abc\b\bX", "aX"],
+  ["\b\babc", "abc"],
+  ["abc\b\b\b", "abc"],
+  ["\x1b[31ma\x1b[0m\bb", "\x1b[31m\x1b[0mb"],
+  ["am\bx", "ax"],
+])("backspaces in %j leave %j", (text, shown) => expect(backspaced(text)).toBe(shown));

@@ -1,0 +1,160 @@
+/**
+ * The end of a log that is still written: one connection of server-sent events, made again when it breaks.
+ *
+ * Each connection begins with a look at the worker, so lines that came while there was none are known by their number
+ * alone and read when they are to be seen: none is missing, and none comes twice. A page that nobody looks at lets its
+ * connection go after a while, because browsers allow six to a server over all their tabs.
+ */
+
+import { ApiError, type WorkerState } from "../api";
+import { waitAfter } from "./backoff";
+
+export type Connection =
+  /** Nothing is known yet. */
+  | "connecting"
+  | "live"
+  /** It broke; another one is on its way. */
+  | "reconnecting"
+  /** The server does not answer. */
+  | "unreachable"
+  /** The page is hidden and listens no more. */
+  | "paused"
+  /** The log is closed: nothing more comes. */
+  | "ended"
+  /** The server will not give this log. */
+  | "refused";
+
+/** How long a hidden page goes on listening. */
+export const HIDDEN_MS = 60_000;
+/** From here on the server counts as gone, not as away for a moment. */
+const UNREACHABLE_AFTER = 3;
+
+/** As much of `EventSource` as is needed. */
+export interface Events {
+  addEventListener(type: string, listener: (event: MessageEvent<string>) => void): void;
+  close(): void;
+}
+
+export interface Server {
+  worker(signal: AbortSignal): Promise<WorkerState>;
+  tail(from: number): Events;
+}
+
+export interface Told {
+  connection(connection: Connection, reason: string | null): void;
+  worker(state: WorkerState): void;
+  /** Lines up to `last` are there; `text` is JSON, an array of lines or one. */
+  lines(last: number, text: string): void;
+}
+
+export class Live {
+  readonly #server: Server;
+  readonly #told: Told;
+  #last = 0;
+  #failures = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #hiding: ReturnType<typeof setTimeout> | undefined;
+  /** Aborted when another connection takes its place. */
+  #attempt = new AbortController();
+  #events: Events | null = null;
+  #connection: Connection = "connecting";
+
+  constructor(server: Server, told: Told) {
+    this.#server = server;
+    this.#told = told;
+  }
+
+  get connection(): Connection {
+    return this.#connection;
+  }
+
+  /** Begins, or begins again at once where it waits to. */
+  connect(): void {
+    if (this.#connection === "ended" || this.#connection === "refused") return;
+    this.#disconnect();
+    const attempt = new AbortController();
+    this.#attempt = attempt;
+    this.#look(attempt).catch((error: unknown) => {
+      if (!attempt.signal.aborted) this.#failed(error);
+    });
+  }
+
+  close(): void {
+    this.#disconnect();
+    clearTimeout(this.#hiding);
+  }
+
+  /** Whether anybody can see the page. */
+  shown(shown: boolean): void {
+    clearTimeout(this.#hiding);
+    if (!shown) this.#hiding = setTimeout(() => this.#pause(), HIDDEN_MS);
+    else if (this.#connection !== "live" && this.#connection !== "connecting") this.connect();
+  }
+
+  #pause(): void {
+    if (this.#connection === "ended" || this.#connection === "refused") return;
+    this.#disconnect();
+    this.#say("paused", null);
+  }
+
+  async #look(attempt: AbortController): Promise<void> {
+    const state = await this.#server.worker(attempt.signal);
+    if (attempt.signal.aborted) return;
+    this.#last = Math.max(this.#last, state.last_sequence);
+    this.#told.worker(state);
+    if (state.state === "closed") this.#say("ended", null);
+    else this.#listen(attempt);
+  }
+
+  #listen(attempt: AbortController): void {
+    const events = this.#server.tail(this.#last + 1);
+    this.#events = events;
+    const on = (type: string, then: (event: MessageEvent<string>) => void) =>
+      events.addEventListener(type, (event) => {
+        if (!attempt.signal.aborted) then(event);
+      });
+    on("open", () => this.#say("live", null));
+    on("message", (event) => this.#lines(event));
+    on("end", (event) => {
+      this.#disconnect();
+      this.#told.worker(JSON.parse(event.data) as WorkerState);
+      this.#say("ended", null);
+    });
+    on("failed", (event) => this.#failed(new Error((JSON.parse(event.data) as { message: string }).message)));
+    on("error", () => this.#failed(null));
+  }
+
+  #lines(event: MessageEvent<string>): void {
+    const last = Number(event.lastEventId);
+    if (!(last > this.#last)) return;
+    this.#failures = 0;
+    this.#last = last;
+    this.#told.lines(last, event.data);
+  }
+
+  #failed(error: unknown): void {
+    this.#disconnect();
+    if (error instanceof ApiError && !error.isTransient) {
+      this.#say("refused", error.message);
+      return;
+    }
+    this.#failures += 1;
+    const away = this.#failures >= UNREACHABLE_AFTER;
+    this.#say(away ? "unreachable" : "reconnecting", error instanceof Error ? error.message : null);
+    const asked = error instanceof ApiError ? (error.retryAfterMs ?? 0) : 0;
+    this.#timer = setTimeout(() => this.connect(), Math.max(asked, waitAfter(this.#failures, Math.random())));
+  }
+
+  #disconnect(): void {
+    clearTimeout(this.#timer);
+    this.#attempt.abort();
+    this.#events?.close();
+    this.#events = null;
+  }
+
+  #say(connection: Connection, reason: string | null): void {
+    if (connection === this.#connection && reason === null) return;
+    this.#connection = connection;
+    this.#told.connection(connection, reason);
+  }
+}

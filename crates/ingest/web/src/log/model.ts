@@ -1,0 +1,275 @@
+/**
+ * One worker's log as the page knows it: the worker, the lines at hand, what the server says about the whole, and which
+ * line is in which row. It knows nothing of the screen. Every change ends in one call of `changed`.
+ */
+
+import * as api from "../api";
+import type { Style } from "./ansi";
+import { Cache, chunkOf } from "./cache";
+import { Groups } from "./groups";
+import { type Entry, entryOf, SOURCES, type Source } from "./line";
+import { lineStream } from "./lines";
+import { type Connection, Live } from "./live";
+import { complement, type Range, Rows, union } from "./rows";
+import { type Ask, Search } from "./search";
+import { Styles } from "./styles";
+
+/** From one look at the whole log to the next, while it grows: at least this, and at least so many times what the last took. */
+const OUTLINE_EVERY_MS = 2_000;
+const OUTLINE_SHARE = 10;
+/** Of the lines that came between two drawings so many are read; those before them when somebody goes there. */
+const MAX_WAITING = 512;
+
+export class Log {
+  readonly name: string;
+  readonly cache: Cache;
+  readonly styles = new Styles();
+  worker: api.WorkerState | null = null;
+  connection: Connection = "connecting";
+  /** Why there is no connection, or no lines. */
+  trouble: string | null = null;
+  outline: api.Outline | null = null;
+  rows = new Rows(0);
+  groups = new Groups();
+  shownSources: ReadonlySet<Source> = new Set(SOURCES);
+  search: Search | null = null;
+  readonly #changed: () => void;
+  /** Lines that stay in sight when groups come to be known. */
+  readonly #kept: () => readonly number[];
+  readonly #left = new AbortController();
+  readonly #live: Live;
+  #filter: Search | null = null;
+  /** Gaps that were seen before the outline told of them. */
+  #gaps: Range[] = [];
+  #waiting: { readonly last: number; readonly text: string }[] = [];
+  #outlineTimer: ReturnType<typeof setTimeout> | undefined;
+  #outlineTag: string | undefined;
+  #marks = new Map<number, string>();
+
+  constructor(name: string, changed: () => void, kept: () => readonly number[]) {
+    this.name = name;
+    this.#changed = changed;
+    this.#kept = kept;
+    this.cache = new Cache((from, limit, signal) => lineStream(name, from, limit, signal), {
+      changed,
+      gap: (range) => this.#gap(range),
+      failed: (error) => this.#failed(error),
+      recovered: () => this.#failed(null),
+    });
+    this.#live = new Live(
+      {
+        worker: (signal) => this.#askWorker(signal),
+        tail: (from) => new EventSource(api.tailUrl(name, from)),
+      },
+      {
+        connection: (connection, reason) => this.#connected(connection, reason),
+        worker: (state) => this.#know(state),
+        lines: (last, text) => this.#came(last, text),
+      },
+    );
+  }
+
+  get end(): number {
+    return this.rows.end;
+  }
+
+  get failed(): boolean {
+    const worker = this.worker;
+    return worker?.state === "closed" && (worker.exit_code !== 0 || (worker.signal ?? 0) !== 0);
+  }
+
+  /** With what is known of the worker already, its lines need not wait for it. */
+  open(known: api.WorkerState | null): void {
+    if (known) this.#know(known);
+    this.#live.connect();
+    void this.#lookThrough();
+  }
+
+  close(): void {
+    this.#left.abort();
+    this.#live.close();
+    this.cache.close();
+    this.search?.close();
+    this.#filter?.close();
+    clearTimeout(this.#outlineTimer);
+  }
+
+  /** Tries again at once what waits to be tried again. */
+  retry(): void {
+    this.trouble = null;
+    this.#live.connect();
+    this.cache.retry();
+    if (!this.outline) void this.#lookThrough();
+    this.#changed();
+  }
+
+  shown(shown: boolean): void {
+    this.#live.shown(shown);
+  }
+
+  get(sequence: number): Entry | undefined {
+    return this.cache.get(sequence);
+  }
+
+  /** The style with which a line begins. */
+  styleOf(sequence: number): Style {
+    return this.styles.of(sequence, this.cache.chunk(chunkOf(sequence)));
+  }
+
+  /** What the server says of a line: `error`, `warning`, `notice`. */
+  markOf(sequence: number): string | null {
+    return this.#marks.get(sequence) ?? (sequence === this.firstFailure ? "error" : null);
+  }
+
+  /** Where a worker that failed says so for the first time. */
+  get firstFailure(): number | null {
+    return this.failed ? (this.outline?.first_failure ?? null) : null;
+  }
+
+  /** All lines that say that something failed. */
+  get failures(): number[] {
+    const marked = [...this.#marks].filter(([, kind]) => kind === "error").map(([sequence]) => sequence);
+    const first = this.firstFailure === null ? [] : [this.firstFailure];
+    return [...marked, ...first].sort((one, other) => one - other);
+  }
+
+  /** Reads what came since the last drawing, if it is looked at; else it can be asked for later. */
+  takeIn(looked: boolean): void {
+    const waiting = looked ? this.#waiting : [];
+    if (this.#waiting.length > 0) this.#waiting = [];
+    for (const { text } of waiting) {
+      const value = JSON.parse(text) as unknown;
+      for (const line of Array.isArray(value) ? value : [value]) this.cache.put(entryOf(line));
+    }
+  }
+
+  setSources(sources: ReadonlySet<Source>): void {
+    this.shownSources = sources;
+    this.#filter?.close();
+    const all = SOURCES.every((source) => sources.has(source));
+    this.#filter = all ? null : this.#searchFor({ q: "", source: [...sources] });
+    this.#arrange();
+    void this.#filter?.upTo(this.end);
+  }
+
+  find(query: api.SearchQuery | null): void {
+    this.search?.close();
+    this.search = query ? this.#searchFor(query) : null;
+    void this.search?.upTo(this.end);
+    this.#changed();
+  }
+
+  /** After groups were folded or unfolded. */
+  refold(): void {
+    this.#arrange();
+  }
+
+  #searchFor(query: api.SearchQuery): Search {
+    const ask: Ask = (asked, signal) => api.search(this.name, asked, { signal });
+    return new Search(query, ask, () => this.#arrange());
+  }
+
+  async #askWorker(signal: AbortSignal): Promise<api.WorkerState> {
+    const answer = await api.worker(this.name, { signal });
+    if (answer === "unchanged") throw new Error("no answer was asked to be left out");
+    return answer.value;
+  }
+
+  #connected(connection: Connection, reason: string | null): void {
+    this.connection = connection;
+    this.trouble = reason;
+    this.#changed();
+  }
+
+  #know(state: api.WorkerState): void {
+    const closed = this.worker?.state === "open" && state.state === "closed";
+    this.worker = state;
+    this.#grow(state.last_sequence);
+    if (closed) void this.#lookThrough();
+    this.#changed();
+  }
+
+  #came(last: number, text: string): void {
+    this.#waiting.push({ last, text });
+    if ((this.#waiting[0]?.last ?? last) <= last - MAX_WAITING) this.#waiting.shift();
+    this.#grow(last);
+    this.#changed();
+  }
+
+  #grow(last: number): void {
+    if (last > this.rows.end) this.rows = this.rows.grown(last);
+  }
+
+  #gap(range: Range): void {
+    const known = this.#gaps;
+    this.#gaps = union(known, [range]);
+    if (this.#gaps.length !== known.length || !known.some(([first, last]) => first <= range[0] && last >= range[1])) {
+      this.#arrange();
+    }
+  }
+
+  /** Why lines cannot be read; nothing where they can be again. */
+  #failed(error: unknown): void {
+    this.trouble = error === null ? null : reasonOf(error);
+    this.#changed();
+  }
+
+  /** Which rows there are, from all that hides lines. */
+  #arrange(): void {
+    this.rows = new Rows(this.rows.end, union(this.#gaps, this.groups.hidden(), this.#filtered()));
+    this.#changed();
+  }
+
+  /** Lines of streams that are not shown. Where lines are missing is shown whatever else is. */
+  #filtered(): Range[] {
+    const filter = this.#filter;
+    if (!filter) return [];
+    const gaps = (this.outline?.gaps ?? []).map(([first]): Range => [first, first]);
+    return [
+      ...complement(union(filter.hits.ranges, gaps), filter.through),
+      [filter.through + 1, Number.POSITIVE_INFINITY],
+    ];
+  }
+
+  /** Asks about the whole log, and again while it grows. */
+  async #lookThrough(): Promise<void> {
+    clearTimeout(this.#outlineTimer);
+    const began = performance.now();
+    try {
+      const answer = await api.outline(this.name, { signal: this.#left.signal, etag: this.#outlineTag });
+      if (this.#left.signal.aborted) return;
+      if (answer !== "unchanged") this.#tell(answer.value, answer.etag);
+    } catch (error) {
+      if (this.#left.signal.aborted || (error instanceof api.ApiError && !error.isTransient)) return;
+    }
+    void this.search?.upTo(this.end);
+    void this.#filter?.upTo(this.end);
+    if (this.outline?.complete) return;
+    const wait = Math.max(OUTLINE_EVERY_MS, OUTLINE_SHARE * (performance.now() - began));
+    this.#outlineTimer = setTimeout(() => this.#lookAgain(), wait);
+  }
+
+  #lookAgain(): void {
+    // A page that nobody looks at asks nothing.
+    if (document.hidden) this.#outlineTimer = setTimeout(() => this.#lookAgain(), OUTLINE_EVERY_MS);
+    else void this.#lookThrough();
+  }
+
+  #tell(outline: api.Outline, tag: string | undefined): void {
+    this.outline = outline;
+    this.#outlineTag = tag;
+    this.#marks = new Map(outline.marks);
+    this.groups = this.groups.renewed(outline.groups);
+    for (const line of this.#kept()) this.groups.reveal(line);
+    this.styles.tell(outline.styles, outline.last_sequence);
+    this.#gaps = union(
+      this.#gaps,
+      outline.gaps.map(([first, last]): Range => [first + 1, last]),
+    );
+    this.#arrange();
+  }
+}
+
+export function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,199 @@
+/** One row of the view: a recycled element, drawn again only where something that it shows has changed. */
+
+import type { Style } from "./ansi";
+import { overwritten } from "./carriage";
+import { type Group, took } from "./groups";
+import type { Entry, Gap, Line } from "./line";
+import type { Texts } from "./messages";
+import { draw } from "./paint";
+import type { Range } from "./rows";
+import { beginning } from "./text";
+import { duration } from "./time";
+
+/** Characters of a line that are drawn until somebody asks for more, and how many more then. */
+export const SHOWN_CHARACTERS = 4_096;
+export const MORE_CHARACTERS = 65_536;
+
+export interface RowView {
+  readonly sequence: number;
+  /** Nothing where the line is not here yet. */
+  readonly entry: Entry | undefined;
+  readonly style: Style;
+  readonly href: string;
+  readonly time: string;
+  readonly moment: string;
+  readonly selected: boolean;
+  readonly hit: boolean;
+  readonly current: boolean;
+  /** What to mark in the text. */
+  readonly query: string | null;
+  readonly mark: string | null;
+  /** The group that begins here. */
+  readonly group: Group | undefined;
+  readonly folded: boolean;
+  readonly hidden: number;
+  readonly depth: number;
+  /** Characters to draw, and the whole line where more are wanted than were kept. */
+  readonly characters: number;
+  readonly whole: string | null;
+  readonly history: boolean;
+  readonly texts: Texts;
+  /** Why lines are missing, in words. */
+  readonly reason: (code: string) => string;
+}
+
+/** What rows say that is not of the log. */
+export interface Surroundings {
+  texts: Texts;
+  reason(code: string): string;
+  /** The address of lines. */
+  href(range: Range): string;
+}
+
+/** What a press in a row asks for. */
+export type Action = "select" | "fold" | "more" | "history";
+
+export class Row {
+  readonly element = element("div", "log-row");
+  readonly #number = document.createElement("a");
+  readonly #time = element("span", "log-time");
+  readonly #stream = element("span", "log-stream");
+  readonly #text = element("span", "log-text");
+  #view: RowView | null = null;
+
+  constructor() {
+    this.#number.className = "log-number";
+    // Numbers would be a hundred stops on the way with Tab; keys choose lines.
+    this.#number.tabIndex = -1;
+    this.#number.dataset["action"] = "select" satisfies Action;
+    this.element.append(this.#number, this.#time, this.#stream, this.#text);
+  }
+
+  get sequence(): number {
+    return this.#view?.sequence ?? 0;
+  }
+
+  update(view: RowView): void {
+    const before = this.#view;
+    if (before && unchanged(before, view)) return;
+    this.#view = view;
+    const { sequence, entry, texts } = view;
+    this.element.className = classes(view);
+    this.element.dataset["sequence"] = String(sequence);
+    if ((before?.depth ?? 0) !== view.depth) this.element.style.setProperty("--log-depth", String(view.depth));
+    if (before?.sequence !== sequence || before.texts !== texts) {
+      this.#number.textContent = String(sequence);
+      this.#number.href = view.href;
+      this.#number.setAttribute("aria-label", texts.line(sequence));
+    }
+    if (before?.moment !== view.moment) this.#number.title = view.moment;
+    if (before?.time !== view.time) this.#time.textContent = view.time;
+    this.#drawStream(entry, texts);
+    this.#drawText(view);
+  }
+
+  #drawStream(entry: Entry | undefined, texts: Texts): void {
+    const source = entry?.kind === "line" ? entry.source : "stdout";
+    const text = source === "stdout" ? "" : (texts.short[source] ?? source);
+    if (this.#stream.textContent === text) return;
+    this.#stream.textContent = text;
+    this.#stream.title = source;
+  }
+
+  #drawText(view: RowView): void {
+    const text = this.#text;
+    text.replaceChildren();
+    const { entry } = view;
+    if (!entry) text.append(element("span", "log-missing", "\u2026"));
+    else if (entry.kind === "gap") text.append(gap(entry, view));
+    else if (view.group) heading(text, view, view.group);
+    else content(text, view, entry);
+  }
+}
+
+function unchanged(before: RowView, view: RowView): boolean {
+  return (Object.keys(view) as (keyof RowView)[]).every((key) => before[key] === view[key]);
+}
+
+function classes(view: RowView): string {
+  const { entry } = view;
+  const names = ["log-row"];
+  if (!entry) names.push("log-loading");
+  else if (entry.kind === "gap") names.push("log-gap");
+  else names.push(`log-${entry.source}`);
+  if (view.mark !== null) names.push(`log-mark-${view.mark}`);
+  if (view.selected) names.push("log-selected");
+  if (view.hit) names.push("log-hit");
+  if (view.current) names.push("log-current");
+  if (view.group) names.push("log-heading");
+  if (entry?.kind === "line" && MARKER.test(entry.message)) names.push("log-marker");
+  return names.join(" ");
+}
+
+/** Ends a group and says nothing else. */
+const MARKER = /^(?:::endgroup::|##\[endgroup\]|section_end:\d+:)/;
+
+function gap({ sequence, last, reason }: Gap, view: RowView): HTMLElement {
+  const node = element("span", "log-gap-text", view.texts.gap(sequence, last, view.reason(reason)));
+  node.title = reason;
+  return node;
+}
+
+function heading(into: HTMLElement, view: RowView, group: Group): void {
+  const { texts } = view;
+  const button = element("button", "log-fold");
+  button.setAttribute("type", "button");
+  button.setAttribute("aria-expanded", String(!view.folded));
+  button.dataset["action"] = "fold" satisfies Action;
+  const title = element("span", "log-title");
+  draw(title, beginning(group.title, SHOWN_CHARACTERS), view.style, view.query);
+  button.append(element("span", "log-arrow", view.folded ? "\u25b8" : "\u25be"), title);
+  into.append(button);
+  const time = took(group);
+  if (time !== null) into.append(element("span", "log-took", duration(time)));
+  else if (group.last === null) into.append(element("span", "log-took", texts.running));
+  if (view.folded && view.hidden > 0) into.append(element("span", "log-folded", texts.lines(view.hidden)));
+}
+
+function content(into: HTMLElement, view: RowView, line: Line): void {
+  const { texts } = view;
+  const whole = view.whole ?? line.message;
+  const { shown, history } = overwritten(whole);
+  if (view.history) {
+    for (const state of history) {
+      const earlier = element("span", "log-earlier");
+      draw(earlier, beginning(state, SHOWN_CHARACTERS), view.style, null);
+      into.append(earlier);
+    }
+  }
+  draw(into, beginning(shown, view.characters), view.style, view.query);
+  if (history.length > 0) {
+    const button = action("history", view.history ? texts.historyHide : texts.history(history.length));
+    button.setAttribute("aria-expanded", String(view.history));
+    into.append(button);
+  }
+  const left = Math.max(0, line.length - whole.length) + Math.max(0, shown.length - view.characters);
+  if (left > 0) into.append(action("more", texts.more(left)));
+  if (line.continues) into.append(sign("\u21a9", texts.continues));
+  if (line.unterminated) into.append(sign("no \u23ce", texts.unterminated));
+}
+
+function action(name: Action, text: string): HTMLElement {
+  const button = element("button", "log-action", text);
+  button.setAttribute("type", "button");
+  button.dataset["action"] = name;
+  return button;
+}
+
+function sign(text: string, title: string): HTMLElement {
+  const node = element("span", "log-sign", text);
+  node.title = title;
+  return node;
+}
+
+function element(name: string, className: string, text = ""): HTMLElement {
+  const node = document.createElement(name);
+  node.className = className;
+  if (text !== "") node.textContent = text;
+  return node;
+}

@@ -1,0 +1,330 @@
+/**
+ * The window onto the rows: a native scroller whose content is sticky, so that the browser scrolls at once, and the rows
+ * are drawn where the anchor says. What is decided is in `anchor`; here it is carried out, at most once a frame.
+ */
+
+import {
+  type Anchor,
+  at,
+  type Below,
+  below,
+  type Extent,
+  end,
+  firstNeeded,
+  placeOf,
+  range,
+  START,
+  scrolled,
+  settled,
+  spacerHeight,
+} from "./anchor";
+import { Row, type RowView } from "./row";
+
+/** As in the style sheet. */
+export const LINE_HEIGHT = 20;
+/** How long a scroller rests until its bar is put right. */
+const REST_MS = 150;
+/** Heights of so many rows are an average to go by. */
+const SAMPLE = 200;
+
+export interface Content {
+  readonly count: number;
+  sequenceOf(row: number): number;
+  view(sequence: number, above: number | null): RowView;
+}
+
+export interface Heard {
+  /** Before rows are drawn. */
+  drawing(): Content;
+  drawn(sequences: readonly number[]): void;
+  /** A person scrolled, by so many pixels; whether the end is seen. */
+  scrolled(moved: number, atEnd: boolean): void;
+}
+
+export class Scroller {
+  readonly element: HTMLElement;
+  readonly #heard: Heard;
+  readonly #space = document.createElement("div");
+  readonly #window = document.createElement("div");
+  readonly #list = document.createElement("div");
+  readonly #resized: ResizeObserver;
+  readonly #pool: Row[] = [];
+  #shown: Row[] = [];
+  #anchor: Anchor = START;
+  /** Where the window was told to be. It stays there while rows come and take other heights, until a person scrolls. */
+  #pinned: Anchor | null = null;
+  #count = 0;
+  #viewport = 0;
+  #rowHeight = LINE_HEIGHT;
+  #place = 0;
+  #height = 0;
+  #frame = 0;
+  #rest: ReturnType<typeof setTimeout> | undefined;
+  #measured = { rows: 0, px: 0 };
+  #below: Below = { rows: 0, px: 0, drawn: 0 };
+  #widest = 0;
+  #moved: number | null = null;
+
+  constructor(element: HTMLElement, heard: Heard) {
+    this.element = element;
+    this.#heard = heard;
+    this.#space.className = "log-space";
+    this.#window.className = "log-window";
+    this.#list.className = "log-rows";
+    this.#window.append(this.#list);
+    this.#space.append(this.#window);
+    element.append(this.#space);
+    element.addEventListener("scroll", this.#onScroll, { passive: true });
+    this.#resized = new ResizeObserver(() => this.#resize());
+    this.#resized.observe(element);
+    this.#resize();
+  }
+
+  close(): void {
+    this.#resized.disconnect();
+    this.element.removeEventListener("scroll", this.#onScroll);
+    cancelAnimationFrame(this.#frame);
+    clearTimeout(this.#rest);
+    this.#space.remove();
+  }
+
+  /** The row at the top, and how much of it is above the window. */
+  get anchor(): Anchor {
+    return this.#pinned ?? this.#anchor;
+  }
+
+  /** From now on what is at the top stays there. */
+  unpin(): void {
+    this.#pinned = null;
+  }
+
+  /** Rows that fit. */
+  get page(): number {
+    return Math.max(1, Math.floor(this.#viewport / LINE_HEIGHT));
+  }
+
+  /** Draws in the next frame. */
+  redraw(): void {
+    this.#frame ||= requestAnimationFrame(() => this.draw());
+  }
+
+  toStart(): void {
+    this.#go(START);
+  }
+
+  toEnd(): void {
+    this.#go({ row: Number.MAX_SAFE_INTEGER, px: 0 });
+  }
+
+  /** Has a row a third below the top, or where it is if it can be seen. */
+  toRow(row: number, where: "third" | "nearest" | "top" = "third"): void {
+    const drawnAt = this.#shown.length > 0 ? row - this.#anchor.row : -1;
+    if (where === "nearest" && drawnAt >= 0) {
+      const node = this.#shown.find((shown) => shown.sequence === this.#heard.drawing().sequenceOf(row))?.element;
+      const frame = this.#window.getBoundingClientRect();
+      const box = node?.getBoundingClientRect();
+      if (box && box.top >= frame.top && box.bottom <= frame.top + this.#window.clientHeight) {
+        this.redraw();
+        return;
+      }
+    }
+    this.#go({ row, px: where === "top" ? 0 : -Math.floor(this.#viewport / 3) });
+  }
+
+  /** As a person scrolls by so many pixels. */
+  by(pixels: number): void {
+    this.element.scrollTop += pixels;
+  }
+
+  /** Has a row where it was, when rows above it have come or gone. */
+  keep(anchor: Anchor): void {
+    if (this.#pinned) this.#pinned = anchor;
+    this.#anchor = anchor;
+    this.redraw();
+    this.#settle();
+  }
+
+  /** Rows are to be measured anew. */
+  reshape(): void {
+    this.#measured = { rows: 0, px: 0 };
+    this.#rowHeight = LINE_HEIGHT;
+    this.#widest = 0;
+    this.#list.style.removeProperty("min-width");
+    this.redraw();
+    this.#settle();
+  }
+
+  draw(): void {
+    cancelAnimationFrame(this.#frame);
+    this.#frame = 0;
+    const content = this.#heard.drawing();
+    this.#count = content.count;
+    if (this.#viewport === 0) return;
+    this.#anchor = this.#pinned ?? this.#anchor;
+    const extent = this.#extent();
+    if (this.#anchor.row >= this.#count) this.#anchor = this.#count === 0 ? START : end(extent);
+    let heights: number[] = [];
+    let first = 0;
+    // A second time where the end leaves room below, a third where what was drawn above then is not enough.
+    for (let round = 0; round < 3; round += 1) {
+      first = firstNeeded(this.#anchor, extent);
+      const height = this.#viewport + Math.max(0, this.#anchor.px);
+      heights = this.#put(content, first, this.#anchor.row - first + Math.ceil(height / LINE_HEIGHT) + 2);
+      this.#anchor = settled(this.#anchor, first, heights);
+      const left = this.#roomBelow(first, heights);
+      if (left <= 0 || (this.#anchor.row === 0 && this.#anchor.px === 0)) break;
+      this.#anchor = { row: this.#anchor.row, px: this.#anchor.px - left };
+    }
+    this.#show(first, heights);
+    this.#list.style.setProperty("--log-digits", String(String(content.sequenceOf(this.#count - 1)).length));
+    this.#stretch();
+    this.#tell(first, heights);
+  }
+
+  readonly #onScroll = (): void => {
+    const to = this.element.scrollTop;
+    if (Math.abs(to - this.#place) < 1) return;
+    const from = this.#place;
+    this.#pinned = null;
+    this.#anchor = scrolled(this.#anchor, from, to, this.#extent());
+    this.#place = to;
+    this.#moved = (this.#moved ?? 0) + to - from;
+    this.redraw();
+    clearTimeout(this.#rest);
+    this.#rest = undefined;
+    this.#settle();
+  };
+
+  #go(anchor: Anchor): void {
+    this.#pinned = anchor;
+    this.#anchor = anchor;
+    this.redraw();
+    this.#settle();
+  }
+
+  #extent(): Extent {
+    return { rows: this.#count, rowHeight: this.#rowHeight, lineHeight: LINE_HEIGHT, viewport: this.#viewport };
+  }
+
+  #resize(): void {
+    const height = this.element.clientHeight;
+    if (height !== this.#viewport) this.#window.style.setProperty("height", `${height}px`);
+    // Whoever saw the end before still sees it.
+    if (this.#atEnd && this.#viewport > 0) this.#anchor = { row: Number.MAX_SAFE_INTEGER, px: 0 };
+    this.#viewport = height;
+    // A window that has grown may have moved the scroller, which is nobody's wish.
+    this.#place = this.element.scrollTop;
+    this.#widest = 0;
+    this.#list.style.removeProperty("min-width");
+    this.redraw();
+    this.#settle();
+  }
+
+  /** Puts rows into the document, in order, those that are there already untouched; their heights. */
+  #put(content: Content, first: number, count: number): number[] {
+    const last = Math.min(this.#count, first + count);
+    const there = new Map(this.#shown.map((row) => [row.sequence, row]));
+    const wanted: { sequence: number; above: number | null }[] = [];
+    let above = first > 0 ? content.sequenceOf(first - 1) : null;
+    for (let row = first; row < last; row += 1) {
+      const sequence = content.sequenceOf(row);
+      wanted.push({ sequence, above });
+      above = sequence;
+    }
+    const stay = new Set(wanted.map(({ sequence }) => sequence));
+    for (const row of this.#shown) if (!stay.has(row.sequence)) this.#recycle(row);
+    let before: Element | null = this.#list.firstElementChild;
+    this.#shown = wanted.map(({ sequence, above }) => {
+      const row = there.get(sequence) ?? this.#pool.pop() ?? new Row();
+      row.update(content.view(sequence, above));
+      if (row.element === before) before = before.nextElementSibling;
+      else this.#list.insertBefore(row.element, before);
+      return row;
+    });
+    return this.#shown.map((row) => row.element.offsetHeight);
+  }
+
+  #recycle(row: Row): void {
+    if (row.element.contains(document.activeElement)) this.element.focus({ preventScroll: true });
+    row.element.remove();
+    if (this.#pool.length < SAMPLE) this.#pool.push(row);
+  }
+
+  /** What of the window is empty below the last row. */
+  #roomBelow(first: number, heights: readonly number[]): number {
+    if (first + heights.length < this.#count) return 0;
+    const below = heights.slice(this.#anchor.row - first).reduce((sum, height) => sum + height, -this.#anchor.px);
+    return this.#viewport - this.#horizontalBar() - below;
+  }
+
+  /** The bar for long lines takes room from the rows. */
+  #horizontalBar(): number {
+    return this.#window.offsetHeight - this.#window.clientHeight;
+  }
+
+  #show(first: number, heights: readonly number[]): void {
+    const above = heights.slice(0, this.#anchor.row - first).reduce((sum, height) => sum + height, this.#anchor.px);
+    this.#list.style.setProperty("transform", `translateY(${-above}px)`);
+  }
+
+  #tell(first: number, heights: readonly number[]): void {
+    const top = this.#anchor.row - first;
+    this.#below = below(this.#anchor, heights.slice(top), this.#extent());
+    const seen = heights.length - top - this.#below.drawn;
+    this.#heard.drawn(this.#shown.slice(top, top + seen).map((row) => row.sequence));
+    if (this.#moved === null) return;
+    const moved = this.#moved;
+    this.#moved = null;
+    // At its edge the bar would stop the person while there is more to see.
+    if (this.#place <= 0 || this.#place >= range(this.#extent()) - 1) this.#putRight();
+    this.#heard.scrolled(moved, this.#atEnd);
+  }
+
+  get #atEnd(): boolean {
+    return this.#below.rows === 0 && this.#below.px < 1;
+  }
+
+  #settle(): void {
+    this.#rest ??= setTimeout(() => {
+      this.#rest = undefined;
+      this.#average();
+      this.#putRight();
+    }, REST_MS);
+  }
+
+  #average(): void {
+    if (this.#shown.length === 0 || this.#measured.rows >= SAMPLE * 5) return;
+    for (const row of this.#shown) this.#measured.px += row.element.offsetHeight;
+    this.#measured.rows += this.#shown.length;
+    this.#rowHeight = Math.max(LINE_HEIGHT, this.#measured.px / this.#measured.rows);
+    const width = this.#list.scrollWidth;
+    if (width > Math.max(this.#widest, this.#window.clientWidth)) {
+      this.#widest = width;
+      this.#list.style.setProperty("min-width", `${width}px`);
+    }
+  }
+
+  /** As much to scroll as there is. Where that becomes less, the browser may move the scroller, which is nobody's wish. */
+  #stretch(): void {
+    const height = spacerHeight(this.#extent());
+    if (height === this.#height) return;
+    this.#space.style.setProperty("height", `${height}px`);
+    if (height < this.#height) this.#place = this.element.scrollTop;
+    this.#height = height;
+  }
+
+  /** Puts the bar where the anchor belongs. */
+  #putRight(): void {
+    const extent = this.#extent();
+    this.#stretch();
+    const place = placeOf(this.#anchor, this.#below, extent);
+    if (Math.abs(place - this.element.scrollTop) >= 1) this.element.scrollTop = place;
+    this.#place = this.element.scrollTop;
+  }
+
+  /** The anchor at a share of the whole, as a press on the marks beside the bar asks for it. */
+  toShare(share: number): void {
+    const extent = this.#extent();
+    this.#go(at(share * (spacerHeight(extent) - extent.viewport), extent));
+  }
+}

@@ -1,0 +1,389 @@
+/**
+ * A log and the window onto it: where it opens, what follows, what is chosen, folded and unfolded. Components press its
+ * verbs and show its fields; `told` grows when these have changed, a few times a second at most.
+ */
+
+import type { WorkerState } from "../api";
+import { Cell } from "../store";
+import { PLAIN } from "./ansi";
+import { Asker } from "./asker";
+import { extended } from "./copy";
+import type { Group } from "./groups";
+import { SOURCES, type Source } from "./line";
+import { Log } from "./model";
+import { Opened } from "./opened";
+import type { RowView, Surroundings } from "./row";
+import type { Range, Rows } from "./rows";
+import { type Content, Scroller } from "./scroller";
+import * as settings from "./settings";
+import { full, shown } from "./time";
+
+/** Components are drawn anew so often at most; rows with each frame. */
+const TELL_MS = 100;
+/** How long a failed worker's log waits to be told where it failed before its end is shown. */
+const FAILURE_WAIT_MS = 150;
+
+export class View {
+  readonly log: Log;
+  readonly told = new Cell(0);
+  readonly scroller: Scroller;
+  around: Surroundings;
+  follow = false;
+  /** The last line that was there when following ended. */
+  seen = 0;
+  chosen: Range | null = null;
+  /** The line that keys start from. */
+  cursor: number | null = null;
+  visible: readonly number[] = [];
+  #rows: Rows;
+  #frame = 0;
+  #telling: ReturnType<typeof setTimeout> | undefined;
+  /** Where to begin is settled, by the log or by the person. */
+  #begun = false;
+  /** Its end is shown until it is settled. */
+  #atEnd = false;
+  #opening: ReturnType<typeof setTimeout> | undefined;
+  #findFrom: number | null = null;
+  readonly #opened: Opened;
+  readonly #asker: Asker;
+
+  constructor(worker: string, element: HTMLElement, around: Surroundings, known: WorkerState | null) {
+    this.around = around;
+    this.#opened = new Opened(worker);
+    this.log = new Log(
+      worker,
+      () => this.#changed(),
+      () => this.#kept,
+    );
+    this.#asker = new Asker(this.log);
+    this.#rows = this.log.rows;
+    this.scroller = new Scroller(element, {
+      drawing: () => {
+        this.#takeIn();
+        return this.#content;
+      },
+      drawn: (sequences) => this.#drawn(sequences),
+      scrolled: (moved, atEnd) => this.#scrolled(moved, atEnd),
+    });
+    this.log.open(known);
+  }
+
+  close(): void {
+    cancelAnimationFrame(this.#frame);
+    clearTimeout(this.#telling);
+    clearTimeout(this.#opening);
+    this.#asker.close();
+    this.log.close();
+    this.scroller.close();
+  }
+
+  /** Lines that came since the person stopped following. */
+  get fresh(): number {
+    return this.follow || !this.#begun ? 0 : Math.max(0, this.log.end - this.seen);
+  }
+
+  get top(): number {
+    return this.visible[0] ?? 1;
+  }
+
+  /** The line that keys start from, if it can be seen, else the first that can. */
+  get here(): number {
+    return this.cursor !== null && this.visible.includes(this.cursor) ? this.cursor : this.top;
+  }
+
+  redraw(): void {
+    this.scroller.redraw();
+    this.#tell();
+  }
+
+  /** Rows take other heights from now on. */
+  reshape(): void {
+    this.scroller.reshape();
+    if (this.follow) this.scroller.toEnd();
+    this.#tell();
+  }
+
+  setFollow(follow: boolean): void {
+    this.#begun = true;
+    this.follow = follow;
+    this.seen = this.log.end;
+    if (follow) this.scroller.toEnd();
+    else this.scroller.unpin();
+    this.redraw();
+  }
+
+  toStart(): void {
+    this.setFollow(false);
+    this.cursor = null;
+    this.scroller.toStart();
+  }
+
+  toEnd(): void {
+    this.cursor = null;
+    this.setFollow(this.log.worker?.state === "open");
+    this.scroller.toEnd();
+  }
+
+  /** Shows a line, whatever hides it. */
+  toLine(sequence: number, where: "third" | "nearest" | "top" = "third"): void {
+    this.setFollow(false);
+    const line = Math.max(1, Math.min(sequence, this.log.end));
+    if (this.log.groups.reveal(line)) this.log.refold();
+    if (this.log.rows.isHidden(line) && this.log.shownSources.size < SOURCES.length)
+      this.log.setSources(new Set(SOURCES));
+    this.scroller.toRow(this.log.rows.rowOf(line), where);
+    this.redraw();
+  }
+
+  /** Chooses a line, or from the one chosen before up to this one. */
+  choose(sequence: number, extend: boolean): Range {
+    const from = this.chosen ? (this.cursor === this.chosen[0] ? this.chosen[1] : this.chosen[0]) : sequence;
+    this.chosen = extend ? extended(from, sequence) : [sequence, sequence];
+    this.cursor = sequence;
+    this.setFollow(false);
+    return this.chosen;
+  }
+
+  /** What the address says. */
+  setChosen(range: Range | null, show: boolean): void {
+    this.chosen = range;
+    if (range && show) {
+      this.cursor = range[0];
+      if (this.log.worker) this.toLine(range[0]);
+    }
+    this.redraw();
+  }
+
+  /** The visible line so many rows from the cursor. */
+  neighbour(by: number): number {
+    const { rows } = this.log;
+    if (this.cursor === null || !this.visible.includes(this.cursor)) return this.top;
+    return rows.sequenceOf(Math.max(0, Math.min(rows.rowOf(this.cursor) + by, rows.count - 1)));
+  }
+
+  /** Goes to the next or the previous group; whether there is one. */
+  toGroup(forward: boolean): boolean {
+    const { groups } = this.log;
+    // Where no line is chosen, a group that begins at the top is still ahead.
+    const from = this.here === this.cursor ? this.here : this.here - 1;
+    const group = forward ? groups.next(from) : groups.previous(this.here);
+    if (!group) return false;
+    this.toLine(group.first, "third");
+    this.cursor = group.first;
+    return true;
+  }
+
+  fold(group: Group | undefined, folded?: boolean): void {
+    if (!group) return;
+    this.#begun = true;
+    this.log.groups.fold(group, folded ?? !this.log.groups.isFolded(group));
+    this.cursor = group.first;
+    this.log.refold();
+    this.scroller.toRow(this.log.rows.rowOf(group.first), "nearest");
+  }
+
+  foldAll(folded: boolean): void {
+    this.log.groups.foldAll(folded);
+    this.log.refold();
+  }
+
+  /** Goes to the next failure; whether there is one. */
+  toFailure(): boolean {
+    const from = this.cursor ?? this.top - 1;
+    const next = this.log.failures.find((sequence) => sequence > from);
+    if (next === undefined) return false;
+    this.toLine(next);
+    this.cursor = next;
+    return true;
+  }
+
+  find(query: Parameters<Log["find"]>[0], from: number | null): void {
+    this.#findFrom = query ? from : null;
+    this.log.find(query);
+    this.redraw();
+  }
+
+  /** Goes to the next match, or the previous one; from the other end where there is none. */
+  toHit(forward: boolean): "found" | "wrapped" | "none" {
+    const hits = this.log.search?.hits;
+    if (!hits || hits.count === 0) return "none";
+    const here = this.here;
+    const hit = forward ? hits.after(here) : hits.before(here);
+    const found = hit ?? (forward ? hits.after(0) : hits.before(Number.MAX_SAFE_INTEGER));
+    if (found === null) return "none";
+    this.toLine(found);
+    this.cursor = found;
+    return hit === null ? "wrapped" : "found";
+  }
+
+  toggleSource(source: Source): void {
+    const sources = new Set(this.log.shownSources);
+    if (!sources.delete(source)) sources.add(source);
+    // Nothing at all is never what is meant.
+    this.log.setSources(sources.size === 0 ? new Set(SOURCES) : sources);
+    if (this.follow) this.scroller.toEnd();
+  }
+
+  toggleHistory(sequence: number): void {
+    this.#opened.toggleHistory(sequence);
+    this.setFollow(false);
+  }
+
+  async showMore(sequence: number): Promise<void> {
+    const entry = this.log.get(sequence);
+    if (entry?.kind !== "line") return;
+    await this.#opened.more(entry);
+    this.setFollow(false);
+  }
+
+  get #content(): Content {
+    const { rows } = this.log;
+    return {
+      // Nothing is drawn, nor asked for, before it is settled where.
+      count: this.#begun || this.#atEnd ? rows.count : 0,
+      sequenceOf: (row) => rows.sequenceOf(row),
+      view: (sequence, above) => this.#row(sequence, above),
+    };
+  }
+
+  #row(sequence: number, above: number | null): RowView {
+    const { log, around } = this;
+    const entry = log.get(sequence);
+    const group = log.groups.startingAt(sequence);
+    const folded = group !== undefined && log.groups.isFolded(group);
+    const query = log.search?.query;
+    const hit = log.search?.hits.has(sequence) ?? false;
+    return {
+      sequence,
+      entry,
+      style: entry?.kind === "line" ? log.styleOf(sequence) : PLAIN,
+      href: around.href([sequence, sequence]),
+      time: this.#time(sequence, above),
+      moment: entry?.kind === "line" ? full(entry.timestamp, settings.zone.value) : "",
+      selected: this.chosen !== null && sequence >= this.chosen[0] && sequence <= this.chosen[1],
+      hit,
+      current: sequence === this.cursor,
+      query: hit && query && !query.regex ? query.q : null,
+      mark: log.markOf(sequence),
+      group,
+      folded,
+      hidden: group && folded ? Math.min(group.last ?? log.end, log.end) - group.first : 0,
+      depth: log.groups.depthOf(sequence),
+      characters: this.#opened.characters(sequence),
+      whole: this.#opened.whole(sequence),
+      history: this.#opened.history(sequence),
+      texts: around.texts,
+      reason: around.reason,
+    };
+  }
+
+  /** What has come is read only where it is seen, or would be next. */
+  #takeIn(): void {
+    const { rows } = this.log;
+    const last = this.visible[this.visible.length - 1] ?? 0;
+    this.log.takeIn(this.follow || rows.count - rows.rowOf(last) <= 3 * this.scroller.page);
+  }
+
+  #time(sequence: number, above: number | null): string {
+    const entry = this.log.get(sequence);
+    const times = settings.times.value;
+    if (times === "off" || entry?.kind !== "line") return "";
+    const before = above === null ? undefined : this.log.get(above);
+    const start = this.log.worker?.created_at ?? entry.timestamp;
+    const moments = { time: entry.timestamp, start, before: before?.kind === "line" ? before.timestamp : null };
+    return shown(moments, times, settings.zone.value);
+  }
+
+  #drawn(sequences: readonly number[]): void {
+    const changed = sequences[0] !== this.visible[0] || sequences.length !== this.visible.length;
+    this.visible = sequences;
+    if (sequences.length === 0) return;
+    this.#asker.seen(sequences, this.scroller.page);
+    if (changed) this.#tell();
+  }
+
+  #scrolled(moved: number, atEnd: boolean): void {
+    this.#begun = true;
+    const open = this.log.worker?.state === "open";
+    if (this.follow && moved < 0) this.setFollow(false);
+    else if (!this.follow && open && atEnd && moved > 0) this.setFollow(true);
+    else if (!this.follow && atEnd) this.seen = this.log.end;
+    this.#tell();
+  }
+
+  /** What the person looks at, or asked to see. */
+  get #kept(): number[] {
+    const asked = [this.chosen?.[0], this.cursor].filter((line) => typeof line === "number");
+    return this.follow ? asked : [...asked, ...this.visible];
+  }
+
+  #changed(): void {
+    if (this.log.rows !== this.#rows) this.#keepPlace();
+    this.#begin();
+    this.#frame ||= requestAnimationFrame(() => this.#draw());
+    this.#tell();
+  }
+
+  /** What is at the top stays there when rows above it come or go. */
+  #keepPlace(): void {
+    const before = this.#rows;
+    this.#rows = this.log.rows;
+    const { row, px } = this.scroller.anchor;
+    if (this.follow || row >= before.count) return;
+    const moved = this.#rows.rowOf(before.sequenceOf(row));
+    if (moved !== row) this.scroller.keep({ row: moved, px });
+  }
+
+  #draw(): void {
+    this.#frame = 0;
+    this.#firstHit();
+    if (this.follow) this.scroller.toEnd();
+    this.scroller.draw();
+  }
+
+  /** Where the log opens: at the chosen line, at the end of one that runs or went well, where one failed. */
+  #begin(): void {
+    const { worker, outline, failed, firstFailure } = this.log;
+    if (this.#begun || !worker) return;
+    if (this.chosen) this.toLine(this.chosen[0]);
+    else if (worker.state === "open") this.setFollow(true);
+    else if (!failed || outline) this.#beginAt(firstFailure);
+    // Its end is shown until the failure is known, unless the person has gone elsewhere by then.
+    else this.#opening ??= setTimeout(() => this.#showEnd(), FAILURE_WAIT_MS);
+    if (this.#begun) this.#asker.around(this.cursor ?? this.log.end);
+  }
+
+  #beginAt(failure: number | null): void {
+    clearTimeout(this.#opening);
+    if (failure === null) {
+      this.setFollow(false);
+      this.scroller.toEnd();
+    } else {
+      this.toLine(failure);
+      this.cursor = failure;
+    }
+  }
+
+  #showEnd(): void {
+    this.#atEnd = true;
+    this.scroller.toEnd();
+  }
+
+  /** A search that has just begun shows its first match from where the person was. */
+  #firstHit(): void {
+    const { search } = this.log;
+    if (this.#findFrom === null || !search) return;
+    const hit = search.hits.after(this.#findFrom - 1) ?? (search.busy ? null : search.hits.after(0));
+    if (hit === null) return;
+    this.#findFrom = null;
+    this.toLine(hit, "nearest");
+    this.cursor = hit;
+  }
+
+  #tell(): void {
+    this.#telling ??= setTimeout(() => {
+      this.#telling = undefined;
+      this.told.set(this.told.value + 1);
+    }, TELL_MS);
+  }
+}

@@ -1,0 +1,41 @@
+import { describe, expect, it } from "vitest";
+import { ApiError } from "./api";
+import { heard, NEVER_ASKED, waitAfter } from "./poll";
+
+describe("the wait before the next question", () => {
+  it("is two seconds while there are answers", () => {
+    expect(waitAfter(0, null, 0.9)).toBe(2_000);
+  });
+
+  it("grows with each failure, up to a bound, and is never the same for all", () => {
+    const waits = [1, 2, 3, 4, 5, 6, 60].map((failures) => waitAfter(failures, null, 0.5));
+    expect(waits).toEqual([2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000]);
+    expect(waitAfter(3, null, 0)).toBe(6_000);
+    expect(waitAfter(3, null, 1)).toBe(10_000);
+  });
+
+  it("is at least what the server asks for", () => {
+    expect(waitAfter(1, 60_000, 0.5)).toBe(60_000);
+    expect(waitAfter(5, 1_000, 0.5)).toBe(30_000);
+  });
+});
+
+describe("between two questions", () => {
+  const unreachable = new ApiError(0, "unreachable", "");
+  const busy = new ApiError(503, "too_many_readers", "", 1_000);
+  const notFound = new ApiError(404, "not_found", "");
+
+  it("the latest tag is kept, also over failures", () => {
+    const answered = heard(NEVER_ASKED, { value: 1, etag: '"a"' });
+    expect(heard(answered, "unchanged").etag).toBe('"a"');
+    expect(heard(heard(answered, unreachable), busy).etag).toBe('"a"');
+    expect(heard(answered, { value: 2, etag: undefined }).etag).toBeUndefined();
+  });
+
+  it("failures add up until there is an answer, and what is not known is no failure that adds up", () => {
+    const twice = heard(heard(NEVER_ASKED, unreachable), busy);
+    expect(twice).toMatchObject({ failures: 2, retryAfterMs: 1_000 });
+    expect(heard(twice, "unchanged")).toMatchObject({ failures: 0, retryAfterMs: null });
+    expect(heard(heard(NEVER_ASKED, notFound), notFound).failures).toBe(1);
+  });
+});

@@ -1,0 +1,79 @@
+/** The sheet with the keys of what is shown. */
+
+import { useEffect, useRef } from "preact/hooks";
+import { useText } from "../i18n";
+import { keyGroups, sheetOf } from "../keys";
+import { Cell, useCell } from "../store";
+import { text } from "../text";
+import { Icon } from "./Icon";
+
+const isOpen = new Cell(false);
+
+export function openHelp(): void {
+  isOpen.set(true);
+}
+
+/** Names of keys that do not say themselves. */
+const NAMES: Readonly<Record<string, string>> = {
+  ArrowDown: "↓",
+  ArrowUp: "↑",
+  ArrowLeft: "←",
+  ArrowRight: "→",
+  Escape: "Esc",
+  " ": "Space",
+  PageDown: "PgDn",
+  PageUp: "PgUp",
+};
+
+export function Help() {
+  const words = useText(text);
+  const open = useCell(isOpen);
+  const groups = useCell(keyGroups);
+  const dialog = useRef<HTMLDialogElement>(null);
+  useEffect(() => {
+    if (open) dialog.current?.showModal();
+    else dialog.current?.close();
+  }, [open]);
+  return (
+    // A click on the dialog itself is one beside its contents.
+    <dialog
+      class="help"
+      ref={dialog}
+      aria-labelledby="help-title"
+      onClose={() => isOpen.set(false)}
+      onClick={(event) => event.target === dialog.current && isOpen.set(false)}
+      onKeyDown={(event) => event.key === "?" && isOpen.set(false)}
+    >
+      <header>
+        <h2 id="help-title">{words.help}</h2>
+        <button type="button" class="button quiet icon-button" title={words.close} onClick={() => isOpen.set(false)}>
+          <Icon of="cross" />
+          <span class="unseen">{words.close}</span>
+        </button>
+      </header>
+      <div class="help-body">
+        <p>{words.helpIntro}</p>
+        <div class="help-groups">
+          {sheetOf(groups).map((group) => (
+            <section key={group.title}>
+              <h3>{group.title}</h3>
+              <dl>
+                {group.bindings.map(({ keys, label }) => (
+                  <div key={label}>
+                    <dt>{label}</dt>
+                    <dd>
+                      {keys.map((key) => (
+                        <kbd key={key}>{NAMES[key] ?? key}</kbd>
+                      ))}
+                    </dd>
+                  </div>
+                ))}
+              </dl>
+            </section>
+          ))}
+        </div>
+        <p class="quiet">{words.helpFields}</p>
+      </div>
+    </dialog>
+  );
+}

@@ -1,0 +1,59 @@
+/** A few logs beside each other. The one that was last touched has the keys. */
+
+import { useState } from "preact/hooks";
+import type { WorkerState } from "../api";
+import { useText } from "../i18n";
+import { useKeys } from "../keys";
+import { LogView } from "../log/LogView";
+import { workerHref } from "../route";
+import { Icon } from "../shell/Icon";
+import { Name } from "../shell/Name";
+import { text } from "../text";
+import { WorkerBar } from "../worker/WorkerBar";
+
+export function SideBySide({ workers }: { workers: readonly WorkerState[] }) {
+  const words = useText(text);
+  const [active, setActive] = useState<string | undefined>(undefined);
+  const names = workers.map(({ worker_id }) => worker_id);
+  const withKeys = active !== undefined && names.includes(active) ? active : names[0];
+  const step = (by: number) => () => setActive(names[names.indexOf(withKeys ?? "") + by] ?? withKeys);
+  const keys = [
+    { keys: ["l"], label: words.keyNextWorker, run: step(1) },
+    { keys: ["h"], label: words.keyPreviousWorker, run: step(-1) },
+  ];
+  useKeys(words.keysTask, keys);
+  return (
+    <div class="side">
+      {workers.map((worker) => (
+        <Column
+          key={worker.worker_id}
+          worker={worker}
+          active={worker.worker_id === withKeys}
+          onTouch={() => setActive(worker.worker_id)}
+        />
+      ))}
+    </div>
+  );
+}
+
+function Column({ worker, active, onTouch }: { worker: WorkerState; active: boolean; onTouch: () => void }) {
+  const words = useText(text);
+  const name = worker.worker_id;
+  // The address has room for one log's search and lines; those of a column are its own.
+  const [query, setQuery] = useState(() => new URLSearchParams());
+  return (
+    <section class={active ? "column active" : "column"} aria-label={name} onFocusIn={onTouch} onPointerDown={onTouch}>
+      <header>
+        <h2 title={name}>
+          <Name of={name} />
+        </h2>
+        <a class="button quiet icon-button" href={workerHref(name)} title={words.openAlone}>
+          <Icon of="open" />
+          <span class="unseen">{words.openAlone}</span>
+        </a>
+      </header>
+      <WorkerBar worker={worker} />
+      <LogView worker={name} state={worker} query={query} setQuery={setQuery} active={active} />
+    </section>
+  );
+}

@@ -1,0 +1,34 @@
+/** The workers of a task, and the ways to show them. */
+
+import type { Task, WorkerState } from "../api";
+import { useText } from "../i18n";
+import { Segments } from "../shell/Segments";
+import { text } from "../text";
+import { WorkerTabs } from "./WorkerTabs";
+import type { Shown, Way } from "./way";
+
+interface Props {
+  task: Task;
+  shown: Shown;
+  onWay: (way: Way) => void;
+  onChoose: (worker: WorkerState) => void;
+}
+
+export function TaskBar({ task, shown, onWay, onChoose }: Props) {
+  const words = useText(text);
+  return (
+    <div class="task-bar">
+      <WorkerTabs workers={task.workers} shown={shown} onChoose={onChoose} />
+      <Segments
+        label={words.ways}
+        value={shown.way}
+        onChoose={onWay}
+        choices={[
+          { value: "tabs", label: words.asTabs },
+          { value: "side", label: words.asSide },
+          { value: "time", label: words.asTime },
+        ]}
+      />
+    </div>
+  );
+}

@@ -1,0 +1,184 @@
+/**
+ * Reads the lines of all workers of a task in order of time: the end first, what comes live by server-sent events on
+ * one connection, what was before where somebody asks for it. A hidden page lets its connection go, and goes on where
+ * it was. Without an answer it tries again, later each time.
+ */
+
+import * as api from "../api";
+import { waitAfter } from "../poll";
+import { appended, beginningOf, EMPTY, isFull, PIECE, prepended, type Timeline, withoutEarliest } from "./timeline";
+
+export type Status = "loading" | "live" | "reconnecting" | "ended" | "refused";
+
+export interface Held {
+  readonly timeline: Timeline;
+  readonly status: Status;
+  /** Lines that came while nobody looked at the end. */
+  readonly unseen: number;
+  readonly isLoadingEarlier: boolean;
+  readonly error: api.ApiError | undefined;
+}
+
+const NOTHING: Held = { timeline: EMPTY, status: "loading", unseen: 0, isLoadingEarlier: false, error: undefined };
+
+export class TaskLog {
+  readonly #task: string;
+  readonly #told: (held: Held) => void;
+  #held = NOTHING;
+  #life = new AbortController();
+  #events: EventSource | undefined;
+  /** Behind the last line that is known. */
+  #cursor: string | undefined;
+  #failures = 0;
+  #retry: ReturnType<typeof setTimeout> | undefined;
+  #follows = true;
+  #frame = 0;
+  #waiting: { lines: api.TaskLine[]; before: string | null }[] = [];
+
+  constructor(task: string, told: (held: Held) => void) {
+    this.#task = task;
+    this.#told = told;
+    document.addEventListener("visibilitychange", this.#onVisibility);
+    this.start();
+  }
+
+  close(): void {
+    document.removeEventListener("visibilitychange", this.#onVisibility);
+    this.#stop();
+  }
+
+  /** Begins again at the end. */
+  start(): void {
+    this.#stop();
+    this.#life = new AbortController();
+    this.#cursor = undefined;
+    this.#follows = true;
+    this.#tell(NOTHING);
+    void this.#loadEnd(this.#life.signal);
+  }
+
+  /** Whether somebody looks at the end. */
+  follow(follows: boolean): void {
+    this.#follows = follows;
+    if (!follows) return;
+    if (this.#held.timeline.isCut) this.start();
+    else if (this.#held.unseen > 0) this.#tell({ unseen: 0, timeline: withoutEarliest(this.#held.timeline) });
+  }
+
+  async loadEarlier(): Promise<void> {
+    const cursor = beginningOf(this.#held.timeline);
+    if (cursor === null || this.#held.isLoadingEarlier) return;
+    const { signal } = this.#life;
+    this.#tell({ isLoadingEarlier: true });
+    try {
+      const query = { direction: "backward", cursor, limit: PIECE } as const;
+      const { lines, previous } = await api.taskLines(this.#task, query, { signal });
+      const timeline = prepended(this.#held.timeline, lines, previous);
+      // What comes now would leave a hole behind what was let go.
+      if (timeline.isCut) this.#disconnect();
+      this.#tell({ timeline, isLoadingEarlier: false, error: undefined });
+    } catch (error) {
+      if (!signal.aborted) this.#tell({ isLoadingEarlier: false, error: asApiError(error) });
+    }
+  }
+
+  #stop(): void {
+    this.#life.abort();
+    this.#disconnect();
+    cancelAnimationFrame(this.#frame);
+    this.#frame = 0;
+    this.#waiting = [];
+  }
+
+  #disconnect(): void {
+    this.#events?.close();
+    this.#events = undefined;
+    clearTimeout(this.#retry);
+  }
+
+  #tell(change: Partial<Held>): void {
+    this.#held = { ...this.#held, ...change };
+    this.#told(this.#held);
+  }
+
+  async #loadEnd(signal: AbortSignal): Promise<void> {
+    try {
+      const query = { direction: "backward", limit: PIECE } as const;
+      const { lines, previous, next } = await api.taskLines(this.#task, query, { signal });
+      this.#failures = 0;
+      this.#cursor = next;
+      const piece = { key: 0, lines, before: previous };
+      this.#tell({ timeline: { pieces: [piece], isCut: false }, error: undefined });
+      this.#connect();
+    } catch (error) {
+      if (!signal.aborted) this.#failed(asApiError(error), () => void this.#loadEnd(signal));
+    }
+  }
+
+  #failed(error: api.ApiError, again: () => void): void {
+    this.#disconnect();
+    if (!error.isTransient) {
+      this.#tell({ status: "refused", error });
+      return;
+    }
+    this.#failures += 1;
+    this.#tell({ status: "reconnecting", error });
+    this.#retry = setTimeout(again, waitAfter(this.#failures, error.retryAfterMs, Math.random()));
+  }
+
+  #connect(): void {
+    this.#disconnect();
+    if (document.hidden || this.#cursor === undefined || this.#held.timeline.isCut) return;
+    const events = new EventSource(api.taskTailUrl(this.#task, this.#cursor));
+    this.#events = events;
+    events.onopen = () => {
+      this.#failures = 0;
+      this.#tell({ status: "live", error: undefined });
+    };
+    events.onmessage = ({ data, lastEventId }) => this.#came(JSON.parse(data), lastEventId);
+    events.addEventListener("end", () => {
+      this.#disconnect();
+      this.#tell({ status: "ended" });
+    });
+    events.addEventListener("failed", ({ data }) => {
+      const { code, message } = JSON.parse(data);
+      this.#failed(new api.ApiError(500, code, message), () => this.#connect());
+    });
+    // A browser that tries again by itself would do so at once, and from where this connection began.
+    events.onerror = () => this.#failed(new api.ApiError(0, "unreachable", ""), () => this.#connect());
+  }
+
+  #came(lines: api.TaskLine[], cursor: string): void {
+    this.#waiting.push({ lines, before: this.#cursor ?? null });
+    this.#cursor = cursor;
+    this.#frame ||= requestAnimationFrame(() => this.#draw());
+  }
+
+  /** Puts what came between two frames into the document at once. */
+  #draw(): void {
+    this.#frame = 0;
+    let { timeline, unseen } = this.#held;
+    for (const { lines, before } of this.#waiting) {
+      timeline = appended(timeline, lines, before);
+      if (this.#follows) timeline = withoutEarliest(timeline);
+      else unseen += lines.length;
+    }
+    this.#waiting = [];
+    // Nobody looks at the end, and what is looked at must stay: no more is taken.
+    if (!this.#follows && isFull(timeline)) {
+      timeline = { ...timeline, isCut: true };
+      this.#disconnect();
+    }
+    this.#tell({ timeline, unseen });
+  }
+
+  readonly #onVisibility = () => {
+    if (document.hidden) this.#disconnect();
+    else if (this.#held.status === "live" || this.#held.status === "reconnecting") this.#connect();
+  };
+}
+
+function asApiError(error: unknown): api.ApiError {
+  if (error instanceof api.ApiError) return error;
+  return new api.ApiError(0, "page_failed", error instanceof Error ? error.message : String(error));
+}

@@ -1,0 +1,22 @@
+/** How a task stands, in a few words. */
+
+import type { Task } from "../api";
+import { count } from "../format";
+import { useLanguage, useText } from "../i18n";
+import { TaskStanding } from "../shell/Standing";
+import { Took } from "../shell/Time";
+import { text } from "../text";
+
+export function TaskSummary({ task }: { task: Task }) {
+  const words = useText(text);
+  const language = useLanguage();
+  return (
+    <>
+      <TaskStanding task={{ ...task, workers: task.workers.length }} />
+      <Took from={task.created_at} to={task.open > 0 ? null : task.updated_at} />
+      <span class="quiet number">
+        {task.lines === 1 ? words.lineCountOne : words.lineCount(count(task.lines, language))}
+      </span>
+    </>
+  );
+}

@@ -1,0 +1,126 @@
+/** A task: its workers as tabs, side by side, or all their lines in order of time. */
+
+import type { ComponentChildren } from "preact";
+import * as api from "../api";
+import { useText } from "../i18n";
+import { useKeys } from "../keys";
+import { LogView } from "../log/LogView";
+import { go, useTitle } from "../navigation";
+import { usePolled } from "../poll";
+import { Frame } from "../shell/Frame";
+import { Shown } from "../shell/Trouble";
+import { text } from "../text";
+import { inOrder } from "../worker/standing";
+import { WorkerBar } from "../worker/WorkerBar";
+import { ByTime } from "./ByTime";
+import { SideBySide } from "./SideBySide";
+import { TaskBar } from "./TaskBar";
+import { TaskSummary } from "./TaskSummary";
+import { PANEL, tabId } from "./WorkerTabs";
+import { carried, nextWay, queryOf, type Shown as ShownWorkers, shownOf, toggled, type Way, withLog } from "./way";
+import "./task.css";
+
+export function TaskView({ name, query }: { name: string; query: URLSearchParams }) {
+  const words = useText(text);
+  useTitle(name);
+  // Never done: another attempt may come long after.
+  const polled = usePolled(name, (options) => api.task(name, options));
+  const up = () => go({ view: "tasks", query: new URLSearchParams() });
+  useKeys(words.everywhere, [{ keys: ["u"], label: words.keyUp, run: up }], true, "view");
+  const summary = polled.value && <TaskSummary task={polled.value} />;
+  return (
+    <Frame crumbs={[{ label: words.tasks, href: "#/" }]} title={name} summary={summary}>
+      <Shown polled={polled} unknown={words.unknownTask(name)}>
+        {(task) => <TaskBody task={{ ...task, workers: inOrder(task.workers) }} query={query} />}
+      </Shown>
+    </Frame>
+  );
+}
+
+interface BodyProps {
+  task: api.Task;
+  query: URLSearchParams;
+}
+
+function TaskBody({ task, query }: BodyProps) {
+  const shown = shownOf(query, task.workers);
+  const show = (query: URLSearchParams, how: "push" | "replace" = "push") =>
+    go({ view: "task", name: task.task_id, query }, how);
+  const names = (workers: readonly api.WorkerState[]) => workers.map(({ worker_id }) => worker_id);
+  const showWay = (way: Way) => show(queryOf(way, names(carried(way, task.workers, shown.workers))));
+  const choose = (worker: api.WorkerState) => {
+    const chosen = shown.way === "side" ? toggled(task.workers, shown.workers, worker) : [worker];
+    show(queryOf(shown.way === "side" ? "side" : "tabs", names(chosen)), "replace");
+  };
+  useTaskKeys(task, shown, showWay, choose);
+  return (
+    <>
+      <TaskBar task={task} shown={shown} onWay={showWay} onChoose={choose} />
+      <Logs
+        task={task}
+        shown={shown}
+        setLog={(log, replace) => show(withLog(query, log), replace ? "replace" : "push")}
+      />
+    </>
+  );
+}
+
+function useTaskKeys(
+  task: api.Task,
+  shown: ShownWorkers,
+  showWay: (way: Way) => void,
+  choose: (worker: api.WorkerState) => void,
+): void {
+  const words = useText(text);
+  const step = (by: number) => () => {
+    const [first] = shown.workers;
+    const next = task.workers[(first ? task.workers.indexOf(first) : 0) + by];
+    if (next && shown.way === "tabs") choose(next);
+  };
+  useKeys(
+    words.keysTask,
+    [
+      { keys: ["l"], label: words.keyNextWorker, run: step(1) },
+      { keys: ["h"], label: words.keyPreviousWorker, run: step(-1) },
+    ],
+    shown.way === "tabs",
+    "view",
+  );
+  const turn = () => showWay(nextWay(shown.way, 1));
+  useKeys(words.keysTask, [{ keys: ["v"], label: words.keyWay, run: turn }], true, "view");
+}
+
+interface LogsProps {
+  task: api.Task;
+  shown: ShownWorkers;
+  setLog: (log: URLSearchParams, replace: boolean) => void;
+}
+
+function Logs({ task, shown, setLog }: LogsProps) {
+  const words = useText(text);
+  const [worker] = shown.workers;
+  if (shown.way === "time") return <ByTime task={task} />;
+  if (!worker) return <p class="note">{words.noWorkers}</p>;
+  if (shown.way === "side") return <SideBySide workers={shown.workers} />;
+  return (
+    <Panel labelledBy={tabId(task.workers.indexOf(worker))}>
+      <WorkerBar worker={worker} below="tab" />
+      <LogView
+        key={worker.worker_id}
+        worker={worker.worker_id}
+        state={worker}
+        query={shown.log}
+        setQuery={setLog}
+        active
+      />
+    </Panel>
+  );
+}
+
+function Panel({ labelledBy, children }: { labelledBy: string; children: ComponentChildren }) {
+  return (
+    <div class="panel" role="tabpanel" id={PANEL} aria-labelledby={labelledBy}>
+      {children}
+    </div>
+  );
+}

@@ -1,0 +1,54 @@
+import { expect, it } from "vitest";
+import type { WorkerState } from "../api";
+import { carried, MOST_BESIDE, nextWay, queryOf, shownOf, toggled, withLog } from "./way";
+
+const worker = (worker_id: string, exit_code: number | null = 0) =>
+  ({ worker_id, state: exit_code === null ? "open" : "closed", complete: true, exit_code, signal: 0 }) as WorkerState;
+const workers = ["a", "b", "c", "d", "e"].map((name) => worker(name, name === "c" ? 1 : 0));
+const names = (shown: readonly WorkerState[]) => shown.map(({ worker_id }) => worker_id).join("");
+const shown = (query: string) => shownOf(new URLSearchParams(query), workers);
+
+it("an address that names nobody shows the one that failed, and beside it another", () => {
+  expect(shown("")).toMatchObject({ way: "tabs" });
+  expect(names(shown("").workers)).toBe("c");
+  expect(names(shown("show=side").workers)).toBe("ac");
+  expect(shown("show=odd").way).toBe("tabs");
+});
+
+it("an address shows the workers that it names and that there are", () => {
+  expect(names(shown("w=b").workers)).toBe("b");
+  expect(names(shown("w=gone").workers)).toBe("c");
+  expect(names(shown("show=side&w=b&w=e&w=gone").workers)).toBe("be");
+  expect(names(shown("show=side&w=a&w=b&w=c&w=d&w=e").workers)).toHaveLength(MOST_BESIDE);
+});
+
+it("the rest of the address is the log's, and both are put together again", () => {
+  const { log } = shown("w=b&line=3&q=x");
+  expect(log.toString()).toBe("line=3&q=x");
+  const query = withLog(new URLSearchParams("w=b&line=3"), new URLSearchParams("line=9"));
+  expect(query.toString()).toBe("w=b&line=9");
+  expect(queryOf("side", ["a", "b"]).toString()).toBe("show=side&w=a&w=b");
+  expect(queryOf("tabs", ["a"]).toString()).toBe("w=a");
+});
+
+it("a worker is put beside the others in its own place, and the first makes room", () => {
+  const [a, b, c, d, e] = workers as [WorkerState, WorkerState, WorkerState, WorkerState, WorkerState];
+  expect(names(toggled(workers, [a, c], b))).toBe("abc");
+  expect(names(toggled(workers, [a, b, c, d], e))).toBe("bcde");
+  expect(names(toggled(workers, [a, b], a))).toBe("b");
+  expect(names(toggled(workers, [a], a))).toBe("a");
+});
+
+it("another way shows the same worker, and side by side somebody with it", () => {
+  const [, b, c] = workers as [WorkerState, WorkerState, WorkerState];
+  expect(names(carried("side", workers, [b]))).toBe("ab");
+  expect(names(carried("side", [b], [b]))).toBe("b");
+  expect(names(carried("tabs", workers, [b, c]))).toBe("b");
+  expect(carried("time", workers, [b])).toEqual([]);
+});
+
+it("ways come round again", () => {
+  expect(nextWay("tabs", 1)).toBe("side");
+  expect(nextWay("time", 1)).toBe("tabs");
+  expect(nextWay("tabs", -1)).toBe("time");
+});

@@ -1,0 +1,77 @@
+/** How a task is shown, and which of its workers, as its address says it. */
+
+import type { WorkerState } from "../api";
+import { divided, withEntry } from "../route";
+import { mostWanted } from "../worker/standing";
+
+export const ways = ["tabs", "side", "time"] as const;
+export type Way = (typeof ways)[number];
+
+/** Logs side by side. Each holds a connection, of which a browser has six for a host without TLS. */
+export const MOST_BESIDE = 4;
+
+/** The entries of the address that are the task's; the others are the log's. */
+const OWN = ["show", "w"] as const;
+
+export interface Shown {
+  readonly way: Way;
+  /** As tabs: the one that is shown. Side by side: all of them. */
+  readonly workers: readonly WorkerState[];
+  /** What the address says to the log. */
+  readonly log: URLSearchParams;
+}
+
+export function shownOf(query: URLSearchParams, workers: readonly WorkerState[]): Shown {
+  const way = ways.find((name) => name === query.get("show")) ?? "tabs";
+  const chosen = query.getAll("w").flatMap((name) => workers.find(({ worker_id }) => worker_id === name) ?? []);
+  const [, log] = divided(query, OWN);
+  return { way, workers: chosen.length > 0 ? limited(way, chosen) : byItself(way, workers), log };
+}
+
+function limited(way: Way, chosen: readonly WorkerState[]): WorkerState[] {
+  return chosen.slice(0, way === "side" ? MOST_BESIDE : 1);
+}
+
+/** Where the address names nobody: the one to look at first, and beside it another. */
+function byItself(way: Way, workers: readonly WorkerState[]): WorkerState[] {
+  const first = mostWanted(workers);
+  return carried(way, workers, first ? [first] : []);
+}
+
+/** Who of those that were shown in one way are shown in another. Nobody is beside nobody. */
+export function carried(way: Way, all: readonly WorkerState[], shown: readonly WorkerState[]): WorkerState[] {
+  if (way === "time") return [];
+  if (way === "tabs") return shown.slice(0, 1);
+  const other = shown.length < 2 && all.find((worker) => !shown.includes(worker));
+  return other ? all.filter((worker) => worker === other || shown.includes(worker)) : [...shown];
+}
+
+/** The address with another way, or other workers. What it says to the log was of another log. */
+export function queryOf(way: Way, workers: readonly string[]): URLSearchParams {
+  const query = withEntry(new URLSearchParams(), "show", way === "tabs" ? undefined : way);
+  for (const name of workers) query.append("w", name);
+  return query;
+}
+
+/** The same task and worker, with something else for the log. */
+export function withLog(query: URLSearchParams, log: URLSearchParams): URLSearchParams {
+  const [own] = divided(query, OWN);
+  for (const [name, value] of log) own.append(name, value);
+  return own;
+}
+
+/** The workers side by side with this one put in or taken out, in their own order; the one that came first makes room. */
+export function toggled(
+  all: readonly WorkerState[],
+  shown: readonly WorkerState[],
+  worker: WorkerState,
+): WorkerState[] {
+  if (shown.includes(worker)) return shown.length > 1 ? shown.filter((other) => other !== worker) : [...shown];
+  const kept = shown.length < MOST_BESIDE ? shown : shown.slice(1);
+  return all.filter((other) => other === worker || kept.includes(other));
+}
+
+export function nextWay(way: Way, by: number): Way {
+  const at = (ways.indexOf(way) + by + ways.length) % ways.length;
+  return ways[at] ?? "tabs";
+}
