@@ -1,0 +1,3 @@
+/** All tests, in one process: they share a browser. */
+
+import "./opening.js";
