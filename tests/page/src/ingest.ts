@@ -119,10 +119,10 @@ export class Agent {
     return until(`the log of ${this.worker} is closed`, has, (state) => state.state === "closed", limit);
   }
 
-  /** Waits until the command and the agent have ended, whatever came of its log. */
-  async ended(limit = LIMIT_MS): Promise<void> {
+  /** Waits until its command has ended, whether or not the lines have got anywhere. */
+  async stopsPrinting(): Promise<void> {
     this.#program.closeInput();
-    await this.#program.ended(limit);
+    await this.#program.saying("the command ended");
   }
 
   async kill(): Promise<void> {
