@@ -73,6 +73,11 @@ export class Row {
     return this.#view?.sequence ?? 0;
   }
 
+  /** Whether its line is not here yet. */
+  get isLoading(): boolean {
+    return this.#view !== null && this.#view.entry === undefined;
+  }
+
   update(view: RowView): void {
     const before = this.#view;
     if (before && unchanged(before, view)) return;

@@ -27,6 +27,9 @@ const REST_MS = 150;
 /** Heights of so many rows are an average to go by. */
 const SAMPLE = 200;
 
+/** Behind the last row, however many there are. */
+const END: Anchor = { row: Number.MAX_SAFE_INTEGER, px: 0 };
+
 export interface Content {
   readonly count: number;
   sequenceOf(row: number): number;
@@ -51,6 +54,8 @@ export class Scroller {
   readonly #pool: Row[] = [];
   #shown: Row[] = [];
   #anchor: Anchor = START;
+  /** Where to go, while rows there are not here yet: when they are, they may take more room. */
+  #goal: Anchor | null = null;
   #count = 0;
   #viewport = 0;
   #rowHeight = LINE_HEIGHT;
@@ -106,7 +111,7 @@ export class Scroller {
   }
 
   toEnd(): void {
-    this.#go({ row: Number.MAX_SAFE_INTEGER, px: 0 });
+    this.#go(END);
   }
 
   /** Has a row a third below the top, or where it is if it can be seen. */
@@ -131,7 +136,7 @@ export class Scroller {
 
   /** Has a row where it was, when rows above it have come or gone. */
   keep(anchor: Anchor): void {
-    this.#go(anchor);
+    if (this.#goal !== END) this.#go(anchor);
   }
 
   /** Rows are to be measured anew. */
@@ -151,6 +156,7 @@ export class Scroller {
     this.#count = content.count;
     if (this.#viewport === 0) return;
     const extent = this.#extent();
+    this.#anchor = this.#goal ?? this.#anchor;
     if (this.#anchor.row >= this.#count) this.#anchor = this.#count === 0 ? START : end(extent);
     let heights: number[] = [];
     let first = 0;
@@ -164,6 +170,7 @@ export class Scroller {
       if (left <= 0 || (this.#anchor.row === 0 && this.#anchor.px === 0)) break;
       this.#anchor = { row: this.#anchor.row, px: this.#anchor.px - left };
     }
+    if (!this.#shown.some((row) => row.isLoading)) this.#goal = null;
     this.#show(first, heights);
     this.#list.style.setProperty("--log-digits", String(String(content.sequenceOf(this.#count - 1)).length));
     this.#stretch();
@@ -174,6 +181,7 @@ export class Scroller {
     const to = this.element.scrollTop;
     if (Math.abs(to - this.#place) < 1) return;
     const from = this.#place;
+    this.#goal = null;
     this.#anchor = scrolled(this.#anchor, from, to, this.#extent());
     this.#place = to;
     this.#moved = (this.#moved ?? 0) + to - from;
@@ -185,6 +193,7 @@ export class Scroller {
 
   #go(anchor: Anchor): void {
     this.#anchor = anchor;
+    this.#goal = anchor;
     this.redraw();
     this.#settle();
   }
@@ -197,7 +206,7 @@ export class Scroller {
     const height = this.element.clientHeight;
     if (height !== this.#viewport) this.#window.style.setProperty("height", `${height}px`);
     // Whoever saw the end before still sees it.
-    if (this.#atEnd && this.#viewport > 0) this.#anchor = { row: Number.MAX_SAFE_INTEGER, px: 0 };
+    if (this.#atEnd && this.#viewport > 0) this.#anchor = END;
     this.#viewport = height;
     // A window that has grown may have moved the scroller, which is nobody's wish.
     this.#place = this.element.scrollTop;
