@@ -8,3 +8,5 @@ import "./choose.js";
 import "./lines.js";
 import "./groups.js";
 import "./search.js";
+import "./broken.js";
+import "./hostile.js";
