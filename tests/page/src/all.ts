@@ -10,3 +10,7 @@ import "./groups.js";
 import "./search.js";
 import "./broken.js";
 import "./hostile.js";
+import "./people.js";
+import "./budget.js";
+import "./long.js";
+import "./firefox.js";
