@@ -30,10 +30,16 @@ async function watch(page: Page): Promise<void> {
   });
 }
 
-const watched = (page: Page) => page.evaluate(() => (globalThis as unknown as { seen: { wrong: string[]; last: number } }).seen);
+const watched = (page: Page) =>
+  page.evaluate(() => (globalThis as unknown as { seen: { wrong: string[]; last: number } }).seen);
 
 async function follows(page: Page, past: number): Promise<number> {
-  const seen = await until(`the view goes past line ${past}`, () => watched(page), ({ last }) => last > past, 60_000);
+  const seen = await until(
+    `the view goes past line ${past}`,
+    () => watched(page),
+    ({ last }) => last > past,
+    60_000,
+  );
   return seen.last;
 }
 
@@ -44,7 +50,10 @@ async function readThrough(log: LogPage, last: number): Promise<void> {
   await log.showsLine(1, "1");
   let next = 1;
   while (next <= last) {
-    const rows = await log.shows(`line ${next}, and all there`, (rows) => rows.some(({ sequence }) => sequence === next) && rows.every(({ text }) => text !== "…"));
+    const rows = await log.shows(
+      `line ${next}, and all there`,
+      (rows) => rows.some(({ sequence }) => sequence === next) && rows.every(({ text }) => text !== "…"),
+    );
     for (const { sequence, text } of rows.filter(({ sequence }) => sequence >= next)) {
       assert.equal(sequence, next, "one after the other");
       assert.equal(text, String(sequence));
@@ -55,29 +64,32 @@ async function readThrough(log: LogPage, last: number): Promise<void> {
   assert.equal(next, last + 1);
 }
 
-sees("a browser that was off the network goes on where it was, and says meanwhile how it stands", async ({ page, context }) => {
-  const server = await ingest();
-  const agent = server.agent("broken", "broken-network");
-  agent.counts();
-  await agent.sent(100);
-  const log = await LogPage.open(page, server, "broken-network");
-  await log.isPressed("follow");
-  await watch(page);
-  for (let round = 0; round < 2; round += 1) {
-    const before = await follows(page, (await watched(page)).last + 50);
-    await context.setOffline(true);
-    await log.part("connection").waitFor();
-    await agent.sent(before + 400);
-    await context.setOffline(false);
-    await log.part("connection").waitFor({ state: "detached" });
-    await follows(page, before + 400);
-  }
-  agent.stops();
-  const { last_sequence: last } = await agent.done();
-  await log.showsLine(last, String(last));
-  assert.deepEqual((await watched(page)).wrong, []);
-  await readThrough(log, last);
-});
+sees(
+  "a browser that was off the network goes on where it was, and says meanwhile how it stands",
+  async ({ page, context }) => {
+    const server = await ingest();
+    const agent = server.agent("broken", "broken-network");
+    agent.counts();
+    await agent.sent(100);
+    const log = await LogPage.open(page, server, "broken-network");
+    await log.isPressed("follow");
+    await watch(page);
+    for (let round = 0; round < 2; round += 1) {
+      const before = await follows(page, (await watched(page)).last + 50);
+      await context.setOffline(true);
+      await log.part("connection").waitFor();
+      await agent.sent(before + 400);
+      await context.setOffline(false);
+      await log.part("connection").waitFor({ state: "detached" });
+      await follows(page, before + 400);
+    }
+    agent.stops();
+    const { last_sequence: last } = await agent.done();
+    await log.showsLine(last, String(last));
+    assert.deepEqual((await watched(page)).wrong, []);
+    await readThrough(log, last);
+  },
+);
 
 sees("log-ingest is killed and comes back: the view goes on without a missing or doubled line", async ({ page }) => {
   const server = await ownIngest();
@@ -116,22 +128,25 @@ sees("a page whose server is gone says so in the list, and goes on when it is ba
   await page.getByText("The server cannot be reached. Trying again…").waitFor({ state: "detached" });
 });
 
-sees("a page that was hidden lets its connection go, and has all lines when it is looked at again", async ({ page }) => {
-  const server = await ingest();
-  const agent = server.agent("broken", "broken-hidden");
-  agent.does("seq 1 100");
-  await agent.sent(100);
-  const log = await LogPage.open(page, server, "broken-hidden");
-  await log.showsLine(100, "100");
-  const hide = (hidden: boolean) =>
-    page.evaluate((hidden) => {
-      Object.defineProperty(document, "hidden", { configurable: true, value: hidden });
-      document.dispatchEvent(new Event("visibilitychange"));
-    }, hidden);
-  await hide(true);
-  agent.does("seq 101 900");
-  await agent.sent(900);
-  await hide(false);
-  await log.showsLine(900, "900");
-  await agent.done();
-});
+sees(
+  "a page that was hidden lets its connection go, and has all lines when it is looked at again",
+  async ({ page }) => {
+    const server = await ingest();
+    const agent = server.agent("broken", "broken-hidden");
+    agent.does("seq 1 100");
+    await agent.sent(100);
+    const log = await LogPage.open(page, server, "broken-hidden");
+    await log.showsLine(100, "100");
+    const hide = (hidden: boolean) =>
+      page.evaluate((hidden) => {
+        Object.defineProperty(document, "hidden", { configurable: true, value: hidden });
+        document.dispatchEvent(new Event("visibilitychange"));
+      }, hidden);
+    await hide(true);
+    agent.does("seq 101 900");
+    await agent.sent(900);
+    await hide(false);
+    await log.showsLine(900, "900");
+    await agent.done();
+  },
+);

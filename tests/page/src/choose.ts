@@ -11,7 +11,11 @@ const WITH_CLIPBOARD = { permissions: ["clipboard-read", "clipboard-write"] };
 const clipboard = (page: Page) => page.evaluate(() => navigator.clipboard.readText());
 
 async function copied(page: Page, text: string): Promise<void> {
-  await until("the clipboard", () => clipboard(page), (seen) => seen.replaceAll("\r", "") === text);
+  await until(
+    "the clipboard",
+    () => clipboard(page),
+    (seen) => seen.replaceAll("\r", "") === text,
+  );
 }
 
 sees(
@@ -24,7 +28,10 @@ sees(
     await log.showsLine(5, "5");
     await log.row(5).locator(".log-number").click();
     await page.waitForURL(/line=5$/);
-    await log.row(9).locator(".log-number").click({ modifiers: ["Shift"] });
+    await log
+      .row(9)
+      .locator(".log-number")
+      .click({ modifiers: ["Shift"] });
     await page.waitForURL(/line=5-9$/);
     await log.part("copy-link").click();
     await copied(page, server.url("/#/workers/choose-link#L5-L9"));
@@ -73,7 +80,11 @@ sees(
     await page.mouse.move(to.x + 200, to.y + to.height / 2, { steps: 8 });
     await page.mouse.up();
     await page.keyboard.press("Control+c");
-    const text = await until("the clipboard", () => clipboard(page), (seen) => seen.includes("gamma"));
+    const text = await until(
+      "the clipboard",
+      () => clipboard(page),
+      (seen) => seen.includes("gamma"),
+    );
     assert.deepEqual(text.trim().split(/\r?\n/).sort(), ["alpha", "beta", "gamma"]);
   },
   WITH_CLIPBOARD,

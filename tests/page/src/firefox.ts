@@ -13,7 +13,11 @@ const FIREFOX = process.env["OTTO_FIREFOX"] ?? "/usr/bin/firefox-esr";
 const rows = (page: Page) => page.$$eval(".log-row .log-text", (rows) => rows.map((row) => row.textContent));
 
 async function shows(page: Page, text: string): Promise<void> {
-  await until(`the log shows ${text}`, () => rows(page), (seen) => seen.includes(text));
+  await until(
+    `the log shows ${text}`,
+    () => rows(page),
+    (seen) => seen.includes(text),
+  );
 }
 
 const missing = existsSync(FIREFOX) ? false : `${FIREFOX} is not here`;

@@ -18,8 +18,16 @@ sees("following yields to the wheel, counts what comes, and comes back by a key"
   const before = await log.rows();
   agent.does("seq 301 350");
   await agent.sent(350);
-  await until("the count of new lines", () => log.part("new-lines").innerText(), (text) => text.includes("50 new lines"));
-  assert.deepEqual(await log.sequences(), before.map(({ sequence }) => sequence), "what is looked at stays");
+  await until(
+    "the count of new lines",
+    () => log.part("new-lines").innerText(),
+    (text) => text.includes("50 new lines"),
+  );
+  assert.deepEqual(
+    await log.sequences(),
+    before.map(({ sequence }) => sequence),
+    "what is looked at stays",
+  );
   await log.press("f");
   await log.showsLine(350, "350");
   await log.isPressed("follow");

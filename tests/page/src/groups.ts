@@ -38,7 +38,11 @@ for (const { name, worker, script, took } of dialects) {
     const title = log.row(1).locator(".log-fold");
     await title.waitFor();
     assert.match(await title.innerText(), /Install/);
-    await until("its duration", () => log.row(1).innerText(), (text) => took.test(text));
+    await until(
+      "its duration",
+      () => log.row(1).innerText(),
+      (text) => took.test(text),
+    );
     await log.shows("the group folded", (rows) => rows.every(({ text }) => text !== "inside"));
     assert.equal(await title.getAttribute("aria-expanded"), "false");
     await title.click();
@@ -55,8 +59,14 @@ sees("groups in Buildkite's dialect are folded or open as it says", async ({ pag
   const script = "echo '--- folded'; echo hidden; echo '+++ open'; echo seen; echo '~~~ muted'; echo quiet";
   await server.ran("groups", "groups-buildkite", script);
   const log = await LogPage.open(page, server, "groups-buildkite");
-  const shown = await log.shows("three headings", (rows) => rows.filter(({ classes }) => classes.includes("log-heading")).length === 3);
-  assert.deepEqual(shown.map(({ sequence }) => sequence), [1, 3, 4, 5]);
+  const shown = await log.shows(
+    "three headings",
+    (rows) => rows.filter(({ classes }) => classes.includes("log-heading")).length === 3,
+  );
+  assert.deepEqual(
+    shown.map(({ sequence }) => sequence),
+    [1, 3, 4, 5],
+  );
   await log.row(1).locator(".log-fold").click();
   await log.showsLine(2, "hidden");
 });
@@ -72,7 +82,8 @@ sees("a link into a folded group opens it, and keys go from group to group", asy
   await log.press("g");
   await log.showsLine(1);
   await log.press("]");
-  const current = async (sequence: number) => log.shows(`group at ${sequence}`, (rows) => rows.some((row) => row.sequence === sequence));
+  const current = async (sequence: number) =>
+    log.shows(`group at ${sequence}`, (rows) => rows.some((row) => row.sequence === sequence));
   await current(1);
   await log.press("]");
   await current(103);
@@ -96,7 +107,9 @@ sees("lines that an agent had to drop are a gap with its reason", async ({ page 
   await log.shows("the last line", (rows) => rows.some(({ text }) => text === "last"));
   await page.locator(".worker-bar", { hasText: "lost" }).waitFor();
   await log.press("g");
-  await log.shows("the gap", (rows) => rows.some(({ text, classes }) => classes.includes("log-gap") && text.includes("the agent's buffer was full")));
+  await log.shows("the gap", (rows) =>
+    rows.some(({ text, classes }) => classes.includes("log-gap") && text.includes("the agent's buffer was full")),
+  );
 });
 
 sees("lines that retention has taken are a gap with its reason", async ({ page }) => {

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
-import { type Person, ingest, sees } from "./browser.js";
+import { ingest, type Person, sees } from "./browser.js";
 import { LogPage } from "./log.js";
 import { until } from "./wait.js";
 
@@ -15,7 +15,8 @@ async function guarded({ page }: Person): Promise<{ harm: string[] }> {
   await page.exposeFunction("harm", (what: string) => told.harm.push(what));
   await page.addInitScript(() => {
     const harm = (globalThis as unknown as { harm: (what: string) => void }).harm;
-    for (const name of ["alert", "confirm", "prompt", "open", "print"]) Object.assign(globalThis, { [name]: () => harm(name) });
+    for (const name of ["alert", "confirm", "prompt", "open", "print"])
+      Object.assign(globalThis, { [name]: () => harm(name) });
   });
   page.on("dialog", (dialog) => {
     told.harm.push(`a dialog: ${dialog.message()}`);
@@ -26,6 +27,17 @@ async function guarded({ page }: Person): Promise<{ harm: string[] }> {
   });
   page.on("popup", (popup) => told.harm.push(`a window at ${popup.url()}`));
   return told;
+}
+
+/** Nothing was done, and whoever would have done something would have been heard. */
+async function isSpared(page: Page, told: { harm: string[] }): Promise<void> {
+  assert.deepEqual(told.harm, []);
+  await page.evaluate(() => (globalThis as unknown as { alert: () => void }).alert());
+  await until(
+    "the guard hears",
+    () => told.harm,
+    (harm) => harm.join() === "alert",
+  );
 }
 
 /** The page answers keys while this is shown: the help opens and closes, each within a bound. */
@@ -57,7 +69,7 @@ sees("HTML and script in a log are text, and nothing of them runs", async (perso
     "inside",
     "::endgroup::",
     "::error::<img src=x onerror=harm('error')>",
-    "https://example.com/\"onmouseover=harm()",
+    'https://example.com/"onmouseover=harm()',
     "\u001b]8;;javascript:harm('osc')\u0007press\u001b]8;;\u0007",
     "\u001b]8;;data:text/html,<script>harm()</script>\u0007press\u001b]8;;\u0007",
     "<img src=https://example.com/leak>",
@@ -70,21 +82,34 @@ sees("HTML and script in a log are text, and nothing of them runs", async (perso
   await log.showsLine(1, lines[0]);
   await log.showsLine(2, lines[1]);
   await log.showsLine(6, lines[5]);
-  const foreign = () => log.root.locator(".log-rows").locator("script, img, svg, iframe, style, object, embed, form").count();
+  const foreign = () =>
+    log.root.locator(".log-rows").locator("script, img, svg, iframe, style, object, embed, form").count();
   assert.equal(await foreign(), 0);
   assert.equal(await log.root.locator('.log-rows a[href^="javascript:"], .log-rows a[href^="data:"]').count(), 0);
   for (const sequence of [1, 2, 3, 8]) await log.text(sequence).click({ position: { x: 20, y: 8 } });
   await log.press("/");
   await page.keyboard.type("<img");
-  await until("matches", () => log.part("find-count").innerText(), (text) => / of \d/.test(text));
+  await until(
+    "matches",
+    () => log.part("find-count").innerText(),
+    (text) => / of \d/.test(text),
+  );
   await log.press("Escape");
   await answers(page);
-  for (const view of ["/", `/#/tasks/${encodeURIComponent(agent.task)}`, `/#/tasks/${encodeURIComponent(agent.task)}?show=time`]) {
+  for (const view of [
+    "/",
+    `/#/tasks/${encodeURIComponent(agent.task)}`,
+    `/#/tasks/${encodeURIComponent(agent.task)}?show=time`,
+  ]) {
     await page.goto(server.url(view));
-    await page.locator("main").getByText(/hostile|<img/).first().waitFor();
+    await page
+      .locator("main")
+      .getByText(/hostile|<img/)
+      .first()
+      .waitFor();
     assert.equal(await page.locator("main img, main script, main b").count(), 0);
   }
-  assert.deepEqual(told.harm, []);
+  await isSpared(page, told);
 });
 
 sees("bombs of ANSI codes neither stop the page nor get out of their line", async (person) => {
@@ -112,7 +137,7 @@ sees("bombs of ANSI codes neither stop the page nor get out of their line", asyn
   const last = await log.shows("the first line", (rows) => rows[0]?.sequence === 1);
   assert.ok(last.length > 0);
   assert.notEqual(await page.title(), "title");
-  assert.deepEqual(told.harm, []);
+  await isSpared(page, told);
 });
 
 sees("lines of 1 MiB are shown in part, and the page answers with them in sight", async (person) => {
@@ -128,15 +153,22 @@ sees("lines of 1 MiB are shown in part, and the page answers with them in sight"
   await log.press("g");
   await log.showsLine(1);
   await answers(page);
-  await log.text(1).getByRole("button", { name: /Show more/ }).click();
-  await until("more of it", () => log.text(1).evaluate((text) => text.textContent?.length ?? 0), (length) => length > 60_000);
+  await log
+    .text(1)
+    .getByRole("button", { name: /Show more/ })
+    .click();
+  await until(
+    "more of it",
+    () => log.text(1).evaluate((text) => text.textContent?.length ?? 0),
+    (length) => length > 60_000,
+  );
   await answers(page);
   await log.press("w");
   await answers(page);
   await log.wheel(5_000);
   await log.wheel(-2_000);
   await answers(page);
-  assert.deepEqual(told.harm, []);
+  await isSpared(page, told);
 });
 
 sees("bytes that are no text are shown as what they are not, and the rest of the line is there", async ({ page }) => {

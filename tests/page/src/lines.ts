@@ -14,7 +14,10 @@ sees("times are shown absolute in local time or UTC, since the start, and since 
   await agent.done();
   const log = await LogPage.open(page, server, "lines-times");
   const times = async (pattern: RegExp) => {
-    const rows = await log.shows(`times like ${pattern}`, (rows) => rows.length >= 2 && rows.every(({ time }) => pattern.test(time)));
+    const rows = await log.shows(
+      `times like ${pattern}`,
+      (rows) => rows.length >= 2 && rows.every(({ time }) => pattern.test(time)),
+    );
     return rows.map(({ time }) => time);
   };
   await times(/^$/);
@@ -49,10 +52,17 @@ sees("stdout and stderr are told apart, and each can be hidden and shown", async
   const texts = (...expected: string[]) =>
     log.shows(expected.join(", "), (rows) => JSON.stringify(rows.map(({ text }) => text)) === JSON.stringify(expected));
   const rows = await texts("out-1", "err-1", "out-2", "err-2");
-  assert.deepEqual(rows.map(({ stream }) => stream), ["", "err", "", "err"]);
+  assert.deepEqual(
+    rows.map(({ stream }) => stream),
+    ["", "err", "", "err"],
+  );
   await log.part("stream-stdout").click();
   const errors = await texts("err-1", "err-2");
-  assert.deepEqual(errors.map(({ sequence }) => sequence), [2, 4], "lines keep their numbers");
+  assert.deepEqual(
+    errors.map(({ sequence }) => sequence),
+    [2, 4],
+    "lines keep their numbers",
+  );
   await log.press("1");
   await texts("out-1", "err-1", "out-2", "err-2");
   await log.press("2");
@@ -69,7 +79,12 @@ sees("colours of 16, of 256 and true ones, bold and underlined text are as the c
   await log.showsLine(1, "plain");
   await log.showsLine(7, "goes on");
   const style = (sequence: number, property: string) =>
-    log.text(sequence).evaluate((text, property) => getComputedStyle(text.querySelector("span") ?? text).getPropertyValue(property), property);
+    log
+      .text(sequence)
+      .evaluate(
+        (text, property) => getComputedStyle(text.querySelector("span") ?? text).getPropertyValue(property),
+        property,
+      );
   const plain = await style(1, "color");
   const red = await style(2, "color");
   assert.notEqual(red, plain);
@@ -78,7 +93,11 @@ sees("colours of 16, of 256 and true ones, bold and underlined text are as the c
   assert.equal(await style(4, "background-color"), "rgb(10, 20, 200)");
   assert.ok(Number(await style(5, "font-weight")) >= 600);
   assert.match(await style(5, "text-decoration-line"), /underline/);
-  await until("the colour goes on", () => style(7, "color"), (colour) => colour !== plain);
+  await until(
+    "the colour goes on",
+    () => style(7, "color"),
+    (colour) => colour !== plain,
+  );
   assert.equal(await style(7, "color"), await style(6, "color"));
 });
 
@@ -87,8 +106,13 @@ sees("a colour that was begun long before is that of the line a link leads to", 
   await server.ran("lines", "lines-long-colour", String.raw`printf '\033[32m'; seq 1 3000; printf '\033[0mplain\n'`);
   const log = await LogPage.open(page, server, "lines-long-colour", "#L2500");
   await log.showsLine(2500, "2500");
-  const colour = (sequence: number) => log.text(sequence).evaluate((text) => getComputedStyle(text.querySelector("span") ?? text).color);
-  const green = await until("the line is green", () => colour(2500), (seen) => !/^rgb\((\d+), \1, \1\)$/.test(seen));
+  const colour = (sequence: number) =>
+    log.text(sequence).evaluate((text) => getComputedStyle(text.querySelector("span") ?? text).color);
+  const green = await until(
+    "the line is green",
+    () => colour(2500),
+    (seen) => !/^rgb\((\d+), \1, \1\)$/.test(seen),
+  );
   await log.press("G");
   await log.showsLine(3001, "plain");
   assert.notEqual(await colour(3001), green);
@@ -117,9 +141,17 @@ sees("progress shows its last state, and keeps the ones before for whoever asks"
   await log.showsLine(2, "next");
   assert.match((await log.text(1).innerText()).trim(), /^pull: done\s*2 earlier states$/);
   await log.text(1).getByRole("button").click();
-  await until("the history", () => log.text(1).innerText(), (text) => text.includes("pull: 10%") && text.includes("pull: 50%"));
+  await until(
+    "the history",
+    () => log.text(1).innerText(),
+    (text) => text.includes("pull: 10%") && text.includes("pull: 50%"),
+  );
   await log.text(1).getByRole("button").click();
-  await until("no history", () => log.text(1).innerText(), (text) => !text.includes("pull: 10%"));
+  await until(
+    "no history",
+    () => log.text(1).innerText(),
+    (text) => !text.includes("pull: 10%"),
+  );
 });
 
 sees("long lines are wrapped or not, as somebody wants", async ({ page }) => {

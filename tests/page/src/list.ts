@@ -17,7 +17,11 @@ async function listed(page: Page): Promise<string[]> {
 }
 
 async function lists(page: Page, expected: readonly string[]): Promise<void> {
-  await until("the list", () => listed(page), (seen) => JSON.stringify(seen) === JSON.stringify(expected));
+  await until(
+    "the list",
+    () => listed(page),
+    (seen) => JSON.stringify(seen) === JSON.stringify(expected),
+  );
 }
 
 sees("the list of tasks says that it is empty, fills by itself, and shows how a task ends", async ({ page }) => {
@@ -80,7 +84,11 @@ sees("a search that finds no task says so, and a press clears it", async ({ page
   await page.goto(server.url("/#/?q=there-is-no-such-task"));
   await page.getByText("No task matches").waitFor();
   await page.getByRole("button", { name: "Clear search and filters" }).click();
-  await until("the list", () => listed(page), (seen) => seen.includes("cleared: Done"));
+  await until(
+    "the list",
+    () => listed(page),
+    (seen) => seen.includes("cleared: Done"),
+  );
 });
 
 sees("the list is gone through by keys: down, up, open, and up again from the task", async ({ page }) => {
@@ -90,7 +98,12 @@ sees("the list is gone through by keys: down, up, open, and up again from the ta
   await page.goto(server.url());
   await lists(page, ["keys-second: Done", "keys-first: Done"]);
   const focused = () => page.evaluate(() => document.activeElement?.textContent);
-  for (const [key, name] of [["j", "keys-second"], ["j", "keys-first"], ["k", "keys-second"], ["j", "keys-first"]] as const) {
+  for (const [key, name] of [
+    ["j", "keys-second"],
+    ["j", "keys-first"],
+    ["k", "keys-second"],
+    ["j", "keys-first"],
+  ] as const) {
     await page.keyboard.press(key);
     await until(`${name} has the focus`, focused, (text) => text === name);
   }

@@ -63,7 +63,10 @@ sees(
     for (let turn = 0; turn < 10; turn += 1) {
       await log.wheel(400);
       const before = top;
-      const rows = await log.shows("20 lines further", (rows) => (rows[0]?.sequence ?? 0) >= before + 19 && rows.every(({ text }) => text !== "…"));
+      const rows = await log.shows(
+        "20 lines further",
+        (rows) => (rows[0]?.sequence ?? 0) >= before + 19 && rows.every(({ text }) => text !== "…"),
+      );
       top = rows[0]?.sequence ?? 0;
       assert.ok(top <= before + 21, `from ${before} to ${top}`);
       rows.forEach((row, at) => {
@@ -77,7 +80,12 @@ sees(
     });
     await log.shows("about line 250,000", (rows) => {
       const first = rows[0];
-      return first !== undefined && first.sequence > 240_000 && first.sequence < 260_000 && first.text === String(first.sequence);
+      return (
+        first !== undefined &&
+        first.sequence > 240_000 &&
+        first.sequence < 260_000 &&
+        first.text === String(first.sequence)
+      );
     });
     const nodes = await page.evaluate(() => document.querySelectorAll("*").length);
     assert.ok(nodes < 3_000, `${nodes} elements for a million lines`);
@@ -94,7 +102,11 @@ sees(
     await log.press("/");
     await page.keyboard.type("765432");
     await log.showsLine(765_432, "765432");
-    await until("the count", () => log.part("find-count").innerText(), (text) => text === "1 of 1");
+    await until(
+      "the count",
+      () => log.part("find-count").innerText(),
+      (text) => text === "1 of 1",
+    );
   },
   LONG,
 );

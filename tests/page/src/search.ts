@@ -30,34 +30,45 @@ async function opened(page: Page, worker: string): Promise<LogPage> {
 }
 
 async function counts(log: LogPage, text: string): Promise<void> {
-  await until("the count of matches", () => log.part("find-count").innerText(), (seen) => seen === text);
+  await until(
+    "the count of matches",
+    () => log.part("find-count").innerText(),
+    (seen) => seen === text,
+  );
 }
 
-sees("a search finds in the whole log, leads from match to match by key, and goes on from the other end", async ({ page }) => {
-  const log = await opened(page, "search-plain");
-  await page.keyboard.type("needle");
-  await counts(log, "1 of 3");
-  await log.showsLine(1000, "needle here");
-  assert.equal(await log.row(1000).locator("mark").innerText(), "needle");
-  await log.press("Enter");
-  await log.showsLine(3000, "Needle there");
-  await counts(log, "2 of 3");
-  await log.press("Enter");
-  await log.showsLine(4500);
-  await log.press("Enter");
-  await page.getByText("Search goes on from the other end").waitFor();
-  await log.showsLine(1000);
-  await log.press("Shift+Enter");
-  await log.showsLine(4500);
-  await until("marks beside the bar", () => log.root.locator('[data-mark="hit"]').count(), (count) => count === 3);
-  await log.scroller.click();
-  await log.press("n");
-  await log.showsLine(1000);
-  await log.press("n");
-  await log.showsLine(3000);
-  await log.press("N");
-  await log.showsLine(1000);
-});
+sees(
+  "a search finds in the whole log, leads from match to match by key, and goes on from the other end",
+  async ({ page }) => {
+    const log = await opened(page, "search-plain");
+    await page.keyboard.type("needle");
+    await counts(log, "1 of 3");
+    await log.showsLine(1000, "needle here");
+    assert.equal(await log.row(1000).locator("mark").innerText(), "needle");
+    await log.press("Enter");
+    await log.showsLine(3000, "Needle there");
+    await counts(log, "2 of 3");
+    await log.press("Enter");
+    await log.showsLine(4500);
+    await log.press("Enter");
+    await page.getByText("Search goes on from the other end").waitFor();
+    await log.showsLine(1000);
+    await log.press("Shift+Enter");
+    await log.showsLine(4500);
+    await until(
+      "marks beside the bar",
+      () => log.root.locator('[data-mark="hit"]').count(),
+      (count) => count === 3,
+    );
+    await log.scroller.click();
+    await log.press("n");
+    await log.showsLine(1000);
+    await log.press("n");
+    await log.showsLine(3000);
+    await log.press("N");
+    await log.showsLine(1000);
+  },
+);
 
 sees("a search minds case where somebody wants that", async ({ page }) => {
   const log = await opened(page, "search-case");
@@ -75,7 +86,11 @@ sees("a search takes a text as it is, and a pattern where somebody wants that", 
   await log.showsLine(4500, "a[0] needle");
   await log.part("find-regex").click();
   await log.part("find-field").fill("^needle here$|needle$");
-  await until("two matches", () => log.part("find-count").innerText(), (text) => / of 2$/.test(text));
+  await until(
+    "two matches",
+    () => log.part("find-count").innerText(),
+    (text) => / of 2$/.test(text),
+  );
 });
 
 sees("a pattern that is none is said to be none, with the reason, and the next one works", async ({ page }) => {

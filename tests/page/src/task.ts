@@ -1,7 +1,7 @@
 /** A task: its workers as tabs, side by side, and by time. */
 
 import assert from "node:assert/strict";
-import { type Person, ingest, sees } from "./browser.js";
+import { ingest, type Person, sees } from "./browser.js";
 import type { Ingest } from "./ingest.js";
 import { LogPage } from "./log.js";
 import { until } from "./wait.js";
@@ -14,10 +14,15 @@ async function three(server: Ingest, task: string): Promise<void> {
 }
 
 /** The worker whose log is shown alone. */
-const shown = ({ page }: Person) => page.locator(".log").evaluateAll((logs) => logs.map((log) => log.getAttribute("data-worker")));
+const shown = ({ page }: Person) =>
+  page.locator(".log").evaluateAll((logs) => logs.map((log) => log.getAttribute("data-worker")));
 
 async function shows(person: Person, ...workers: string[]): Promise<void> {
-  await until("the logs that are shown", () => shown(person), (seen) => JSON.stringify(seen) === JSON.stringify(workers));
+  await until(
+    "the logs that are shown",
+    () => shown(person),
+    (seen) => JSON.stringify(seen) === JSON.stringify(workers),
+  );
 }
 
 sees("a task opens with the worker that failed, and tells each one's state and exit code", async (person) => {
@@ -27,7 +32,11 @@ sees("a task opens with the worker that failed, and tells each one's state and e
   await page.goto(server.url("/#/tasks/tabs"));
   await shows(person, "tabs-b");
   const tabs = page.getByRole("tab");
-  const told = await until("three tabs", () => tabs.allInnerTexts(), (texts) => texts.length === 3);
+  const told = await until(
+    "three tabs",
+    () => tabs.allInnerTexts(),
+    (texts) => texts.length === 3,
+  );
   assert.match(told[0] ?? "", /exit code 0/);
   assert.match(told[1] ?? "", /exit code 7/);
   assert.match(told[2] ?? "", /ended by SIGTERM/);
@@ -83,7 +92,11 @@ sees("all workers' lines are seen in order of time, live, and each leads to its 
   await two.sent(1);
   await page.goto(server.url("/#/tasks/by-time?show=time"));
   const expected = ["first", "second"];
-  for (const [agent, lines] of [[one, 2], [two, 2], [one, 3]] as const) {
+  for (const [agent, lines] of [
+    [one, 2],
+    [two, 2],
+    [one, 3],
+  ] as const) {
     await until("the lines by time", texts, (seen) => JSON.stringify(seen) === JSON.stringify(expected));
     agent.says(`line ${expected.length}`);
     await agent.sent(lines);
@@ -101,7 +114,11 @@ sees("a worker that comes later shows by itself in its task", async ({ page }) =
   await page.goto(server.url("/#/tasks/grows"));
   await page.getByRole("tab").first().waitFor();
   await server.ran("grows", "grows-2", "true");
-  await until("two tabs", () => page.getByRole("tab").count(), (count) => count === 2);
+  await until(
+    "two tabs",
+    () => page.getByRole("tab").count(),
+    (count) => count === 2,
+  );
 });
 
 sees("a worker that says nothing for long is said to be quiet", async ({ page }) => {
