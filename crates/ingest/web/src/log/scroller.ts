@@ -27,9 +27,6 @@ const REST_MS = 150;
 /** Heights of so many rows are an average to go by. */
 const SAMPLE = 200;
 
-/** Behind the last row, however many there are. */
-const END: Anchor = { row: Number.MAX_SAFE_INTEGER, px: 0 };
-
 export interface Content {
   readonly count: number;
   sequenceOf(row: number): number;
@@ -54,8 +51,8 @@ export class Scroller {
   readonly #pool: Row[] = [];
   #shown: Row[] = [];
   #anchor: Anchor = START;
-  /** Where to go, while rows there are not here yet: when they are, they may take more room. */
-  #goal: Anchor | null = null;
+  /** Where the window was told to be. It stays there while rows come and take other heights, until a person scrolls. */
+  #pinned: Anchor | null = null;
   #count = 0;
   #viewport = 0;
   #rowHeight = LINE_HEIGHT;
@@ -93,7 +90,12 @@ export class Scroller {
 
   /** The row at the top, and how much of it is above the window. */
   get anchor(): Anchor {
-    return this.#anchor;
+    return this.#pinned ?? this.#anchor;
+  }
+
+  /** From now on what is at the top stays there. */
+  unpin(): void {
+    this.#pinned = null;
   }
 
   /** Rows that fit. */
@@ -111,7 +113,7 @@ export class Scroller {
   }
 
   toEnd(): void {
-    this.#go(END);
+    this.#go({ row: Number.MAX_SAFE_INTEGER, px: 0 });
   }
 
   /** Has a row a third below the top, or where it is if it can be seen. */
@@ -136,7 +138,10 @@ export class Scroller {
 
   /** Has a row where it was, when rows above it have come or gone. */
   keep(anchor: Anchor): void {
-    if (this.#goal !== END) this.#go(anchor);
+    if (this.#pinned) this.#pinned = anchor;
+    this.#anchor = anchor;
+    this.redraw();
+    this.#settle();
   }
 
   /** Rows are to be measured anew. */
@@ -155,8 +160,8 @@ export class Scroller {
     const content = this.#heard.drawing();
     this.#count = content.count;
     if (this.#viewport === 0) return;
+    this.#anchor = this.#pinned ?? this.#anchor;
     const extent = this.#extent();
-    this.#anchor = this.#goal ?? this.#anchor;
     if (this.#anchor.row >= this.#count) this.#anchor = this.#count === 0 ? START : end(extent);
     let heights: number[] = [];
     let first = 0;
@@ -170,7 +175,6 @@ export class Scroller {
       if (left <= 0 || (this.#anchor.row === 0 && this.#anchor.px === 0)) break;
       this.#anchor = { row: this.#anchor.row, px: this.#anchor.px - left };
     }
-    if (!this.#shown.some((row) => row.isLoading)) this.#goal = null;
     this.#show(first, heights);
     this.#list.style.setProperty("--log-digits", String(String(content.sequenceOf(this.#count - 1)).length));
     this.#stretch();
@@ -181,7 +185,7 @@ export class Scroller {
     const to = this.element.scrollTop;
     if (Math.abs(to - this.#place) < 1) return;
     const from = this.#place;
-    this.#goal = null;
+    this.#pinned = null;
     this.#anchor = scrolled(this.#anchor, from, to, this.#extent());
     this.#place = to;
     this.#moved = (this.#moved ?? 0) + to - from;
@@ -192,8 +196,8 @@ export class Scroller {
   };
 
   #go(anchor: Anchor): void {
+    this.#pinned = anchor;
     this.#anchor = anchor;
-    this.#goal = anchor;
     this.redraw();
     this.#settle();
   }
@@ -206,7 +210,7 @@ export class Scroller {
     const height = this.element.clientHeight;
     if (height !== this.#viewport) this.#window.style.setProperty("height", `${height}px`);
     // Whoever saw the end before still sees it.
-    if (this.#atEnd && this.#viewport > 0) this.#anchor = END;
+    if (this.#atEnd && this.#viewport > 0) this.#anchor = { row: Number.MAX_SAFE_INTEGER, px: 0 };
     this.#viewport = height;
     // A window that has grown may have moved the scroller, which is nobody's wish.
     this.#place = this.element.scrollTop;
