@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
 import { ingest, ownIngest, sees } from "./browser.js";
 import { LogPage } from "./log.js";
+import { Network } from "./network.js";
 import { until } from "./wait.js";
 
 /** Has the page look at its rows with each frame, and note where they are not one after the other. */
@@ -68,20 +69,23 @@ sees(
   "a browser that was off the network goes on where it was, and says meanwhile how it stands",
   async ({ page, context }) => {
     const server = await ingest();
+    const network = await Network.before(server.url());
     const agent = server.agent("broken", "broken-network");
     agent.counts();
     await agent.sent(100);
-    const log = await LogPage.open(page, server, "broken-network");
+    const log = await LogPage.open(page, network, "broken-network");
     await log.isPressed("follow");
     await watch(page);
     for (let round = 0; round < 2; round += 1) {
-      const before = await follows(page, (await watched(page)).last + 50);
+      const before = await follows(page, (await watched(page)).last + 20);
+      network.cut();
       await context.setOffline(true);
       await log.part("connection").waitFor();
-      await agent.sent(before + 400);
+      await agent.sent(before + 80);
+      network.mend();
       await context.setOffline(false);
       await log.part("connection").waitFor({ state: "detached" });
-      await follows(page, before + 400);
+      await follows(page, before + 80);
     }
     agent.stops();
     const { last_sequence: last } = await agent.done();
@@ -100,11 +104,11 @@ sees("log-ingest is killed and comes back: the view goes on without a missing or
   await log.isPressed("follow");
   await watch(page);
   for (let round = 0; round < 2; round += 1) {
-    const before = await follows(page, (await watched(page)).last + 50);
+    const before = await follows(page, (await watched(page)).last + 20);
     await server.kill();
     await log.part("connection").waitFor();
     await server.resume();
-    await follows(page, before + 300);
+    await follows(page, before + 80);
     await log.part("connection").waitFor({ state: "detached" });
   }
   agent.stops();

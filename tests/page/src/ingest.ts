@@ -109,7 +109,7 @@ export class Agent {
 
   /** Prints line after line, each of which says its own number, until it is told to stop. */
   counts(): void {
-    this.does(`n=1; while [ ! -e ${this.#marker} ]; do seq $n $((n + 9)); n=$((n + 10)); sleep 0.02; done`);
+    this.does(`n=1; while [ ! -e ${this.#marker} ]; do seq $n $((n + 1)); n=$((n + 2)); sleep 0.05; done`);
   }
 
   stops(): void {
