@@ -64,7 +64,6 @@ const en = {
   unfoldAll: "Unfold all",
   download: "Download",
   downloadTitle: "The whole log as the command wrote it",
-  moreTools: "More",
   marks: "Matches and failures in the whole log",
   // Selection
   selection: (first: number, last: number) => (first === last ? `Line ${first}` : `Lines ${first} to ${last}`),
@@ -165,7 +164,6 @@ const ko: Texts = {
   unfoldAll: "모두 펼치기",
   download: "내려받기",
   downloadTitle: "명령이 출력한 그대로의 전체 로그",
-  moreTools: "더 보기",
   marks: "전체 로그의 검색 결과와 실패",
   selection: (first, last) => (first === last ? `${first}번째 줄` : `${first}~${last}번째 줄`),
   copyLink: "링크 복사",

@@ -152,6 +152,18 @@ describe("a task's lines", () => {
     expect(sequences().at(-1)).toBe(MOST + 2 * PIECE);
   });
 
+  it("are asked for again after an error of the store, and not of a task with too many workers", async () => {
+    await opened(3);
+    connection().others.get("failed")?.({ data: '{"code":"store_failed","message":"no disk"}' });
+    expect(now().status).toBe("reconnecting");
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(Events.made).toHaveLength(2);
+    connection().others.get("failed")?.({ data: '{"code":"too_many_workers","message":"more than 64"}' });
+    expect(now()).toMatchObject({ status: "refused", error: { code: "too_many_workers" } });
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(Events.made).toHaveLength(2);
+  });
+
   it("end", async () => {
     await opened(3);
     connection().others.get("end")?.({ data: "{}" });
