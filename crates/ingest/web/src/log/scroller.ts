@@ -64,6 +64,8 @@ export class Scroller {
   #below: Below = { rows: 0, px: 0, drawn: 0 };
   #widest = 0;
   #moved: number | null = null;
+  /** The window was told to be elsewhere, and the bar does not say so yet. */
+  #jumped = false;
 
   constructor(element: HTMLElement, heard: Heard) {
     this.element = element;
@@ -179,6 +181,9 @@ export class Scroller {
     this.#list.style.setProperty("--log-digits", String(String(content.sequenceOf(this.#count - 1)).length));
     this.#stretch();
     this.#tell(first, heights);
+    // At once: the browser's own keys go on from where the bar is.
+    if (this.#jumped) this.#putRight();
+    this.#jumped = false;
   }
 
   readonly #onScroll = (): void => {
@@ -198,6 +203,7 @@ export class Scroller {
   #go(anchor: Anchor): void {
     this.#pinned = anchor;
     this.#anchor = anchor;
+    this.#jumped = true;
     this.redraw();
     this.#settle();
   }
