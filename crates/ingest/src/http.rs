@@ -3,14 +3,18 @@
 mod api;
 mod coding;
 mod cursor;
+mod cut;
 mod error;
 mod etag;
+mod events;
 mod json;
+mod openapi;
 mod outline;
 mod page;
 mod params;
 mod search;
 mod tail;
+mod task_logs;
 mod tasks;
 mod text;
 
@@ -62,13 +66,16 @@ pub fn router(server: Server) -> Router {
 }
 
 /// The API: `openapi.json` describes each of these.
-const API: [(&str, fn() -> MethodRouter<Server>); 8] = [
+const API: [(&str, fn() -> MethodRouter<Server>); 11] = [
+    ("/api/v1/openapi.json", || get(openapi::document)),
     ("/api/v1/tasks", || get(tasks::list)),
     ("/api/v1/tasks/{task}", || get(tasks::one)),
+    ("/api/v1/tasks/{task}/logs", || get(task_logs::page)),
+    ("/api/v1/tasks/{task}/tail", || get(task_logs::tail)),
     ("/api/v1/workers/{worker}", || get(api::worker)),
     ("/api/v1/workers/{worker}/logs", || get(api::logs)),
     ("/api/v1/workers/{worker}/log.txt", || get(text::text)),
     ("/api/v1/workers/{worker}/outline", || get(outline::outline)),
     ("/api/v1/workers/{worker}/search", || get(search::search)),
-    ("/api/v1/workers/{worker}/tail", || get(tail::events)),
+    ("/api/v1/workers/{worker}/tail", || get(tail::follow)),
 ];

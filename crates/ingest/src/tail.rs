@@ -5,12 +5,15 @@
 //! read, so a line that was seen is never taken back. Those who follow the same log at its end share what was
 //! read and how it is encoded (`recent`).
 
+mod interleave;
 mod logs;
 mod parked;
 mod part;
 mod recent;
+mod task;
 
 use std::collections::VecDeque;
+use std::future::ready;
 use std::io;
 use std::sync::Arc;
 
@@ -24,10 +27,12 @@ use crate::metrics::{Metrics, Open};
 use crate::retention;
 use crate::store::{self, LogReader};
 use crate::worker::WorkerState;
+pub(crate) use interleave::{Direction, Interleaved, Pick};
 pub(crate) use logs::{LogPiece, Logs};
 use parked::{Lot, STALLED};
 pub use part::{Format, Part};
 use recent::{Recent, Recents};
+pub(crate) use task::{TaskPiece, TaskTail};
 
 /// Bytes of one read: what one reader holds in memory, where a single block is not larger.
 const READ_BYTES: usize = 256 << 10;
@@ -111,14 +116,33 @@ impl Tails {
         follow: Follow,
     ) -> Result<impl Stream<Item = io::Result<Piece>> + Send + use<>, TooManyReaders> {
         let place = self.try_place()?;
-        let mut logs = self.logs(from, follow);
-        logs.add(states);
+        let mut logs = self.logs(follow);
+        logs.add(states, from);
         Ok(self.at(place, logs.pieces().map_ok(|(_, piece)| piece).boxed()))
     }
 
-    /// Logs that one reader reads from `from` on; none yet.
-    pub(crate) fn logs(&self, from: Sequence, follow: Follow) -> Logs {
-        Logs::new(self.clone(), from, follow)
+    /// Logs that one reader reads; none yet.
+    pub(crate) fn logs(&self, follow: Follow) -> Logs {
+        Logs::new(self.clone(), follow)
+    }
+
+    /// What a log has from `from` to `until`, for a reader that has a place.
+    pub(crate) fn range(
+        &self,
+        states: watch::Receiver<Arc<WorkerState>>,
+        from: Sequence,
+        until: Sequence,
+    ) -> impl Stream<Item = io::Result<Block>> + Send + use<> {
+        let mut logs = self.logs(Follow::No);
+        logs.add(states, from);
+        let blocks = logs.pieces().try_filter_map(|(_, piece)| {
+            ready(Ok(match piece {
+                Piece::Part(part) => Some(part.block().clone()),
+                Piece::End(_) => None,
+            }))
+        });
+        let wanted = blocks.try_take_while(move |block| ready(Ok(block.first <= until)));
+        wanted.map_ok(move |block| block.ending_at(until))
     }
 
     /// What a reader takes at its place. With whatever it takes, it has not stalled; once it has, and its place is

@@ -1,18 +1,20 @@
-//! Logs and their lines.
+//! Workers and their lines.
 
 use std::io;
 use std::sync::Arc;
 
+use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use futures::{Stream, StreamExt};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::error::ApiError;
+use super::json;
 use super::params::{Named, Params, number};
-use super::{etag, json};
 use crate::ids::WorkerId;
 use crate::line::Sequence;
 use crate::server::Server;
@@ -27,11 +29,10 @@ const MAX_LINES: u64 = 1_000_000;
 pub(super) async fn worker(
     State(server): State<Server>,
     Named(worker): Named<WorkerId>,
-    headers: HeaderMap,
-) -> Result<Response, ApiError> {
+) -> Result<Json<Value>, ApiError> {
     let state = server.catalog.worker(&worker);
     let state = state.ok_or_else(|| ApiError::not_found("worker", worker.as_str()))?;
-    Ok(etag::json(&headers, &json::worker(&state)))
+    Ok(Json(json::worker(&state)))
 }
 
 /// What to give of a log.

@@ -1,9 +1,11 @@
 //! Errors as JSON with a code that programs match and a message for people.
 
+use std::io;
+
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::scan::ScanError;
 use crate::tail::TooManyReaders;
@@ -30,6 +32,25 @@ impl ApiError {
         }
     }
 
+    /// Of more logs than that none is made of all.
+    pub(super) fn too_many_workers(most: usize) -> Self {
+        Self {
+            status: StatusCode::UNPROCESSABLE_ENTITY,
+            code: "too_many_workers",
+            message: format!("the task has more than {most} workers: read their logs one by one"),
+        }
+    }
+
+    /// The log cannot be read for now.
+    pub(super) fn store(error: &io::Error) -> Self {
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, code: "store_failed", message: error.to_string() }
+    }
+
+    /// What it says.
+    pub(super) fn body(&self) -> Value {
+        json!({"code": self.code, "message": self.message})
+    }
+
     /// Of a look through a log; `too_many` is the word where there are too many of its kind.
     pub(super) fn scan(error: &ScanError, too_many: &'static str) -> Self {
         let code = match error {
@@ -50,8 +71,7 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let mut response =
-            (self.status, Json(json!({"code": self.code, "message": self.message}))).into_response();
+        let mut response = (self.status, Json(self.body())).into_response();
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }

@@ -5,7 +5,7 @@
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::Value;
+use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 /// Bytes of a digest that make a tag: two answers that differ never have the same by chance.
@@ -45,9 +45,9 @@ fn is_of(tag: &str, digest: &str) -> bool {
 }
 
 /// A JSON answer with its tag, or 304 where the client has it.
-pub(super) fn json(headers: &HeaderMap, body: &Value) -> Response {
-    let body = body.to_string();
-    let tag = Tag::of(body.as_bytes());
+pub(super) fn json(headers: &HeaderMap, body: impl Into<Bytes>) -> Response {
+    let body = body.into();
+    let tag = Tag::of(&body);
     if let Some(known) = tag.known(headers) {
         return not_modified(known);
     }

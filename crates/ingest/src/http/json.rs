@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Map, Value, json};
 
+use crate::ids::WorkerId;
 use crate::line::{Block, Content, Line, Sequence};
 use crate::service::rfc3339;
 use crate::summary::Summary;
@@ -53,6 +54,15 @@ pub(super) fn lines(block: &Block) -> Vec<(Sequence, Value)> {
             .map(|(at, l)| (block.first.plus(at), line(block.first.plus(at), &l)))
             .collect(),
     }
+}
+
+/// The same as one array, each with the worker it is of.
+pub(super) fn lines_of(worker: &WorkerId, block: &Block) -> Vec<Value> {
+    let of_worker = |(_, mut line): (Sequence, Value)| {
+        line["worker_id"] = worker.as_str().into();
+        line
+    };
+    lines(block).into_iter().map(of_worker).collect()
 }
 
 fn line(sequence: Sequence, line: &Line<'_>) -> Value {

@@ -1,43 +1,32 @@
 //! A log as server-sent events: event id = sequence, so that a browser resumes by itself.
 
-use std::convert::Infallible;
 use std::fmt::Write;
 use std::future::ready;
 use std::io;
-use std::ops::RangeInclusive;
-use std::time::Duration;
 
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use bytes::Bytes;
-use futures::{Stream, StreamExt, stream};
+use futures::StreamExt;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::error::ApiError;
-use super::json;
-use super::params::{Named, Params, number};
+use super::params::{Named, Params, flag, number};
+use super::{events, json};
 use crate::ids::WorkerId;
 use crate::line::{Block, Sequence};
 use crate::server::Server;
 use crate::tail::{Follow, Format, Piece, stalled};
 
-/// After a cut, clients wait so long before they come again, in milliseconds: not all at once, and soon.
-const RETRY: RangeInclusive<u32> = 1000..=3000;
-
-/// A comment now and then keeps connections open that a proxy would close.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
-
 #[derive(Deserialize)]
 pub(super) struct Start {
     from: Option<String>,
-    #[serde(default)]
-    batch: bool,
+    batch: Option<String>,
 }
 
-pub(super) async fn events(
+pub(super) async fn follow(
     State(server): State<Server>,
     Named(worker): Named<WorkerId>,
     Params(start): Params<Start>,
@@ -51,15 +40,14 @@ pub(super) async fn events(
     };
     let tail = server.tails.tail(states, from, Follow::UntilClosed);
     let tail = tail.map_err(ApiError::busy)?;
-    let format = if start.batch { Format::Batch } else { Format::Events };
+    let is_batch = flag("batch", start.batch.as_ref())?;
+    let format = if is_batch { Format::Batch } else { Format::Events };
     // Whose reader stalled ends without a word: a browser comes again, from where it was.
     let pieces = tail.take_while(|piece| ready(!piece.as_ref().is_err_and(stalled)));
     let events = pieces
         .take_until(server.draining.clone().cancelled_owned())
         .map(move |piece| events_of(piece, format));
-    let headers = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-cache")];
-    let events = stream::iter(start.batch.then(retry)).chain(kept_alive(events)).map(Ok::<_, Infallible>);
-    Ok((headers, Body::from_stream(events)).into_response())
+    Ok(events::response(is_batch.then(events::retry), events))
 }
 
 /// A piece as events, which those who read the same share.
@@ -67,9 +55,8 @@ fn events_of(piece: io::Result<Piece>, format: Format) -> Bytes {
     let encode = if format == Format::Batch { batch } else { lines };
     match piece {
         Ok(Piece::Part(part)) => part.encoded(format, |block| vec![encode(block)])[0].clone(),
-        Ok(Piece::End(state)) => event("end", &json::worker(&state)),
-        // Not `error`: so a browser names what befalls the connection.
-        Err(error) => event("failed", &json!({"code": "store_failed", "message": error.to_string()})),
+        Ok(Piece::End(state)) => events::event("end", &json::worker(&state)),
+        Err(error) => events::failed(&ApiError::store(&error)),
     }
 }
 
@@ -89,26 +76,6 @@ fn lines(block: &Block) -> Bytes {
 fn batch(block: &Block) -> Bytes {
     let lines: Vec<_> = json::lines(block).into_iter().map(|(_, line)| line).collect();
     format!("id: {}\ndata: {}\n\n", block.last(), Value::from(lines)).into()
-}
-
-/// Says how long to wait after a cut.
-fn retry() -> Bytes {
-    format!("retry: {}\n\n", rand::random_range(RETRY)).into()
-}
-
-fn event(name: &str, data: &Value) -> Bytes {
-    format!("event: {name}\ndata: {data}\n\n").into()
-}
-
-/// With a comment wherever nothing else comes for a while.
-fn kept_alive(events: impl Stream<Item = Bytes> + Send + 'static) -> impl Stream<Item = Bytes> + Send {
-    stream::unfold(Box::pin(events), |mut events| async move {
-        // Cancel safe: what `next` has begun stays in the stream.
-        match tokio::time::timeout(KEEP_ALIVE, events.next()).await {
-            Ok(event) => event.map(|event| (event, events)),
-            Err(_) => Some((Bytes::from_static(b":\n\n"), events)),
-        }
-    })
 }
 
 fn last_event_id(id: &[u8]) -> Result<Sequence, ApiError> {

@@ -137,7 +137,7 @@ pub(super) async fn list(
     if let Some(last) = shown.last().filter(|_| start + shown.len() < found.len()) {
         answer["next"] = params.order.seal(params.order.place(last)).into();
     }
-    Ok(etag::json(&headers, &answer))
+    Ok(etag::json(&headers, answer.to_string()))
 }
 
 pub(super) async fn one(
@@ -148,5 +148,5 @@ pub(super) async fn one(
     let workers = server.catalog.task(&task).ok_or_else(|| ApiError::not_found("task", task.as_str()))?;
     let mut shown = json::summary(&Summary::new(task, &workers));
     shown["workers"] = workers.iter().map(|state| json::worker(state)).collect();
-    Ok(etag::json(&headers, &shown))
+    Ok(etag::json(&headers, shown.to_string()))
 }

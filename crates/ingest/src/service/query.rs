@@ -1,12 +1,11 @@
 //! LogQueryService.
 
-use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::future::FutureExt;
-use futures::stream::{self, BoxStream, Stream, StreamExt, try_unfold};
+use futures::stream::{self, BoxStream, Stream, StreamExt, TryStreamExt};
 use ottoscaler_proto::v1::tail_request::Of;
 use ottoscaler_proto::v1::{
     GetTaskRequest, ListTasksRequest, ListTasksResponse, LogEntry, TailRequest, TailResponse, Task,
@@ -18,13 +17,12 @@ use tonic::{Request, Response, Status};
 use super::generated::log_query_service_server::LogQueryService;
 use super::tailed::Tailed;
 use super::wire;
-use crate::catalog::Catalog;
 use crate::ids::{TaskId, WorkerId};
 use crate::line::{Block, Sequence};
 use crate::parse::entry;
 use crate::server::Server;
 use crate::summary::Summary;
-use crate::tail::{Follow, Format, LogPiece, Logs, Piece, Place, Stalled};
+use crate::tail::{Follow, Format, LogPiece, Logs, Piece, Place, Stalled, TaskPiece, TaskTail};
 use crate::worker::{Registration, WorkerState};
 
 /// Bytes after which a message takes no further line. Clients refuse more than 4 MiB by default.
@@ -70,6 +68,7 @@ impl Query {
         worker: WorkerId,
         known: Option<watch::Receiver<Arc<WorkerState>>>,
         mut logs: Logs,
+        from: Sequence,
     ) -> impl Stream<Item = io::Result<LogPiece>> + Send + use<> {
         let catalog = Arc::clone(&self.0.catalog);
         let pieces = async move {
@@ -82,7 +81,7 @@ impl Query {
                 }
             }
             if let Some(states) = found {
-                logs.add(states);
+                logs.add(states, from);
             }
             logs.pieces()
         };
@@ -90,72 +89,20 @@ impl Query {
     }
 
     /// The logs of a task's workers, those included that come while they are read.
-    fn task(&self, task: TaskId, logs: Logs, expected: usize) -> TaskTail {
-        let catalog = Arc::clone(&self.0.catalog);
-        let mut arrivals = catalog.arrivals();
-        arrivals.mark_changed();
-        let ended = catalog.forgotten(&task);
-        TaskTail { catalog, task, logs, expected, ended, seen: HashSet::new(), arrivals }
-    }
-}
-
-/// All tails of one task.
-struct TaskTail {
-    catalog: Arc<Catalog>,
-    task: TaskId,
-    logs: Logs,
-    /// End only once so many workers have ended.
-    expected: usize,
-    ended: usize,
-    seen: HashSet<WorkerId>,
-    arrivals: watch::Receiver<usize>,
-}
-
-impl TaskTail {
-    fn pieces(self) -> impl Stream<Item = io::Result<LogPiece>> + Send {
-        try_unfold(self, |mut tail| async move {
-            Ok::<_, io::Error>(tail.next().await?.map(|piece| (piece, tail)))
+    fn task(
+        &self,
+        task: TaskId,
+        logs: Logs,
+        from: Sequence,
+        expected: usize,
+    ) -> impl Stream<Item = io::Result<LogPiece>> + Send + use<> {
+        let tail = TaskTail::new(Arc::clone(&self.0.catalog), task, logs, expected, move |_| from);
+        tail.pieces().try_filter_map(|piece| {
+            std::future::ready(Ok(match piece {
+                TaskPiece::Joined(_) => None,
+                TaskPiece::Of(state, piece) => Some((state, piece)),
+            }))
         })
-    }
-
-    async fn next(&mut self) -> io::Result<Option<LogPiece>> {
-        loop {
-            // They are looked through only where there may be a new one.
-            if self.arrivals.has_changed().is_ok_and(|changed| changed) {
-                self.arrivals.borrow_and_update();
-                self.join_new();
-            }
-            if let Some(piece) = self.logs.piece().await? {
-                self.ended += usize::from(matches!(piece.1, Piece::End(_)));
-                return Ok(Some(piece));
-            }
-            if self.logs.is_empty() && self.is_over() {
-                return Ok(None);
-            }
-            // Cancel safe: neither does more than wait.
-            tokio::select! {
-                () = self.logs.ready(), if !self.logs.is_empty() => {}
-                changed = self.arrivals.changed() => match changed {
-                    // It is seen with that: the loop would not look again.
-                    Ok(()) => self.join_new(),
-                    Err(_) => return Ok(None),
-                },
-            }
-        }
-    }
-
-    fn join_new(&mut self) {
-        for state in self.catalog.task(&self.task).unwrap_or_default() {
-            let worker = &state.registration.worker;
-            if self.seen.insert(worker.clone()) {
-                self.catalog.watch(worker).into_iter().for_each(|states| self.logs.add(states));
-            }
-        }
-    }
-
-    fn is_over(&self) -> bool {
-        let waits_for_first = self.seen.is_empty() || self.ended < self.expected;
-        self.logs.follow() == Follow::No || !waits_for_first
     }
 }
 
@@ -213,7 +160,7 @@ impl LogQueryService for Query {
         let from = Sequence::from_wire(request.from_sequence)
             .ok_or_else(|| Status::invalid_argument("from_sequence: must not be negative"))?;
         let follow = if request.follow { Follow::UntilClosed } else { Follow::No };
-        let logs = self.0.tails.logs(from, follow);
+        let logs = self.0.tails.logs(follow);
         let responses = match request.of {
             Some(Of::WorkerId(worker)) => {
                 let worker = WorkerId::try_from(&*worker)
@@ -222,7 +169,7 @@ impl LogQueryService for Query {
                 if follow == Follow::No && known.is_none() {
                     return Err(Status::not_found(format!("worker {worker} is not known")));
                 }
-                self.responses(self.place()?, self.worker(worker, known, logs))
+                self.responses(self.place()?, self.worker(worker, known, logs, from))
             }
             Some(Of::TaskId(task)) => {
                 let task = TaskId::try_from(&*task)
@@ -231,7 +178,7 @@ impl LogQueryService for Query {
                     return Err(Status::not_found(format!("task {task} is not known")));
                 }
                 let expected = usize::try_from(request.expected_workers).unwrap_or(0);
-                self.responses(self.place()?, self.task(task, logs, expected).pieces())
+                self.responses(self.place()?, self.task(task, logs, from, expected))
             }
             None => return Err(Status::invalid_argument("of: worker_id or task_id is required")),
         };

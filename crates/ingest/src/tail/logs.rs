@@ -25,25 +25,24 @@ pub(crate) type LogPiece = (Arc<WorkerState>, Piece);
 /// See the module.
 pub(crate) struct Logs {
     tails: Tails,
-    from: Sequence,
     follow: Follow,
     waiting: FuturesUnordered<BoxFuture<'static, Cursor>>,
     /// The one that is read now.
     current: Option<Cursor>,
-    /// Those for which there is no room yet.
-    rest: VecDeque<watch::Receiver<Arc<WorkerState>>>,
+    /// Those for which there is no room yet, and where to begin with each.
+    rest: VecDeque<(watch::Receiver<Arc<WorkerState>>, Sequence)>,
 }
 
 impl Logs {
     /// None yet.
-    pub(super) fn new(tails: Tails, from: Sequence, follow: Follow) -> Self {
+    pub(super) fn new(tails: Tails, follow: Follow) -> Self {
         let (waiting, current, rest) = (FuturesUnordered::new(), None, VecDeque::new());
-        Self { tails, from, follow, waiting, current, rest }
+        Self { tails, follow, waiting, current, rest }
     }
 
-    /// One more.
-    pub(crate) fn add(&mut self, states: watch::Receiver<Arc<WorkerState>>) {
-        self.rest.push_back(states);
+    /// One more, from `from` on.
+    pub(crate) fn add(&mut self, states: watch::Receiver<Arc<WorkerState>>, from: Sequence) {
+        self.rest.push_back((states, from));
         self.open();
     }
 
@@ -106,8 +105,8 @@ impl Logs {
     fn open(&mut self) {
         let room = if self.follow == Follow::No { 1 } else { LOGS };
         while self.open_now() < room {
-            let Some(states) = self.rest.pop_front() else { return };
-            self.waiting.push(Cursor::new(&self.tails, states, self.from, self.follow).ready().boxed());
+            let Some((states, from)) = self.rest.pop_front() else { return };
+            self.waiting.push(Cursor::new(&self.tails, states, from, self.follow).ready().boxed());
         }
     }
 }

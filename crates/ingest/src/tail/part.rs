@@ -15,13 +15,15 @@ pub enum Format {
     Events,
     /// One server-sent event for all of it.
     Batch,
+    /// The same in a tail of all of a task's workers.
+    TaskBatch,
     /// `TailResponse`, as protobuf.
     Messages,
 }
 
 impl Format {
     /// How many there are.
-    const COUNT: usize = 3;
+    const COUNT: usize = 4;
 }
 
 /// At most 512 lines or one gap, and not much more than 64 KiB of lines.

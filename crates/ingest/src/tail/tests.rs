@@ -121,9 +121,9 @@ async fn p6_a_reader_of_many_logs_has_one_place_and_stalls_only_where_it_takes_n
     let mut log = Log::new(1);
     log.grow(2000, 10);
     let place = log.tails.try_place().unwrap();
-    let mut logs = log.tails.logs(Sequence::ZERO, Follow::UntilClosed);
+    let mut logs = log.tails.logs(Follow::UntilClosed);
     for _ in 0..3 {
-        logs.add(log.catalog.watch(&log.state.registration.worker).unwrap());
+        logs.add(log.catalog.watch(&log.state.registration.worker).unwrap(), Sequence::ZERO);
     }
     let mut pieces = Box::pin(log.tails.at::<_, io::Error>(place, logs.pieces().boxed()));
     // Of four parts each. While one log is read, the others are left alone for longer than that.
@@ -144,9 +144,9 @@ async fn p6_a_reader_follows_a_bounded_number_of_logs_and_reads_the_rest_as_thes
     let mut log = Log::new(1);
     log.grow(1, 1);
     let states = log.catalog.watch(&log.state.registration.worker).unwrap();
-    let mut logs = log.tails.logs(Sequence::ZERO, Follow::UntilClosed);
+    let mut logs = log.tails.logs(Follow::UntilClosed);
     for _ in 0..=LOGS {
-        logs.add(states.clone());
+        logs.add(states.clone(), Sequence::ZERO);
     }
     for _ in 0..LOGS {
         logs.ready().await;
