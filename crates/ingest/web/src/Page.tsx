@@ -6,6 +6,7 @@ import { useKeys } from "./keys";
 import { useRoute, useTitle } from "./navigation";
 import type { Route } from "./route";
 import { theme } from "./settings";
+import { Fallback } from "./shell/Fallback";
 import { Frame } from "./shell/Frame";
 import { Help, openHelp } from "./shell/Help";
 import { Toast } from "./shell/Toast";
@@ -28,7 +29,9 @@ export function Page() {
       <button type="button" class="skip" onClick={focusMain}>
         {words.skip}
       </button>
-      <View route={route} />
+      <Fallback key={placeOf(route)}>
+        <View route={route} />
+      </Fallback>
       <Help />
       <Toast />
     </>

@@ -24,17 +24,18 @@ describe("how long ago", () => {
 
 describe("a length of time", () => {
   it.each([
-    [-5, "0 ms"],
-    [340, "340 ms"],
-    [1000, "1.0 s"],
-    [59_940, "59.9 s"],
-    [59_960, "1 m 00 s"],
-    [245_000, "4 m 05 s"],
-    [3_600_000, "1 h 00 m"],
-    [7_380_000, "2 h 03 m"],
-    [86_400_000 * 3 + 3_600_000 * 4, "3 d 04 h"],
-  ])("%i ms", (milliseconds, words) => {
-    expect(duration(milliseconds)).toBe(words);
+    [-5, "0 ms", "0ms"],
+    [340, "340 ms", "340ms"],
+    [1000, "1.0 s", "1.0초"],
+    [59_940, "59.9 s", "59.9초"],
+    [59_960, "1 m 00 s", "1분 00초"],
+    [245_000, "4 m 05 s", "4분 05초"],
+    [3_600_000, "1 h 00 m", "1시간 00분"],
+    [7_380_000, "2 h 03 m", "2시간 03분"],
+    [86_400_000 * 3 + 3_600_000 * 4, "3 d 04 h", "3일 04시간"],
+  ])("%i ms", (milliseconds, english, korean) => {
+    expect(duration(milliseconds, "en")).toBe(english);
+    expect(duration(milliseconds, "ko")).toBe(korean);
   });
 });
 

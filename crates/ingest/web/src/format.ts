@@ -23,18 +23,25 @@ export function age(time: string, now: number, language: Language): string {
   return format.format(-seconds, "second");
 }
 
-/** A length of time: `340 ms`, `12.3 s`, `4 m 05 s`, `2 h 03 m`, `3 d 04 h`. */
-export function duration(milliseconds: number): string {
-  if (milliseconds < 1000) return `${Math.max(0, Math.round(milliseconds))} ms`;
+/** Units of a length of time, from milliseconds to days. */
+const LENGTHS: Readonly<Record<Language, readonly [string, string, string, string, string]>> = {
+  en: [" ms", " s", " m", " h", " d"],
+  ko: ["ms", "초", "분", "시간", "일"],
+};
+
+/** A length of time in its two largest units: `340 ms`, `12.3 s`, `4 m 05 s`, `2 h 03 m`, `3 d 04 h`. */
+export function duration(milliseconds: number, language: Language): string {
+  const [ms, s, m, h, d] = LENGTHS[language];
+  if (milliseconds < 1000) return `${Math.max(0, Math.round(milliseconds))}${ms}`;
   const seconds = milliseconds / 1000;
   // What would be rounded up to 60 s is a minute.
-  if (seconds < 59.95) return `${seconds.toFixed(1)} s`;
+  if (seconds < 59.95) return `${seconds.toFixed(1)}${s}`;
   const whole = Math.round(seconds);
-  if (whole < 3600) return `${Math.floor(whole / 60)} m ${two(whole % 60)} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)}${m} ${two(whole % 60)}${s}`;
   const minutes = Math.floor(whole / 60);
-  if (minutes < 1440) return `${Math.floor(minutes / 60)} h ${two(minutes % 60)} m`;
+  if (minutes < 1440) return `${Math.floor(minutes / 60)}${h} ${two(minutes % 60)}${m}`;
   const hours = Math.floor(minutes / 60);
-  return `${Math.floor(hours / 24)} d ${two(hours % 24)} h`;
+  return `${Math.floor(hours / 24)}${d} ${two(hours % 24)}${h}`;
 }
 
 function two(value: number): string {

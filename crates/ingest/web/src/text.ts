@@ -31,6 +31,8 @@ const en = {
   unknownWorker: (name: string) =>
     `There is no worker ${name}. Its log may have been deleted, or it has not come yet: then it shows here by itself.`,
   toTasks: "Go to the list of tasks",
+  broken: "This page has an error",
+  reload: "Load it again",
 
   // The list of tasks
   search: "Search tasks",
@@ -140,6 +142,8 @@ const ko: typeof en = {
   unknownWorker: (name) =>
     `워커 ${name}이(가) 없습니다. 로그가 삭제되었거나 아직 오지 않았습니다. 오면 저절로 표시됩니다.`,
   toTasks: "작업 목록으로 가기",
+  broken: "페이지에 오류가 있습니다",
+  reload: "다시 불러오기",
 
   search: "작업 검색",
   states: "상태",

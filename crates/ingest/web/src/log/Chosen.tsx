@@ -6,6 +6,7 @@ import { formatRange, textOf } from "./copy";
 import { type Entry, entryOf, readLines } from "./line";
 import { lineStream } from "./lines";
 import type { Texts } from "./messages";
+import { reasonOf } from "./model";
 import type { Range } from "./rows";
 import type { View } from "./view";
 
@@ -63,7 +64,7 @@ export function copyLink(view: View, words: Texts, range: Range): void {
 export function copyText(view: View, words: Texts, range: Range): void {
   linesOf(view, range).then(
     (entries) => copy(textOf(entries), words.textCopied(entries.length), words),
-    (error: unknown) => view.log.report(error),
+    (error: unknown) => notice(reasonOf(error)),
   );
 }
 

@@ -1,9 +1,10 @@
 /** Search in the whole log, on the server: what to look for, how much there is of it, and the way through it. */
 
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { ApiError, type SearchQuery } from "../api";
+import type { SearchQuery } from "../api";
 import { notice } from "../notices";
 import type { Texts } from "./messages";
+import { reasonOf } from "./model";
 import type { View } from "./view";
 
 /** How long the person must pause in writing before the server is asked. */
@@ -133,7 +134,7 @@ function Count({ view, words }: { view: View; words: Texts }) {
   if (search?.error) {
     return (
       <span class="log-find-error" role="alert" data-log="find-error">
-        {search.error instanceof ApiError ? search.error.message : String(search.error)}
+        {reasonOf(search.error)}
       </span>
     );
   }

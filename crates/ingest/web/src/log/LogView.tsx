@@ -2,7 +2,9 @@
 
 import type { RefObject } from "preact";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import type { WorkerState } from "../api";
 import { useText } from "../i18n";
+import { notice } from "../notices";
 import { useReason } from "../reasons";
 import { withEntry, workerHref } from "../route";
 import { useCell } from "../store";
@@ -12,19 +14,22 @@ import { Find } from "./Find";
 import { useLogKeys } from "./logKeys";
 import { MarkStrip } from "./MarkStrip";
 import { messages } from "./messages";
+import { reasonOf } from "./model";
 import { Notes } from "./Notes";
-import type { Action } from "./row";
+import type { Action, Surroundings } from "./row";
 import type { Range } from "./rows";
 import { Said } from "./Said";
 import { isSelected, selectedText } from "./selected";
 import * as settings from "./settings";
 import { Tools } from "./Tools";
-import { type Surroundings, View } from "./view";
+import { View } from "./view";
 import "./log.css";
 import "./row.css";
 
 export interface LogViewProps {
   worker: string;
+  /** What is known of the worker already: its first lines then come a round trip earlier. */
+  state?: WorkerState;
   /** The part of the address behind the `?`. */
   query: URLSearchParams;
   setQuery: (next: URLSearchParams, replace: boolean) => void;
@@ -32,7 +37,7 @@ export interface LogViewProps {
   active: boolean;
 }
 
-export function LogView({ worker, query, setQuery, active }: LogViewProps) {
+export function LogView({ worker, state, query, setQuery, active }: LogViewProps) {
   const words = useText(messages);
   const reason = useReason();
   // biome-ignore lint/correctness/useExhaustiveDependencies: `reason` changes with the words.
@@ -40,7 +45,7 @@ export function LogView({ worker, query, setQuery, active }: LogViewProps) {
     (): Surroundings => ({ texts: words, reason, href: (range) => hrefOf(worker, range) }),
     [words, worker],
   );
-  const [scroller, view] = useView(worker, around);
+  const [scroller, view] = useView(worker, around, state ?? null);
   const [finding, setFinding] = useState(false);
   useCell(view?.told ?? IDLE);
   const wrap = useCell(settings.wraps);
@@ -103,14 +108,14 @@ function NewLines({ view, label }: { view: View; label: string }) {
 }
 
 /** The window, made once for a log. */
-function useView(worker: string, around: Surroundings) {
+function useView(worker: string, around: Surroundings, known: WorkerState | null) {
   const element = useRef<HTMLDivElement>(null);
   const [view, setView] = useState<View | null>(null);
   // biome-ignore lint/correctness/useExhaustiveDependencies: other words are no other log.
   useLayoutEffect(() => {
     const root = element.current;
     if (!root) return;
-    const made = new View(worker, root, around);
+    const made = new View(worker, root, around, known);
     setView(made);
     const shown = () => made.log.shown(!document.hidden);
     const online = () => made.log.retry();
@@ -183,7 +188,7 @@ function pressed(event: MouseEvent, view: View, setRange: (range: Range | null) 
       view.toggleHistory(sequence);
       break;
     case "more":
-      view.showMore(sequence).catch((error: unknown) => view.log.report(error));
+      view.showMore(sequence).catch((error: unknown) => notice(reasonOf(error)));
   }
 }
 

@@ -1,11 +1,13 @@
 /** What can be done with a log, as buttons; each has a key as well. */
 
 import * as api from "../api";
+
 import { Icon } from "../shell/Icon";
 import { useCell } from "../store";
 import { SOURCES, type Source } from "./line";
 import type { Texts } from "./messages";
 import * as settings from "./settings";
+import { bytes } from "./size";
 import { next, TIMES } from "./time";
 import type { View } from "./view";
 
@@ -44,7 +46,7 @@ export function Tools({ view, words, finding, setFinding }: Props) {
         data-log="download"
         href={api.textUrl(view.log.name, { download: true })}
         download={`${view.log.name}.log`}
-        title={words.downloadTitle}
+        title={`${words.downloadTitle} (${bytes(view.log.worker?.bytes ?? 0)})`}
       >
         <Icon of="down" />
         <span class="unseen">{words.download}</span>

@@ -25,7 +25,7 @@ function server(end: number, answers = true) {
 }
 
 function cacheOf(load: Load, limit?: number) {
-  const told = { changed: vi.fn(), gap: vi.fn<(range: Range) => void>(), failed: vi.fn() };
+  const told = { changed: vi.fn(), gap: vi.fn<(range: Range) => void>(), failed: vi.fn(), recovered: vi.fn() };
   return { cache: new Cache(load, told, limit), told };
 }
 
@@ -90,13 +90,14 @@ test("a gap stands in the place of its lines, and is told", () => {
   expect(cache.get(2_000_000_000)).toBe(cache.get(10));
 });
 
-test("a failure is told, and asked again when wanted again", async () => {
+test("a failure is told, and what failed is asked for again after a while", async () => {
   const load = vi.fn<Load>().mockRejectedValueOnce(new Error("gone")).mockImplementation(server(10).load);
   const { cache, told } = cacheOf(load);
+  told.changed.mockImplementation(() => cache.want([1], 10));
   cache.want([1], 10);
   await vi.waitFor(() => expect(told.failed).toHaveBeenCalledWith(expect.objectContaining({ message: "gone" })));
-  await vi.waitFor(() => {
-    cache.want([1], 10);
-    expect(cache.get(1)).toBeDefined();
-  });
+  cache.want([1], 10);
+  expect(load).toHaveBeenCalledTimes(1);
+  await vi.waitFor(() => expect(told.recovered).toHaveBeenCalledTimes(1), { timeout: 3_000 });
+  expect(cache.get(1)).toBeDefined();
 });

@@ -3,6 +3,7 @@
  * for; a request whose lines are no longer wanted is given up.
  */
 
+import { waitAfter } from "./backoff";
 import { type Entry, entryOf, lastOf, readLines } from "./line";
 import type { Range } from "./rows";
 
@@ -31,6 +32,8 @@ export interface Told {
   /** These lines do not exist. */
   gap(range: Range): void;
   failed(error: unknown): void;
+  /** Lines come again. */
+  recovered(): void;
 }
 
 export function chunkOf(sequence: number): number {
@@ -50,6 +53,9 @@ export class Cache {
   readonly #limit: number;
   #wanted: Range = [0, -1];
   #bytes = 0;
+  #failures = 0;
+  /** Nothing is asked for until it is over. */
+  #pause: ReturnType<typeof setTimeout> | undefined;
 
   constructor(load: Load, told: Told, limit = LIMIT) {
     this.#load = load;
@@ -94,14 +100,16 @@ export class Cache {
       missing.set(chunk, sequence);
     }
     for (const [chunk, request] of this.#requests) {
-      if (missing.has(chunk)) continue;
+      if (chunk >= this.#wanted[0] && chunk <= this.#wanted[1]) continue;
       request.abort.abort();
       this.#requests.delete(chunk);
     }
+    if (this.#pause !== undefined) return;
     for (const [chunk, sequence] of missing) this.#request(chunk, sequence, end);
   }
 
   close(): void {
+    clearTimeout(this.#pause);
     for (const request of this.#requests.values()) request.abort.abort();
     this.#requests.clear();
     this.#chunks.clear();
@@ -117,14 +125,36 @@ export class Cache {
     const request = { abort: new AbortController(), chunk };
     this.#requests.set(chunk, request);
     this.#fetch(request, from, last)
+      .then(() => this.#recovered())
       .catch((error: unknown) => {
-        if (!request.abort.signal.aborted) this.#told.failed(error);
+        if (!request.abort.signal.aborted) this.#failed(error);
       })
       .finally(() => {
         if (this.#requests.get(chunk) !== request) return;
         this.#requests.delete(chunk);
         this.#told.changed();
       });
+  }
+
+  /** Who cannot be read is left alone for a while, ever longer. */
+  #failed(error: unknown): void {
+    this.#failures += 1;
+    clearTimeout(this.#pause);
+    this.#pause = setTimeout(() => this.retry(), waitAfter(this.#failures, Math.random()));
+    this.#told.failed(error);
+  }
+
+  #recovered(): void {
+    if (this.#failures === 0) return;
+    this.#failures = 0;
+    this.#told.recovered();
+  }
+
+  /** Asks again now for what could not be read. */
+  retry(): void {
+    clearTimeout(this.#pause);
+    this.#pause = undefined;
+    this.#told.changed();
   }
 
   async #fetch(request: Request, from: number, last: number): Promise<void> {

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { ApiError, type WorkerState } from "../api";
-import { type Events, HIDDEN_MS, Live, type Server, waitAfter } from "./live";
+import { waitAfter } from "./backoff";
+import { type Events, HIDDEN_MS, Live, type Server } from "./live";
 
 const state = (last: number, closed = false): WorkerState => ({
   worker_id: "w",

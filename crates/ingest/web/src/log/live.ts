@@ -7,6 +7,7 @@
  */
 
 import { ApiError, type WorkerState } from "../api";
+import { waitAfter } from "./backoff";
 
 export type Connection =
   /** Nothing is known yet. */
@@ -27,8 +28,6 @@ export type Connection =
 export const HIDDEN_MS = 60_000;
 /** From here on the server counts as gone, not as away for a moment. */
 const UNREACHABLE_AFTER = 3;
-const LEAST_WAIT_MS = 500;
-const MOST_WAIT_MS = 15_000;
 
 /** As much of `EventSource` as is needed. */
 export interface Events {
@@ -46,11 +45,6 @@ export interface Told {
   worker(state: WorkerState): void;
   /** Lines up to `last` are there; `text` is JSON, an array of lines or one. */
   lines(last: number, text: string): void;
-}
-
-/** How long to wait after so many failures in a row; `share`, 0 to 1, spreads those who failed together. */
-export function waitAfter(failures: number, share: number): number {
-  return Math.min(MOST_WAIT_MS, LEAST_WAIT_MS * 2 ** Math.max(0, failures - 1)) * (0.75 + 0.5 * share);
 }
 
 export class Live {

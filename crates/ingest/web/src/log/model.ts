@@ -50,7 +50,8 @@ export class Log {
     this.cache = new Cache((from, limit, signal) => lineStream(name, from, limit, signal), {
       changed,
       gap: (range) => this.#gap(range),
-      failed: (error) => this.report(error),
+      failed: (error) => this.#failed(error),
+      recovered: () => this.#failed(null),
     });
     this.#live = new Live(
       {
@@ -74,7 +75,9 @@ export class Log {
     return worker?.state === "closed" && (worker.exit_code !== 0 || (worker.signal ?? 0) !== 0);
   }
 
-  open(): void {
+  /** With what is known of the worker already, its lines need not wait for it. */
+  open(known: api.WorkerState | null): void {
+    if (known) this.#know(known);
     this.#live.connect();
     void this.#lookThrough();
   }
@@ -92,6 +95,7 @@ export class Log {
   retry(): void {
     this.trouble = null;
     this.#live.connect();
+    this.cache.retry();
     if (!this.outline) void this.#lookThrough();
     this.#changed();
   }
@@ -117,6 +121,13 @@ export class Log {
   /** Where a worker that failed says so for the first time. */
   get firstFailure(): number | null {
     return this.failed ? (this.outline?.first_failure ?? null) : null;
+  }
+
+  /** All lines that say that something failed. */
+  get failures(): number[] {
+    const marked = [...this.#marks].filter(([, kind]) => kind === "error").map(([sequence]) => sequence);
+    const first = this.firstFailure === null ? [] : [this.firstFailure];
+    return [...marked, ...first].sort((one, other) => one - other);
   }
 
   /** Reads what came since the last drawing, if it is looked at; else it can be asked for later. */
@@ -194,9 +205,9 @@ export class Log {
     }
   }
 
-  /** Says what went wrong. */
-  report(error: unknown): void {
-    this.trouble = error instanceof Error ? error.message : String(error);
+  /** Why lines cannot be read; nothing where they can be again. */
+  #failed(error: unknown): void {
+    this.trouble = error === null ? null : reasonOf(error);
     this.#changed();
   }
 
@@ -253,4 +264,8 @@ export class Log {
     );
     this.#arrange();
   }
+}
+
+export function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -3,8 +3,15 @@
 import { css, PLAIN, paint, readable, rgbOf, type Span, type Style } from "./ansi";
 import { MAX_MARKS, pieces } from "./text";
 
+const PRINTABLE = /^[\t -~]*$/;
+
 /** Draws a text into an element; what the query finds is marked. */
 export function draw(into: Node, text: string, style: Style, query: string | null): void {
+  // Most lines are this, and a window has a hundred of them.
+  if (query === null && style === PLAIN && PRINTABLE.test(text)) {
+    into.appendChild(document.createTextNode(text));
+    return;
+  }
   const { spans } = paint(text, style);
   const found = query === null ? [] : places(spans.map((span) => span.text).join(""), query);
   const left = { marks: MAX_MARKS };

@@ -6,6 +6,7 @@ import { type Group, took } from "./groups";
 import type { Entry, Gap, Line } from "./line";
 import type { Texts } from "./messages";
 import { draw } from "./paint";
+import type { Range } from "./rows";
 import { beginning } from "./text";
 import { duration } from "./time";
 
@@ -41,6 +42,14 @@ export interface RowView {
   readonly reason: (code: string) => string;
 }
 
+/** What rows say that is not of the log. */
+export interface Surroundings {
+  texts: Texts;
+  reason(code: string): string;
+  /** The address of lines. */
+  href(range: Range): string;
+}
+
 /** What a press in a row asks for. */
 export type Action = "select" | "fold" | "more" | "history";
 
@@ -71,17 +80,24 @@ export class Row {
     const { sequence, entry, texts } = view;
     this.element.className = classes(view);
     this.element.dataset["sequence"] = String(sequence);
-    this.element.style.setProperty("--log-depth", String(view.depth));
-    this.#number.textContent = String(sequence);
-    this.#number.href = view.href;
-    this.#number.title = view.moment;
-    this.#number.setAttribute("aria-label", texts.line(sequence));
-    this.#time.textContent = view.time;
-    this.#time.title = view.moment;
-    const source = entry?.kind === "line" ? entry.source : "stdout";
-    this.#stream.textContent = source === "stdout" ? "" : (texts.short[source] ?? source);
-    this.#stream.title = source;
+    if ((before?.depth ?? 0) !== view.depth) this.element.style.setProperty("--log-depth", String(view.depth));
+    if (before?.sequence !== sequence || before.texts !== texts) {
+      this.#number.textContent = String(sequence);
+      this.#number.href = view.href;
+      this.#number.setAttribute("aria-label", texts.line(sequence));
+    }
+    if (before?.moment !== view.moment) this.#number.title = view.moment;
+    if (before?.time !== view.time) this.#time.textContent = view.time;
+    this.#drawStream(entry, texts);
     this.#drawText(view);
+  }
+
+  #drawStream(entry: Entry | undefined, texts: Texts): void {
+    const source = entry?.kind === "line" ? entry.source : "stdout";
+    const text = source === "stdout" ? "" : (texts.short[source] ?? source);
+    if (this.#stream.textContent === text) return;
+    this.#stream.textContent = text;
+    this.#stream.title = source;
   }
 
   #drawText(view: RowView): void {

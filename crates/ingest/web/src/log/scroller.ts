@@ -199,6 +199,8 @@ export class Scroller {
     // Whoever saw the end before still sees it.
     if (this.#atEnd && this.#viewport > 0) this.#anchor = { row: Number.MAX_SAFE_INTEGER, px: 0 };
     this.#viewport = height;
+    // A window that has grown may have moved the scroller, which is nobody's wish.
+    this.#place = this.element.scrollTop;
     this.#widest = 0;
     this.#list.style.removeProperty("min-width");
     this.redraw();

@@ -1,5 +1,5 @@
 import { expect, test, vi } from "vitest";
-import type { SearchResult } from "../api";
+import { ApiError, type SearchResult } from "../api";
 import { type Ask, MAX_RANGES, Search } from "./search";
 
 const answer = (ranges: [number, number][], through: number, next: number | null = null): SearchResult => ({
@@ -79,4 +79,16 @@ test("an answer to a question that was closed changes nothing", async () => {
   await done;
   expect(search.hits.count).toBe(0);
   expect(changed).not.toHaveBeenCalled();
+});
+
+test("a server that has no time is asked again", async () => {
+  const busy = new ApiError(503, "too_many_searches", "too many", 10);
+  const ask = vi
+    .fn<Ask>()
+    .mockRejectedValueOnce(busy)
+    .mockResolvedValueOnce(answer([[1, 1]], 10));
+  const search = new Search({ q: "x" }, ask, () => {});
+  await search.upTo(10);
+  expect(search.error).toBeNull();
+  expect(search.hits.count).toBe(1);
 });

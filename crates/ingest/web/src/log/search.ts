@@ -1,6 +1,7 @@
 /** A question to the server about the whole log, answered page by page, and gone on with as the log grows. */
 
-import type { SearchQuery, SearchResult } from "../api";
+import { ApiError, type SearchQuery, type SearchResult } from "../api";
+import { waitAfter } from "./backoff";
 import { Hits } from "./hits";
 
 /** Runs of matching lines that are kept: more could not be told apart on a scroll bar, nor gone through by hand. */
@@ -21,6 +22,7 @@ export class Search {
   error: unknown = null;
   #busy = false;
   #wanted = 0;
+  #failures = 0;
 
   constructor(query: SearchQuery, ask: Ask, changed: () => void) {
     this.query = query;
@@ -43,7 +45,7 @@ export class Search {
     if (this.#busy || this.error !== null) return;
     this.#busy = true;
     try {
-      while (this.through < this.#wanted && !this.full && !this.#left.signal.aborted) await this.#page();
+      while (this.through < this.#wanted && !this.full && !this.#left.signal.aborted) await this.#tried();
     } catch (error) {
       if (!this.#left.signal.aborted) this.error = error;
     } finally {
@@ -54,6 +56,19 @@ export class Search {
 
   close(): void {
     this.#left.abort();
+  }
+
+  /** A server that has no time now is asked again; what it refuses is not. */
+  async #tried(): Promise<void> {
+    try {
+      await this.#page();
+      this.#failures = 0;
+    } catch (error) {
+      if (!(error instanceof ApiError && error.isTransient) || this.#left.signal.aborted) throw error;
+      this.#failures += 1;
+      const wait = Math.max(error.retryAfterMs ?? 0, waitAfter(this.#failures, Math.random()));
+      await new Promise((resolve) => setTimeout(resolve, wait));
+    }
   }
 
   async #page(): Promise<void> {

@@ -3,15 +3,16 @@
  * verbs and show its fields; `told` grows when these have changed, a few times a second at most.
  */
 
+import type { WorkerState } from "../api";
 import { Cell } from "../store";
 import { PLAIN } from "./ansi";
+import { chunkOf } from "./cache";
 import { extended } from "./copy";
 import type { Group } from "./groups";
-import { entryOf, readLines, SOURCES, type Source } from "./line";
-import { lineStream } from "./lines";
-import type { Texts } from "./messages";
+import { SOURCES, type Source } from "./line";
 import { Log } from "./model";
-import { MORE_CHARACTERS, type RowView, SHOWN_CHARACTERS } from "./row";
+import { Opened } from "./opened";
+import type { RowView, Surroundings } from "./row";
 import type { Range, Rows } from "./rows";
 import { type Content, Scroller } from "./scroller";
 import * as settings from "./settings";
@@ -19,23 +20,10 @@ import { full, shown } from "./time";
 
 /** Components are drawn anew so often at most; rows with each frame. */
 const TELL_MS = 100;
+/** From one place to the next that lines are asked for while a bar is dragged. */
+const ASK_MS = 60;
 /** How long a failed worker's log waits to be told where it failed before its end is shown. */
 const FAILURE_WAIT_MS = 150;
-/** Whole long lines that are kept, the latest. */
-const WHOLE_LINES = 4;
-
-export interface Surroundings {
-  texts: Texts;
-  reason(code: string): string;
-  /** The address of lines. */
-  href(range: Range): string;
-}
-
-/** What a person asked to see of a line. */
-interface Opened {
-  characters: number;
-  history: boolean;
-}
 
 export class View {
   readonly log: Log;
@@ -57,12 +45,14 @@ export class View {
   /** Its end is shown until it is settled. */
   #atEnd = false;
   #opening: ReturnType<typeof setTimeout> | undefined;
+  #asking: ReturnType<typeof setTimeout> | undefined;
+  #asked = { chunk: -1, at: 0 };
   #findFrom: number | null = null;
-  readonly #opened = new Map<number, Opened>();
-  readonly #whole = new Map<number, string>();
+  readonly #opened: Opened;
 
-  constructor(worker: string, element: HTMLElement, around: Surroundings) {
+  constructor(worker: string, element: HTMLElement, around: Surroundings, known: WorkerState | null) {
     this.around = around;
+    this.#opened = new Opened(worker);
     this.log = new Log(worker, () => this.#changed());
     this.#rows = this.log.rows;
     this.scroller = new Scroller(element, {
@@ -73,13 +63,14 @@ export class View {
       drawn: (sequences) => this.#drawn(sequences),
       scrolled: (moved, atEnd) => this.#scrolled(moved, atEnd),
     });
-    this.log.open();
+    this.log.open(known);
   }
 
   close(): void {
     cancelAnimationFrame(this.#frame);
     clearTimeout(this.#telling);
     clearTimeout(this.#opening);
+    clearTimeout(this.#asking);
     this.log.close();
     this.scroller.close();
   }
@@ -195,11 +186,8 @@ export class View {
 
   /** Goes to the next failure; whether there is one. */
   toFailure(): boolean {
-    const { outline } = this.log;
-    if (!outline) return false;
-    const errors = outline.marks.filter(([, kind]) => kind === "error").map(([sequence]) => sequence);
-    if (this.log.firstFailure !== null) errors.push(this.log.firstFailure);
-    const next = errors.sort((a, b) => a - b).find((sequence) => sequence > (this.cursor ?? this.top - 1));
+    const from = this.cursor ?? this.top - 1;
+    const next = this.log.failures.find((sequence) => sequence > from);
     if (next === undefined) return false;
     this.toLine(next);
     this.cursor = next;
@@ -234,38 +222,15 @@ export class View {
   }
 
   toggleHistory(sequence: number): void {
-    const opened = this.#openedOf(sequence);
-    this.#opened.set(sequence, { ...opened, history: !opened.history });
+    this.#opened.toggleHistory(sequence);
     this.setFollow(false);
   }
 
-  /** Shows more of a long line, which may have to be asked for. */
   async showMore(sequence: number): Promise<void> {
-    const opened = this.#openedOf(sequence);
-    const characters = opened.characters + MORE_CHARACTERS;
     const entry = this.log.get(sequence);
-    if (entry?.kind === "line" && entry.length > entry.message.length && !this.#whole.has(sequence)) {
-      const body = await lineStream(this.log.name, sequence, 1, new AbortController().signal);
-      await readLines(body, (value) => {
-        const whole = entryOf(value, Number.POSITIVE_INFINITY);
-        if (whole.kind === "line") this.#keepWhole(sequence, whole.message);
-        return false;
-      });
-    }
-    this.#opened.set(sequence, { ...opened, characters });
+    if (entry?.kind !== "line") return;
+    await this.#opened.more(entry);
     this.setFollow(false);
-  }
-
-  #keepWhole(sequence: number, text: string): void {
-    this.#whole.set(sequence, text);
-    for (const other of this.#whole.keys()) {
-      if (this.#whole.size <= WHOLE_LINES) return;
-      this.#whole.delete(other);
-    }
-  }
-
-  #openedOf(sequence: number): Opened {
-    return this.#opened.get(sequence) ?? { characters: SHOWN_CHARACTERS, history: false };
   }
 
   get #content(): Content {
@@ -283,7 +248,6 @@ export class View {
     const entry = log.get(sequence);
     const group = log.groups.startingAt(sequence);
     const folded = group !== undefined && log.groups.isFolded(group);
-    const opened = this.#openedOf(sequence);
     const query = log.search?.query;
     const hit = log.search?.hits.has(sequence) ?? false;
     return {
@@ -302,9 +266,9 @@ export class View {
       folded,
       hidden: group && folded ? Math.min(group.last ?? log.end, log.end) - group.first : 0,
       depth: log.groups.depthOf(sequence),
-      characters: opened.characters,
-      whole: this.#whole.get(sequence) ?? null,
-      history: opened.history,
+      characters: this.#opened.characters(sequence),
+      whole: this.#opened.whole(sequence),
+      history: this.#opened.history(sequence),
       texts: around.texts,
       reason: around.reason,
     };
@@ -330,15 +294,29 @@ export class View {
   #drawn(sequences: readonly number[]): void {
     const changed = sequences[0] !== this.visible[0] || sequences.length !== this.visible.length;
     this.visible = sequences;
-    const { rows } = this.log;
     if (sequences.length === 0) return;
-    // What will be seen next is asked for with what is seen now.
-    const page = this.scroller.page;
-    const first = rows.rowOf(sequences[0] ?? 1);
-    const around = [first - page, first + 2 * page].map((row) => rows.sequenceOf(row));
-    this.log.cache.touch(around[0] ?? 1, around[1] ?? 1);
-    this.log.cache.want([...sequences, ...around], this.log.end);
+    this.#ask();
     if (changed) this.#tell();
+  }
+
+  /** Asks for what is seen, and with it for what will be seen next. While a bar is dragged not for each place it passes. */
+  #ask(): void {
+    const { log, visible } = this;
+    const chunk = chunkOf(this.top);
+    const wait = Math.abs(chunk - this.#asked.chunk) > 1 ? this.#asked.at + ASK_MS - performance.now() : 0;
+    if (wait > 0) {
+      this.#asking ??= setTimeout(() => {
+        this.#asking = undefined;
+        this.#ask();
+      }, wait);
+      return;
+    }
+    this.#asked = { chunk, at: performance.now() };
+    const page = this.scroller.page;
+    const first = log.rows.rowOf(this.top);
+    const around = [first - page, first + 2 * page].map((row) => log.rows.sequenceOf(row));
+    log.cache.touch(Math.min(...around), Math.max(...around));
+    log.cache.want([...visible, ...around], log.end);
   }
 
   #scrolled(moved: number, atEnd: boolean): void {

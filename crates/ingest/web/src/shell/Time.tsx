@@ -16,7 +16,8 @@ export function Age({ of }: { of: string }) {
 
 /** How long something took, or has been taking. */
 export function Took({ from, to }: { from: string; to: string | null }) {
+  const language = useLanguage();
   const now = useNow();
   const end = to === null ? now : Date.parse(to);
-  return <span class="number">{duration(Math.max(0, end - Date.parse(from)))}</span>;
+  return <span class="number">{duration(Math.max(0, end - Date.parse(from)), language)}</span>;
 }

@@ -52,7 +52,7 @@ function Column({ worker, active, onTouch }: { worker: WorkerState; active: bool
         </a>
       </header>
       <WorkerBar worker={worker} />
-      <LogView worker={name} query={query} setQuery={setQuery} active={active} />
+      <LogView worker={name} state={worker} query={query} setQuery={setQuery} active={active} />
     </section>
   );
 }

@@ -105,7 +105,14 @@ function Logs({ task, shown, setLog }: LogsProps) {
   return (
     <Panel labelledBy={tabId(task.workers.indexOf(worker))}>
       <WorkerBar worker={worker} below="tab" />
-      <LogView key={worker.worker_id} worker={worker.worker_id} query={shown.log} setQuery={setLog} active />
+      <LogView
+        key={worker.worker_id}
+        worker={worker.worker_id}
+        state={worker}
+        query={shown.log}
+        setQuery={setLog}
+        active
+      />
     </Panel>
   );
 }

@@ -1,6 +1,6 @@
 /** The list of tasks, kept up to date. Which of them, and in which order, is in the address. */
 
-import { useRef } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import * as api from "../api";
 import { count } from "../format";
 import { useLanguage, useText } from "../i18n";
@@ -34,6 +34,11 @@ export function TasksView({ query }: { query: URLSearchParams }) {
     const cursor = cursors.current.get(page - 1);
     if (page > 1) show(cursor === undefined ? toPage(query, 1, undefined) : toPage(query, page - 1, cursor));
   };
+  const isStale = polled.error?.status === 400 && filter.cursor !== undefined;
+  useEffect(() => {
+    // A link may be older than what the server knows of pages.
+    if (isStale) go({ view: "tasks", query: toPage(query, 1, undefined) }, "replace");
+  }, [isStale, query]);
   useKeys(words.keysList, [
     { keys: ["N"], label: words.keyNextPage, run: forward },
     { keys: ["P"], label: words.keyPreviousPage, run: back },

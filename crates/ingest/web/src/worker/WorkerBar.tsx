@@ -61,6 +61,7 @@ function Shortcomings({ worker }: { worker: WorkerState }) {
 
 function WaitsFor({ worker }: { worker: WorkerState }) {
   const words = useText(text);
+  const language = useLanguage();
   const quiet = quietFor(worker, useNow());
-  return quiet === null ? null : <span class="chip">{words.quiet(duration(quiet))}</span>;
+  return quiet === null ? null : <span class="chip">{words.quiet(duration(quiet, language))}</span>;
 }
