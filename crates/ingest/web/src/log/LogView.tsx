@@ -49,12 +49,17 @@ export function LogView({ worker, state, query, setQuery, active }: LogViewProps
   const [finding, setFinding] = useState(false);
   useCell(view?.told ?? IDLE);
   const wrap = useCell(settings.wraps);
-  useSettings(view, wrap);
+  const times = useCell(settings.times);
+  useSettings(view, wrap, times);
   useAddress(view, query.get("line"));
   const setRange = (range: Range | null) => setQuery(withEntry(query, "line", range && numbersOf(range)), true);
   useLogKeys({ view, words, active, finding, setFinding, setRange });
   return (
-    <section class={wrap === "on" ? "log" : "log log-unwrapped"} aria-label={words.log(worker)} data-worker={worker}>
+    <section
+      class={`log log-times-${times}${wrap === "on" ? "" : " log-unwrapped"}`}
+      aria-label={words.log(worker)}
+      data-worker={worker}
+    >
       {view && <Tools view={view} words={words} finding={finding} setFinding={setFinding} />}
       {view && finding && <Find view={view} words={words} close={() => setFinding(false)} />}
       {view && <Notes view={view} words={words} />}
@@ -150,8 +155,7 @@ function copySelected(event: ClipboardEvent, root: Element): void {
   event.preventDefault();
 }
 
-function useSettings(view: View | null, wrap: string): void {
-  const times = useCell(settings.times);
+function useSettings(view: View | null, wrap: string, times: string): void {
   const zone = useCell(settings.zone);
   // biome-ignore lint/correctness/useExhaustiveDependencies: rows take other heights with these.
   useLayoutEffect(() => view?.reshape(), [view, wrap, times]);

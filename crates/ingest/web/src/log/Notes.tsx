@@ -23,7 +23,7 @@ function ConnectionNote({ view, words }: { view: View; words: Texts }) {
   return (
     <div class="log-note log-note-trouble" data-log="connection" data-connection={connection}>
       <span>{broken ? words.connections[connection] : trouble}</span>
-      {broken && trouble !== null && <span class="quiet">{trouble}</span>}
+      {connection === "refused" && trouble !== null && <span class="quiet">{trouble}</span>}
       <button type="button" class="button" data-log="retry" onClick={() => view.log.retry()}>
         {words.retry}
       </button>

@@ -41,8 +41,11 @@ test("a folded group hides all but its first line", () => {
   ]);
 });
 
-test("what is still open is hidden to the end", () => {
-  expect(new Groups([group(3, null, 0, true)]).hidden()).toEqual([[4, Number.POSITIVE_INFINITY]]);
+test("what is still written to is hidden only where a person wants it, and then to the end", () => {
+  const groups = new Groups([group(3, null, 0, true)]);
+  expect(groups.hidden()).toEqual([]);
+  groups.foldAll(true);
+  expect(groups.hidden()).toEqual([[4, Number.POSITIVE_INFINITY]]);
 });
 
 test("a line is revealed through all the groups around it", () => {

@@ -48,8 +48,9 @@ export class Groups {
     return depth;
   }
 
+  /** Where nobody said otherwise, what is still written to stays open, whatever the log wants of it later. */
   isFolded(group: Group): boolean {
-    return this.#wanted.get(group.first) ?? group.collapsed;
+    return this.#wanted.get(group.first) ?? (group.collapsed && group.last !== null);
   }
 
   fold(group: Group, folded: boolean): void {

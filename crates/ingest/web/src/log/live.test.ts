@@ -111,13 +111,17 @@ test("a server that does not answer is said to be gone, and asked ever more rare
   expect(worker.mock.calls.length).toBeLessThan(20);
 });
 
-test("a log that is refused is not asked for again", async () => {
+test("a log that is refused is asked for again only where a person wants it", async () => {
   const worker = vi.fn().mockRejectedValue(new ApiError(404, "not_found", "no worker w"));
   const { live, told } = setUp(worker);
   live.connect();
   await vi.advanceTimersByTimeAsync(60_000);
   expect(worker).toHaveBeenCalledTimes(1);
   expect(told.connection).toHaveBeenCalledWith("refused", "no worker w");
+  worker.mockResolvedValue(state(1));
+  live.connect();
+  await settled();
+  expect(worker).toHaveBeenCalledTimes(2);
 });
 
 test("a closed log has no connection", async () => {

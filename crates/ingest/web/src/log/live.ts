@@ -70,7 +70,7 @@ export class Live {
 
   /** Begins, or begins again at once where it waits to. */
   connect(): void {
-    if (this.#connection === "ended" || this.#connection === "refused") return;
+    if (this.#connection === "ended") return;
     this.#disconnect();
     const attempt = new AbortController();
     this.#attempt = attempt;

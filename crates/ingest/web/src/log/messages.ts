@@ -6,7 +6,7 @@ const en = {
   log: (worker: string) => `Log of ${worker}`,
   line: (sequence: number) => `Line ${sequence}`,
   lines: (count: number) => (count === 1 ? "1 line" : `${count.toLocaleString("en")} lines`),
-  short: { stdout: "out", stderr: "err", system: "otto" } as Record<string, string>,
+  short: { stdout: "out", stderr: "err", system: "sys" } as Record<string, string>,
   running: "running",
   connections: {
     connecting: "Connecting",
@@ -26,7 +26,7 @@ const en = {
   gap: (first: number, last: number, reason: string) =>
     first === last
       ? `Line ${first.toLocaleString("en")} is missing: ${reason}`
-      : `${(last - first + 1).toLocaleString("en")} lines are missing, to ${last.toLocaleString("en")}: ${reason}`,
+      : `Lines ${first.toLocaleString("en")} to ${last.toLocaleString("en")} are missing: ${reason}`,
   more: (count: number) => `Show more (${count.toLocaleString("en")} characters left)`,
   history: (count: number) => (count === 1 ? "1 earlier state" : `${count.toLocaleString("en")} earlier states`),
   historyHide: "Hide earlier states",
@@ -64,7 +64,6 @@ const en = {
   unfoldAll: "Unfold all",
   download: "Download",
   downloadTitle: "The whole log as the command wrote it",
-  moreTools: "More",
   marks: "Matches and failures in the whole log",
   // Selection
   selection: (first: number, last: number) => (first === last ? `Line ${first}` : `Lines ${first} to ${last}`),
@@ -110,7 +109,7 @@ const ko: Texts = {
   log: (worker) => `${worker} 로그`,
   line: (sequence) => `${sequence}번째 줄`,
   lines: (count) => `${count.toLocaleString("ko")}줄`,
-  short: { stdout: "out", stderr: "err", system: "otto" },
+  short: { stdout: "out", stderr: "err", system: "sys" },
   running: "진행 중",
   connections: {
     connecting: "연결 중",
@@ -129,7 +128,7 @@ const ko: Texts = {
   gap: (first, last, reason) =>
     first === last
       ? `${first.toLocaleString("ko")}번째 줄이 없습니다: ${reason}`
-      : `${last.toLocaleString("ko")}번째 줄까지 ${(last - first + 1).toLocaleString("ko")}줄이 없습니다: ${reason}`,
+      : `${first.toLocaleString("ko")}~${last.toLocaleString("ko")}번째 줄이 없습니다: ${reason}`,
   more: (count) => `더 보기 (${count.toLocaleString("ko")}자 남음)`,
   history: (count) => `이전 상태 ${count.toLocaleString("ko")}개`,
   historyHide: "이전 상태 숨기기",
@@ -165,7 +164,6 @@ const ko: Texts = {
   unfoldAll: "모두 펼치기",
   download: "내려받기",
   downloadTitle: "명령이 출력한 그대로의 전체 로그",
-  moreTools: "더 보기",
   marks: "전체 로그의 검색 결과와 실패",
   selection: (first, last) => (first === last ? `${first}번째 줄` : `${first}~${last}번째 줄`),
   copyLink: "링크 복사",

@@ -17,8 +17,8 @@ import { Styles } from "./styles";
 /** From one look at the whole log to the next, while it grows: at least this, and at least so many times what the last took. */
 const OUTLINE_EVERY_MS = 2_000;
 const OUTLINE_SHARE = 10;
-/** Batches that came between two drawings and are read; those before them are read when somebody goes there. */
-const MAX_WAITING = 4;
+/** Of the lines that came between two drawings so many are read; those before them when somebody goes there. */
+const MAX_WAITING = 512;
 
 export class Log {
   readonly name: string;
@@ -34,19 +34,22 @@ export class Log {
   shownSources: ReadonlySet<Source> = new Set(SOURCES);
   search: Search | null = null;
   readonly #changed: () => void;
+  /** Lines that stay in sight when groups come to be known. */
+  readonly #kept: () => readonly number[];
   readonly #left = new AbortController();
   readonly #live: Live;
   #filter: Search | null = null;
   /** Gaps that were seen before the outline told of them. */
   #gaps: Range[] = [];
-  #waiting: string[] = [];
+  #waiting: { readonly last: number; readonly text: string }[] = [];
   #outlineTimer: ReturnType<typeof setTimeout> | undefined;
   #outlineTag: string | undefined;
   #marks = new Map<number, string>();
 
-  constructor(name: string, changed: () => void) {
+  constructor(name: string, changed: () => void, kept: () => readonly number[]) {
     this.name = name;
     this.#changed = changed;
+    this.#kept = kept;
     this.cache = new Cache((from, limit, signal) => lineStream(name, from, limit, signal), {
       changed,
       gap: (range) => this.#gap(range),
@@ -134,7 +137,7 @@ export class Log {
   takeIn(looked: boolean): void {
     const waiting = looked ? this.#waiting : [];
     if (this.#waiting.length > 0) this.#waiting = [];
-    for (const text of waiting) {
+    for (const { text } of waiting) {
       const value = JSON.parse(text) as unknown;
       for (const line of Array.isArray(value) ? value : [value]) this.cache.put(entryOf(line));
     }
@@ -187,8 +190,8 @@ export class Log {
   }
 
   #came(last: number, text: string): void {
-    this.#waiting.push(text);
-    if (this.#waiting.length > MAX_WAITING) this.#waiting.shift();
+    this.#waiting.push({ last, text });
+    if ((this.#waiting[0]?.last ?? last) <= last - MAX_WAITING) this.#waiting.shift();
     this.#grow(last);
     this.#changed();
   }
@@ -257,6 +260,7 @@ export class Log {
     this.#outlineTag = tag;
     this.#marks = new Map(outline.marks);
     this.groups = this.groups.renewed(outline.groups);
+    for (const line of this.#kept()) this.groups.reveal(line);
     this.styles.tell(outline.styles, outline.last_sequence);
     this.#gaps = union(
       this.#gaps,

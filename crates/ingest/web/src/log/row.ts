@@ -175,7 +175,7 @@ function content(into: HTMLElement, view: RowView, line: Line): void {
   const left = Math.max(0, line.length - whole.length) + Math.max(0, shown.length - view.characters);
   if (left > 0) into.append(action("more", texts.more(left)));
   if (line.continues) into.append(sign("\u21a9", texts.continues));
-  if (line.unterminated) into.append(sign("\u23ce\u0338", texts.unterminated));
+  if (line.unterminated) into.append(sign("no \u23ce", texts.unterminated));
 }
 
 function action(name: Action, text: string): HTMLElement {

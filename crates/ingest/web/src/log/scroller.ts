@@ -51,6 +51,8 @@ export class Scroller {
   readonly #pool: Row[] = [];
   #shown: Row[] = [];
   #anchor: Anchor = START;
+  /** Where the window was told to be. It stays there while rows come and take other heights, until a person scrolls. */
+  #pinned: Anchor | null = null;
   #count = 0;
   #viewport = 0;
   #rowHeight = LINE_HEIGHT;
@@ -88,7 +90,12 @@ export class Scroller {
 
   /** The row at the top, and how much of it is above the window. */
   get anchor(): Anchor {
-    return this.#anchor;
+    return this.#pinned ?? this.#anchor;
+  }
+
+  /** From now on what is at the top stays there. */
+  unpin(): void {
+    this.#pinned = null;
   }
 
   /** Rows that fit. */
@@ -131,7 +138,10 @@ export class Scroller {
 
   /** Has a row where it was, when rows above it have come or gone. */
   keep(anchor: Anchor): void {
-    this.#go(anchor);
+    if (this.#pinned) this.#pinned = anchor;
+    this.#anchor = anchor;
+    this.redraw();
+    this.#settle();
   }
 
   /** Rows are to be measured anew. */
@@ -150,6 +160,7 @@ export class Scroller {
     const content = this.#heard.drawing();
     this.#count = content.count;
     if (this.#viewport === 0) return;
+    this.#anchor = this.#pinned ?? this.#anchor;
     const extent = this.#extent();
     if (this.#anchor.row >= this.#count) this.#anchor = this.#count === 0 ? START : end(extent);
     let heights: number[] = [];
@@ -174,6 +185,7 @@ export class Scroller {
     const to = this.element.scrollTop;
     if (Math.abs(to - this.#place) < 1) return;
     const from = this.#place;
+    this.#pinned = null;
     this.#anchor = scrolled(this.#anchor, from, to, this.#extent());
     this.#place = to;
     this.#moved = (this.#moved ?? 0) + to - from;
@@ -184,6 +196,7 @@ export class Scroller {
   };
 
   #go(anchor: Anchor): void {
+    this.#pinned = anchor;
     this.#anchor = anchor;
     this.redraw();
     this.#settle();

@@ -6,7 +6,7 @@
 import type { WorkerState } from "../api";
 import { Cell } from "../store";
 import { PLAIN } from "./ansi";
-import { chunkOf } from "./cache";
+import { Asker } from "./asker";
 import { extended } from "./copy";
 import type { Group } from "./groups";
 import { SOURCES, type Source } from "./line";
@@ -20,8 +20,6 @@ import { full, shown } from "./time";
 
 /** Components are drawn anew so often at most; rows with each frame. */
 const TELL_MS = 100;
-/** From one place to the next that lines are asked for while a bar is dragged. */
-const ASK_MS = 60;
 /** How long a failed worker's log waits to be told where it failed before its end is shown. */
 const FAILURE_WAIT_MS = 150;
 
@@ -45,15 +43,19 @@ export class View {
   /** Its end is shown until it is settled. */
   #atEnd = false;
   #opening: ReturnType<typeof setTimeout> | undefined;
-  #asking: ReturnType<typeof setTimeout> | undefined;
-  #asked = { chunk: -1, at: 0 };
   #findFrom: number | null = null;
   readonly #opened: Opened;
+  readonly #asker: Asker;
 
   constructor(worker: string, element: HTMLElement, around: Surroundings, known: WorkerState | null) {
     this.around = around;
     this.#opened = new Opened(worker);
-    this.log = new Log(worker, () => this.#changed());
+    this.log = new Log(
+      worker,
+      () => this.#changed(),
+      () => this.#kept,
+    );
+    this.#asker = new Asker(this.log);
     this.#rows = this.log.rows;
     this.scroller = new Scroller(element, {
       drawing: () => {
@@ -70,7 +72,7 @@ export class View {
     cancelAnimationFrame(this.#frame);
     clearTimeout(this.#telling);
     clearTimeout(this.#opening);
-    clearTimeout(this.#asking);
+    this.#asker.close();
     this.log.close();
     this.scroller.close();
   }
@@ -106,6 +108,7 @@ export class View {
     this.follow = follow;
     this.seen = this.log.end;
     if (follow) this.scroller.toEnd();
+    else this.scroller.unpin();
     this.redraw();
   }
 
@@ -295,28 +298,8 @@ export class View {
     const changed = sequences[0] !== this.visible[0] || sequences.length !== this.visible.length;
     this.visible = sequences;
     if (sequences.length === 0) return;
-    this.#ask();
+    this.#asker.seen(sequences, this.scroller.page);
     if (changed) this.#tell();
-  }
-
-  /** Asks for what is seen, and with it for what will be seen next. While a bar is dragged not for each place it passes. */
-  #ask(): void {
-    const { log, visible } = this;
-    const chunk = chunkOf(this.top);
-    const wait = Math.abs(chunk - this.#asked.chunk) > 1 ? this.#asked.at + ASK_MS - performance.now() : 0;
-    if (wait > 0) {
-      this.#asking ??= setTimeout(() => {
-        this.#asking = undefined;
-        this.#ask();
-      }, wait);
-      return;
-    }
-    this.#asked = { chunk, at: performance.now() };
-    const page = this.scroller.page;
-    const first = log.rows.rowOf(this.top);
-    const around = [first - page, first + 2 * page].map((row) => log.rows.sequenceOf(row));
-    log.cache.touch(Math.min(...around), Math.max(...around));
-    log.cache.want([...visible, ...around], log.end);
   }
 
   #scrolled(moved: number, atEnd: boolean): void {
@@ -326,6 +309,12 @@ export class View {
     else if (!this.follow && open && atEnd && moved > 0) this.setFollow(true);
     else if (!this.follow && atEnd) this.seen = this.log.end;
     this.#tell();
+  }
+
+  /** What the person looks at, or asked to see. */
+  get #kept(): number[] {
+    const asked = [this.chosen?.[0], this.cursor].filter((line) => typeof line === "number");
+    return this.follow ? asked : [...asked, ...this.visible];
   }
 
   #changed(): void {
@@ -361,6 +350,7 @@ export class View {
     else if (!failed || outline) this.#beginAt(firstFailure);
     // Its end is shown until the failure is known, unless the person has gone elsewhere by then.
     else this.#opening ??= setTimeout(() => this.#showEnd(), FAILURE_WAIT_MS);
+    if (this.#begun) this.#asker.around(this.cursor ?? this.log.end);
   }
 
   #beginAt(failure: number | null): void {

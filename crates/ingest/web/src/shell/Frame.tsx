@@ -5,6 +5,7 @@ import { useText } from "../i18n";
 import { text } from "../text";
 import { openHelp } from "./Help";
 import { Icon } from "./Icon";
+import { Name } from "./Name";
 import { Settings } from "./Settings";
 import "./shell.css";
 
@@ -37,13 +38,13 @@ export function Frame({ crumbs, title, summary, children }: Props) {
             {crumbs.map(({ label, href }) => (
               <li key={href}>
                 <a href={href} title={label}>
-                  <bdi>{label}</bdi>
+                  <Name of={label} />
                 </a>
               </li>
             ))}
             <li title={title}>
               <h1 aria-current="page">
-                <bdi>{title}</bdi>
+                <Name of={title} />
               </h1>
             </li>
           </ol>

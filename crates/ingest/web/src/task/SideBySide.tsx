@@ -7,6 +7,7 @@ import { useKeys } from "../keys";
 import { LogView } from "../log/LogView";
 import { workerHref } from "../route";
 import { Icon } from "../shell/Icon";
+import { Name } from "../shell/Name";
 import { text } from "../text";
 import { WorkerBar } from "../worker/WorkerBar";
 
@@ -44,7 +45,7 @@ function Column({ worker, active, onTouch }: { worker: WorkerState; active: bool
     <section class={active ? "column active" : "column"} aria-label={name} onFocusIn={onTouch} onPointerDown={onTouch}>
       <header>
         <h2 title={name}>
-          <bdi>{name}</bdi>
+          <Name of={name} />
         </h2>
         <a class="button quiet icon-button" href={workerHref(name)} title={words.openAlone}>
           <Icon of="open" />

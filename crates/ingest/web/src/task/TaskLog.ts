@@ -142,7 +142,9 @@ export class TaskLog {
     });
     events.addEventListener("failed", ({ data }) => {
       const { code, message } = JSON.parse(data);
-      this.#failed(new api.ApiError(500, code, message), () => this.#connect());
+      // The store may do better next time; a task of too many workers has them still.
+      const status = code === "store_failed" ? 500 : 422;
+      this.#failed(new api.ApiError(status, code, message), () => this.#connect());
     });
     // A browser that tries again by itself would do so at once, and from where this connection began.
     events.onerror = () => this.#failed(new api.ApiError(0, "unreachable", ""), () => this.#connect());

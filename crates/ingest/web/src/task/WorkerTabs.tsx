@@ -3,6 +3,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import type { WorkerState } from "../api";
 import { useText } from "../i18n";
+import { Name } from "../shell/Name";
 import { WorkerStanding } from "../shell/Standing";
 import { text } from "../text";
 import { shortNames } from "../worker/standing";
@@ -51,7 +52,9 @@ export function WorkerTabs({ workers, shown, onChoose }: Props) {
           {...roleOf(shown, worker)}
         >
           {shown.way === "time" && <Letter at={at} />}
-          <bdi class="worker-name">{names[at]}</bdi>
+          <span class="worker-name">
+            <Name of={names[at] ?? worker.worker_id} />
+          </span>
           <WorkerStanding worker={worker} />
         </button>
       ))}

@@ -6,6 +6,7 @@ import { count } from "../format";
 import { useLanguage, useText } from "../i18n";
 import { useKeys } from "../keys";
 import { taskHref } from "../route";
+import { Name } from "../shell/Name";
 import { TaskStanding } from "../shell/Standing";
 import { Age, Took } from "../shell/Time";
 import { text } from "../text";
@@ -58,7 +59,7 @@ function TaskRow({ task }: { task: TaskSummary }) {
       </td>
       <td class="name">
         <a href={taskHref(task.task_id)} title={task.task_id}>
-          <bdi>{task.task_id}</bdi>
+          <Name of={task.task_id} />
         </a>
       </td>
       <td class="number">{count(task.workers, language)}</td>

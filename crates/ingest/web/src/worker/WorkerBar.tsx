@@ -6,6 +6,7 @@ import { count, duration } from "../format";
 import { useLanguage, useText } from "../i18n";
 import { useReason } from "../reasons";
 import { workerHref } from "../route";
+import { Name } from "../shell/Name";
 import { WorkerStanding } from "../shell/Standing";
 import { Took } from "../shell/Time";
 import { text } from "../text";
@@ -24,7 +25,7 @@ export function WorkerBar({ worker, below = "heading" }: Props) {
   const lines = worker.lines === 1 ? words.lineCountOne : words.lineCount(count(worker.lines, language));
   return (
     <div class="worker-bar">
-      {below === "tab" ? <Name of={worker.worker_id} /> : <WorkerStanding worker={worker} />}
+      {below === "tab" ? <NameLink of={worker.worker_id} /> : <WorkerStanding worker={worker} />}
       <Took from={worker.created_at} to={worker.state === "open" ? null : worker.updated_at} />
       {worker.lines > 0 && <span class="quiet number">{lines}</span>}
       {worker.attempt > 1 && <span class="chip">{words.attempt(String(worker.attempt))}</span>}
@@ -34,10 +35,10 @@ export function WorkerBar({ worker, below = "heading" }: Props) {
   );
 }
 
-function Name({ of }: { of: string }) {
+function NameLink({ of }: { of: string }) {
   return (
     <a class="worker-link" href={workerHref(of)}>
-      <bdi>{of}</bdi>
+      <Name of={of} />
     </a>
   );
 }

@@ -1,0 +1,173 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { type Held, TaskLog } from "./TaskLog";
+import { MOST, PIECE } from "./timeline";
+
+/** A connection as the browser makes it, driven by hand. */
+class Events {
+  static made: Events[] = [];
+  onopen?: () => void;
+  onmessage?: (event: { data: string; lastEventId: string }) => void;
+  onerror?: () => void;
+  readonly others = new Map<string, (event: { data: string }) => void>();
+  isClosed = false;
+  readonly address: string;
+
+  constructor(address: string) {
+    this.address = address;
+    Events.made.push(this);
+  }
+
+  addEventListener(name: string, listener: (event: { data: string }) => void): void {
+    this.others.set(name, listener);
+  }
+
+  close(): void {
+    this.isClosed = true;
+  }
+
+  sends(first: number, number: number): void {
+    this.onmessage?.({ data: JSON.stringify(lines(first, number)), lastEventId: `c${first + number - 1}` });
+  }
+}
+
+const lines = (first: number, number: number) =>
+  Array.from({ length: number }, (_, at) => ({ worker_id: "w", sequence: first + at, message: "" }));
+
+/** A log that has so many lines; cursors say how many lines are before them. */
+function serves(length: number): void {
+  vi.stubGlobal(
+    "fetch",
+    vi.fn(async (address: string) => {
+      const cursor = new URL(address, "http://server").searchParams.get("cursor");
+      const end = cursor === null ? length : Number(cursor.slice(1));
+      const start = Math.max(0, end - PIECE);
+      const previous = start > 0 ? `c${start}` : null;
+      return Response.json({ lines: lines(start + 1, end - start), previous, next: `c${end}` });
+    }),
+  );
+}
+
+const page = Object.assign(new EventTarget(), { hidden: false });
+let held: Held | undefined;
+let log: TaskLog;
+const now = (): Held => held ?? expect.fail("nothing was told");
+const sequences = () => now().timeline.pieces.flatMap((piece) => piece.lines.map(({ sequence }) => sequence));
+const connection = (): Events => Events.made.at(-1) ?? expect.fail("there is no connection");
+
+async function opened(length: number): Promise<void> {
+  serves(length);
+  log = new TaskLog("T", (told) => {
+    held = told;
+  });
+  await vi.waitUntil(() => Events.made.length > 0);
+  connection().onopen?.();
+}
+
+beforeEach(() => {
+  Events.made = [];
+  held = undefined;
+  page.hidden = false;
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  vi.stubGlobal("document", page);
+  vi.stubGlobal("EventSource", Events);
+  vi.stubGlobal("requestAnimationFrame", (draw: () => void) => {
+    queueMicrotask(draw);
+    return 1;
+  });
+  vi.stubGlobal("cancelAnimationFrame", () => {});
+});
+
+afterEach(() => {
+  log.close();
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+describe("a task's lines", () => {
+  it("begin with the end, and go on live from there", async () => {
+    await opened(1200);
+    expect(connection().address).toBe("/api/v1/tasks/T/tail?cursor=c1200");
+    connection().sends(1201, 2);
+    connection().sends(1203, 1);
+    await vi.waitUntil(() => sequences().at(-1) === 1203);
+    expect(sequences()).toEqual(Array.from({ length: PIECE + 3 }, (_, at) => 1200 - PIECE + 1 + at));
+    expect(now().status).toBe("live");
+  });
+
+  it("go on where they were when the connection breaks: none is missing, none comes twice", async () => {
+    await opened(10);
+    connection().sends(11, 5);
+    connection().onerror?.();
+    expect(now().status).toBe("reconnecting");
+    expect(Events.made[0]?.isClosed).toBe(true);
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(connection().address).toBe("/api/v1/tasks/T/tail?cursor=c15");
+    connection().onopen?.();
+    connection().sends(16, 1);
+    await vi.waitUntil(() => sequences().at(-1) === 16);
+    expect(sequences()).toEqual(Array.from({ length: 16 }, (_, at) => at + 1));
+    expect(now()).toMatchObject({ status: "live", error: undefined });
+  });
+
+  it("let the connection go while the page is hidden", async () => {
+    await opened(10);
+    connection().sends(11, 1);
+    page.hidden = true;
+    page.dispatchEvent(new Event("visibilitychange"));
+    expect(connection().isClosed).toBe(true);
+    page.hidden = false;
+    page.dispatchEvent(new Event("visibilitychange"));
+    expect(Events.made).toHaveLength(2);
+    expect(connection().address).toBe("/api/v1/tasks/T/tail?cursor=c11");
+  });
+
+  it("are loaded from where they begin", async () => {
+    await opened(700);
+    await log.loadEarlier();
+    expect(sequences()).toEqual(Array.from({ length: 700 }, (_, at) => at + 1));
+    const asked = vi.mocked(fetch).mock.calls.length;
+    await log.loadEarlier();
+    expect(fetch).toHaveBeenCalledTimes(asked);
+  });
+
+  it("are counted while nobody looks at the end, and no more are taken than are held", async () => {
+    await opened(10);
+    log.follow(false);
+    connection().sends(11, 20);
+    await vi.waitUntil(() => now().unseen === 20);
+    connection().sends(31, MOST);
+    await vi.waitUntil(() => now().timeline.isCut);
+    expect(connection().isClosed).toBe(true);
+    expect(sequences()[0]).toBe(1);
+  });
+
+  it("are read again from the end when somebody goes there and later ones were let go", async () => {
+    await opened(MOST + 2 * PIECE);
+    for (let at = 0; at < 11; at += 1) await log.loadEarlier();
+    expect(now().timeline.isCut).toBe(true);
+    expect(connection().isClosed).toBe(true);
+    log.follow(true);
+    await vi.waitUntil(() => Events.made.length === 2);
+    expect(now().timeline.isCut).toBe(false);
+    expect(sequences().at(-1)).toBe(MOST + 2 * PIECE);
+  });
+
+  it("are asked for again after an error of the store, and not of a task with too many workers", async () => {
+    await opened(3);
+    connection().others.get("failed")?.({ data: '{"code":"store_failed","message":"no disk"}' });
+    expect(now().status).toBe("reconnecting");
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(Events.made).toHaveLength(2);
+    connection().others.get("failed")?.({ data: '{"code":"too_many_workers","message":"more than 64"}' });
+    expect(now()).toMatchObject({ status: "refused", error: { code: "too_many_workers" } });
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(Events.made).toHaveLength(2);
+  });
+
+  it("end", async () => {
+    await opened(3);
+    connection().others.get("end")?.({ data: "{}" });
+    expect(now().status).toBe("ended");
+    expect(connection().isClosed).toBe(true);
+  });
+});
