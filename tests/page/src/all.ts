@@ -1,3 +1,16 @@
 /** All tests, in one process: they share a browser. */
 
 import "./opening.js";
+import "./list.js";
+import "./task.js";
+import "./follow.js";
+import "./choose.js";
+import "./lines.js";
+import "./groups.js";
+import "./search.js";
+import "./broken.js";
+import "./hostile.js";
+import "./people.js";
+import "./budget.js";
+import "./long.js";
+import "./firefox.js";

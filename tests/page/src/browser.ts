@@ -33,6 +33,8 @@ export interface Person {
   readonly context: BrowserContext;
   /** What the page may not do: errors of its script, and what its policy forbids. */
   readonly complaints: string[];
+  /** Says something of the test beside its result. */
+  readonly note: (text: string) => void;
 }
 
 export interface As extends BrowserContextOptions {
@@ -43,8 +45,8 @@ export interface As extends BrowserContextOptions {
 /** A test: what a person sees. It fails as well where the page's script fails, or breaks its policy. */
 export function sees(sentence: string, story: (person: Person) => Promise<void>, as: As = {}): void {
   const { limit = TEST_MS, ...options } = as;
-  test(sentence, { timeout: limit }, async () => {
-    const person = await arrive(options);
+  test(sentence, { timeout: limit }, async (context) => {
+    const person = await arrive(options, (text) => context.diagnostic(text));
     try {
       await story(person);
       if (person.complaints.length > 0) throw new Error(`the page complains: ${person.complaints.join("; ")}`);
@@ -57,7 +59,7 @@ export function sees(sentence: string, story: (person: Person) => Promise<void>,
   });
 }
 
-async function arrive(options: BrowserContextOptions): Promise<Person> {
+async function arrive(options: BrowserContextOptions, note: Person["note"]): Promise<Person> {
   browser ??= launch();
   const size = { width: 1280, height: 800 };
   const context = await (await browser).newContext({
@@ -75,7 +77,7 @@ async function arrive(options: BrowserContextOptions): Promise<Person> {
     if (message.type() === "error" && !message.text().startsWith("Failed to load resource"))
       complaints.push(message.text());
   });
-  return { page, context, complaints };
+  return { page, context, complaints, note };
 }
 
 /** What was shown where a test failed. */

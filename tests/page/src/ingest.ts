@@ -1,6 +1,6 @@
 /** A log-ingest of a test's own, and agents that send to it. */
 
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Program } from "./process.js";
@@ -85,11 +85,13 @@ export class Agent {
   readonly worker: string;
   readonly #ingest: Ingest;
   readonly #program: Program;
+  readonly #marker: string;
 
   constructor(ingest: Ingest, url: string, spool: string, task: string, worker: string, flags: readonly string[]) {
     this.#ingest = ingest;
     this.task = task;
     this.worker = worker;
+    this.#marker = `${spool}-${worker}.stop`;
     const names = ["--ingest-url", url, "--task-id", task, "--worker-id", worker, "--spool-dir", spool];
     const ends = ["--flush-timeout", "2min", "--summary", `${spool}-${worker}.json`, "--mirror", "false"];
     this.#program = new Program("otto-agent", ["run", ...names, ...ends, ...flags, "--", "sh"]);
@@ -105,6 +107,15 @@ export class Agent {
     for (const line of lines) this.does(`printf '%s\\n' '${line.replaceAll("'", `'\\''`)}'`);
   }
 
+  /** Prints line after line, each of which says its own number, until it is told to stop. */
+  counts(): void {
+    this.does(`n=1; while [ ! -e ${this.#marker} ]; do seq $n $((n + 1)); n=$((n + 2)); sleep 0.05; done`);
+  }
+
+  stops(): void {
+    writeFileSync(this.#marker, "");
+  }
+
   /** Waits until log-ingest has so many lines of it. */
   async sent(lines: number, limit = LIMIT_MS): Promise<void> {
     const has = () => this.#ingest.worker(this.worker);
@@ -117,12 +128,6 @@ export class Agent {
     await this.#program.ended(limit);
     const has = () => this.#ingest.worker(this.worker);
     return until(`the log of ${this.worker} is closed`, has, (state) => state.state === "closed", limit);
-  }
-
-  /** Waits until the command and the agent have ended, whatever came of its log. */
-  async ended(limit = LIMIT_MS): Promise<void> {
-    this.#program.closeInput();
-    await this.#program.ended(limit);
   }
 
   async kill(): Promise<void> {

@@ -1,8 +1,12 @@
 /** A worker's log on the page, as a person sees and uses it. */
 
 import type { Locator, Page } from "playwright-core";
-import type { Ingest } from "./ingest.js";
 import { until } from "./wait.js";
+
+/** Where a log-ingest is, for a browser. */
+export interface Served {
+  url(path: string): string;
+}
 
 /** A row that can be seen. */
 export interface Row {
@@ -23,8 +27,8 @@ export class LogPage {
   }
 
   /** Opens a worker's log at an address, and waits for its first rows. */
-  static async open(page: Page, ingest: Ingest, worker: string, rest = ""): Promise<LogPage> {
-    await page.goto(ingest.url(`/#/workers/${encodeURIComponent(worker)}${rest}`));
+  static async open(page: Page, server: Served, worker: string, rest = ""): Promise<LogPage> {
+    await page.goto(server.url(`/#/workers/${encodeURIComponent(worker)}${rest}`));
     const log = new LogPage(page);
     await log.shows("rows", (rows) => rows.length > 0);
     return log;

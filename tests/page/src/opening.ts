@@ -44,3 +44,17 @@ sees("a link to lines opens the log there and marks them, after a reload as well
     await page.reload();
   }
 });
+
+sees("a key leads from failure to failure, and says where there is none further on", async ({ page }) => {
+  const server = await ingest();
+  const script = "seq 1 99; echo '::error::first'; seq 101 299; echo '::error::second'; seq 301 600; exit 1";
+  await server.ran("opening", "opening-failures", script);
+  const log = await LogPage.open(page, server, "opening-failures");
+  await log.showsLine(100);
+  await log.press("e");
+  await log.showsLine(300);
+  await log.press("e");
+  await page.getByText("No failure further down").waitFor();
+  await log.part("failure").click();
+  await log.showsLine(100);
+});

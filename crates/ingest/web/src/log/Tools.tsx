@@ -161,7 +161,12 @@ function Folding({ view, words }: { view: View; words: Texts }) {
   if (view.log.groups.count === 0) return null;
   const folded = view.log.groups.anyFolded;
   return (
-    <button type="button" class="button quiet" data-log="fold-all" onClick={() => view.foldAll(!folded)}>
+    <button
+      type="button"
+      class="button quiet"
+      data-log="fold-all"
+      onClick={() => view.foldAll(!view.log.groups.anyFolded)}
+    >
       {folded ? words.unfoldAll : words.foldAll}
     </button>
   );

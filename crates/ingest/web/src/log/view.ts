@@ -40,6 +40,8 @@ export class View {
   #telling: ReturnType<typeof setTimeout> | undefined;
   /** Where to begin is settled, by the log or by the person. */
   #begun = false;
+  /** Groups were known before. */
+  #outlined = false;
   /** Its end is shown until it is settled. */
   #atEnd = false;
   #opening: ReturnType<typeof setTimeout> | undefined;
@@ -320,6 +322,7 @@ export class View {
   #changed(): void {
     if (this.log.rows !== this.#rows) this.#keepPlace();
     this.#begin();
+    this.#unfoldChosen();
     this.#frame ||= requestAnimationFrame(() => this.#draw());
     this.#tell();
   }
@@ -367,6 +370,13 @@ export class View {
   #showEnd(): void {
     this.#atEnd = true;
     this.scroller.toEnd();
+  }
+
+  /** A link may lead into a group that was not known when the log opened. */
+  #unfoldChosen(): void {
+    if (this.#outlined || !this.log.outline) return;
+    this.#outlined = true;
+    if (this.chosen && this.log.rows.isHidden(this.chosen[0])) this.toLine(this.chosen[0]);
   }
 
   /** A search that has just begun shows its first match from where the person was. */

@@ -1,0 +1,223 @@
+/** For all people: keys and help, languages, themes, small screens, screen readers, and what axe-core finds. */
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import type { AxeResults } from "axe-core";
+import type { Page } from "playwright-core";
+import { ingest, sees } from "./browser.js";
+import type { Ingest } from "./ingest.js";
+import { LogPage } from "./log.js";
+import { until } from "./wait.js";
+
+let made: Promise<unknown> | undefined;
+
+/** A task with something of everything: groups, colours, both streams, a failure, a worker that went well. */
+async function task(server: Ingest): Promise<void> {
+  made ??= (async () => {
+    const failed = [
+      String.raw`echo '::group::Set up'; seq 1 20; echo '::endgroup::'; printf '\033[32mgreen\033[0m \033[1;31mred\033[0m \033[2mdim\033[0m \033[93mbright\033[0m\n'`,
+      String.raw`echo 'a warning' >&2; printf 'get: 10%%\rget: done\n'; echo '::warning::look out'; echo '::error::it broke'; exit 2`,
+    ];
+    await server.ran("people", "people-failed", failed.join("\n"));
+    await server.ran("people", "people-well", "seq 1 300");
+  })();
+  await made;
+}
+
+const VIEWS = [
+  { name: "the list of tasks", path: "/", ready: "people" },
+  { name: "a task's tabs", path: "/#/tasks/people", ready: "it broke" },
+  { name: "workers side by side", path: "/#/tasks/people?show=side", ready: "it broke" },
+  { name: "a task by time", path: "/#/tasks/people?show=time", ready: "it broke" },
+  { name: "a worker's log", path: "/#/workers/people-failed", ready: "it broke" },
+  { name: "what is unknown", path: "/#/workers/people-unknown", ready: "There is no worker" },
+] as const;
+
+async function opened(page: Page, { path, ready }: { path: string; ready: string }): Promise<void> {
+  const server = await ingest();
+  await task(server);
+  await page.goto(server.url(path));
+  await page.locator("main").getByText(ready).first().waitFor();
+}
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+/** What axe-core finds that is serious or worse. It comes past the page's policy, which takes no other script. */
+async function findings(page: Page): Promise<string[]> {
+  await page.evaluate(AXE);
+  const results = await page.evaluate(() =>
+    (globalThis as unknown as { axe: { run(): Promise<AxeResults> } }).axe.run(),
+  );
+  assert.ok(results.passes.length > 5, "it has looked");
+  const bad = results.violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+  return bad.map(
+    ({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map(({ html, failureSummary }) => `${html} (${failureSummary})`)}`,
+  );
+}
+
+for (const colorScheme of ["light", "dark"] as const) {
+  for (const view of VIEWS) {
+    sees(
+      `axe-core finds nothing serious in ${view.name}, ${colorScheme}`,
+      async ({ page }) => {
+        await opened(page, view);
+        assert.deepEqual(await findings(page), []);
+      },
+      { colorScheme },
+    );
+  }
+  sees(
+    `axe-core finds nothing serious in a log with its search, a choice of lines and the help open, ${colorScheme}`,
+    async ({ page }) => {
+      await opened(page, { path: "/#/workers/people-failed#L2-L4", ready: "Set up" });
+      await page.keyboard.press("/");
+      await page.keyboard.type("1");
+      await until(
+        "matches",
+        () => page.locator('[data-log="find-count"]').innerText(),
+        (text) => /of/.test(text),
+      );
+      assert.deepEqual(await findings(page), []);
+      await page.keyboard.press("Escape");
+      await page.keyboard.press("?");
+      await page.locator("dialog.help").waitFor();
+      assert.deepEqual(await findings(page), []);
+      await page.keyboard.press("Escape");
+      await page.getByRole("button", { name: "Settings" }).click();
+      await page.getByRole("dialog", { name: "Settings" }).waitFor();
+      assert.deepEqual(await findings(page), []);
+    },
+    { colorScheme },
+  );
+}
+
+sees("the help lists the keys of what is shown, and comes and goes by key", async ({ page }) => {
+  await opened(page, VIEWS[4]);
+  await page.keyboard.press("?");
+  const help = page.locator("dialog.help");
+  await help.waitFor();
+  const keys = await help.locator("kbd").allInnerTexts();
+  for (const key of ["?", "/", "n", "N", "g", "G", "f", "t", "w", "[", "]", "y", "c", "1", "2", "3", "u", "D"]) {
+    assert.ok(keys.includes(key), `${key} is among ${keys}`);
+  }
+  await page.keyboard.press("Escape");
+  await help.waitFor({ state: "hidden" });
+  await opened(page, VIEWS[0]);
+  await page.keyboard.press("?");
+  await help.waitFor();
+  assert.ok(!(await help.locator("kbd").allInnerTexts()).includes("y"), "keys of a log are not there");
+});
+
+sees("all that is pressed can be reached with Tab, and what has the focus is seen", async ({ page }) => {
+  await opened(page, VIEWS[4]);
+  const reached = new Set<string>();
+  for (let step = 0; step < 40; step += 1) {
+    await page.keyboard.press("Tab");
+    const at = await page.evaluate(() => {
+      const active = document.activeElement;
+      if (!(active instanceof HTMLElement) || active === document.body) return "";
+      const { outlineStyle, boxShadow } = getComputedStyle(active);
+      const visible = outlineStyle !== "none" || boxShadow !== "none";
+      const name = active.dataset["log"] ?? active.getAttribute("role") ?? active.textContent ?? "";
+      return visible ? name : `${name}, which is not seen`;
+    });
+    reached.add(at);
+  }
+  for (const name of ["find", "times", "wrap", "stream-stderr", "download", "log"]) {
+    assert.ok(reached.has(name), `${name} is among ${[...reached].join(" | ")}`);
+  }
+  assert.deepEqual(
+    [...reached].filter((name) => name.includes("not seen")),
+    [],
+  );
+});
+
+sees("the theme is the system's until somebody chooses, and the choice stays", async ({ page }) => {
+  await opened(page, VIEWS[0]);
+  const ground = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  const light = await ground();
+  await page.emulateMedia({ colorScheme: "dark" });
+  const dark = await until("it is dark", ground, (seen) => seen !== light);
+  await page.keyboard.press("D");
+  await until("it is light", ground, (seen) => seen === light);
+  await page.reload();
+  await page.locator("main").getByText("people").first().waitFor();
+  assert.equal(await ground(), light);
+  await page.getByRole("button", { name: "Settings" }).click();
+  await page.getByRole("radio", { name: "Dark" }).click();
+  await until("it is dark", ground, (seen) => seen === dark);
+});
+
+sees(
+  "the page is in Korean for who reads Korean, and in English for who chooses that",
+  async ({ page }) => {
+    await opened(page, { path: "/", ready: "people" });
+    await page.getByRole("heading", { name: "작업" }).waitFor();
+    assert.equal(await page.evaluate(() => document.documentElement.lang), "ko");
+    await opened(page, { path: "/#/workers/people-failed", ready: "it broke" });
+    await page.getByText("종료 코드 2").waitFor();
+    await page.locator('[data-log="find"]', { hasText: "검색" }).waitFor();
+    await page.getByRole("button", { name: "설정" }).click();
+    await page.getByRole("radio", { name: "English" }).click();
+    await page.getByText("exit code 2").waitFor();
+    await page.reload();
+    await page.getByText("exit code 2").waitFor();
+    assert.equal(await page.evaluate(() => document.documentElement.lang), "en");
+  },
+  { locale: "ko-KR" },
+);
+
+for (const view of VIEWS) {
+  sees(
+    `${view.name} fits a phone: nothing but the log's own lines goes beyond its side`,
+    async ({ page }) => {
+      await opened(page, view);
+      const beyond = await page.evaluate(
+        () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+      );
+      assert.ok(beyond <= 0, `${beyond} pixels beyond`);
+      for (const locator of await page
+        .locator(".brand, header.top button, .log-tools button, .task-bar button")
+        .all()) {
+        const box = await locator.boundingBox();
+        // Tools may be scrolled in their own bar.
+        if (box) assert.ok(box.height >= 24, `high enough for a finger: ${await locator.innerHTML()} ${box.height}`);
+      }
+    },
+    { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true },
+  );
+}
+
+sees(
+  "nothing moves by itself for who wants that",
+  async ({ page }) => {
+    await opened(page, VIEWS[0]);
+    const moving = () =>
+      page.evaluate(() => document.getAnimations().filter((animation) => animation.playState === "running").length);
+    assert.equal(await moving(), 0);
+  },
+  { reducedMotion: "reduce" },
+);
+
+sees("a screen reader hears that lines have come, in a word now and then, and not the lines", async ({ page }) => {
+  const server = await ingest();
+  const agent = server.agent("people", "people-heard");
+  agent.does("seq 1 100");
+  await agent.sent(100);
+  await page.clock.install();
+  const log = await LogPage.open(page, server, "people-heard");
+  await log.showsLine(100);
+  assert.equal(await log.scroller.getAttribute("aria-live"), "off");
+  await page.clock.fastForward(6_000);
+  agent.does("seq 101 150");
+  await agent.sent(150);
+  await log.showsLine(150);
+  await page.clock.fastForward(6_000);
+  await until(
+    "what is said",
+    () => log.part("said").innerText(),
+    (text) => text === "50 new lines",
+  );
+  await agent.done();
+});

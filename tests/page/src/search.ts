@@ -1,0 +1,122 @@
+/** Search in the whole log. */
+
+import assert from "node:assert/strict";
+import type { Page } from "playwright-core";
+import { ingest, sees } from "./browser.js";
+import { LogPage } from "./log.js";
+import { until } from "./wait.js";
+
+/** 5,000 lines, a few of which have something to find, far from each other. */
+const SCRIPT = [
+  "seq 1 999",
+  "echo 'needle here'",
+  "seq 1001 2999",
+  String.raw`printf '\033[31mNee\033[0mdle there\n'`,
+  "seq 3001 4499",
+  "echo 'a[0] needle'",
+  "seq 4501 5000",
+].join("; ");
+
+async function opened(page: Page, worker: string): Promise<LogPage> {
+  const server = await ingest();
+  await server.ran("search", worker, SCRIPT);
+  const log = await LogPage.open(page, server, worker);
+  await log.showsLine(5000);
+  await log.press("g");
+  await log.showsLine(1, "1");
+  await log.press("/");
+  await log.part("find-field").waitFor();
+  return log;
+}
+
+async function counts(log: LogPage, text: string): Promise<void> {
+  await until(
+    "the count of matches",
+    () => log.part("find-count").innerText(),
+    (seen) => seen === text,
+  );
+}
+
+sees(
+  "a search finds in the whole log, leads from match to match by key, and goes on from the other end",
+  async ({ page }) => {
+    const log = await opened(page, "search-plain");
+    await page.keyboard.type("needle");
+    await counts(log, "1 of 3");
+    await log.showsLine(1000, "needle here");
+    assert.equal(await log.row(1000).locator("mark").innerText(), "needle");
+    await log.press("Enter");
+    await log.showsLine(3000, "Needle there");
+    await counts(log, "2 of 3");
+    await log.press("Enter");
+    await log.showsLine(4500);
+    await log.press("Enter");
+    await page.getByText("Search goes on from the other end").waitFor();
+    await log.showsLine(1000);
+    await log.press("Shift+Enter");
+    await log.showsLine(4500);
+    await until(
+      "marks beside the bar",
+      () => log.root.locator('[data-mark="hit"]').count(),
+      (count) => count === 3,
+    );
+    await log.scroller.click();
+    await log.press("n");
+    await log.showsLine(1000);
+    await log.press("n");
+    await log.showsLine(3000);
+    await log.press("N");
+    await log.showsLine(1000);
+  },
+);
+
+sees("a search minds case where somebody wants that", async ({ page }) => {
+  const log = await opened(page, "search-case");
+  await page.keyboard.type("Needle");
+  await counts(log, "1 of 3");
+  await log.part("find-case").click();
+  await counts(log, "1 of 1");
+  await log.showsLine(3000, "Needle there");
+});
+
+sees("a search takes a text as it is, and a pattern where somebody wants that", async ({ page }) => {
+  const log = await opened(page, "search-regex");
+  await page.keyboard.type("[0]");
+  await counts(log, "1 of 1");
+  await log.showsLine(4500, "a[0] needle");
+  await log.part("find-regex").click();
+  await log.part("find-field").fill("^needle here$|needle$");
+  await until(
+    "two matches",
+    () => log.part("find-count").innerText(),
+    (text) => / of 2$/.test(text),
+  );
+});
+
+sees("a pattern that is none is said to be none, with the reason, and the next one works", async ({ page }) => {
+  const log = await opened(page, "search-bad");
+  await log.part("find-regex").click();
+  await log.part("find-field").fill("a(b");
+  const error = log.part("find-error");
+  await error.waitFor();
+  assert.match(await error.innerText(), /unclosed group/i);
+  await log.part("find-field").fill("a(b)?");
+  await error.waitFor({ state: "detached" });
+});
+
+sees("what is nowhere in the log is said to be nowhere, and Escape ends the search", async ({ page }) => {
+  const log = await opened(page, "search-none");
+  await page.keyboard.type("haystack");
+  await counts(log, "No match");
+  await log.press("Escape");
+  await log.part("find-field").waitFor({ state: "detached" });
+  await log.press("G");
+  await log.showsLine(5000);
+});
+
+sees("a pattern that is slow elsewhere has its answer at once", async ({ page }) => {
+  const log = await opened(page, "search-slow");
+  await log.part("find-regex").click();
+  await log.part("find-field").fill("(x+x+)+y|(a|aa)+$z");
+  await counts(log, "No match");
+});

@@ -1,0 +1,135 @@
+/** A task: its workers as tabs, side by side, and by time. */
+
+import assert from "node:assert/strict";
+import { ingest, type Person, sees } from "./browser.js";
+import type { Ingest } from "./ingest.js";
+import { LogPage } from "./log.js";
+import { until } from "./wait.js";
+
+/** Three workers: one fails, one goes well, one is ended by a signal. */
+async function three(server: Ingest, task: string): Promise<void> {
+  await server.ran(task, `${task}-a`, "seq 1 50");
+  await server.ran(task, `${task}-b`, "echo begun; echo 'error: no' >&2; exit 7");
+  await server.ran(task, `${task}-c`, "echo only; kill -TERM $$");
+}
+
+/** The worker whose log is shown alone. */
+const shown = ({ page }: Person) =>
+  page.locator(".log").evaluateAll((logs) => logs.map((log) => log.getAttribute("data-worker")));
+
+async function shows(person: Person, ...workers: string[]): Promise<void> {
+  await until(
+    "the logs that are shown",
+    () => shown(person),
+    (seen) => JSON.stringify(seen) === JSON.stringify(workers),
+  );
+}
+
+sees("a task opens with the worker that failed, and tells each one's state and exit code", async (person) => {
+  const { page } = person;
+  const server = await ingest();
+  await three(server, "tabs");
+  await page.goto(server.url("/#/tasks/tabs"));
+  await shows(person, "tabs-b");
+  const tabs = page.getByRole("tab");
+  const told = await until(
+    "three tabs",
+    () => tabs.allInnerTexts(),
+    (texts) => texts.length === 3,
+  );
+  assert.match(told[0] ?? "", /exit code 0/);
+  assert.match(told[1] ?? "", /exit code 7/);
+  assert.match(told[2] ?? "", /ended by SIGTERM/);
+});
+
+sees("tabs are changed by press, by arrow and by key, and the address and the way back know which", async (person) => {
+  const { page } = person;
+  const server = await ingest();
+  await three(server, "turned");
+  await page.goto(server.url("/#/tasks/turned"));
+  await shows(person, "turned-b");
+  await page.getByRole("tab").nth(0).click();
+  await shows(person, "turned-a");
+  await new LogPage(page).showsLine(50, "50");
+  await page.keyboard.press("ArrowRight");
+  await shows(person, "turned-b");
+  await page.keyboard.press("l");
+  await shows(person, "turned-c");
+  await page.reload();
+  await shows(person, "turned-c");
+  await page.keyboard.press("h");
+  await shows(person, "turned-b");
+});
+
+sees("workers are seen side by side, and keys go to the one that was touched", async (person) => {
+  const { page } = person;
+  const server = await ingest();
+  await three(server, "beside");
+  await page.goto(server.url("/#/tasks/beside"));
+  await shows(person, "beside-b");
+  await page.getByRole("radio", { name: "Side by side" }).click();
+  await shows(person, "beside-a", "beside-b");
+  const [first, second] = [new LogPage(page, "beside-a"), new LogPage(page, "beside-b")];
+  await first.showsLine(50, "50");
+  await second.showsLine(1, "begun");
+  await first.scroller.click();
+  await page.keyboard.press("g");
+  await first.showsLine(1, "1");
+  await page.locator(".workers button", { hasText: "c" }).last().click();
+  await shows(person, "beside-a", "beside-b", "beside-c");
+  await page.goBack();
+  await shows(person, "beside-b");
+});
+
+sees("all workers' lines are seen in order of time, live, and each leads to its line", async (person) => {
+  const { page } = person;
+  const server = await ingest();
+  const [one, two] = [server.agent("by-time", "by-time-1"), server.agent("by-time", "by-time-2")];
+  const texts = () => page.locator(".timeline-text").allInnerTexts();
+  one.says("first");
+  await one.sent(1);
+  two.says("second");
+  await two.sent(1);
+  await page.goto(server.url("/#/tasks/by-time?show=time"));
+  const expected = ["first", "second"];
+  for (const [agent, lines] of [
+    [one, 2],
+    [two, 2],
+    [one, 3],
+  ] as const) {
+    await until("the lines by time", texts, (seen) => JSON.stringify(seen) === JSON.stringify(expected));
+    agent.says(`line ${expected.length}`);
+    await agent.sent(lines);
+    expected.push(`line ${expected.length}`);
+  }
+  await until("the lines by time", texts, (seen) => JSON.stringify(seen) === JSON.stringify(expected));
+  await page.locator(".timeline-row", { hasText: "line 3" }).locator("a").click();
+  await new LogPage(page, "by-time-2").showsLine(2, "line 3");
+  await Promise.all([one.done(), two.done()]);
+});
+
+sees("a worker that comes later shows by itself in its task", async ({ page }) => {
+  const server = await ingest();
+  await server.ran("grows", "grows-1", "true");
+  await page.goto(server.url("/#/tasks/grows"));
+  await page.getByRole("tab").first().waitFor();
+  await server.ran("grows", "grows-2", "true");
+  await until(
+    "two tabs",
+    () => page.getByRole("tab").count(),
+    (count) => count === 2,
+  );
+});
+
+sees("a worker that says nothing for long is said to be quiet", async ({ page }) => {
+  const server = await ingest();
+  const agent = server.agent("quiet", "quiet-0");
+  agent.does("echo begun");
+  await agent.sent(1);
+  await page.clock.install();
+  await page.goto(server.url("/#/workers/quiet-0"));
+  await page.locator(".worker-bar").waitFor();
+  await page.clock.fastForward("10:00");
+  await page.getByText(/Quiet for/).waitFor();
+  await agent.done();
+});
