@@ -25,6 +25,8 @@ export const VIEWS: readonly View[] = [
     prepare: async (page) => {
       await has(page, FAILURE);
       await has(page, "Finished");
+      // Groups are known a moment after the lines.
+      await page.locator(`.log[data-worker="${LINT}"] .log-folded`).first().waitFor();
     },
   },
   {
