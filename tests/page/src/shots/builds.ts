@@ -21,10 +21,12 @@ export interface Running {
 export async function builds(ingest: Ingest): Promise<Running> {
   await before(ingest);
   const ended = Object.entries({ [BUILD]: build(), [LINT]: lint(), [TEST]: test() });
-  await Promise.all(ended.map(([worker, script]) => ran(ingest, worker, script)));
   const agents = [ingest.agent(RELEASE, E2E), ingest.agent("docs-preview-311", "docs-preview-311-build")];
-  await says(agents[0], e2e());
-  await says(agents[1], site());
+  await Promise.all([
+    ...ended.map(([worker, script]) => ran(ingest, worker, script)),
+    says(agents[0], e2e()),
+    says(agents[1], site()),
+  ]);
   return {
     end: async () => {
       await Promise.all(agents.map((agent) => agent.kill()));
@@ -134,7 +136,7 @@ function e2e(): Script {
       "found \x1b[1;32m0\x1b[0m vulnerabilities",
     ])
     .says("> shop-e2e@1.0.0 test", "> playwright test", "", "Running 64 tests using 4 workers", "")
-    .says(...runs);
+    .drips(...runs);
 }
 
 const TITLES = [

@@ -2,6 +2,7 @@
 
 /** So many lines come at once, as a build prints them. */
 const BURST = 40;
+const FEW = 2;
 const PAUSE = "sleep 0.02";
 
 export class Script {
@@ -15,6 +16,11 @@ export class Script {
 
   says(...lines: string[]): this {
     return this.#print(lines, "");
+  }
+
+  /** A few at a time, as what takes its time prints them. */
+  drips(...lines: string[]): this {
+    return this.#print(lines, "", FEW);
   }
 
   /** On stderr. */
@@ -35,9 +41,9 @@ export class Script {
     return this;
   }
 
-  #print(lines: readonly string[], where: string): this {
-    for (let at = 0; at < lines.length; at += BURST) {
-      const quoted = lines.slice(at, at + BURST).map((line) => `'${line.replaceAll("'", `'\\''`)}'`);
+  #print(lines: readonly string[], where: string, burst = BURST): this {
+    for (let at = 0; at < lines.length; at += burst) {
+      const quoted = lines.slice(at, at + burst).map((line) => `'${line.replaceAll("'", `'\\''`)}'`);
       this.#commands.push(`printf '%s\\n' ${quoted.join(" ")}${where}`, PAUSE);
     }
     this.lines += lines.length;

@@ -11,7 +11,11 @@ export const VIEWS: readonly View[] = [
     name: "page",
     screen: "light",
     address: `/tasks/${RELEASE}?w=${TEST}`,
-    prepare: (page) => has(page, FAILURE),
+    prepare: async (page) => {
+      await has(page, FAILURE);
+      await page.keyboard.press("g");
+      await page.locator('.log-row[data-sequence="1"] .log-folded').waitFor();
+    },
   },
   {
     name: "tasks",
@@ -25,8 +29,6 @@ export const VIEWS: readonly View[] = [
     prepare: async (page) => {
       await has(page, FAILURE);
       await has(page, "Finished");
-      // Groups are known a moment after the lines.
-      await page.locator(`.log[data-worker="${LINT}"] .log-folded`).first().waitFor();
     },
   },
   {
