@@ -58,3 +58,17 @@ sees("a key leads from failure to failure, and says where there is none further 
   await log.part("failure").click();
   await log.showsLine(100);
 });
+
+sees("a log is scrolled by the browser's own keys, right after it was jumped to as well", async ({ page }) => {
+  const server = await ingest();
+  await server.ran("opening", "opening-keys", "seq 1 2000");
+  const log = await LogPage.open(page, server, "opening-keys");
+  await log.showsLine(2000);
+  await log.scroller.focus();
+  await log.press("g");
+  await log.showsLine(1, "1");
+  await log.press("PageDown");
+  await log.shows("the next page", (rows) => (rows[0]?.sequence ?? 0) > 20);
+  await log.press("ArrowUp", "ArrowUp", "PageUp");
+  await log.showsLine(1, "1");
+});
