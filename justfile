@@ -58,6 +58,10 @@ images-report *args:
 page verb="build":
     scripts/page {{ verb }}
 
+# Renew the pictures of the page in docs, which docs/page.md shows.
+page-shots:
+    scripts/page-shots
+
 # Renew what is made from the chart's values: its README and schema, and what the tests compare its output with.
 chart:
     scripts/chart-docs

@@ -88,5 +88,19 @@ node_packages() {
   (cd "$2" && npm ci --silent --ignore-scripts --no-audit --no-fund)
 }
 
+# browser_programs STAGE: what drives browsers, built from tests/page in a copy of it, STAGE. One at a time.
+browser_programs() {
+  local tests=tests/page modules stage=$1
+  need_packages node=nodejs npm=npm
+  at_least Node.js "$(command node --version | tr -d v)" 20.19
+  modules=$(installed page-tests "$tests/package-lock.json")
+  once "the tests of the page" "$modules" node_packages "$tests"
+  rm -rf "$stage"
+  mkdir -p "$stage"
+  cp -r "$tests"/{src,package.json,tsconfig.json,biome.json} "$stage"
+  ln -s "$modules/node_modules" "$stage/node_modules"
+  (cd "$stage" && npm run --silent lint && npm run --silent build) >&2
+}
+
 # Whether there is a compiler that can build with sanitizers.
 has_nightly() { have rustup && rustup toolchain list | grep -q ^nightly; }

@@ -2,22 +2,10 @@
 
 import { mkdirSync } from "node:fs";
 import { after, test } from "node:test";
-import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import type { Browser, BrowserContext, BrowserContextOptions, Page } from "playwright-core";
+import { launch } from "./chromium.js";
 import { Ingest } from "./ingest.js";
 import { endAll } from "./process.js";
-
-const CHROMIUM = process.env["OTTO_CHROMIUM"] ?? "/usr/bin/chromium";
-
-const FLAGS = [
-  "--headless",
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
 
 /** A test that takes longer hangs. */
 const TEST_MS = 150_000;
@@ -72,7 +60,7 @@ export function sees(sentence: string, story: (person: Person) => Promise<void>,
 }
 
 async function arrive(options: BrowserContextOptions, note: Person["note"]): Promise<Person> {
-  browser ??= chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
+  browser ??= launch();
   const size = { width: 1280, height: 800 };
   const context = await (await browser).newContext({
     viewport: size,

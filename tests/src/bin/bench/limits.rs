@@ -27,7 +27,7 @@ pub(crate) fn all(table: &mut Table, dir: &TempDir, scale: u64) -> Result<()> {
 /// How fast the generator alone fills a pipe that is emptied at once.
 fn pipe(table: &mut Table, lines: Lines, count: u64) -> Result<()> {
     let start = Instant::now();
-    let command = Print { count, lines, seed: 1, rate: None }.command()?;
+    let command = Print { count, lines, seed: 1, rate: None, stamp: false }.command()?;
     let mut child = Command::new(&command[0]).args(&command[1..]).stdout(Stdio::piped()).spawn()?;
     let mut pipe = child.stdout.take().context("stdout is a pipe")?;
     let mut buffer = vec![0; 64 << 10];

@@ -66,7 +66,7 @@ async fn watch(dir: &TempDir, load: Load) -> Result<[Durations; 2]> {
         let mut command = agent::command(&ingest.url(), &name(worker));
         command.args(["--task-id", TASK, "--mirror", "false", "--flush-timeout", "1min", "--"]);
         let count = load.rate * load.time.as_secs();
-        let print = Print { count, lines: Lines::Reference, seed: 1, rate: Some(load.rate) };
+        let print = Print { count, lines: Lines::Reference, seed: 1, rate: Some(load.rate), stamp: false };
         agents.push(command.args(print.command()?).stdout(Stdio::null()).spawn()?);
     }
     for worker in 0..load.workers {

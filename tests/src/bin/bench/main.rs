@@ -15,6 +15,7 @@ mod limits;
 mod lines;
 mod live;
 mod machine;
+mod page;
 mod peers;
 mod print;
 mod process;
@@ -87,6 +88,8 @@ enum Part {
     Ack,
     /// From a line to its reader.
     Live,
+    /// The log page in a real browser.
+    Page,
     /// Beside Redis Streams and NATS JetStream.
     Peers,
     /// The cost of a line over workers and the size of the store.
@@ -154,6 +157,7 @@ impl Part {
             Self::Idle => idle::agents(table, dir, 10_000 / usize::try_from(scale)?).await,
             Self::Ack => ack::latency(table, dir, 20_000 / scale).await,
             Self::Live => live::latency(table, dir, time * 3, scale).await,
+            Self::Page => page::all(table, dir, time * 3, scale).await,
             Self::Peers => peers::compare(table, dir, rounds, time).await,
             Self::Flat => flat::costs(table, dir, rounds, time, store).await,
             Self::Start => start::latency(table, dir, 400 / scale).await,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use jiff::Timestamp;
 
 use crate::lines::Lines;
 
@@ -29,6 +30,9 @@ pub(crate) struct Print {
     /// Lines a second; default: as many as go.
     #[arg(long)]
     pub(crate) rate: Option<u64>,
+    /// Each line begins with when it was written, in microseconds since 1970.
+    #[arg(long, requires = "rate")]
+    pub(crate) stamp: bool,
 }
 
 impl Print {
@@ -41,6 +45,7 @@ impl Print {
         if let Some(rate) = self.rate {
             command.extend(["--rate".into(), rate.to_string().into()]);
         }
+        command.extend(self.stamp.then(|| "--stamp".into()));
         Ok(command)
     }
 
@@ -86,10 +91,12 @@ impl Print {
         let mut bytes = Vec::new();
         for tick in 1.. {
             let due = (u64::try_from(start.elapsed().as_micros())? * rate / 1_000_000).min(self.count);
-            lines
-                .by_ref()
-                .take(usize::try_from(due - printed)?)
-                .for_each(|line| bytes.extend_from_slice(line));
+            let stamp =
+                if self.stamp { format!("{} ", Timestamp::now().as_microsecond()) } else { String::new() };
+            lines.by_ref().take(usize::try_from(due - printed)?).for_each(|line| {
+                bytes.extend_from_slice(stamp.as_bytes());
+                bytes.extend_from_slice(line);
+            });
             out.write_all(&bytes)?;
             out.flush()?;
             bytes.clear();

@@ -11,6 +11,13 @@ pub(crate) enum Target {
     AckLatency,
     LiveLatency,
     LiveLatencyLoaded,
+    PageScreen,
+    PageJump,
+    PageFrame,
+    PageTask,
+    PageHeap,
+    PageLive,
+    PageInput,
     IdleStream,
     AgentIdle,
     AgentLoaded,
@@ -56,13 +63,20 @@ enum Better {
 
 impl Target {
     /// All of them, in the order of the report.
-    pub(crate) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 26] = [
         Self::AgentMasked,
         Self::IngestBatches,
         Self::IngestEntries,
         Self::AckLatency,
         Self::LiveLatency,
         Self::LiveLatencyLoaded,
+        Self::PageScreen,
+        Self::PageJump,
+        Self::PageFrame,
+        Self::PageTask,
+        Self::PageHeap,
+        Self::PageLive,
+        Self::PageInput,
         Self::IdleStream,
         Self::AgentIdle,
         Self::AgentLoaded,
@@ -111,6 +125,27 @@ impl Target {
                 50.0,
                 10.0,
             ),
+            Self::PageScreen => must_at_most(
+                "page, 1,000,000 lines: navigation → rows painted, cold cache, p99",
+                Millis,
+                300.0,
+            ),
+            Self::PageJump => {
+                must_at_most("page, 1,000,000 lines: link to a line → painted, p99", Millis, 150.0)
+            }
+            Self::PageFrame => {
+                must_at_most("page, scrolled: main thread's work for a frame, p99", Millis, 8.0)
+            }
+            Self::PageTask => must_at_most("page, scrolled: longest task of the main thread", Millis, 50.0),
+            Self::PageHeap => must_at_most("page, scrolled from end to end: heap", Mebibytes, 80.0),
+            Self::PageLive => must_at_most(
+                "page: write in the worker → in the DOM at 1,000 lines/s, p99 beyond fdatasync's",
+                Millis,
+                60.0,
+            ),
+            Self::PageInput => {
+                must_at_most("page: a key → its handler at 50,000 lines/s, p99", Millis, 100.0)
+            }
             Self::IdleStream => at_most("server's memory for an idle stream", Kibibytes, 40.0, 24.0),
             Self::AgentIdle => at_most("agent's memory (RssAnon), idle", Mebibytes, 16.0, 4.0),
             Self::AgentLoaded => at_most("agent's memory (RssAnon), loaded", Mebibytes, 32.0, 16.0),

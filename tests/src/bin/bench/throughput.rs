@@ -132,7 +132,13 @@ impl Load {
         let mut command = agent::command(ingest_url, &format!("w-{worker}"));
         command.args(["--task-id", "bench", "--mirror", "false", "--when-full", "block"]);
         command.args(["--spool-limit", "0", "--flush-timeout", "10min", "--"]);
-        let print = Print { count: self.count / self.workers, lines: self.lines, seed: worker, rate: None };
+        let print = Print {
+            count: self.count / self.workers,
+            lines: self.lines,
+            seed: worker,
+            rate: None,
+            stamp: false,
+        };
         command.args(print.command()?);
         Ok(command)
     }

@@ -7,7 +7,8 @@ test.each([
   ["\r10%\r100%\r", "100%", ["10%"]],
   ["windows line\r", "windows line", []],
   ["\r\r", "", []],
-  ["section_start:1:name\r\x1b[0KTitle", "\x1b[0KTitle", ["section_start:1:name"]],
+  ["section_start:1:name\r\x1b[0KTitle", "\x1b[0KTitle", []],
+  ["section_end:1:name\r\x1b[0K", "\x1b[0K", []],
 ])("%j shows %j", (text, shown, history) => expect(overwritten(text)).toEqual({ shown, history }));
 
 test("a colour that was chosen before goes on after a carriage return", () => {

@@ -14,9 +14,12 @@ export const MAX_HISTORY = 200;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it looks for.
 const SGR = /\x1b\[[\d;:]*m/g;
 
+/** What GitLab's runner hides in a line where a group begins or ends: no state of anything. */
+const SECTION = /^section_(?:start|end):\d+:/;
+
 export function overwritten(text: string): Overwritten {
   if (!text.includes("\r")) return { shown: backspaced(text), history: [] };
-  const states = text.split("\r").filter((state) => state !== "");
+  const states = text.split("\r").filter((state) => state !== "" && !SECTION.test(state));
   const last = states.pop() ?? "";
   const before = states.join("").match(SGR)?.slice(-32).join("") ?? "";
   return { shown: before + backspaced(last), history: states.slice(-MAX_HISTORY).map(backspaced) };

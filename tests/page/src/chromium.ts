@@ -1,0 +1,20 @@
+/** Debian's Chromium, as whatever drives it starts it. */
+
+import { type Browser, chromium } from "playwright-core";
+
+const PROGRAM = process.env["OTTO_CHROMIUM"] ?? "/usr/bin/chromium";
+
+const FLAGS = [
+  "--headless",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+export function launch(): Promise<Browser> {
+  return chromium.launch({ executablePath: PROGRAM, args: FLAGS });
+}
