@@ -24,7 +24,7 @@ pub(super) async fn upload(args: &Upload) -> Result<i32> {
     let (mut held, mut failed) = (false, None);
     for file in spools {
         let timeout = deadline.saturating_duration_since(Instant::now());
-        match upload_file(&Upload { file, timeout, ..args.clone() }).await {
+        match upload_file(&Upload { timeout, file, ..args.clone() }).await {
             Ok(0) => {}
             Ok(EXIT_NOT_RUN) => held = true,
             Ok(code) => failed = failed.or(Some(Ok(code))),
