@@ -1,7 +1,9 @@
 //! What becomes of many workers: scaled down, made by a scaler that is killed in between, or by two.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use ottoscaler_tests::docker_proxy::DockerProxy;
 use ottoscaler_tests::ingest::Ingest;
 use ottoscaler_tests::worker_images::{BARE, PROGRAM};
 use ottoscaler_tests::{oracle, wait};
@@ -124,6 +126,127 @@ pub(crate) async fn p9_a_container_stays_until_its_log_is_complete(grounds: Arc<
     oracle::check_sequences(&worker, &lines);
     assert_eq!(oracle::bytes(&lines, "stdout"), b"one\ntwo\n");
     site.is_gone(Some(&worker)).await;
+}
+
+/// What a shell in a worker's container prints.
+async fn shell(grounds: &Grounds, worker: &str, script: &str) -> Result<String, String> {
+    grounds.engine().await.docker(&["exec", worker, "/bin/busybox", "sh", "-c", script]).await
+}
+
+/// P5, P9: an agent is killed while log-ingest is away; what it had saved is in the log, once, before that is closed.
+/// The spool is that of the image's user.
+pub(crate) async fn p5_p9_what_a_killed_agent_left_is_in_its_log_before_that_is_closed(
+    grounds: Arc<Grounds>,
+) {
+    const LINES: usize = 2_000;
+    let ip = grounds.engine().await.ip();
+    let mut ingest = Ingest::start_on(ip, &grounds.dir.path().join("left"), &[]).await;
+    let mut site = Site::start_with(&grounds, &ingest.url(), &["--drain-timeout=5min"]).await;
+    let command = format!(
+        "echo durable; while [ ! -e /tmp/away ]; do sleep 0.1; done; \
+         i=0; while [ $i -lt {LINES} ]; do echo line $i; i=$((i+1)); done; touch /tmp/said; exec sleep 600"
+    );
+    site.submit("left", 1, &[("image", "nobody:test"), ("command", &command)]).await;
+    let worker = site.are("left", 1, "running").await.remove(0);
+    wait::until("a line is durable", LIMIT, || async {
+        let lines = ingest.lines(&worker).await.map_err(|error| format!("{error:#}"))?;
+        if lines.is_empty() { Err("none".to_owned()) } else { Ok(()) }
+    })
+    .await;
+    ingest.kill().await;
+    shell(&grounds, &worker, "touch /tmp/away").await.unwrap();
+    let before = Mutex::new(String::new());
+    wait::until("all lines are in the spool", LIMIT, || async {
+        let look = "[ -e /tmp/said ] && stat -c %s /run/otto/spool/*.spool";
+        let size = shell(&grounds, &worker, look).await?;
+        let is_stable = size == std::mem::replace(&mut *before.lock().unwrap(), size.clone());
+        // Lines go there within a second and a quarter.
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        if is_stable { Ok(()) } else { Err(size) }
+    })
+    .await;
+    grounds.docker(&["kill", &worker]).await;
+    site.ended("left").await;
+    // What is to be done about it is known to whoever comes next.
+    site.kill_scaler().await;
+    site.resume_scaler().await;
+    ingest.resume().await;
+    ingest.closed("left", &worker).await;
+    let mut lines = ingest.lines(&worker).await.unwrap();
+    let marker = lines.pop().unwrap()["gap"]["reason"].clone();
+    assert!(marker.as_str().unwrap().starts_with("the agent is gone"), "{marker}");
+    oracle::check_sequences(&worker, &lines);
+    let expected: String = std::iter::once("durable\n".to_owned())
+        .chain((0..LINES).map(|line| format!("line {line}\n")))
+        .collect();
+    assert_eq!(String::from_utf8(oracle::bytes(&lines, "stdout")).unwrap(), expected);
+    site.is_gone(None).await;
+    let left = grounds.docker(&["ps", "--all", "--quiet", "--filter", &site.label()]).await;
+    assert_eq!(left, "", "what handed it in has gone, too");
+}
+
+/// A scaler comes to a Docker that lists a container and does not say how it is.
+pub(crate) async fn a_container_that_cannot_be_looked_at_holds_up_no_other(grounds: Arc<Grounds>) {
+    let socket = grounds.engine().await.socket();
+    let proxy = DockerProxy::start(&grounds.dir.path().join("proxy.sock"), &socket);
+    let host = format!("--docker-host={}", proxy.host());
+    let mut site = Site::start(&grounds, &[&host]).await;
+    site.submit(
+        "stuck",
+        1,
+        &[("command", "echo before; while [ ! -e /tmp/on ]; do sleep 0.1; done; echo after")],
+    )
+    .await;
+    let stuck = site.are("stuck", 1, "running").await.remove(0);
+    site.has_said(&stuck, "before").await;
+    site.kill_scaler().await;
+    proxy.lose(&stuck);
+    site.resume_scaler().await;
+    site.is_ready(true).await;
+    site.submit("other", 1, &[("command", "echo other")]).await;
+    let other = site.are("other", 1, "succeeded").await.remove(0);
+    assert_eq!(site.said("other", &other).await, ["other"]);
+    assert_eq!(site.are("stuck", 1, "running").await, [&*stuck], "it is left as it is");
+    grounds.docker(&["exec", &stuck, "/bin/busybox", "touch", "/tmp/on"]).await;
+    proxy.find_all();
+    assert_eq!(site.are("stuck", 1, "succeeded").await, [&*stuck]);
+    assert_eq!(site.said("stuck", &stuck).await, ["before", "after"]);
+    site.is_gone(None).await;
+}
+
+/// Its workers reach what is in it, log-ingest among that, and nothing of what the others reach.
+pub(crate) async fn an_internal_network_has_no_way_out_and_one_that_has_is_refused(grounds: Arc<Grounds>) {
+    const NETWORK: [&str; 2] = ["--docker-network=otto-closed", "--docker-internal=true"];
+    // The first makes it; then it is known where log-ingest can listen in it.
+    drop(Site::start(&grounds, &NETWORK).await);
+    let about =
+        ["network", "inspect", "--format", "{{.Internal}} {{(index .IPAM.Config 0).Gateway}}", "otto-closed"];
+    let about = grounds.docker(&about).await;
+    let gateway = about.trim().strip_prefix("true ").unwrap_or_else(|| panic!("{about}"));
+    let dir = grounds.dir.path().join("closed");
+    let ingest = Ingest::start_on(gateway.parse().unwrap(), &dir, &[]).await;
+    let outside = grounds.ingest.grpc();
+    let command = format!(
+        "busybox nc -w 3 {} {} </dev/null >/dev/null && echo open || echo closed",
+        outside.ip(),
+        outside.port()
+    );
+    let site = Site::start_with(&grounds, &ingest.url(), &NETWORK).await;
+    site.submit("inside", 1, &[("command", &command)]).await;
+    let worker = site.are("inside", 1, "succeeded").await.remove(0);
+    ingest.completed("inside", &worker).await;
+    let lines = ingest.lines(&worker).await.unwrap();
+    assert_eq!(oracle::bytes(&lines, "stdout"), b"closed\n", "{lines:?}");
+    site.is_gone(None).await;
+
+    let usual = Site::start(&grounds, &[]).await;
+    usual.submit("usual", 1, &[("command", &command)]).await;
+    let worker = usual.are("usual", 1, "succeeded").await.remove(0);
+    assert_eq!(usual.said("usual", &worker).await, ["open"]);
+    usual.is_gone(None).await;
+    let refused = usual.command().arg(NETWORK[1]).output().await.unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && said.contains("--docker-internal"), "{said}");
 }
 
 pub(crate) async fn a_network_and_an_agents_volume_that_somebody_removes_are_made_again(

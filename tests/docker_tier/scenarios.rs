@@ -51,6 +51,9 @@ fn scenarios(site: &Arc<Site>) -> Vec<Scenario> {
         scenario!(life::p1_a_stop_is_not_asked_for_twice_by_the_next_scaler(grounds())),
         scenario!(life::a_network_and_an_agents_volume_that_somebody_removes_are_made_again(grounds())),
         scenario!(life::p9_a_container_stays_until_its_log_is_complete(grounds())),
+        scenario!(life::p5_p9_what_a_killed_agent_left_is_in_its_log_before_that_is_closed(grounds())),
+        scenario!(life::a_container_that_cannot_be_looked_at_holds_up_no_other(grounds())),
+        scenario!(life::an_internal_network_has_no_way_out_and_one_that_has_is_refused(grounds())),
     ]
 }
 

@@ -131,7 +131,8 @@ impl Site {
         command.args(["--runtime=docker", "--grpc-addr=127.0.0.1:0", "--admin-addr=127.0.0.1:0"]);
         command.arg(format!("--worker-image={BUSYBOX}"));
         command.args(["--redis-url", &self.redis.url(), "--ingest-url", &self.ingest_url]);
-        command.args(["--instance", &self.instance, "--docker-host", &self.grounds.host]);
+        // A flag wins.
+        command.args(["--instance", &self.instance]).env("DOCKER_HOST", &self.grounds.host);
         command.arg("--worker-config").arg(self.grounds.classes());
         let name = |flag: &str| flag.split('=').next().unwrap_or(flag).to_owned();
         let given: Vec<String> = self.extra.iter().map(|flag| name(flag)).collect();

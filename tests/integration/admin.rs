@@ -1,9 +1,15 @@
 //! What operators ask a service: health, readiness, metrics, version, and what is wrong with a flag.
 
-use ottoscaler_tests::binary;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use ottoscaler_tests::scaler::{ended, submit};
+use ottoscaler_tests::{binary, wait};
 use tokio::process::Command;
 
 use crate::end_to_end::System;
+
+const LIMIT: Duration = Duration::from_mins(1);
 
 async fn run(program: &str, args: &[&str]) -> (Option<i32>, String, String) {
     let output = Command::new(binary::path(program)).args(args).output().await.unwrap();
@@ -68,6 +74,46 @@ async fn services_are_live_ready_and_measured_and_the_healthcheck_agrees() {
     let (code, _, stderr) = run("ottoscaler", &["--admin-addr", admin, "healthcheck"]).await;
     assert_ne!(code, Some(0));
     assert!(stderr.contains("redis"), "{stderr}");
+}
+
+/// The series of the scaler that are there, without their values.
+async fn series(admin: &str) -> BTreeSet<String> {
+    let text = reqwest::get(format!("http://{admin}/metrics")).await.unwrap().text().await.unwrap();
+    let told = text.lines().filter(|line| line.starts_with("otto_scaler_"));
+    told.filter_map(|line| line.rsplit_once(' ')).map(|(series, _)| series.to_owned()).collect()
+}
+
+/// An alert on what has increased never hears of a series that begins at 1.
+#[tokio::test]
+async fn every_series_that_an_alert_is_about_is_there_before_anything_happens() {
+    let mut system = System::start(&[]).await;
+    let scaler = system.scaler.service().logged("ottoscaler listening").await;
+    let admin = scaler["admin"].as_str().unwrap();
+    // Those of the stream are there once the leader has asked for them.
+    let fresh = wait::until("it leads, and has asked", LIMIT, || async {
+        let fresh = series(admin).await;
+        if fresh.contains("otto_scaler_stream_lag{}") { Ok(fresh) } else { Err(format!("{fresh:#?}")) }
+    })
+    .await;
+    let alerts =
+        std::fs::read_to_string(binary::workspace().join("helm/ottoscaler/files/alerts.yaml")).unwrap();
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let named = alerts.split(|c: char| !is_word(c)).filter(|word| word.starts_with("otto_scaler_"));
+    let named: BTreeSet<&str> = named.collect();
+    assert!(named.len() > 10, "{named:?}");
+    for name in named {
+        let is_it = |series: &&String| series.split('{').next() == Some(name);
+        assert!(fresh.iter().any(|series| is_it(&series)), "{name}: {fresh:#?}");
+    }
+
+    let mut redis = system.redis.connect().await;
+    submit(&mut redis, &[("type", "scale_up"), ("worker_count", "nonsense"), ("task_id", "bad")]).await;
+    let good = [("type", "scale_up"), ("worker_count", "1"), ("task_id", "good"), ("command", "exit 3")];
+    submit(&mut redis, &good).await;
+    ended(&redis, "good", 1).await;
+    let later = series(admin).await;
+    let new: Vec<_> = later.difference(&fresh).collect();
+    assert!(new.is_empty(), "these have begun with an event: {new:#?}");
 }
 
 #[tokio::test]

@@ -66,6 +66,13 @@ async fn p2_a_leader_that_was_frozen_longer_than_its_lease_does_no_harm() {
     let (mut leader, mut other) = two(&world).await;
     world.submit(&event("before", &[])).await;
     let first = world.pods_are(1).await;
+    assert_eq!(leader.metric("otto_scaler_leads").await, 1.0);
+    assert_eq!(other.metric("otto_scaler_leads").await, 0.0);
+    wait::until("the leader counts its worker", LIMIT, || async {
+        let pending = leader.metric("otto_scaler_workers{kind=\"pending\"}").await;
+        if pending > 0.0 { Ok(()) } else { Err(format!("{pending}")) }
+    })
+    .await;
     leader.signal(Signal::SIGSTOP);
     other.leads().await;
     // It ends, and is removed, under the new leader; the old one knows nothing of that.
@@ -86,6 +93,11 @@ async fn p2_a_leader_that_was_frozen_longer_than_its_lease_does_no_harm() {
     assert_eq!(world.pod_names().await, second, "nothing was made again");
     let creates = leader.metric("otto_scaler_creates_total{kind=\"new\"}").await;
     assert_eq!(creates, 1.0);
+    // Both are asked for their metrics: what the old one counted would be counted twice.
+    for gauge in ["otto_scaler_leads", "otto_scaler_workers{kind=\"pending\"}"] {
+        assert_eq!(leader.metric(gauge).await, 0.0, "{gauge}");
+    }
+    assert_eq!(other.metric("otto_scaler_leads").await, 1.0);
     other.kill().await;
     let took = taken_over(&world, "after").await;
     eprintln!("and it leads again {took:?} after the other was killed");

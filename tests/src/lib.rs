@@ -10,6 +10,7 @@ pub mod chatter;
 pub mod cluster;
 pub mod daemon;
 pub mod docker_engine;
+pub mod docker_proxy;
 pub mod document;
 pub mod events;
 pub mod fake_clock;

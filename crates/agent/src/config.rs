@@ -45,7 +45,7 @@ pub enum Command {
     /// both within one moment may come in either order, for two pipes tell no more; `2>&1` in the command
     /// makes one pipe of them. All lines of one read have the time of that read.
     Run(Box<Run>),
-    /// Hands in a file, or a spool that an agent left behind.
+    /// Hands in a file, or a spool that an agent left behind, or all spools of a directory.
     ///
     /// A file can be handed in again, after a cut or by mistake: what the server has already is not stored twice. A
     /// file that is no spool is known again by its content, under the same --worker-id and with the same --max-line;
@@ -132,7 +132,7 @@ pub struct Run {
 }
 
 /// What nobody may read in a log.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct MaskArgs {
     /// Variables whose values nobody may read, separated by commas or blanks; a value of fewer than 4 bytes
     /// cannot be masked, and the agent says so.
@@ -201,7 +201,7 @@ impl Compression {
 }
 
 /// How to hand in a file.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct Upload {
     /// What was asked for by flags. The first field: those that are read take their matches away.
     #[command(flatten)]
@@ -235,7 +235,7 @@ pub struct Upload {
     #[command(flatten)]
     pub telemetry: TelemetryArgs,
 
-    /// What an agent left behind, or any file of lines.
+    /// What an agent left behind, or any file of lines; of a directory each file that is named `*.spool`.
     pub file: PathBuf,
 }
 

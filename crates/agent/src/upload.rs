@@ -4,8 +4,10 @@
 //! goes on behind what is durable, again and again, until its time is up; handed in twice, nothing is doubled.
 //! Lines that a spool does not have become a gap. The file is opened once, a spool's lock taken once, and it is
 //! left where it is. The lines of a plain file are masked as they are read; those of a spool were masked before.
+//! Of a directory each spool is handed in, whatever becomes of the others.
 
 mod source;
+mod spools;
 
 use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -60,8 +62,12 @@ struct Handing<'a> {
     deadline: Instant,
 }
 
-/// Hands the file in, and gives the code to exit with.
+/// Hands the file in, or each spool of the directory, and gives the code to exit with.
 pub async fn upload(args: &Upload) -> Result<i32> {
+    if args.file.is_dir() { spools::upload(args).await } else { upload_file(args).await }
+}
+
+async fn upload_file(args: &Upload) -> Result<i32> {
     let path = args.file.as_path();
     let masks = match crate::masks(&args.masks) {
         Ok(masks) => masks,

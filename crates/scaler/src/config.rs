@@ -310,7 +310,7 @@ impl Config {
     pub fn container(&self, classes: docker::Classes) -> ContainerConfig {
         ContainerConfig {
             instance: self.kubernetes.instance.clone(),
-            network: self.docker.docker_network.clone(),
+            network: self.docker.network(),
             ingest_url: self.workers.ingest_url.clone(),
             grace_period: self.workers.grace_period,
             drain_timeout: self.workers.drain_timeout,

@@ -17,10 +17,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::controller::{Controller, ControllerConfig, Ended, Means};
+use crate::controller::{Controller, ControllerConfig, Ended, Intake as Message, Means};
 use crate::explain::Question;
-use crate::intake::{Intake, IntakeConfig};
-use crate::record::Term;
+use crate::intake::{Backlog, Intake, IntakeConfig};
+use crate::record::{Store, StoreConfig, Term};
 use crate::redis_link::RedisLink;
 use crate::runtime::Runtime;
 
@@ -158,6 +158,7 @@ impl<R: Runtime> Office<R> {
             self.elected.met();
             let ended = self.lead(&leadership, &mut questions, &stop).await;
             self.role.send_replace(Role::default());
+            self.means.metrics.leads_no_more();
             leadership.lost.cancel();
             election.release().await;
             if ended? == Ended::Fenced {
@@ -182,19 +183,14 @@ impl<R: Runtime> Office<R> {
         };
         tracing::info!(term = begun.get(), "leading");
         self.means.metrics.terms.inc();
+        self.means.metrics.leads.set(1);
         // Not sooner: until its term is over, the leader before makes workers.
         self.means.runtime.refresh();
         self.role.send_replace(Role { leads: true, term: begun.get() });
         let store = self.means.store.in_term(begun);
         let (recorded, records) = mpsc::channel(RECORDED);
-        let intake = Intake::new(
-            self.link.clone(),
-            store.clone(),
-            self.intake.clone(),
-            recorded,
-            self.means.metrics.clone(),
-            self.connected.clone(),
-        );
+        let intake = self.intake(store.clone(), recorded);
+        let backlog = self.backlog()?;
         let controller = Controller::new(self.means.in_term(store), self.controller);
         let either_ends = |scope: CancellationToken| scope.drop_guard();
         let intake = async {
@@ -211,12 +207,23 @@ impl<R: Runtime> Office<R> {
                 () = scope.cancelled() => {}
             }
         };
-        let (intake, controller, ()) = tokio::join!(intake, controller, stopping);
+        let (intake, controller, (), ()) =
+            tokio::join!(intake, controller, backlog.run(scope.clone()), stopping);
         let ended = if intake? == Ended::Fenced { Ended::Fenced } else { controller? };
         if ended == Ended::Fenced {
             tracing::warn!(term = begun.get(), "leads no more: a later leader has written");
         }
         Ok(ended)
+    }
+
+    fn intake(&self, store: Store, recorded: mpsc::Sender<Message>) -> Intake {
+        let (metrics, connected) = (self.means.metrics.clone(), self.connected.clone());
+        Intake::new(self.link.clone(), store, self.intake.clone(), recorded, metrics, connected)
+    }
+
+    fn backlog(&self) -> Result<Backlog> {
+        let StoreConfig { events, group, .. } = self.means.store.config();
+        Ok(Backlog::new(self.link.commands()?, events.clone(), group.clone(), self.means.metrics.clone()))
     }
 
     /// Begins a term in Redis, however long that takes. An error: the records are another scaler's.

@@ -7,6 +7,10 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::record::DeadLetter;
+use crate::runtime::{ErrorKind, ObstacleKind};
+use crate::status::State;
+
 /// Seconds from an event to its worker: the target is 0.05, and waiting for capacity can take hours.
 const EVENT_TO_CREATE_SECONDS: [f64; 13] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 10.0, 60.0, 600.0, 3600.0];
@@ -16,6 +20,9 @@ const EVENT_TO_CREATE_SECONDS: [f64; 13] =
 pub struct Kind {
     kind: &'static str,
 }
+
+/// No label: a gauge of such a family can be taken away, and then says nothing.
+pub type NoLabel = [(&'static str, &'static str); 0];
 
 /// The label of one kind.
 pub fn kind(kind: &'static str) -> Kind {
@@ -47,6 +54,12 @@ pub struct Metrics {
     pub lost_records: Counter,
     /// Times that this replica began to lead.
     pub terms: Counter,
+    /// Whether it leads.
+    pub leads: Gauge,
+    /// Entries that nobody has read; nothing where Redis does not know, or another replica leads.
+    pub stream_lag: Family<NoLabel, Gauge>,
+    /// Entries that were read and are not done with; nothing where another replica leads.
+    pub stream_pending: Family<NoLabel, Gauge>,
     /// Records that Redis had lost, written again from their workers.
     pub records_rebuilt: Counter,
     /// Logs closed because their agents were gone.
@@ -94,6 +107,9 @@ impl Metrics {
             unreadable_records: Gauge::default(),
             lost_records: Counter::default(),
             terms: Counter::default(),
+            leads: Gauge::default(),
+            stream_lag: Family::default(),
+            stream_pending: Family::default(),
             records_rebuilt: Counter::default(),
             logs_closed: Counter::default(),
             spools_handed_in: Family::default(),
@@ -113,7 +129,42 @@ impl Metrics {
         metrics.register_intake(registry);
         metrics.register_logs(registry);
         metrics.register_workers(registry);
+        metrics.begin_at_zero();
         metrics
+    }
+
+    /// A series that comes to be with its first event, at 1, has not increased for whoever asks by how much it has.
+    fn begin_at_zero(&self) {
+        let ends = State::ALL.into_iter().filter(|state| state.is_end());
+        let ends: Vec<_> = ends.map(State::as_str).collect();
+        let series: [(&Family<Kind, Counter>, &[&'static str]); 8] = [
+            (&self.events_recorded, &["new", "duplicate"]),
+            (&self.dead_letters, &DeadLetter::CAUSES),
+            (&self.spools_handed_in, &["all", "not_all"]),
+            (&self.creates, &["new", "already_there"]),
+            (&self.runtime_failures, &ErrorKind::ALL.map(ErrorKind::as_str)),
+            (&self.start_failures, &ObstacleKind::ALL.map(ObstacleKind::as_str)),
+            (&self.image_pulls, &["pulled", "failed"]),
+            (&self.outcomes, &ends),
+        ];
+        for (family, kinds) in series {
+            for &name in kinds {
+                drop(family.get_or_create(&kind(name)));
+            }
+        }
+        self.leads_no_more();
+    }
+
+    /// What only a leader knows is not known any more, and would be told for ever.
+    pub fn leads_no_more(&self) {
+        self.leads.set(0);
+        for state in State::ALL {
+            self.workers.get_or_create(&kind(state.as_str())).set(0);
+        }
+        self.workers_without_record.set(0);
+        self.unreadable_records.set(0);
+        self.stream_lag.clear();
+        self.stream_pending.clear();
     }
 
     fn register_intake(&self, registry: &mut Registry) {
@@ -123,6 +174,12 @@ impl Metrics {
             "otto_scaler_events_claimed",
             "Entries claimed from consumers that had not acknowledged them",
             self.events_claimed.clone(),
+        );
+        r.register("otto_scaler_stream_lag", "Entries that nobody has read", self.stream_lag.clone());
+        r.register(
+            "otto_scaler_stream_pending",
+            "Entries that were read and are not done with",
+            self.stream_pending.clone(),
         );
         r.register("otto_scaler_events_recorded", "Entries put on record", self.events_recorded.clone());
         r.register("otto_scaler_dead_letters", "Entries that became dead letters", self.dead_letters.clone());
@@ -161,6 +218,7 @@ impl Metrics {
     fn register_logs(&self, registry: &mut Registry) {
         let r = registry;
         r.register("otto_scaler_terms", "Times that this replica began to lead", self.terms.clone());
+        r.register("otto_scaler_leads", "Whether this replica leads", self.leads.clone());
         r.register(
             "otto_scaler_records_rebuilt",
             "Records that Redis had lost, written again from their workers",
@@ -216,5 +274,33 @@ impl Metrics {
             "From an event's entry in the stream to its worker being made",
             self.event_to_create.clone(),
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(registry: &Registry) -> String {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, registry).unwrap();
+        text
+    }
+
+    #[test]
+    fn a_replica_that_leads_no_more_tells_nothing_of_workers_records_and_the_stream() {
+        let mut registry = Registry::default();
+        let metrics = Metrics::register(&mut registry);
+        let fresh = told(&registry);
+        metrics.leads.set(1);
+        metrics.workers.get_or_create(&kind(State::Queued.as_str())).set(7);
+        metrics.workers_without_record.set(1);
+        metrics.unreadable_records.set(2);
+        metrics.stream_lag.get_or_create(&[]).set(3);
+        metrics.stream_pending.get_or_create(&[]).set(4);
+        let leading = told(&registry);
+        assert!(leading.contains("otto_scaler_stream_lag{} 3\n"), "{leading}");
+        metrics.leads_no_more();
+        assert_eq!(told(&registry), fresh);
     }
 }

@@ -10,12 +10,19 @@ use std::time::Duration;
 use jiff::Timestamp;
 use ottoscaler::event::{Event, RawEntry};
 use ottoscaler::ids::Attempt;
+use ottoscaler::intake::Backlog;
+use ottoscaler::metrics::{Metrics, NoLabel};
 use ottoscaler::record::{
     DeadLetter, Log, Outcome, Progress, Record, Recorded, Slot, Stop, TaskRecord, Update, Verdict, Write,
     Written,
 };
 use ottoscaler::status::Notification;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
 use redis::aio::MultiplexedConnection;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use crate::common::{Running, Server, add, add_task, count, entries, policy, until};
 
@@ -86,6 +93,39 @@ async fn p1_p2_an_event_is_recorded_once_and_its_entry_leaves_the_stream_in_the_
     assert!(loaded.records.contains(&record), "as it was recorded first");
     assert_eq!(loaded.records.len(), 2);
     assert_eq!(count(&mut redis, "XLEN", "status").await, 4, "a repeat tells nothing");
+}
+
+#[tokio::test]
+async fn a_leader_tells_how_many_events_wait_and_nothing_where_redis_does_not_know() {
+    let server = Server::start().await;
+    let mut redis = server.redis().await;
+    let mut command = async |command: &str, args: &[&str]| {
+        redis::cmd(command).arg(args).query_async::<redis::Value>(&mut redis).await.unwrap()
+    };
+    let metrics = Metrics::register(&mut Registry::default());
+    let (events, group) = ("events".to_owned(), "group".to_owned());
+    let backlog = Backlog::new(server.link().commands().unwrap(), events, group, metrics.clone());
+    let mut running = JoinSet::new();
+    running.spawn(backlog.run(CancellationToken::new()));
+    let told = |family: &Family<NoLabel, Gauge>| family.get(&[]).map(|gauge| gauge.get());
+    let tells = async |lag: Option<i64>, pending: Option<i64>| {
+        until(&format!("{lag:?} wait, {pending:?} are pending"), async || {
+            let is = (told(&metrics.stream_lag), told(&metrics.stream_pending));
+            (is == (lag, pending)).then_some(())
+        })
+        .await;
+    };
+    command("XGROUP", &["CREATE", "events", "other", "0", "MKSTREAM"]).await;
+    command("XGROUP", &["CREATE", "events", "group", "0"]).await;
+    for id in ["1-0", "2-0", "3-0", "4-0"] {
+        command("XADD", &["events", id, "type", "scale_up"]).await;
+    }
+    command("XREADGROUP", &["GROUP", "group", "c", "COUNT", "1", "STREAMS", "events", ">"]).await;
+    tells(Some(3), Some(1)).await;
+    command("XDEL", &["events", "3-0"]).await;
+    tells(None, Some(1)).await;
+    command("DEL", &["events"]).await;
+    tells(None, None).await;
 }
 
 #[tokio::test]

@@ -58,6 +58,22 @@ async fn p5_a_file_is_never_cut_to_less_than_was_asked_for() {
     assert_eq!(server.seen().text(), ["x".repeat(32), "x".repeat(8), "last".to_owned()]);
 }
 
+/// As the scaler does with the volume of a worker whose agent was killed.
+#[tokio::test]
+async fn p5_each_spool_of_a_directory_is_handed_in_and_one_that_is_spoiled_holds_up_no_other() {
+    let (server, dir) = (Server::start([]).await, TempDir::new().unwrap());
+    let nothing = upload(&server, &[], dir.path()).await;
+    assert!(nothing.status.success() && said(&nothing).contains("nothing was left"), "{nothing:?}");
+    left_over(&dir, 10).await;
+    // Names are taken in their order, and an agent's begins with a letter.
+    std::fs::write(dir.path().join("0.spool"), "spoiled").unwrap();
+    std::fs::write(dir.path().join("notes.txt"), "no spool\n").unwrap();
+    let handed_in = upload(&server, &[], dir.path()).await;
+    let last = said(&handed_in).lines().last().unwrap().to_owned();
+    assert!(!handed_in.status.success() && last.contains("it is no spool"), "{handed_in:?}");
+    assert_eq!(server.seen().text(), numbers(10));
+}
+
 /// Two kinds of refusal are no reason to believe either.
 #[tokio::test]
 async fn an_upload_that_is_refused_twice_in_each_of_two_ways_is_tried_again() {

@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::Args;
 use ottoscaler_kit::time::parse_duration;
 
+use crate::runtime::docker;
+
 /// The kubernetes runtime.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Kubernetes runtime")]
@@ -58,6 +60,17 @@ pub struct DockerArgs {
     /// Network that workers are in and reach log-ingest by; made if it is not there.
     #[arg(long, env = "OTTO_DOCKER_NETWORK", default_value = "ottoscaler", value_parser = parse_network)]
     pub docker_network: String,
+    /// That network has no way out: workers reach log-ingest, which has to be in it, and each other, and fetch
+    /// nothing. Without this they reach whatever the machine does, a cloud's metadata included.
+    #[arg(long, env = "OTTO_DOCKER_INTERNAL", default_value_t = false, action = clap::ArgAction::Set)]
+    pub docker_internal: bool,
+}
+
+impl DockerArgs {
+    /// The network of the workers.
+    pub fn network(&self) -> docker::Network {
+        docker::Network { name: self.docker_network.clone(), internal: self.docker_internal }
+    }
 }
 
 fn parse_docker_host(text: &str) -> Result<String, String> {

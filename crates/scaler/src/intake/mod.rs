@@ -8,6 +8,7 @@
 //! cannot be reached an entry in hand is neither lost nor given up: it is pending in Redis, and
 //! claimed after the reconnect.
 
+mod backlog;
 mod stream;
 
 use std::time::Duration;
@@ -22,6 +23,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub use self::backlog::Backlog;
 use self::stream::Consumer;
 use crate::controller::{Ended, Intake as Message};
 use crate::event::{Event, EventPolicy, RawEntry};

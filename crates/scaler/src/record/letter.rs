@@ -62,12 +62,17 @@ enum Word {
 }
 
 impl DeadLetter {
+    /// All causes.
+    pub const CAUSES: [&str; 2] = [Self::REJECTED, Self::UNDELIVERABLE];
+    const REJECTED: &str = "rejected";
+    const UNDELIVERABLE: &str = "undeliverable";
+
     /// Cause, field and reason.
     pub fn blame(&self) -> (&'static str, &str, String) {
         match self {
-            Self::Rejected(rejection) => ("rejected", rejection.field(), rejection.reason().to_owned()),
+            Self::Rejected(rejection) => (Self::REJECTED, rejection.field(), rejection.reason().to_owned()),
             Self::Undeliverable { deliveries } => {
-                ("undeliverable", "", format!("handling failed {deliveries} times"))
+                (Self::UNDELIVERABLE, "", format!("handling failed {deliveries} times"))
             }
         }
     }

@@ -15,6 +15,7 @@ mod environment;
 pub mod kubernetes;
 pub mod process;
 mod security;
+mod upload;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -165,6 +166,9 @@ pub enum ObstacleKind {
 }
 
 impl ObstacleKind {
+    /// All kinds.
+    pub const ALL: [Self; 4] = [Self::Refused, Self::Image, Self::Configuration, Self::Unschedulable];
+
     /// The kind as notifications say it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -246,6 +250,9 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// All kinds.
+    pub const ALL: [Self; 3] = [Self::Refused, Self::Quota, Self::Unavailable];
+
     /// The kind as metrics say it.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -2,7 +2,7 @@
 //! runtime reads its Pod templates from, and checked at start.
 //!
 //! ```yaml
-//! docker: { pids: 1024 }                          # for every worker
+//! docker: { pids: 1024 }                          # for every worker; where nothing is said, 4096
 //! resourceClasses:
 //!   default:                                      # for workers whose event names none
 //!     docker: { cpus: 2, memory: 2GiB }
@@ -28,6 +28,10 @@ use crate::runtime::security::Security;
 /// The class of workers whose event names none.
 const DEFAULT: &str = "default";
 
+/// Processes and threads of a worker, where the operator says nothing: more than a build needs, and far less than a
+/// machine has, which is everybody's on it.
+const PIDS: i64 = 4096;
+
 /// Docker starts nothing in less.
 const LEAST_MEMORY: ByteSize = ByteSize::mib(6);
 
@@ -39,7 +43,7 @@ pub struct Classes {
 }
 
 /// What a worker is granted.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Grant {
     pub(super) security: Security,
     /// In billionths of a processor, as Docker counts.
@@ -47,6 +51,13 @@ pub(super) struct Grant {
     pub(super) memory: Option<i64>,
     pub(super) pids: Option<i64>,
     pub(super) read_only_root: bool,
+}
+
+impl Default for Grant {
+    fn default() -> Self {
+        let security = Security::default();
+        Self { security, nano_cpus: None, memory: None, pids: Some(PIDS), read_only_root: false }
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -178,6 +189,16 @@ mod tests {
         let error = classes.of(Some("huge")).unwrap_err();
         assert!(error.contains("\"huge\"") && error.contains("default, root"), "{error}");
         assert_eq!(Classes::default().of(None), Ok(&Grant::default()));
+    }
+
+    #[test]
+    fn p6_no_worker_has_all_processes_of_its_machine() {
+        for text in ["{}", "docker: {memory: 1GiB}", "resourceClasses: {default: {docker: {cpus: 1}}}"] {
+            assert_eq!(Classes::parse(text).unwrap().of(None).unwrap().pids, Some(4096), "{text}");
+        }
+        assert_eq!(Classes::default().of(None).unwrap().pids, Some(4096));
+        let more = Classes::parse("docker: {pids: 30000}").unwrap();
+        assert_eq!(more.of(None).unwrap().pids, Some(30_000));
     }
 
     #[test]

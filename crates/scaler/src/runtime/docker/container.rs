@@ -14,6 +14,7 @@ use ottoscaler_kit::time::show_duration;
 
 use super::classes::{Classes, Grant};
 use super::names::{self, Component};
+use super::network::Network;
 use super::tar::Archive;
 use crate::record::WorkerSpec;
 use crate::runtime::environment::environment;
@@ -29,6 +30,8 @@ pub(super) const PLACE_DIR: &str = "/run/otto";
 const RUN: &str = "run";
 /// Where lines wait that the agent's memory has no room for, and stay if it is killed.
 const SPOOL: &str = "spool";
+/// The same, from the root.
+pub(super) const SPOOL_DIR: &str = "/run/otto/spool";
 /// How many of them.
 const SPOOL_LIMIT: &str = "256MiB";
 /// The agent's last word.
@@ -48,7 +51,7 @@ pub struct ContainerConfig {
     /// Which installation they belong to.
     pub instance: String,
     /// The network that they are in.
-    pub network: String,
+    pub network: Network,
     /// Where agents send lines.
     pub ingest_url: String,
     /// Between SIGTERM and SIGKILL for a command.
@@ -80,11 +83,11 @@ pub(super) fn body(
         cmd: Some(run.command.words().to_vec()),
         env: Some(environment(spec).into_iter().map(|(name, value)| format!("{name}={value}")).collect()),
         labels: Some(names::container_labels(&config.instance, spec)),
-        healthcheck: Some(HealthConfig { test: Some(vec!["NONE".to_owned()]), ..HealthConfig::default() }),
+        healthcheck: Some(no_healthcheck()),
         // The agent knows no other, whatever the image says.
         stop_signal: Some("SIGTERM".to_owned()),
         stop_timeout: Some(i64::try_from(stop_timeout).unwrap_or(i64::MAX)),
-        host_config: Some(host(spec, agent_volume, grant, &config.network)),
+        host_config: Some(host(spec, agent_volume, grant, &config.network.name)),
         ..ContainerCreateBody::default()
     })
 }
@@ -126,6 +129,45 @@ pub(super) fn installer(image: &str, volume: &str, instance: &str) -> ContainerC
     }
 }
 
+/// The container that hands in what a worker's agent left in its volume: one with the agent's user, network and
+/// limits, so that it can read what that wrote and reach whom that reached. It has nothing of the command, and can
+/// write nothing else. `image` is the one that the worker's container has.
+pub(super) fn hand_in(
+    spec: &WorkerSpec,
+    image: &str,
+    agent_volume: &str,
+    config: &ContainerConfig,
+) -> Result<ContainerCreateBody, String> {
+    // A class that is gone since then is no reason to lose lines.
+    let class = spec.request.run.resource_class.as_deref();
+    let grant = config.classes.of(class).or_else(|_| config.classes.of(None))?;
+    let grant = Grant { security: Security::Restricted, read_only_root: true, ..grant.clone() };
+    let entrypoint = [
+        format!("{AGENT_DIR}/otto-agent"),
+        "upload".to_owned(),
+        "--log-format=json".to_owned(),
+        format!("--ingest-url={}", config.ingest_url),
+        format!("--timeout={}", show_duration(config.drain_timeout)),
+        "--".to_owned(),
+        SPOOL_DIR.to_owned(),
+    ];
+    Ok(ContainerCreateBody {
+        image: Some(image.to_owned()),
+        entrypoint: Some(entrypoint.to_vec()),
+        // Without a value Docker takes a variable away: an image may not say how the log ends.
+        env: Some(vec!["OTTO_EXIT_CODE".to_owned(), "RUST_LOG".to_owned()]),
+        labels: Some(names::labels(&config.instance, Component::HandIn)),
+        healthcheck: Some(no_healthcheck()),
+        host_config: Some(host(spec, agent_volume, &grant, &config.network.name)),
+        ..ContainerCreateBody::default()
+    })
+}
+
+/// Those of an image are not run.
+fn no_healthcheck() -> HealthConfig {
+    HealthConfig { test: Some(vec!["NONE".to_owned()]), ..HealthConfig::default() }
+}
+
 /// What is put into a container before it starts, and where: directories that whoever the image says can write to,
 /// as a new volume is root's. Among them `/tmp`, which not every image has.
 pub(super) fn directories(read_only_root: bool) -> (&'static str, Archive) {
@@ -143,7 +185,7 @@ fn agent(spec: &WorkerSpec, config: &ContainerConfig) -> Vec<String> {
         format!("{AGENT_DIR}/otto-agent"),
         "run".to_owned(),
         format!("--run-dir={PLACE_DIR}/{RUN}"),
-        format!("--spool-dir={PLACE_DIR}/{SPOOL}"),
+        format!("--spool-dir={SPOOL_DIR}"),
         format!("--spool-limit={SPOOL_LIMIT}"),
         format!("--summary={SUMMARY}"),
         "--mirror=false".to_owned(),
@@ -213,7 +255,7 @@ pub(super) mod tests {
     pub(in super::super) fn config() -> ContainerConfig {
         ContainerConfig {
             instance: "ci".to_owned(),
-            network: "otto".to_owned(),
+            network: Network { name: "otto".to_owned(), internal: false },
             ingest_url: "http://log-ingest:50051".to_owned(),
             grace_period: Duration::from_secs(30),
             drain_timeout: Duration::from_mins(10),
@@ -253,6 +295,26 @@ pub(super) mod tests {
         for flag in ["--spool-dir=/run/otto/spool", "--summary=/run/otto/run/summary.json"] {
             assert!(entrypoint.contains(&flag.to_owned()), "{entrypoint:?}");
         }
+    }
+
+    #[test]
+    fn p9_what_an_agent_left_is_handed_in_from_the_same_volume_by_the_same_user_without_the_command() {
+        let mut spec = spec();
+        spec.request.run.resource_class = Some("a class that is gone".to_owned());
+        let body = hand_in(&spec, "sha256:1", "agent-volume", &config()).unwrap();
+        let entrypoint = body.entrypoint.unwrap();
+        assert_eq!(entrypoint[..2], ["/otto/otto-agent", "upload"]);
+        assert_eq!(entrypoint.last().unwrap(), SPOOL_DIR);
+        assert!(
+            agent(&spec, &config()).contains(&format!("--spool-dir={SPOOL_DIR}")),
+            "what is written is read"
+        );
+        assert_eq!((body.image.as_deref(), body.user, body.cmd), (Some("sha256:1"), None, None));
+        let host = body.host_config.unwrap();
+        assert_eq!(host.network_mode.as_deref(), Some("otto"));
+        assert_eq!(host.mounts.unwrap()[1].source.as_deref(), Some(spec.worker_id.as_str()));
+        assert_eq!((host.cap_drop.unwrap(), host.readonly_rootfs), (vec!["ALL".to_owned()], Some(true)));
+        assert_ne!(body.labels.unwrap(), names::container_labels("ci", &spec), "it is no worker");
     }
 
     #[test]

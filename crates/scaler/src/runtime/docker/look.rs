@@ -13,7 +13,7 @@ use super::DockerRuntime;
 use super::container::{PLACE_DIR, STOPPING, SUMMARY};
 use super::daemon::{CALL_LIMIT, found, within};
 use super::phase::{self, Summary};
-use super::workers::{Seen, State};
+use super::told::{Seen, State};
 use super::{events, names, refusal, tar};
 use crate::ids::WorkerId;
 

@@ -3,8 +3,9 @@
 //! A worker's volume, which has the worker's name, is its place: making it is the create, its labels say what the
 //! worker was made for, and what the agent leaves lies in it. Its container is made once its image is there
 //! (`start`); until then the worker is pending, and a place without a container that nobody works on is made
-//! again. State comes from Docker's events and from lists ([`Watch`]). Removing takes the container first, then
-//! the place. A scaler that was killed at any point leaves nothing that the next one cannot read.
+//! again. State comes from Docker's events and from lists ([`Watch`]). What a killed agent left is handed in before
+//! its log is closed (`spools`). Removing takes the containers first, then the place. A scaler that was killed at
+//! any point leaves nothing that the next one cannot read.
 
 mod agent;
 mod classes;
@@ -13,13 +14,16 @@ mod daemon;
 mod events;
 mod image;
 mod look;
+mod looks;
 mod names;
 mod network;
 mod phase;
 mod refusal;
+mod spools;
 mod start;
 mod stop;
 mod tar;
+mod told;
 mod watch;
 mod workers;
 
@@ -41,6 +45,7 @@ pub use self::container::ContainerConfig;
 pub use self::daemon::Daemon;
 use self::daemon::{CALL_LIMIT, WORK_LIMIT, found, within};
 use self::image::Images;
+pub use self::network::Network;
 use self::start::Start;
 pub use self::watch::Watch;
 use self::workers::{Begun, Workers};
@@ -177,6 +182,8 @@ impl DockerRuntime {
     }
 
     async fn try_remove(&self, worker: &WorkerId) -> Result<(), bollard::errors::Error> {
+        // A scaler that was killed may have left one, and it uses the volume.
+        self.remove_hand_in(worker).await?;
         let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
         let container = self.docker().remove_container(worker.as_str(), Some(options));
         found(within(WORK_LIMIT, container).await)?;
@@ -211,9 +218,10 @@ impl Runtime for DockerRuntime {
         Ok(())
     }
 
-    /// The spool is in the worker's volume, which nobody but a container reads: none runs there any more.
-    async fn hand_in(&self, _: &WorkerId) -> Result<HandedIn, RuntimeError> {
-        Ok(HandedIn::Nothing)
+    async fn hand_in(&self, worker: &WorkerId) -> Result<HandedIn, RuntimeError> {
+        let error =
+            |reason| RuntimeError::new(ErrorKind::Unavailable, "hand in the lines of", worker, reason);
+        self.try_hand_in(worker).await.map_err(error)
     }
 
     async fn spec(&self, worker: &WorkerId) -> Result<Option<WorkerSpec>, RuntimeError> {

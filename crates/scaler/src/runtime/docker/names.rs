@@ -22,6 +22,8 @@ pub(super) enum Component {
     Worker,
     /// The agent: a volume that holds it, a container that it is put in by.
     Agent,
+    /// A container that hands in what a worker's agent left in its volume.
+    HandIn,
     /// What workers reach log-ingest by.
     Network,
 }
@@ -31,6 +33,7 @@ impl Component {
         match self {
             Self::Worker => "worker",
             Self::Agent => "agent",
+            Self::HandIn => "hand-in",
             Self::Network => "network",
         }
     }
@@ -96,6 +99,11 @@ pub(super) fn spec(labels: &HashMap<String, String>) -> Option<WorkerSpec> {
 /// A worker by the name of its container, which Docker gives with a slash before it.
 pub(super) fn worker(name: &str) -> Option<WorkerId> {
     name.trim_start_matches('/').parse().ok()
+}
+
+/// The container that hands in what a worker's agent left. No worker's name has a dot.
+pub(super) fn hand_in(worker: &WorkerId) -> String {
+    format!("{worker}.hand-in")
 }
 
 /// A time as Docker writes it; the year 1 is its word for never.

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::container::{self, ContainerConfig};
 use super::daemon::{WORK_LIMIT, found, within};
 use super::refusal::{self, Trouble};
-use super::workers::{Seen, State};
+use super::told::{Seen, State};
 use super::{DockerRuntime, network};
 use crate::metrics::kind;
 use crate::record::WorkerSpec;
@@ -71,7 +71,7 @@ impl DockerRuntime {
             let ContainerConfig { network, instance, .. } = self.config();
             if let Err(error) = network::ensure(self.docker(), network, instance).await {
                 tracing::warn!(
-                    network,
+                    network = network.name,
                     why = refusal::words(&error),
                     "the network of workers cannot be made"
                 );

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use super::container::{PLACE_DIR, STOPPING};
 use super::daemon::{CALL_LIMIT, WORK_LIMIT, found, within};
 use super::tar::Archive;
-use super::workers::State;
+use super::told::State;
 use super::{DockerRuntime, refusal};
 use crate::ids::WorkerId;
 use crate::runtime::RuntimeError;

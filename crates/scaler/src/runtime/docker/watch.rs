@@ -3,10 +3,9 @@
 //! An event only says which container to look at: the look tells how it is now. So nothing depends on the order of
 //! events, and one container is looked at once, however often it is heard of. Docker drops events for whoever
 //! reads them too slowly, without a word, and they are forgotten when it is restarted; so everything is listed
-//! again at an interval, and whenever Docker was away. Meanwhile what is known stays.
+//! again at an interval, and whenever Docker was away. Meanwhile what is known stays. A container that Docker lists
+//! and does not let look at holds up no other: it is looked at again and again, apart from them.
 
-use std::collections::BTreeSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -14,20 +13,22 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use bollard::errors::Error;
 use bollard::models::{ContainerSummary, ContainerSummaryStateEnum, EventMessage, Volume};
 use bollard::query_parameters::{ListContainersOptionsBuilder, ListVolumesOptionsBuilder};
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use ottoscaler_kit::admin::Condition;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::DockerRuntime;
 use super::daemon::{WORK_LIMIT, within};
 use super::events::{self, Heard};
+use super::looks::Looks;
 use super::names::{self, Component};
+use super::refusal::{self, Trouble};
 use super::start::Start;
-use super::workers::{Container, Life, Listed};
-use super::{DockerRuntime, refusal};
+use super::told::{Container, Life, Listed};
 use crate::ids::WorkerId;
 
 /// Everything is listed as often as this: what no event told is noticed by then.
@@ -51,13 +52,6 @@ pub struct Watch {
     heard: Timestamp,
 }
 
-/// Containers that are to be looked at. Only known workers are in it, each once.
-#[derive(Debug, Default)]
-struct Looks {
-    due: Mutex<BTreeSet<WorkerId>>,
-    added: Notify,
-}
-
 impl Watch {
     pub(super) fn new(runtime: DockerRuntime, starts: mpsc::Receiver<Start>, answers: Condition) -> Self {
         let heard = Timestamp::now();
@@ -72,6 +66,7 @@ impl Watch {
             () = stop.cancelled() => {}
             () = start_all(&runtime, starts) => {}
             () = look_at_all(&runtime, &looks) => {}
+            () = look_again(&looks) => {}
             () = runtime.end_overdue() => {}
             () = follow(&runtime, &looks, &answers, heard) => {}
         }
@@ -99,30 +94,26 @@ async fn start_all(runtime: &DockerRuntime, mut starts: mpsc::Receiver<Start>) {
 }
 
 async fn look_at_all(runtime: &DockerRuntime, looks: &Looks) {
+    let due = stream::unfold((), |()| async move { Some((looks.next().await, ())) });
+    let looking = due.for_each_concurrent(LOOKS, |worker| async move {
+        let looked = look(runtime, &worker).await;
+        looks.done(&worker, looked.is_ok());
+    });
+    looking.await;
+}
+
+async fn look_again(looks: &Looks) {
     loop {
-        let due = looks.take();
-        if due.is_empty() {
-            looks.added.notified().await;
-            continue;
-        }
-        let failed = stream::iter(due)
-            .map(|worker| async move {
-                let looked = runtime.look(&worker).await;
-                looked.err().map(|error| (worker, error))
-            })
-            .buffer_unordered(LOOKS)
-            .filter_map(std::future::ready);
-        let failed: Vec<_> = failed.collect().await;
-        if failed.is_empty() {
-            continue;
-        }
-        for (worker, error) in failed {
-            tracing::warn!(worker_id = %worker, why = refusal::words(&error), "cannot look at a container; trying again");
-            runtime.metrics().watch_failures.inc();
-            looks.add(worker);
-        }
         tokio::time::sleep(PAUSE_MAX).await;
+        looks.again();
     }
+}
+
+async fn look(runtime: &DockerRuntime, worker: &WorkerId) -> Result<(), Error> {
+    runtime.look(worker).await.inspect_err(|error| {
+        tracing::warn!(worker_id = %worker, why = refusal::words(error), "cannot look at a container; trying again");
+        runtime.metrics().watch_failures.inc();
+    })
 }
 
 /// One connection after another.
@@ -160,7 +151,7 @@ async fn follow_one(
         tokio::select! {
             biased;
             () = runtime.0.refresh.notified() => interval.reset_immediately(),
-            _ = interval.tick() => match list(runtime).await {
+            _ = interval.tick() => match list(runtime, looks).await {
                 Ok(()) => answers.met(),
                 Err(error) => return Some(error),
             },
@@ -186,7 +177,7 @@ fn hear(runtime: &DockerRuntime, looks: &Looks, heard: &mut Timestamp, event: &E
 }
 
 /// Reads all that is there, and looks at what is not as it was.
-async fn list(runtime: &DockerRuntime) -> Result<(), Error> {
+async fn list(runtime: &DockerRuntime, looks: &Looks) -> Result<(), Error> {
     let ours = names::filter(&runtime.config().instance, Component::Worker);
     let begun = runtime.workers().list_begins();
     let volumes = ListVolumesOptionsBuilder::default().filters(&ours).build();
@@ -197,8 +188,15 @@ async fn list(runtime: &DockerRuntime) -> Result<(), Error> {
     let listed: Vec<Listed> =
         volumes.iter().filter_map(of_volume).chain(containers.iter().filter_map(of_container)).collect();
     let due = runtime.workers().due(&listed);
-    let looks = stream::iter(due.into_iter().map(Ok));
-    looks.try_for_each_concurrent(LOOKS, |worker| async move { runtime.look(&worker).await }).await?;
+    let looking = stream::iter(due).for_each_concurrent(LOOKS, |found| async move {
+        if let Err(error) = look(runtime, &found.worker).await {
+            let message =
+                format!("Docker lists its container and does not say how it is: {}", refusal::words(&error));
+            runtime.workers().unanswered(found, Trouble::unreachable(message), Timestamp::now());
+            looks.failed(found.worker.clone());
+        }
+    });
+    looking.await;
     if runtime.workers().list_ends(begun, &listed, Timestamp::now()) {
         runtime.tell_changed();
     }
@@ -225,21 +223,6 @@ fn of_container(container: &ContainerSummary) -> Option<Listed> {
     };
     let container = Some(Container { id: container.id.clone()?, life });
     Some(Listed { worker, identity, container })
-}
-
-impl Looks {
-    fn due(&self) -> MutexGuard<'_, BTreeSet<WorkerId>> {
-        self.due.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn add(&self, worker: WorkerId) {
-        self.due().insert(worker);
-        self.added.notify_one();
-    }
-
-    fn take(&self) -> BTreeSet<WorkerId> {
-        std::mem::take(&mut self.due())
-    }
 }
 
 #[cfg(test)]

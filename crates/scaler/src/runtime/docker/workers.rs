@@ -14,9 +14,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::refusal::Trouble;
+use super::told::{Container, Life, Listed, Seen, State};
 use crate::ids::WorkerId;
 use crate::record::Identity;
-use crate::runtime::{Exit, NotSynced, Observation, Observed, Obstacle, Phase};
+use crate::runtime::{NotSynced, Observation, Observed, Obstacle, Phase};
 
 /// What is known of workers.
 #[derive(Debug, Default)]
@@ -39,30 +40,25 @@ type Tick = u64;
 #[derive(Debug)]
 struct Known {
     container: Option<Container>,
+    /// As a list told of it, while no look at it is answered.
+    unanswered: Option<Container>,
     /// Ends the work on its start; none where nobody works on it.
     start: Option<CancellationToken>,
     stop: Option<Stop>,
+    /// Since when it is tried to hand in what its agent left.
+    hands_in: Option<Instant>,
     hand: Hand,
     changed: Tick,
 }
 
+impl Known {
+    fn has_container(&self) -> bool {
+        self.container.is_some() || self.unanswered.is_some()
+    }
+}
+
 /// Whoever starts a worker's container, ends or removes it holds this.
 pub(super) type Hand = Arc<tokio::sync::Mutex<()>>;
-
-/// A container that is there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Container {
-    pub(super) id: String,
-    pub(super) life: Life,
-}
-
-/// How far a container has come, in Docker's words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Life {
-    Created,
-    Running,
-    Exited,
-}
 
 /// An end that was asked for.
 #[derive(Clone, Copy, Debug)]
@@ -70,47 +66,6 @@ struct Stop {
     since: Instant,
     /// Its command did not run, and never will.
     barred: bool,
-}
-
-/// A volume or a container of a worker in a list.
-#[derive(Clone, Debug)]
-pub(super) struct Listed {
-    pub(super) worker: WorkerId,
-    pub(super) identity: Identity,
-    /// None for a volume.
-    pub(super) container: Option<Container>,
-}
-
-/// What a look at a container found.
-#[derive(Clone, Debug)]
-pub(super) struct Seen {
-    pub(super) worker: WorkerId,
-    pub(super) identity: Identity,
-    pub(super) id: String,
-    pub(super) state: State,
-}
-
-/// How it fares.
-#[derive(Clone, Debug)]
-pub(super) enum State {
-    /// It was never started.
-    Created,
-    Running {
-        started_at: Option<Timestamp>,
-        /// Its end was asked for, by an earlier scaler perhaps.
-        stopping: bool,
-    },
-    Exited(Exit),
-}
-
-impl State {
-    fn life(&self) -> Life {
-        match self {
-            Self::Created => Life::Created,
-            Self::Running { .. } => Life::Running,
-            Self::Exited(_) => Life::Exited,
-        }
-    }
 }
 
 /// What a create found.
@@ -139,12 +94,17 @@ impl Workers {
     }
 
     /// Of the containers in a list those that are not as they were: the list does not tell enough of them.
-    pub(super) fn due(&self, listed: &[Listed]) -> Vec<WorkerId> {
+    pub(super) fn due<'a>(&self, listed: &'a [Listed]) -> Vec<&'a Listed> {
         let is_due = |listed: &&Listed| {
-            let known = self.known.get(&listed.worker).and_then(|known| known.container.as_ref());
-            listed.container.is_some() && known != listed.container.as_ref()
+            let known = self.known.get(&listed.worker);
+            let is_known = |container: &Container| {
+                known.is_some_and(|known| {
+                    [&known.container, &known.unanswered].contains(&&Some(container.clone()))
+                })
+            };
+            listed.container.as_ref().is_some_and(|container| !is_known(container))
         };
-        listed.iter().filter(is_due).map(|listed| listed.worker.clone()).collect()
+        listed.iter().filter(is_due).collect()
     }
 
     /// A list is complete, and those that were due were looked at: what is not in it is gone. Says whether that
@@ -170,8 +130,8 @@ impl Workers {
             .filter(|(_, known)| !is_newer(known.changed) && known.start.is_none())
             .filter_map(|(worker, known)| match places.get(worker) {
                 Some((_, true)) => None,
-                Some((_, false)) => known.container.is_some().then(|| (worker.clone(), true)),
-                None => Some((worker.clone(), known.container.is_some())),
+                Some((_, false)) => known.has_container().then(|| (worker.clone(), true)),
+                None => Some((worker.clone(), known.has_container())),
             })
             .collect();
         for (worker, had_container) in lost {
@@ -207,6 +167,26 @@ impl Workers {
             let Trouble { kind, message } = trouble;
             *obstacle = Some(Obstacle { kind, message, since: since.unwrap_or(now) });
         }
+    }
+
+    /// Docker lists a container and does not tell how it fares. What is known of the worker stays; of one that is
+    /// found, there is what the list said: it runs, or it may be anything.
+    pub(super) fn unanswered(&mut self, listed: &Listed, trouble: Trouble, now: Timestamp) {
+        let Listed { worker, identity, container: Some(container) } = listed else { return };
+        if self.removed.contains_key(worker) {
+            return;
+        }
+        if !self.observation.contains_key(worker) {
+            let phase = match container.life {
+                Life::Running => Phase::Running { started_at: None },
+                Life::Created | Life::Exited => Phase::Pending { since: now, obstacle: None },
+            };
+            self.put(worker, identity, phase);
+        }
+        if let Some(known) = self.known.get_mut(worker) {
+            known.unanswered = Some(container.clone());
+        }
+        self.hindered(worker, trouble, now);
     }
 
     /// Nobody works on its start any more.
@@ -254,14 +234,14 @@ impl Workers {
         if known.start.is_some() {
             return false;
         }
-        let had_container = known.container.is_some();
+        let had_container = known.has_container();
         self.lose(worker, had_container, now)
     }
 
     fn lose(&mut self, worker: &WorkerId, had_container: bool, now: Timestamp) -> bool {
         self.touch(worker);
         if let Some(known) = self.known.get_mut(worker) {
-            known.container = None;
+            (known.container, known.unanswered) = (None, None);
         }
         let Some(observed) = Arc::make_mut(&mut self.observation).get_mut(worker) else { return false };
         let reason = match (&observed.phase, had_container) {
@@ -306,7 +286,7 @@ impl Workers {
     pub(super) fn never_started(&mut self, worker: &WorkerId, now: Timestamp) {
         self.touch(worker);
         if let Some(known) = self.known.get_mut(worker) {
-            known.container = None;
+            (known.container, known.unanswered) = (None, None);
         }
         if let Some(observed) = Arc::make_mut(&mut self.observation).get_mut(worker)
             && matches!(observed.phase, Phase::Unstarted | Phase::Pending { .. })
@@ -318,7 +298,7 @@ impl Workers {
 
     /// It has no container, where one was to be ended.
     pub(super) fn absent(&mut self, worker: &WorkerId, now: Timestamp) {
-        let had_container = self.known.get(worker).is_some_and(|known| known.container.is_some());
+        let had_container = self.known.get(worker).is_some_and(Known::has_container);
         if had_container {
             self.lose(worker, had_container, now);
         } else {
@@ -352,6 +332,12 @@ impl Workers {
         overdue
     }
 
+    /// Since when it is tried to hand in what its agent left: from now on, if nobody has tried before.
+    pub(super) fn hands_in(&mut self, worker: &WorkerId) -> Instant {
+        let now = Instant::now();
+        self.known.get_mut(worker).map_or(now, |known| *known.hands_in.get_or_insert(now))
+    }
+
     /// What whoever touches its container has to hold.
     pub(super) fn hand(&self, worker: &WorkerId) -> Option<Hand> {
         self.known.get(worker).map(|known| Arc::clone(&known.hand))
@@ -383,7 +369,7 @@ impl Workers {
     fn hold(&mut self, worker: &WorkerId, container: Container) {
         self.touch(worker);
         if let Some(known) = self.known.get_mut(worker) {
-            known.container = Some(container);
+            (known.container, known.unanswered) = (Some(container), None);
         }
     }
 
@@ -401,8 +387,10 @@ impl Workers {
         Arc::make_mut(&mut self.observation).insert(worker.clone(), observed);
         self.known.entry(worker.clone()).or_insert_with(|| Known {
             container: None,
+            unanswered: None,
             start: None,
             stop: None,
+            hands_in: None,
             hand: Hand::default(),
             changed: 0,
         });

@@ -70,7 +70,7 @@ fn nothing_is_observed_before_the_first_list_and_what_is_asked_anew_needs_anothe
 fn p1_what_an_earlier_scaler_left_is_adopted_and_a_place_without_a_container_is_made_again() {
     let mut case = Case::new();
     let listed = [case.volume(), case.container(Life::Running)];
-    assert_eq!(case.workers.due(&listed), std::slice::from_ref(&case.worker));
+    assert_eq!(case.workers.due(&listed).len(), 1);
     case.workers.seen(case.seen(running()));
     case.list(&listed, 10);
     assert_eq!(case.phase(), Phase::Running { started_at: Some(at(5)) });
@@ -93,6 +93,47 @@ fn p1_a_container_that_was_made_and_not_started_is_started_by_the_next_scaler() 
     case.begin();
     case.workers.seen(case.seen(State::Created));
     assert!(matches!(case.phase(), Phase::Pending { .. }), "it is being started");
+}
+
+#[test]
+fn a_container_that_is_listed_and_cannot_be_looked_at_has_the_phase_that_it_had_or_what_the_list_says() {
+    let trouble = || Trouble::unreachable("no answer".to_owned());
+    for (life, expected) in [
+        (Life::Running, Phase::Running { started_at: None }),
+        (Life::Exited, Phase::Pending { since: at(3), obstacle: None }),
+        (Life::Created, Phase::Pending { since: at(3), obstacle: None }),
+    ] {
+        let mut case = Case::new();
+        let listed = [case.volume(), case.container(life)];
+        case.workers.unanswered(&listed[1], trouble(), at(3));
+        case.list(&listed, 4);
+        match (case.phase(), expected) {
+            (Phase::Pending { since, obstacle: Some(obstacle) }, Phase::Pending { since: expected, .. }) => {
+                assert_eq!((since, obstacle.kind), (expected, ObstacleKind::Unschedulable));
+            }
+            (phase, expected) => assert_eq!(phase, expected),
+        }
+        assert!(case.workers.due(&listed).is_empty(), "the list does not wait for it again");
+        assert!(matches!(case.workers.begin(&case.worker, &case.identity, at(5)), Begun::Nothing));
+        assert!(
+            case.workers.is_found(&case.worker),
+            "whether its end was asked for is still to be found out"
+        );
+        case.workers.seen(case.seen(State::Exited(testing::exit(7))));
+        assert_eq!(case.phase(), Phase::Ended(testing::exit(7)));
+    }
+
+    let mut case = Case::new();
+    case.workers.seen(case.seen(running()));
+    case.workers.unanswered(&case.container(Life::Exited), trouble(), at(6));
+    assert_eq!(case.phase(), Phase::Running { started_at: Some(at(5)) });
+    case.workers.gone(&case.worker, at(7));
+    assert!(case.vanished().contains("removed"));
+
+    let mut case = Case::new();
+    case.workers.unanswered(&case.container(Life::Exited), trouble(), at(6));
+    case.list(&[case.volume()], 7);
+    assert!(case.vanished().contains("its container was removed"), "{}", case.vanished());
 }
 
 #[test]

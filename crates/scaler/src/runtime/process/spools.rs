@@ -7,23 +7,12 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-use serde::Deserialize;
 
 use super::dir::WorkerDir;
 use super::{ProcessRuntime, blocking};
 use crate::ids::WorkerId;
 use crate::runtime::HandedIn;
-
-/// What the agent exits with where somebody else holds the spool.
-const HELD: i32 = 75;
-
-/// An upload keeps its own time; one that is still there so long after it hangs.
-const MARGIN: Duration = Duration::from_secs(5);
-
-/// So much is looked at of what an upload said.
-const SAID_BYTES: u64 = 16 << 10;
+use crate::runtime::upload::{HELD, MARGIN, SAID_BYTES, messages};
 
 impl ProcessRuntime {
     pub(super) async fn try_hand_in(&self, id: &WorkerId) -> io::Result<HandedIn> {
@@ -78,21 +67,14 @@ fn spools(dir: &WorkerDir) -> io::Result<Vec<PathBuf>> {
     Ok(paths.into_iter().filter(|path| path.extension().is_some_and(|name| name == "spool")).collect())
 }
 
-/// A line of an agent's log.
-#[derive(Deserialize)]
-struct Line {
-    message: String,
-}
-
 /// The last message in a log behind the first `before` bytes.
 fn last_words(log: &Path, before: u64) -> io::Result<Option<String>> {
     let mut file = File::open(log)?;
     let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(before.max(length.saturating_sub(SAID_BYTES))))?;
+    file.seek(SeekFrom::Start(before.max(length.saturating_sub(SAID_BYTES as u64))))?;
     let mut said = Vec::new();
-    file.take(SAID_BYTES).read_to_end(&mut said)?;
-    let lines = said.rsplit(|byte| *byte == b'\n');
-    Ok(lines.filter_map(|line| serde_json::from_slice::<Line>(line).ok()).map(|line| line.message).next())
+    file.take(SAID_BYTES as u64).read_to_end(&mut said)?;
+    Ok(messages(&said).next())
 }
 
 #[cfg(test)]
