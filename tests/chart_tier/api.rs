@@ -242,7 +242,10 @@ async fn the_page_names_what_no_upgrade_can_change() {
     let (chart, values) = (chart(), case("trial").values);
     let namespace = api.namespace().await;
     let kubeconfig = api.kubeconfig(ADMIN, &namespace);
-    let with = [RELEASE, chart.to_str().unwrap(), "--values", values.to_str().unwrap()];
+    // A claim without a class may still be given one.
+    let class = ["--set", "global.storageClass=fast"];
+    let with =
+        [&[RELEASE, chart.to_str().unwrap(), "--values", values.to_str().unwrap()][..], &class].concat();
     helm("helm3", &kubeconfig, &namespace, &[&["install"][..], &with].concat());
     for (name, value) in FIXED {
         let set = format!("{name}={value}");
