@@ -76,14 +76,7 @@ async fn built(engine: &DockerEngine, checkout: &Path, revision: &str) -> String
     programs.map(|program| std::fs::read_to_string(out.join(program)).unwrap()).concat()
 }
 
-#[tokio::test]
-async fn the_build_file_builds_every_image_from_source_and_never_another_checkouts_programs() {
-    if !ottoscaler_tests::tier::runs(DockerEngine::possible().err().into_iter().chain(images::missing())) {
-        return;
-    }
-    let (dir, buildx) = (tempfile::tempdir().unwrap(), plugin("scripts/buildx-tools"));
-    let engine = DockerEngine::start().await;
-    engine.plugin(&buildx);
+async fn toolchain(engine: &DockerEngine) {
     let busybox = kube_tools::on_path("busybox").unwrap();
     let applets = APPLETS.map(|name| format!("/bin/{name}"));
     let mut files: Vec<_> = applets.iter().map(|name| (name.as_str(), Source::Path(&busybox))).collect();
@@ -94,7 +87,17 @@ async fn the_build_file_builds_every_image_from_source_and_never_another_checkou
     ]);
     let config = ImageConfig { env: &["PATH=/bin"], ..ImageConfig::default() };
     engine.image(TOOLCHAIN, &files, &config).await;
+}
 
+#[tokio::test]
+async fn the_build_file_builds_every_image_from_source_and_never_another_checkouts_programs() {
+    if !ottoscaler_tests::tier::runs(DockerEngine::possible().err().into_iter().chain(images::missing())) {
+        return;
+    }
+    let (dir, buildx) = (tempfile::tempdir().unwrap(), plugin("scripts/buildx-tools"));
+    let engine = DockerEngine::start().await;
+    engine.plugin(&buildx);
+    toolchain(&engine).await;
     // The older one first on the disk, and last to be built: the cache mount then has newer programs of the other.
     let [one, other] = ["one", "other"].map(|name| dir.path().join(name));
     checkout(&one, "one").await;
