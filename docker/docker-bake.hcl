@@ -1,15 +1,15 @@
 // All images, for both kinds of machine:
 //
 //   docker buildx bake -f docker/docker-bake.hcl --print
-//   VERSION=0.1.0 REVISION=$(git rev-parse HEAD) SBOM=true PROVENANCE=mode=max docker buildx bake -f docker/docker-bake.hcl --push
+//   VERSION=0.1.0 REVISION=$(git rev-parse HEAD) PROVENANCE=mode=max docker buildx bake -f docker/docker-bake.hcl --push
 
 variable "REGISTRY" { default = "ghcr.io/ottoscaler" }
 variable "VERSION" { default = "0.0.0-dev" }
 variable "REVISION" { default = "unknown" }
 variable "CREATED" { default = "1970-01-01T00:00:00Z" }
 variable "PLATFORMS" { default = "linux/amd64,linux/arm64" }
-// Attestations: what is in an image, and how it was built. `false` where an image is only loaded, which cannot hold them.
-variable "SBOM" { default = "false" }
+// An attestation of how an image was built. `false` where an image is only loaded, which cannot hold it. Of what is in it
+// there is none: no scanner finds a crate in a static program, and would attest that there is nothing.
 variable "PROVENANCE" { default = "false" }
 
 // X.Y.Z, X.Y and X move with a release; anything else, a -dev or -rc, is only itself.
@@ -34,10 +34,7 @@ target "_all" {
   dockerfile = "docker/Dockerfile"
   platforms  = split(",", PLATFORMS)
   args       = { VERSION = VERSION, REVISION = REVISION, CREATED = CREATED }
-  attest = concat(
-    SBOM == "false" ? [] : ["type=sbom"],
-    PROVENANCE == "false" ? [] : ["type=provenance,${PROVENANCE}"],
-  )
+  attest     = PROVENANCE == "false" ? [] : ["type=provenance,${PROVENANCE}"]
 }
 
 target "ottoscaler" {

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::process::Command;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
 use kube::Api;
 use kube::api::{DynamicObject, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
+use ottoscaler_tests::chart_tools::shell;
+use ottoscaler_tests::document::Document;
 use ottoscaler_tests::kube_api::{ADMIN, KubeApi};
 use serde_json::{Value, json};
 
@@ -85,15 +88,26 @@ async fn a_namespace_that_enforces_the_restricted_standard_takes_all_of_it() {
     }
 }
 
-/// Has one of the Helms do something to the release.
-fn helm(helm: &str, kubeconfig: &Path, namespace: &str, args: &[&str]) -> String {
-    let mut command = tool(helm);
-    command.args(args).args(["--namespace", namespace]).env("KUBECONFIG", kubeconfig);
+/// Runs one of the Helms against this API server; gives what it says, or what it says against it.
+fn run(mut command: Command, kubeconfig: &Path) -> Result<String, String> {
+    command.env("KUBECONFIG", kubeconfig);
     // What caches of discovery hold is about another API server.
     command.env("HOME", kubeconfig.parent().unwrap()).env("NO_PROXY", "127.0.0.1");
     let output = command.output().unwrap();
-    assert!(output.status.success(), "{helm} {args:?}: {}{}", text(&output.stdout), text(&output.stderr));
-    text(&output.stdout)
+    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+}
+
+/// Has one of the Helms do something to the release, or refuse it.
+fn try_helm(helm: &str, kubeconfig: &Path, namespace: &str, args: &[&str]) -> Result<String, String> {
+    let mut command = tool(helm);
+    command.args(args).args(["--namespace", namespace]);
+    run(command, kubeconfig)
+}
+
+/// The same, which has to succeed.
+fn helm(helm: &str, kubeconfig: &Path, namespace: &str, args: &[&str]) -> String {
+    let done = try_helm(helm, kubeconfig, namespace, args);
+    done.unwrap_or_else(|error| panic!("{helm} {args:?}: {error}"))
 }
 
 /// Which of the chart's objects are there; hooks come and go by themselves.
@@ -142,5 +156,102 @@ async fn a_release_is_installed_upgraded_rolled_back_and_leaves_the_log_volume_w
         );
         helm(&[&["install", RELEASE, chart][..], &with].concat());
         assert_eq!(there(&api, &namespace).await, all, "{name}");
+    }
+}
+
+/// What nobody on this API server waits for: no kubelet runs here.
+const WAIT: &str = " --wait";
+
+#[tokio::test]
+async fn an_upgrade_by_the_pages_own_commands_keeps_what_was_set() {
+    let api = KubeApi::start().await;
+    let (page, chart) = (Document::read("docs/upgrade.md"), chart());
+    for name in HELMS {
+        let namespace = api.namespace().await;
+        let kubeconfig = api.kubeconfig(ADMIN, &namespace);
+        let set = ["--set", "redis.bundled.enabled=true,ottoscaler.replicas=3"];
+        let install = [&["install", RELEASE, chart.to_str().unwrap()][..], &set].concat();
+        helm(name, &kubeconfig, &namespace, &install);
+        let dir = tempfile::tempdir().unwrap();
+        for beginning in ["helm get values ", "helm upgrade ", "helm rollback "] {
+            let line = page
+                .command(beginning)
+                .replace("--namespace ottoscaler", &format!("--namespace {namespace}"));
+            let done = run(shell(name, dir.path(), &line.replace(WAIT, "")), &kubeconfig);
+            done.unwrap_or_else(|error| panic!("{name}: {line}: {error}"));
+            let deployments: Api<Deployment> = Api::namespaced(api.client(ADMIN), &namespace);
+            let replicas = deployments.get("ottoscaler").await.unwrap().spec.unwrap().replicas;
+            assert_eq!(replicas, Some(3), "{name}: {line}");
+        }
+        let history = helm(name, &kubeconfig, &namespace, &["history", RELEASE, "--output=json"]);
+        let history: Value = serde_json::from_str(&history).unwrap();
+        assert_eq!(history.as_array().unwrap().len(), 3, "installed, upgraded and rolled back: {history}");
+    }
+}
+
+#[tokio::test]
+async fn what_would_leave_running_workers_behind_is_refused_while_there_is_a_scaler() {
+    let api = KubeApi::start().await;
+    let (chart, values) = (chart(), case("trial").values);
+    for name in HELMS {
+        let (namespace, other) = (api.namespace().await, api.namespace().await);
+        let kubeconfig = api.kubeconfig(ADMIN, &namespace);
+        let with = [RELEASE, chart.to_str().unwrap(), "--values", values.to_str().unwrap()];
+        let upgrade = |set: &str| {
+            try_helm(name, &kubeconfig, &namespace, &[&["upgrade"][..], &with, &["--set", set]].concat())
+        };
+        helm(name, &kubeconfig, &namespace, &[&["install"][..], &with].concat());
+        let moved = format!("worker.namespace={other}");
+        for (set, named) in [
+            (&*moved, "worker.namespace"),
+            ("ottoscaler.instance=another", "ottoscaler.instance"),
+            ("fullnameOverride=another", "fullnameOverride"),
+            ("nameOverride=another", "nameOverride"),
+            ("fullnameOverride=another,ottoscaler.instance=ottoscaler", "another log-ingest"),
+        ] {
+            let error = upgrade(set).expect_err(&format!("{name}: {set} is taken"));
+            for word in [named, "ottoscaler.replicas=0", "docs/upgrade.md"] {
+                assert!(error.contains(word), "{name}, {set}: no {word:?} in {error}");
+            }
+        }
+        // The way that is told there.
+        upgrade("ottoscaler.replicas=0").unwrap();
+        upgrade(&moved).unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+}
+
+/// What the API server refuses in the middle of an upgrade: each with something else than it is.
+const FIXED: [(&str, &str); 6] = [
+    ("logIngest.persistence.accessModes", "[\"ReadWriteMany\"]"),
+    ("logIngest.persistence.selector", "{\"disk\":\"fast\"}"),
+    ("logIngest.persistence.storageClass", "\"another\""),
+    ("redis.bundled.persistence.enabled", "false"),
+    ("redis.bundled.persistence.size", "\"2Gi\""),
+    ("redis.bundled.persistence.storageClass", "\"another\""),
+];
+
+#[tokio::test]
+async fn the_page_names_what_no_upgrade_can_change() {
+    let text = Document::read("docs/upgrade.md").text;
+    let row = text.lines().find(|line| line.starts_with("| never |")).unwrap();
+    let values = row.split(" | ").nth(1).unwrap();
+    let mut named: Vec<_> = values.split('`').skip(1).step_by(2).collect();
+    named.sort_unstable();
+    assert_eq!(named, FIXED.map(|(name, _)| name));
+    let api = KubeApi::start().await;
+    let (chart, values) = (chart(), case("trial").values);
+    let namespace = api.namespace().await;
+    let kubeconfig = api.kubeconfig(ADMIN, &namespace);
+    // A claim without a class may still be given one.
+    let class = ["--set", "global.storageClass=fast"];
+    let with =
+        [&[RELEASE, chart.to_str().unwrap(), "--values", values.to_str().unwrap()][..], &class].concat();
+    helm("helm3", &kubeconfig, &namespace, &[&["install"][..], &with].concat());
+    for (name, value) in FIXED {
+        let set = format!("{name}={value}");
+        let upgrade = [&["upgrade"][..], &with, &["--set-json", &set]].concat();
+        let error =
+            try_helm("helm3", &kubeconfig, &namespace, &upgrade).expect_err(&format!("{set} is taken"));
+        assert!(error.contains("orbidden") || error.contains("immutable"), "{set}: {error}");
     }
 }

@@ -85,7 +85,11 @@ fn the_notes_warn_of_what_works_and_is_a_bad_idea() {
         ("existing-secret", "Workers reach log-ingest and DNS, nothing else"),
         ("redis-url", "redis.url is kept in the release's own record"),
         ("worker-classes", "resource class root may run as root"),
-        ("log-ingest-alone", "Logs are kept for ever"),
+        ("existing-claim", "How large old-logs is, the chart does not know"),
+        ("trial", "Workers of resource class default may use all of their node's memory"),
+        ("least", "Workers whose event names no resource class may use all"),
+        ("patient", "helm uninstall --timeout 840s"),
+        ("patient", "helm test --timeout 660s"),
     ] {
         let notes = notes(&case(name).values);
         assert!(notes.contains(warning), "{name}: no {warning:?} in {notes}");
@@ -175,6 +179,23 @@ fn every_metric_and_alert_that_the_pages_name_exists() {
         }
     }
     assert!(metrics.len() >= 15 && seen >= 5, "{metrics:?} {seen}");
+}
+
+/// Whoever is woken goes by this list, and sleeps on for all others.
+#[test]
+fn the_page_names_every_alert_that_wakes_somebody_and_no_other() {
+    let alerts = std::fs::read_to_string(chart().join("files/alerts.yaml")).unwrap();
+    let alerts: Value = serde_saphyr::from_str(&alerts).unwrap();
+    let all = alerts.as_object().unwrap().values().flat_map(|alerts| alerts.as_array().unwrap());
+    let critical: BTreeSet<_> = all
+        .filter(|alert| alert["severity"] == "critical")
+        .map(|alert| alert["alert"].as_str().unwrap().to_owned())
+        .collect();
+    let page = Document::read("docs/watch.md");
+    let (_, section) = page.text.split_once("\n## The alerts that wake somebody\n").unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let words = section.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| is_alert(word));
+    assert_eq!(words.map(str::to_owned).collect::<BTreeSet<_>>(), critical);
 }
 
 /// `LogIngestDown`, and not `LogIngest` or another word.

@@ -2,11 +2,12 @@
 //! the chart with them.
 
 use std::collections::BTreeSet;
+use std::process::Command;
 
 use ottoscaler_tests::binary::workspace;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::helm::{case, objects};
+use crate::helm::{case, objects, text, tool};
 
 /// The programs, each an image.
 const IMAGES: [&str; 3] = ["log-ingest", "otto-agent", "ottoscaler"];
@@ -116,6 +117,97 @@ fn images_of_programs_that_are_built_already_are_cut_from_the_same_file() {
     assert_eq!(dockerfile.matches("\nARG USERLAND=").count(), 1);
     assert!(script.contains("grep '^ARG USERLAND=' docker/Dockerfile"));
     assert!(!images.contains("--from=source"), "it is not there");
+}
+
+/// What `docker buildx bake` would build, with these variables.
+fn bake(variables: &[(&str, &str)]) -> Value {
+    let found = tool("bash").arg(workspace().join("scripts/buildx-tools")).output().unwrap();
+    assert!(found.status.success(), "scripts/buildx-tools: {}", text(&found.stderr));
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = Command::new(text(&found.stdout).trim());
+    command.env("BUILDX_CONFIG", dir.path()).env_remove("DOCKER_HOST");
+    command.args(["bake", "--print", "--file", "docker/docker-bake.hcl"]).current_dir(workspace());
+    for name in ["REGISTRY", "VERSION", "REVISION", "CREATED", "PLATFORMS", "PROVENANCE"] {
+        command.env_remove(name);
+    }
+    let output = command.envs(variables.iter().copied()).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn the_bake_file_makes_every_image_for_both_kinds_of_machine_under_the_names_of_its_version() {
+    let revision = "0123456789abcdef0123456789abcdef01234567";
+    let set = [("VERSION", "1.2.3"), ("REVISION", revision), ("PROVENANCE", "mode=max")];
+    let (plain, released, candidate) = (bake(&[]), bake(&set), bake(&[("VERSION", "1.2.3-rc.1")]));
+    for name in IMAGES.into_iter().chain(["ottoscaler-dev"]) {
+        let target = &released["target"][name];
+        assert_eq!(target["platforms"], json!(["linux/amd64", "linux/arm64"]), "{name}");
+        assert_eq!((&target["dockerfile"], &target["target"]), (&"docker/Dockerfile".into(), &name.into()));
+        let tag = |tag: &str| format!("ghcr.io/ottoscaler/{name}:{tag}");
+        assert_eq!(target["tags"], json!(["1.2.3", "1.2", "1", "sha-0123456789ab"].map(tag)));
+        assert_eq!(
+            candidate["target"][name]["tags"],
+            json!([tag("1.2.3-rc.1")]),
+            "none that others move with"
+        );
+        assert_eq!(
+            (&target["args"]["VERSION"], &target["args"]["REVISION"]),
+            (&"1.2.3".into(), &revision.into())
+        );
+        assert!(target["attest"].to_string().contains("provenance"), "{name}: {target}");
+        assert!(plain["target"][name]["attest"].as_array().is_none_or(Vec::is_empty), "{name}");
+    }
+}
+
+/// The cache mount is of all checkouts, and cargo would take another's programs for its own.
+#[test]
+fn sources_are_newer_than_what_another_checkout_has_built() {
+    let source = stage(&read("docker/Dockerfile"), "source");
+    let (before, _) = source.split_once("cargo build ").unwrap();
+    let (_, run) = before.rsplit_once("\nRUN ").unwrap();
+    assert!(run.contains("find crates proto -type f -exec touch {} +"), "{run}");
+}
+
+/// `NAME` and `DEFAULT` of each `${NAME:-DEFAULT}`.
+fn variables(compose: &str) -> BTreeSet<(String, String)> {
+    let named = compose.split("${").skip(1).filter_map(|rest| rest.split('}').next()?.split_once(":-"));
+    named.map(|(name, default)| (name.to_owned(), default.to_owned())).collect()
+}
+
+#[test]
+fn the_example_of_an_env_file_has_all_that_the_compose_files_take_as_it_is_by_itself() {
+    let example = read("docker/.env.example");
+    let example =
+        example.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('='));
+    let example: BTreeSet<_> = example.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    assert!(example.len() >= 8, "{example:?}");
+    assert_eq!(example, variables(&read("docker/compose.yaml")));
+    assert!(variables(&read("docker/compose.process.yaml")).is_subset(&example));
+}
+
+/// Compose lets `environment` win over files of variables without a word.
+#[test]
+fn what_no_file_of_variables_can_set_is_told_at_the_head_of_the_compose_files() {
+    let main = read("docker/compose.yaml");
+    for file in ["docker/compose.yaml", "docker/compose.process.yaml"] {
+        let text = read(file);
+        let (head, _) = text.split_once("\nname: ").unwrap();
+        let compose: Value = serde_saphyr::from_str(&text).unwrap();
+        let mut count = 0;
+        for (service, value) in compose["services"].as_object().unwrap() {
+            let variables = value["environment"].as_object().filter(|_| !value["env_file"].is_null());
+            for (name, set) in variables.into_iter().flatten() {
+                let set = set.as_str().unwrap();
+                // Some of them .env sets.
+                let is_open = set.starts_with(&format!("${{{name}:-"));
+                assert!(is_open || head.contains(name), "{file}: {service}: {name}={set}");
+                count += 1;
+            }
+        }
+        assert!(count >= 2, "{file}: {count}");
+    }
+    assert!(main.contains("OTTO_RETAIN_BYTES: ${OTTO_RETAIN_BYTES:-"), "logs would fill the machine's disk");
 }
 
 #[test]

@@ -25,6 +25,28 @@ fn both_helms_find_nothing_to_complain_of() {
     }
 }
 
+/// The machines that make a release each pack it.
+#[test]
+fn the_same_chart_is_the_same_package_whoever_packs_it_and_when() {
+    let pack = || {
+        let dir = tempfile::tempdir().unwrap();
+        let script = ottoscaler_tests::binary::workspace().join("scripts/chart-package");
+        let output = tool("bash").arg(script).arg(dir.path()).env("SOURCE_DATE_EPOCH", "7").output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let package = std::fs::read(text(&output.stdout).trim()).unwrap();
+        let list = tool("tar").args(["-tvzf", text(&output.stdout).trim(), "--utc"]).output().unwrap();
+        (package, text(&list.stdout))
+    };
+    let (one, list) = pack();
+    // Helm itself writes into it when it was packed.
+    assert!(pack().0 == one, "packed again it is another file");
+    assert!(list.lines().all(|line| line.contains(" 0/0 ") && line.contains("1970-01-01 00:00")), "{list}");
+    assert!(
+        list.contains("ottoscaler/Chart.yaml") && list.contains("ottoscaler/files/alerts.yaml"),
+        "{list}"
+    );
+}
+
 #[test]
 fn the_package_holds_what_an_operator_needs_and_not_what_it_was_made_of() {
     let dir = tempfile::tempdir().unwrap();

@@ -17,5 +17,7 @@ mod lint;
 mod metrics;
 mod objects;
 mod programs;
+mod redis;
 mod refusals;
+mod rollout;
 mod schemas;

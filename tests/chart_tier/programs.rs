@@ -97,6 +97,22 @@ async fn the_scaler_reads_the_workers_file_of_every_case() {
     assert!(said.contains("podTemplat"), "{said}");
 }
 
+#[tokio::test]
+async fn the_scaler_reads_the_workers_file_of_compose() {
+    let file = binary::workspace().join("docker/workers.yaml");
+    let docker = ["--runtime=docker", "--docker-host=unix:///nonexistent", "--worker-config"];
+    let docker = docker.map(AsRef::<std::ffi::OsStr>::as_ref);
+    let said = first_complaint(&[&docker[..], &[file.as_os_str()]].concat()).await;
+    assert!(said.contains("unix:///nonexistent"), "it has read it, and goes on to look for Docker: {said}");
+    // And would have said what is wrong in it.
+    let dir = tempfile::tempdir().unwrap();
+    let bad = dir.path().join("bad.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&bad, text.replace("memory: 2GiB", "memory: much")).unwrap();
+    let said = first_complaint(&[&docker[..], &[bad.as_os_str()]].concat()).await;
+    assert!(said.contains("memory") && said.contains("bad.yaml"), "{said}");
+}
+
 /// What the scaler ends with where there is no cluster.
 async fn first_complaint(args: &[&std::ffi::OsStr]) -> String {
     let mut command = tokio::process::Command::new(binary::path("ottoscaler"));

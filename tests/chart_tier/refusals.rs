@@ -23,6 +23,25 @@ const REFUSED: &[(&[&str], &[&str])] = &[
     (&["ottoscaler.config.maxWorkers=0"], &["/ottoscaler/config/maxWorkers'", "minimum"]),
     (&["ottoscaler.config.gracePeriod=30"], &["/ottoscaler/config/gracePeriod'", "string"]),
     (&["ottoscaler.config.gracePeriod=\"30\""], &["/ottoscaler/config/gracePeriod'", "pattern"]),
+    (&["ottoscaler.config.defaultTimeout=\"30parsecs\""], &["/ottoscaler/config/defaultTimeout'", "pattern"]),
+    (&["ottoscaler.config.defaultTimeout=\"30min 1h\""], &["/ottoscaler/config/defaultTimeout'", "pattern"]),
+    (&["cleanup.gracePeriod=null"], &["/cleanup'", "gracePeriod"]),
+    (&["ottoscaler.podDisruptionBudget=null"], &["/ottoscaler'", "podDisruptionBudget"]),
+    (&["global.imageRegistry=\"https://mirror/\""], &["/global/imageRegistry'", "pattern"]),
+    (&["ottoscaler.image.registry=\"mirror/\""], &["/ottoscaler/image/registry'", "pattern"]),
+    (
+        &["networkPolicy.workers.notInternet=[\"10.0.0.0\"]"],
+        &["/networkPolicy/workers/notInternet/0'", "pattern"],
+    ),
+    (
+        &["networkPolicy.workers.egress=[{\"to\":[{\"ipBlock\":{\"cidr\":\"10.0.0.1\"}}]}]"],
+        &["ipBlock/cidr'", "pattern"],
+    ),
+    (
+        &["logIngest.terminationGracePeriodSeconds=0"],
+        &["/logIngest/terminationGracePeriodSeconds'", "minimum"],
+    ),
+    (&["ottoscaler.service.type=\"LoadBalancer\""], &["/ottoscaler/service'", "type", "not allowed"]),
     (&["logIngest.config.retainBytes=\"10 GB or so\""], &["/logIngest/config/retainBytes'", "pattern"]),
     (&["logIngest.image.digest=\"latest\""], &["/logIngest/image/digest'", "sha256"]),
     (&["ottoscaler.image.pullPolicy=\"Sometimes\""], &["/ottoscaler/image/pullPolicy'", "IfNotPresent"]),
@@ -34,6 +53,71 @@ const REFUSED: &[(&[&str], &[&str])] = &[
     // What cannot work together.
     (&["logIngest.replicas=2"], &["logIngest.replicas", "no shared store", "Set it to 1"]),
     (&["ottoscaler.enabled=false", "logIngest.enabled=false"], &["nothing is left to install"]),
+    (
+        &["ottoscaler.podAntiAffinity=\"hard\""],
+        &["ottoscaler.strategy.rollingUpdate", "podAntiAffinity", "maxSurge: 0"],
+    ),
+    (
+        &["ottoscaler.podAntiAffinity=\"hard\"", "ottoscaler.strategy.rollingUpdate.maxUnavailable=\"40%\""],
+        &["ottoscaler.strategy.rollingUpdate", "podAntiAffinity"],
+    ),
+    (&["ottoscaler.strategy.rollingUpdate.maxSurge=0"], &["maxSurge and maxUnavailable are both 0"]),
+    (&["logIngest.config.retainBytes=\"500GiB\""], &["logIngest.config.retainBytes", "500GiB", "20Gi"]),
+    (
+        &["logIngest.config.retainBytes=21474836480"],
+        &["logIngest.config.retainBytes", "diskReserve (256MiB)"],
+    ),
+    (&["logIngest.config.diskReserve=\"50GiB\""], &["logIngest.config.diskReserve", "50GiB", "no room"]),
+    (&["logIngest.persistence.size=\"256Mi\""], &["logIngest.config.diskReserve", "no room"]),
+    (&["ottoscaler.config.leaseDuration=\"1500ms\""], &["leaseDuration", "whole seconds"]),
+    (&["ottoscaler.config.leaseDuration=\"1s\""], &["leaseDuration", "from 2s"]),
+    (&["ottoscaler.config.keepEnded=\"48h\""], &["keepEnded", "dedupePeriod (24h)"]),
+    (
+        &["ottoscaler.config.shutdownTimeout=\"60s\""],
+        &["ottoscaler.terminationGracePeriodSeconds", "shutdownTimeout (60s)"],
+    ),
+    (&["logIngest.terminationGracePeriodSeconds=10"], &["logIngest.terminationGracePeriodSeconds", "(10s)"]),
+    (
+        &["metrics.rules.disabled=[\"NoSuchAlert\"]"],
+        &["metrics.rules.disabled", "NoSuchAlert", "LogIngestDown"],
+    ),
+    (
+        &["ottoscaler.extraEnv=[{\"name\":\"OTTO_INSTANCE\",\"value\":\"x\"}]"],
+        &["ottoscaler.extraEnv", "OTTO_INSTANCE is set already"],
+    ),
+    (
+        &["logIngest.extraEnv=[{\"name\":\"RUST_LOG\",\"value\":\"x\"}]"],
+        &["logIngest.extraEnv", "RUST_LOG", "logFilter"],
+    ),
+    (
+        &["logIngest.extraEnv=[{\"name\":\"A\",\"value\":\"x\"},{\"name\":\"A\",\"value\":\"y\"}]"],
+        &["logIngest.extraEnv", "A is set already"],
+    ),
+    (&["ottoscaler.serviceAccount.create=false"], &["ottoscaler.serviceAccount.name", "create Pods"]),
+    (
+        &["worker.serviceAccount.name=\"ottoscaler\""],
+        &["ottoscaler.serviceAccount.name", "worker.serviceAccount.name"],
+    ),
+    (
+        &["ottoscaler.serviceAccount.name=\"ottoscaler-log-ingest\""],
+        &["ottoscaler.serviceAccount.name", "logIngest.serviceAccount.name"],
+    ),
+    (
+        &["worker.serviceAccount.name=\"ottoscaler-log-ingest\""],
+        &["worker.serviceAccount.name", "logIngest.serviceAccount.name"],
+    ),
+    (
+        &["redis.existingSecret.name=\"\"", "redis.bundled.enabled=true", "ottoscaler.enabled=false"],
+        &["redis.bundled.enabled", "ottoscaler.enabled"],
+    ),
+    (
+        &[
+            "redis.existingSecret.name=\"\"",
+            "redis.bundled.enabled=true",
+            "redis.bundled.maxMemory=\"256Mi\"",
+        ],
+        &["redis.bundled.maxMemory", "limits.memory (256Mi)"],
+    ),
     (
         &["redis.existingSecret.name=\"\""],
         &["redis.url", "redis.existingSecret.name", "redis.bundled.enabled"],
@@ -98,6 +182,32 @@ fn p10_what_cannot_work_is_refused_by_its_name() {
                 assert!(error.contains(word), "{helm}, {set:?}: no {word:?} in:\n{error}");
             }
         }
+    }
+}
+
+/// What looks like one of those and is none: it is taken.
+const TAKEN: &[&[&str]] = &[
+    &["ottoscaler.podAntiAffinity=\"hard\"", "ottoscaler.strategy.rollingUpdate.maxUnavailable=\"50%\""],
+    &["ottoscaler.podAntiAffinity=\"hard\"", "ottoscaler.strategy={\"type\":\"Recreate\"}"],
+    &["ottoscaler.config.defaultTimeout=\"2 weeks 1 day\"", "ottoscaler.config.imageGrace=\"1.5min\""],
+    &["ottoscaler.config.leaseDuration=\"1min 30s\"", "ottoscaler.config.keepEnded=\"24h\""],
+    &["logIngest.config.retainBytes=\"19GiB\"", "logIngest.config.diskReserve=\"1 GiB\""],
+    &["logIngest.config.retainBytes=\"500GiB\"", "logIngest.persistence.existingClaim=\"mine\""],
+    &["global.imageRegistry=\"mirror.example:5000/a/b\""],
+    &["ottoscaler.serviceAccount.create=false", "ottoscaler.serviceAccount.name=\"mine\""],
+    // Another namespace's account is another.
+    &["worker.serviceAccount.name=\"ottoscaler\"", "worker.namespace=\"ci\""],
+    &[
+        "metrics.rules.disabled=[\"LogIngestDown\"]",
+        "logIngest.extraEnv=[{\"name\":\"TZ\",\"value\":\"UTC\"}]",
+    ],
+];
+
+#[test]
+fn what_works_beside_that_is_taken() {
+    let base = case("existing-secret");
+    for set in TAKEN {
+        render("helm3", &base.values, set).unwrap_or_else(|error| panic!("{set:?}: {error}"));
     }
 }
 

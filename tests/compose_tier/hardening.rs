@@ -35,6 +35,18 @@ pub(crate) async fn workers_are_in_log_ingests_network_and_in_no_other(stack: &m
     }
 }
 
+/// One command that leaks, forks or prints without end does not take the machine, with Redis and all logs on it.
+pub(crate) async fn workers_redis_and_logs_have_limits(stack: &mut Stack) {
+    let worker = stack.workers("own").await.remove(0);
+    let limits = stack.inspect(&worker, "{{.HostConfig.Memory}} {{.HostConfig.PidsLimit}}").await;
+    assert_eq!(limits, format!("{} 4096", 2_u64 << 30), "those of docker/workers.yaml");
+    let said = stack.succeed(&["exec", "--no-TTY", "redis", "redis-cli", "CONFIG", "GET", "maxmemory"]).await;
+    assert!(said.contains(&(128 << 20).to_string()), "{said}");
+    let ingest = stack.container("log-ingest").await;
+    let variables = stack.inspect(&ingest, "{{.Config.Env}}").await;
+    assert!(variables.contains("OTTO_RETAIN_BYTES=10GiB"), "{variables}");
+}
+
 /// What compose knows nothing of goes by the commands at the head of the file.
 pub(crate) async fn nothing_is_left_after_down_and_the_two_commands_beside_it(stack: &mut Stack) {
     stack.succeed(&["down", "--volumes"]).await;

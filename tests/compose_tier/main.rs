@@ -10,4 +10,5 @@
 mod hardening;
 mod images;
 mod scenarios;
+mod source;
 mod stack;

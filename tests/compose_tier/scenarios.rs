@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::hardening::{
     no_service_has_a_privilege_that_it_does_not_need,
     nothing_is_left_after_down_and_the_two_commands_beside_it,
-    workers_are_in_log_ingests_network_and_in_no_other,
+    workers_are_in_log_ingests_network_and_in_no_other, workers_redis_and_logs_have_limits,
 };
 use crate::images;
 use crate::stack::{LIMIT, PROCESS, Stack, output, succeed};
@@ -46,6 +46,7 @@ async fn the_compose_files_work_as_the_readme_says() {
         the_page_answers,
         a_task_in_an_image_of_its_own_is_followed_with_every_line_and_its_exit_code,
         workers_are_in_log_ingests_network_and_in_no_other,
+        workers_redis_and_logs_have_limits,
         p1_p2_p5_a_scaler_that_is_killed_during_a_task_adopts_it_and_nothing_is_lost_or_doubled,
         everything_recovers_when_docker_is_restarted_during_a_task,
         logs_outlive_down_and_up,

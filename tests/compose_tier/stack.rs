@@ -34,7 +34,7 @@ impl Stack {
     pub(crate) async fn prepare() -> Self {
         // Building takes its time, and Docker would stand idle meanwhile.
         binary::static_agent();
-        let (dir, plugin) = (tempfile::tempdir().unwrap(), plugin());
+        let (dir, plugin) = (tempfile::tempdir().unwrap(), plugin("scripts/compose-tools"));
         let engine = DockerEngine::start().await;
         engine.plugin(&plugin);
         images::make(&engine, dir.path()).await;
@@ -53,7 +53,14 @@ impl Stack {
         command.env("OTTO_GRPC_PORT", self.ingest.grpc().port().to_string());
         // Nothing that whoever runs this has set for a system of theirs.
         command.env("COMPOSE_DISABLE_ENV_FILE", "1");
-        for variable in ["COMPOSE_PROJECT_NAME", "COMPOSE_FILE", "OTTO_SCALER_USER", "OTTO_WORKER_IMAGE"] {
+        let taken = [
+            "OTTO_SCALER_USER",
+            "OTTO_WORKER_IMAGE",
+            "OTTO_WORKERS_FILE",
+            "OTTO_RETAIN_BYTES",
+            "OTTO_REDIS_MAXMEMORY",
+        ];
+        for variable in taken.into_iter().chain(["COMPOSE_PROJECT_NAME", "COMPOSE_FILE"]) {
             command.env_remove(variable);
         }
         command.stdin(Stdio::null()).kill_on_drop(true);
@@ -163,11 +170,10 @@ impl Drop for Stack {
     }
 }
 
-/// The plugin that knows compose files.
-fn plugin() -> PathBuf {
-    let script = binary::workspace().join("scripts/compose-tools");
-    let output = std::process::Command::new(script).output().unwrap();
-    assert!(output.status.success(), "scripts/compose-tools: {}", String::from_utf8_lossy(&output.stderr));
+/// The plugin of Docker's command line that a script finds, or builds.
+pub(crate) fn plugin(script: &str) -> PathBuf {
+    let output = std::process::Command::new(binary::workspace().join(script)).output().unwrap();
+    assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
     PathBuf::from(String::from_utf8(output.stdout).unwrap().trim())
 }
 

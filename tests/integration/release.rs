@@ -6,8 +6,10 @@ use std::process::{Command, Output};
 use ottoscaler_tests::binary::workspace;
 
 /// What the checks read.
-const FILES: [&str; 6] = [
+const FILES: [&str; 8] = [
     "Cargo.toml",
+    "docker/compose.process.yaml",
+    "docker/compose.yaml",
     "Cargo.lock",
     "CHANGELOG.md",
     "helm/ottoscaler/Chart.yaml",
@@ -93,7 +95,7 @@ fn a_clean_tree_whose_versions_agree_can_be_released() {
 #[test]
 fn what_does_not_fit_is_refused_by_its_name() {
     type Change = fn(&str) -> String;
-    let cases: [(&str, Change, &str); 6] = [
+    let cases: [(&str, Change, &str); 8] = [
         ("Cargo.toml", |text| text.replacen(VERSION, "77.0.0", 1), "Chart.yaml: version is"),
         (
             "helm/ottoscaler/Chart.yaml",
@@ -112,6 +114,16 @@ fn what_does_not_fit_is_refused_by_its_name() {
                 text.replace("name = \"otto-agent\"\nversion = \"", "name = \"otto-agent\"\nversion = \"9")
             },
             "Cargo.lock: otto-agent is",
+        ),
+        (
+            "docker/compose.yaml",
+            |text| text.replacen(&format!("/otto-agent:{VERSION}"), "/otto-agent:9.9.9", 1),
+            "docker/compose.yaml: otto-agent is '9.9.9'",
+        ),
+        (
+            "docker/compose.process.yaml",
+            |text| text.replacen(&format!("/ottoscaler-dev:{VERSION}"), "/ottoscaler-dev:9.9.9", 1),
+            "docker/compose.process.yaml: ottoscaler-dev is '9.9.9'",
         ),
         ("CHANGELOG.md", |text| text.replace(&format!("## {VERSION} "), "## 7.7.7 "), "says nothing under"),
     ];

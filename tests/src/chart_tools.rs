@@ -1,7 +1,7 @@
 //! The chart, and what `scripts/chart-tools` builds to deal with it.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
@@ -33,6 +33,27 @@ pub fn tool(name: &str) -> Command {
     // No cluster of whoever runs this is asked, and no plugin of theirs loaded.
     command.env("KUBECONFIG", "/nonexistent").env("HELM_PLUGINS", "/nonexistent").env("PATH", path);
     command
+}
+
+/// A shell that runs a command as pages have it, in a directory of its own: `helm` is this version of it, and the chart
+/// is where a checkout has it.
+pub fn shell(helm: &str, dir: &Path, line: &str) -> Command {
+    let bin = dir.join(format!("bin-{helm}"));
+    std::fs::create_dir_all(&bin).expect("the directory is writable");
+    link(Path::new(tool(helm).get_program()), &bin.join("helm"));
+    link(&workspace().join("helm"), &dir.join("helm"));
+    let mut path = bin.into_os_string();
+    path.push(":");
+    path.push(std::env::var_os("PATH").unwrap_or_default());
+    let mut shell = tool("sh");
+    shell.args(["-ec", line]).current_dir(dir).env("PATH", path);
+    shell
+}
+
+fn link(to: &Path, at: &Path) {
+    if !at.exists() {
+        std::os::unix::fs::symlink(to, at).expect("the directory is writable");
+    }
 }
 
 /// What a program has printed.

@@ -65,6 +65,20 @@ impl Document {
         blocks
     }
 
+    /// The command of its shell blocks that begins so, without the remark behind it.
+    ///
+    /// # Panics
+    ///
+    /// Where there is not exactly one.
+    pub fn command(&self, beginning: &str) -> String {
+        let blocks = self.blocks();
+        let lines =
+            blocks.iter().filter(|block| block.kind.starts_with("sh")).flat_map(|block| block.text.lines());
+        let found: Vec<_> = lines.filter(|line| line.starts_with(beginning)).collect();
+        let [line] = found[..] else { panic!("{}: {beginning}: {found:?}", self.path.display()) };
+        line.split("  #").next().unwrap_or(line).trim_end().to_owned()
+    }
+
     /// Its lines outside of fenced blocks.
     pub fn prose(&self) -> String {
         let mut is_fenced = false;

@@ -65,8 +65,11 @@ pub fn router(server: Server) -> Router {
         .with_state(server)
 }
 
+/// A path, and who answers there.
+type Route = (&'static str, fn() -> MethodRouter<Server>);
+
 /// The API: `openapi.json` describes each of these.
-const API: [(&str, fn() -> MethodRouter<Server>); 11] = [
+const API: [Route; 11] = [
     ("/api/v1/openapi.json", || get(openapi::document)),
     ("/api/v1/tasks", || get(tasks::list)),
     ("/api/v1/tasks/{task}", || get(tasks::one)),

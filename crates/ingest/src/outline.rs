@@ -81,7 +81,9 @@ impl Outline {
         let said = line.extra.and_then(|extra| Level::named(&extra.level));
         // The agent's own words are none of the command's.
         if source == Source::System {
-            said.into_iter().for_each(|level| self.levels.count(level));
+            if let Some(level) = said {
+                self.levels.count(level);
+            }
             return;
         }
         let annotated = || if begins { Level::annotated(seen) } else { None };

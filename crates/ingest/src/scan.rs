@@ -173,7 +173,7 @@ mod tests {
     #[tokio::test]
     async fn a_read_that_fails_fails_the_look_and_a_server_that_stops_ends_it() {
         let (scans, stopping) = (Scans::new(1, 0, Counter::default()), CancellationToken::new());
-        let late = Instant::now() + std::time::Duration::from_secs(60);
+        let late = Instant::now() + std::time::Duration::from_mins(1);
         let broken = || stream::iter([Err(io::Error::other("broken"))]);
         let running = scans.enter().unwrap().turn().await;
         let failed = run(Count(0), running, broken(), late, &stopping).await;

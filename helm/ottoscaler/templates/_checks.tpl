@@ -2,8 +2,15 @@
        refused what is wrong by itself. */ -}}
 
 {{- define "ottoscaler.checks" -}}
+{{- include "ottoscaler.checks.upgrade" . -}}
 {{- include "ottoscaler.checks.labels" . -}}
 {{- include "ottoscaler.checks.services" . -}}
+{{- include "ottoscaler.checks.rollout" . -}}
+{{- include "ottoscaler.checks.accounts" . -}}
+{{- include "ottoscaler.checks.variables" . -}}
+{{- include "ottoscaler.checks.times" . -}}
+{{- include "ottoscaler.checks.volume" . -}}
+{{- include "ottoscaler.checks.alerts" . -}}
 {{- include "ottoscaler.checks.redis" . -}}
 {{- include "ottoscaler.checks.routes" . -}}
 {{- include "ottoscaler.checks.policies" . -}}
@@ -34,6 +41,13 @@
 {{- if and $scaler.enabled (not $ingest.enabled) (not $scaler.ingestUrl) -}}
 {{- fail "ottoscaler.ingestUrl: is needed where logIngest.enabled is false: workers would have nowhere to send their lines. Set it to the log-ingest that they are to use, such as http://log-ingest.logs.svc:50051." -}}
 {{- end -}}
+{{- if and .Values.metrics.serviceMonitor.enabled .Values.metrics.podMonitor.enabled -}}
+{{- fail "metrics.serviceMonitor.enabled and metrics.podMonitor.enabled are both true: everything would be counted twice. Set one of them to false." -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "ottoscaler.checks.rollout" -}}
+{{- $scaler := .Values.ottoscaler -}}
 {{- $budget := $scaler.podDisruptionBudget -}}
 {{- $least := ne (toString $budget.minAvailable) "" -}}
 {{- $most := ne (toString $budget.maxUnavailable) "" -}}
@@ -43,8 +57,75 @@
 {{- if and $budget.enabled (not $least) (not $most) -}}
 {{- fail "ottoscaler.podDisruptionBudget: neither minAvailable nor maxUnavailable is set. Set one, or enabled to false." -}}
 {{- end -}}
-{{- if and .Values.metrics.serviceMonitor.enabled .Values.metrics.podMonitor.enabled -}}
-{{- fail "metrics.serviceMonitor.enabled and metrics.podMonitor.enabled are both true: everything would be counted twice. Set one of them to false." -}}
+{{- $strategy := default (dict) $scaler.strategy -}}
+{{- $rolling := default (dict) $strategy.rollingUpdate -}}
+{{- $isRolling := eq (default "RollingUpdate" $strategy.type) "RollingUpdate" -}}
+{{- $isHard := and (eq $scaler.podAntiAffinity "hard") (not $scaler.affinity) -}}
+{{- /* With no surge at all Kubernetes lets one go whatever a percentage comes to. */ -}}
+{{- $surges := not (has (toString $rolling.maxSurge) (list "0" "0%")) -}}
+{{- $goes := include "ottoscaler.share" (list $rolling.maxUnavailable $scaler.replicas) | int -}}
+{{- if and $isRolling $isHard $surges (eq $goes 0) -}}
+{{- fail "ottoscaler.strategy.rollingUpdate: where podAntiAffinity is hard, a new scaler has no node until an old one has gone, and none may go, so that an upgrade would wait for ever. Set {maxSurge: 0, maxUnavailable: 1}, or podAntiAffinity to soft." -}}
+{{- end -}}
+{{- if and $isRolling (not $surges) (has (toString $rolling.maxUnavailable) (list "0" "0%")) -}}
+{{- fail "ottoscaler.strategy.rollingUpdate: maxSurge and maxUnavailable are both 0, so that no Pod could ever be replaced. Set maxSurge to 1." -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* What a number or a percentage of so many comes to, rounded down as Kubernetes does: (list amount of). By itself
+       it takes a quarter. */ -}}
+{{- define "ottoscaler.share" -}}
+{{- $amount := toString (default "25%" (index . 0)) -}}
+{{- if eq (toString (index . 0)) "0" }}{{ $amount = "0" }}{{ end -}}
+{{- if hasSuffix "%" $amount }}{{ div (mul (trimSuffix "%" $amount | int) (index . 1 | int)) 100 }}{{ else }}{{ $amount }}{{ end -}}
+{{- end -}}
+
+{{- /* Who may create Pods is one account, of nobody else. */ -}}
+{{- define "ottoscaler.checks.accounts" -}}
+{{- if .Values.ottoscaler.enabled -}}
+{{- $scaler := include "ottoscaler.serviceAccountName" . -}}
+{{- $taken := dict (include "ottoscaler.cleanup.fullname" .) "the Job of `cleanup`" -}}
+{{- if .Values.logIngest.enabled }}{{ $_ := set $taken (include "ottoscaler.ingest.serviceAccountName" .) "logIngest.serviceAccount.name" }}{{ end -}}
+{{- $worker := include "ottoscaler.worker.serviceAccountName" . -}}
+{{- if eq (include "ottoscaler.worker.namespace" .) .Release.Namespace -}}
+{{- if and (hasKey $taken $worker) .Values.worker.serviceAccount.create -}}
+{{- fail (printf "worker.serviceAccount.name: %s is %s, too. Choose another name." $worker (get $taken $worker)) -}}
+{{- end -}}
+{{- $_ := set $taken $worker "worker.serviceAccount.name" -}}
+{{- end -}}
+{{- if eq $scaler "default" -}}
+{{- fail "ottoscaler.serviceAccount.name: is needed where ottoscaler.serviceAccount.create is false: `default` is everybody's in the namespace, and it would get the scaler's right to create Pods. Name an account of the scaler's own." -}}
+{{- end -}}
+{{- if hasKey $taken $scaler -}}
+{{- fail (printf "ottoscaler.serviceAccount.name: %s is %s, too, which would get the scaler's right to create Pods. Choose another name." $scaler (get $taken $scaler)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* The API server takes a variable once. */ -}}
+{{- define "ottoscaler.checks.variables" -}}
+{{- $services := dict -}}
+{{- if .Values.ottoscaler.enabled }}{{ $_ := set $services "ottoscaler" "ottoscaler.scaler.env" }}{{ end -}}
+{{- if .Values.logIngest.enabled }}{{ $_ := set $services "logIngest" "ottoscaler.ingest.env" }}{{ end -}}
+{{- range $service, $env := $services -}}
+{{- $taken := list -}}
+{{- range include $env $ | fromYamlArray }}{{ $taken = append $taken .name }}{{ end -}}
+{{- range (get $.Values $service).extraEnv -}}
+{{- if has .name $taken -}}
+{{- fail (printf "%s.extraEnv: %s is set already. Flags are in %s.config, the filter of its log is %s.logFilter." $service .name $service $service) -}}
+{{- end -}}
+{{- $taken = append $taken .name -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "ottoscaler.checks.alerts" -}}
+{{- $known := list -}}
+{{- range .Files.Get "files/alerts.yaml" | fromYaml }}{{ range . }}{{ $known = append $known .alert }}{{ end }}{{ end -}}
+{{- range .Values.metrics.rules.disabled -}}
+{{- if not (has . $known) -}}
+{{- fail (printf "metrics.rules.disabled: there is no alert %s. There are: %s." . (join ", " $known)) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 
@@ -59,6 +140,13 @@
 {{- end -}}
 {{- if gt (len $sources) 1 -}}
 {{- fail (printf "redis: %s are set together, and only one can be meant. Leave one." (join " and " $sources)) -}}
+{{- end -}}
+{{- if and $redis.bundled.enabled (not .Values.ottoscaler.enabled) -}}
+{{- fail "redis.bundled.enabled: is the scaler's, and ottoscaler.enabled is false: log-ingest needs no Redis. Set one of the two otherwise." -}}
+{{- end -}}
+{{- $limit := (default (dict) (default (dict) $redis.bundled.resources).limits).memory -}}
+{{- if and $redis.bundled.enabled $limit (ge (include "ottoscaler.redis.maxMemory" . | int64) (include "ottoscaler.bytes" $limit | int64)) -}}
+{{- fail (printf "redis.bundled.maxMemory: %v is not below redis.bundled.resources.limits.memory (%v): Redis would be killed before it refuses a write. Leave half of the limit for rewriting its file." $redis.bundled.maxMemory $limit) -}}
 {{- end -}}
 {{- if hasPrefix "rediss://" $redis.url -}}
 {{- fail "redis.url: rediss:// is Redis with TLS, which ottoscaler does not speak yet. Use redis:// to a Redis within the cluster, or to a TLS proxy beside the scaler (ottoscaler.extraContainers)." -}}

@@ -49,6 +49,11 @@
 {{- default (ternary (include "ottoscaler.worker.fullname" .) "default" $account.create) $account.name -}}
 {{- end -}}
 
+{{- /* Whether logs outlive their Pod: "true", or nothing. */ -}}
+{{- define "ottoscaler.ingest.isKept" -}}
+{{- if and .Values.logIngest.persistence.enabled (ne (default "disk" .Values.logIngest.config.store) "memory") }}true{{ end -}}
+{{- end -}}
+
 {{- define "ottoscaler.ingestUrl" -}}
 {{- if .Values.ottoscaler.ingestUrl -}}
 {{ .Values.ottoscaler.ingestUrl }}

@@ -15,40 +15,6 @@
 {{- if kindIs "float64" . }}{{ int64 . }}{{ else }}{{ . }}{{ end -}}
 {{- end -}}
 
-{{- /* The variable of each flag that is set: maxWorkers is OTTO_MAX_WORKERS. */ -}}
-{{- define "ottoscaler.flags" -}}
-{{- range $name, $value := . }}
-{{- if not (kindIs "invalid" $value) }}
-- name: OTTO_{{ $name | snakecase | upper }}
-  value: {{ include "ottoscaler.text" $value | quote }}
-{{- end }}
-{{- end }}
-{{- end -}}
-
-{{- define "ottoscaler.redis.env" -}}
-- name: REDIS_URL
-{{- if .Values.redis.bundled.enabled }}
-  value: redis://{{ include "ottoscaler.redis.fullname" . }}.{{ .Release.Namespace }}.svc:6379
-{{- else }}
-  valueFrom:
-    secretKeyRef:
-      {{- with .Values.redis.existingSecret }}
-      name: {{ default (include "ottoscaler.redis.fullname" $) .name }}
-      key: {{ ternary .key "url" (ne .name "") }}
-      {{- end }}
-{{- end }}
-{{- end -}}
-
-{{- /* What `ottoscaler submit` has to know; a scaler's Pod has it all. */ -}}
-{{- define "ottoscaler.clientEnv" -}}
-{{ include "ottoscaler.redis.env" . }}
-{{- with include "ottoscaler.flags" (pick .Values.ottoscaler.config "eventsStream" "statusStream" "dlqStream") | trim }}
-{{ . }}
-{{- end }}
-- name: OTTO_INGEST_URL
-  value: {{ include "ottoscaler.ingestUrl" . | quote }}
-{{- end -}}
-
 {{- define "ottoscaler.pullSecrets" -}}
 {{- with .Values.global.imagePullSecrets }}
 imagePullSecrets:
@@ -113,16 +79,22 @@ annotations:
 {{- end }}
 {{- end -}}
 
-{{- /* The Pod's own security, and that it needs no token: for Pods of the chart that hold one plain container. */ -}}
+{{- /* A Pod's security: (list root context). Numbers only where the platform has none of its own. */ -}}
+{{- define "ottoscaler.podSecurity" -}}
+{{- $context := default (dict) (index . 1) -}}
+{{- if not (index . 0).Values.fixedIds }}{{ $context = omit $context "runAsUser" "runAsGroup" "fsGroup" }}{{ end -}}
+{{- with $context }}
+securityContext:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{- /* The same, and that it needs no token, of Pods of the chart that hold one plain container: (list root id). */ -}}
 {{- define "ottoscaler.plainPod" -}}
+{{- $id := index . 1 -}}
 automountServiceAccountToken: false
 enableServiceLinks: false
-securityContext:
-  runAsNonRoot: true
-  runAsUser: {{ . }}
-  runAsGroup: {{ . }}
-  fsGroup: {{ . }}
-  seccompProfile: {type: RuntimeDefault}
+{{ include "ottoscaler.podSecurity" (list (index . 0) (dict "runAsNonRoot" true "runAsUser" $id "runAsGroup" $id "fsGroup" $id "seccompProfile" (dict "type" "RuntimeDefault"))) | trim }}
 {{- end -}}
 
 {{- define "ottoscaler.plainContainer" -}}
@@ -144,8 +116,10 @@ resources:
 {{- end }}
 {{- range $probe := list "startupProbe" "livenessProbe" "readinessProbe" }}
 {{- with get $ $probe }}
+{{- /* Helm merges what an operator asks otherwise with our question, and a probe has one. */}}
+{{- $asks := ternary (omit . "httpGet") . (gt (len (pick . "exec" "grpc" "tcpSocket")) 0) }}
 {{ $probe }}:
-  {{- toYaml . | nindent 2 }}
+  {{- toYaml $asks | nindent 2 }}
 {{- end }}
 {{- end }}
 {{- with .extraArgs }}

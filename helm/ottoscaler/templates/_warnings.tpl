@@ -8,11 +8,11 @@
 {{- if .Values.redis.url }}
   - redis.url is kept in the release's own record, too. redis.existingSecret is not.
 {{- end }}
-{{- if and .Values.logIngest.enabled (or (not .Values.logIngest.persistence.enabled) (eq (default "disk" .Values.logIngest.config.store) "memory")) }}
+{{- if and .Values.logIngest.enabled (not (include "ottoscaler.ingest.isKept" .)) }}
   - Logs are not kept: each restart of log-ingest forgets them, acknowledged lines included.
 {{- end }}
-{{- if and .Values.logIngest.enabled .Values.logIngest.persistence.enabled (not .Values.logIngest.config.retainFor) (not .Values.logIngest.config.retainBytes) }}
-  - Logs are kept for ever, and {{ .Values.logIngest.persistence.size }} will be full one day: logIngest.config.retainFor, retainBytes.
+{{- if and .Values.logIngest.enabled (include "ottoscaler.ingest.isKept" .) .Values.logIngest.persistence.existingClaim (not .Values.logIngest.config.retainBytes) }}
+  - How large {{ .Values.logIngest.persistence.existingClaim }} is, the chart does not know, so it will be full one day: logIngest.config.retainBytes.
 {{- end }}
 {{- if and .Values.logIngest.enabled (or .Values.ingress.enabled .Values.httpRoute.enabled .Values.grpcRoute.enabled (ne .Values.logIngest.service.type "ClusterIP")) }}
   - log-ingest is reachable from outside and asks nobody for a password: put something before it that does.
@@ -33,9 +33,29 @@
   - ottoscaler.rbac.create is false: bind the rules of files/scaler-rules.yaml to {{ include "ottoscaler.serviceAccountName" . }} yourself.
 {{- end }}
 {{- range $name, $class := .Values.worker.resourceClasses }}
-{{- if and $class (eq (default "restricted" $class.security) "baseline") }}
+{{- if kindIs "map" $class }}
+{{- if eq (default "restricted" $class.security) "baseline" }}
   - Workers of resource class {{ $name }} may run as root in their containers.
 {{- end }}
+{{- if not (include "ottoscaler.worker.isLimited" (list $ $class)) }}
+  - Workers of resource class {{ $name }} may use all of their node's memory: worker.resourceClasses.{{ $name }}.resources.limits.
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if not (kindIs "map" (default (dict) .Values.worker.resourceClasses).default) }}
+{{- if not (include "ottoscaler.worker.isLimited" (list . (dict))) }}
+  - Workers whose event names no resource class may use all of their node's memory: worker.resourceClasses.default.resources.limits.
+{{- end }}
+{{- end }}
+{{- if and .Values.cleanup.enabled .Values.ottoscaler.rbac.create }}
+{{- $seconds := include "ottoscaler.cleanup.seconds" . | int }}
+{{- if ge $seconds 300 }}
+  - cleanup.gracePeriod is longer than Helm waits by itself: helm uninstall --timeout {{ add 60 $seconds }}s.
+{{- end }}
+{{- end }}
+{{- $test := include "ottoscaler.test.seconds" . | int }}
+{{- if and .Values.test.enabled (ge $test 300) }}
+  - Two tasks of test.timeout are longer than Helm waits by itself: helm test --timeout {{ add 60 $test }}s.
 {{- end }}
 {{- end }}
 {{- if semverCompare ">=1.38.0-0" .Capabilities.KubeVersion.Version }}

@@ -32,6 +32,19 @@
 {{- toYaml $merged -}}
 {{- end -}}
 
+{{- /* Whether a class says how much memory its workers may use at most, or all of them have to keep to it: (list root
+       class). A container or the Pod may say so. */ -}}
+{{- define "ottoscaler.worker.isLimited" -}}
+{{- $class := index . 1 -}}
+{{- $said := list $class.resources -}}
+{{- range $template := list (index . 0).Values.worker.podTemplate $class.podTemplate -}}
+{{- $spec := default (dict) (default (dict) $template).spec -}}
+{{- $said = append $said $spec.resources -}}
+{{- range default (list) $spec.containers }}{{ if eq .name "worker" }}{{ $said = append $said .resources }}{{ end }}{{ end -}}
+{{- end -}}
+{{- range $said }}{{ if (default (dict) (default (dict) .).limits).memory }}true{{ end }}{{ end -}}
+{{- end -}}
+
 {{- /* A class; its `resources` are those of the container of the command. */ -}}
 {{- define "ottoscaler.worker.class" -}}
 {{- $class := dict -}}

@@ -19,8 +19,8 @@ use crate::harness;
 /// The values that the first install has; everything else is as the chart has it.
 const TRIAL: [&str; 1] = ["redis.bundled.enabled=true"];
 
-/// Changes the Pods of both services.
-const CHANGE: &str = "ottoscaler.logFilter=warn,logIngest.logFilter=warn";
+/// Changes the Pods of both services; written below what was set before.
+const CHANGE: &str = "ottoscaler: {logFilter: warn}\nlogIngest: {logFilter: warn}\n";
 
 /// Names a part as it is called.
 macro_rules! part {
@@ -50,6 +50,7 @@ async fn p5_an_installed_system_is_upgraded_disturbed_and_rolled_back_without_lo
     part!(an_upgrade_during_a_task_of_a_minute_loses_doubles_and_reorders_nothing(&release));
     part!(pods_of_both_services_deleted_during_a_task_lose_nothing(&release));
     part!(a_rollback_during_a_task_loses_nothing_and_everything_works_afterwards(&release));
+    part!(a_log_ingest_that_cannot_start_is_healed_by_a_rollback_and_no_line_is_lost(&release));
     part!(an_uninstall_ends_running_workers_and_leaves_the_log_volume_and_says_so(release));
     part!(the_other_helm_takes_the_logs_up_again_with_a_redis_by_url(&ground, helm4, &first));
     ground.stop().await;
@@ -91,21 +92,16 @@ async fn an_upgrade_during_a_task_of_a_minute_loses_doubles_and_reorders_nothing
     let task = Task::submit(release, "upgrade", 6_000).await;
     task.has_said(100).await;
     let before = release.services().await;
-    release
-        .helm(&[
-            "upgrade",
-            "ottoscaler",
-            "CHART",
-            "--reuse-values",
-            "--wait",
-            "--timeout=3m",
-            "--set",
-            CHANGE,
-        ])
-        .await;
+    release.as_the_page_says("helm get values ").await;
+    let values = release.desk().join("values.yaml");
+    let set = std::fs::read_to_string(&values).unwrap();
+    std::fs::write(&values, set + CHANGE).unwrap();
+    release.as_the_page_says("helm upgrade ").await;
     release.are_replaced(&before).await;
     task.runs_still().await;
     task.ends_whole().await;
+    let said = release.as_the_page_says("helm test ").await;
+    assert!(said.contains("Succeeded"), "{said}");
 }
 
 async fn pods_of_both_services_deleted_during_a_task_lose_nothing(release: &Release<'_>) {
@@ -124,11 +120,24 @@ async fn a_rollback_during_a_task_loses_nothing_and_everything_works_afterwards(
     let task = Task::submit(release, "rollback", 4_000).await;
     task.has_said(100).await;
     let before = release.services().await;
-    release.helm(&["rollback", "ottoscaler", "1", "--wait", "--timeout=3m"]).await;
+    release.as_the_page_says("helm rollback ").await;
     release.are_replaced(&before).await;
     task.runs_still().await;
     task.ends_whole().await;
     Task::submit(release, "afterwards", 100).await.ends_whole().await;
+}
+
+/// Nobody has to delete its Pod by hand.
+async fn a_log_ingest_that_cannot_start_is_healed_by_a_rollback_and_no_line_is_lost(release: &Release<'_>) {
+    let task = Task::submit(release, "healed", 6_000).await;
+    task.has_said(100).await;
+    let broken = ["upgrade", "ottoscaler", "CHART", "--reuse-values", "--set", "logIngest.image.tag=no-such"];
+    release.helm(&broken).await;
+    let stuck = release.lacks_its_image("log-ingest").await;
+    release.as_the_page_says("helm rollback ").await;
+    release.are_replaced(&stuck).await;
+    task.runs_still().await;
+    task.ends_whole().await;
 }
 
 async fn an_uninstall_ends_running_workers_and_leaves_the_log_volume_and_says_so(release: Release<'_>) {

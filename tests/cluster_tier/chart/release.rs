@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::process::Output;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{PersistentVolume, Pod, Service};
 use kube::Api;
 use kube::api::{DeleteParams, ListParams, LogParams, PostParams};
-use ottoscaler_tests::chart_tools::{chart, text, tool};
+use ottoscaler_tests::chart_tools::{chart, shell, text, tool};
 use ottoscaler_tests::cluster::Cluster;
+use ottoscaler_tests::document::Document;
 use ottoscaler_tests::ingest::Ingest;
 use ottoscaler_tests::kube_api::ADMIN;
 use ottoscaler_tests::node::NODE;
@@ -109,13 +111,18 @@ impl Ground {
         let args = args.iter().map(|arg| if *arg == "CHART" { chart.to_str().unwrap() } else { *arg });
         let args: Vec<_> = args.collect();
         let mut command = Command::from(tool(helm));
-        command.args(&args).args(["--namespace", &self.namespace]).kill_on_drop(true);
-        command.env("KUBECONFIG", self.cluster.kubeconfig(ADMIN, &self.namespace));
+        command.args(&args).args(["--namespace", &self.namespace]);
+        self.run(command).await
+    }
+
+    /// Runs a command that has to succeed, and gives what it says.
+    async fn run(&self, mut command: Command) -> String {
+        command.env("KUBECONFIG", self.cluster.kubeconfig(ADMIN, &self.namespace)).kill_on_drop(true);
         // What caches of discovery hold is about another API server.
         command.env("HOME", self.dir.path());
         let Output { status, stdout, stderr } = command.output().await.unwrap();
         let said = text(&stdout) + &text(&stderr);
-        assert!(status.success(), "{helm} {args:?}: {said}\n{}", self.state().await);
+        assert!(status.success(), "{:?}: {said}\n{}", command.as_std(), self.state().await);
         said
     }
 }
@@ -167,6 +174,37 @@ impl<'a> Release<'a> {
     /// Has Helm do something to it.
     pub(super) async fn helm(&self, args: &[&str]) -> String {
         self.ground.helm(self.helm, args).await
+    }
+
+    /// Does what the page of upgrades says, by its own line; with files where an operator has them.
+    pub(super) async fn as_the_page_says(&self, beginning: &str) -> String {
+        let line = Document::read("docs/upgrade.md").command(beginning);
+        let here = line.replace("--namespace ottoscaler", &format!("--namespace {}", self.ground.namespace));
+        assert_ne!(line, here, "it names no namespace");
+        let mut said = self.ground.run(shell(self.helm, &self.desk(), &here).into()).await;
+        said.insert_str(0, &format!("{here}\n"));
+        said
+    }
+
+    /// Where values.yaml is that the page's commands write and read.
+    pub(super) fn desk(&self) -> PathBuf {
+        let desk = self.ground.dir.path().join("desk");
+        std::fs::create_dir_all(&desk).unwrap();
+        desk
+    }
+
+    /// Waits until a Pod of a component cannot have its image.
+    pub(super) async fn lacks_its_image(&self, component: &str) -> Pods {
+        let of_component = ListParams::default().labels(&format!("app.kubernetes.io/component={component}"));
+        wait::until("an image does not come", LIMIT, || async {
+            let pods =
+                self.ground.api::<Pod>().list(&of_component).await.map_err(|error| error.to_string())?;
+            let states = serde_json::to_string(&pods.items).unwrap();
+            let waits = ["ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull"];
+            if waits.iter().any(|reason| states.contains(reason)) { Ok(()) } else { Err(states) }
+        })
+        .await;
+        self.pods(component).await
     }
 
     /// log-ingest by its Service.

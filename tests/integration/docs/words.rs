@@ -60,7 +60,15 @@ fn guides() -> Vec<Document> {
 }
 
 /// Flags that all programs have, and of helm and the scripts, that pages name by themselves.
-const OF_OTHERS: [&str; 5] = ["--help", "--version", "--set", "--values", "--no-docker"];
+const OF_OTHERS: [&str; 7] = [
+    "--help",
+    "--version",
+    "--set",
+    "--values",
+    "--reuse-values",
+    "--reset-then-reuse-values",
+    "--no-docker",
+];
 
 #[test]
 fn every_flag_that_is_named_exists() {
@@ -89,10 +97,10 @@ fn every_flag_that_is_named_exists() {
     assert!(count > 100, "{count}");
 }
 
-/// All that the services and the agent are made of, and what the chart and the scripts say.
+/// All that the services and the agent are made of, and what the chart, the compose files and the scripts say.
 fn sources() -> String {
     let mut text = String::new();
-    for dir in ["crates", "proto", "helm/ottoscaler/templates", "scripts"] {
+    for dir in ["crates", "proto", "helm/ottoscaler/templates", "docker", "scripts"] {
         gather(&workspace().join(dir), &mut text);
     }
     text

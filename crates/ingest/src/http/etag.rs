@@ -90,7 +90,7 @@ mod tests {
     fn an_answer_is_known_by_its_tag_in_any_coding_and_by_no_other() {
         let tag = Tag::of(b"body");
         let quoted = tag.header().to_str().unwrap().to_owned();
-        let zstd = quoted.replace("\"", "").to_owned() + "-zstd";
+        let zstd = quoted.replace('"', "") + "-zstd";
         for (given, answer) in [
             (quoted.clone(), Some(quoted.clone())),
             (format!("W/{quoted}"), Some(quoted.clone())),
@@ -98,7 +98,7 @@ mod tests {
             ("*".to_owned(), Some(quoted.clone())),
             ("\"other\"".to_owned(), None),
             (quoted.replace('"', ""), None),
-            (quoted.replace("\"", "\"x"), None),
+            (quoted.replace('"', "\"x"), None),
             (format!("\"{zstd}x\""), None),
         ] {
             let known = tag.known(&asking(&given));

@@ -74,18 +74,18 @@ pub(super) fn is_told(line: &[u8]) -> bool {
     let begin = line.len() - line.trim_ascii_start().len();
     FINDER.find_iter(line).any(|found| {
         let (before, behind) = (&line[..found.start()], &line[found.end()..]);
-        let starts_word = !before.last().is_some_and(is_of_word);
+        let starts_word = !before.last().copied().is_some_and(is_of_word);
         match WORDS[found.pattern().as_usize()].1 {
             Place::Start => found.start() == begin,
             Place::Word => starts_word,
-            Place::Whole => starts_word && !behind.first().is_some_and(is_of_word),
+            Place::Whole => starts_word && !behind.first().copied().is_some_and(is_of_word),
             Place::Anywhere => true,
         }
     })
 }
 
-fn is_of_word(byte: &u8) -> bool {
-    byte.is_ascii_alphanumeric() || *byte == b'_'
+const fn is_of_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
 #[cfg(test)]

@@ -22,7 +22,9 @@ fn gap(first: u64, last: u64) -> Block {
 
 fn outline(blocks: &[Block]) -> Outline {
     let mut outline = Outline::default();
-    blocks.iter().for_each(|block| outline.read(block));
+    for block in blocks {
+        outline.read(block);
+    }
     outline
 }
 

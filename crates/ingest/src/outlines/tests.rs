@@ -90,7 +90,7 @@ async fn of_a_log_that_grows_only_what_is_new_is_read() {
 #[tokio::test]
 async fn those_who_ask_for_a_log_at_the_same_time_have_it_read_once() {
     let mut logs = Logs::new(KEPT);
-    logs.grow("w", &["x"; 2000]);
+    logs.grow("w", &vec!["x"; 2000]);
     let told = futures::future::join_all((0..50).map(|_| logs.told("w"))).await;
     assert!(told.into_iter().all(|told| told.unwrap() == (2000, 0, false)));
     assert_eq!(logs.metrics.parts.get(), 4);
@@ -106,13 +106,13 @@ async fn p6_outlines_are_kept_up_to_a_number_and_a_size_and_made_anew_after_that
     assert_eq!(logs.metrics.outline_evictions.get(), 1);
     logs.told("a").await.unwrap();
     assert_eq!((logs.metrics.outline_misses.get(), logs.metrics.outline_hits.get()), (4, 0));
-    logs.grow("large", &["::group::title"; 10_000]);
+    logs.grow("large", &vec!["::group::title"; 10_000]);
     logs.grow("large", &["::error::no"; 1000]);
     assert_eq!(logs.told("large").await.unwrap().0, 11_000);
     let bytes = logs.metrics.outline_bytes.get();
     assert!((1..2 << 20).contains(&bytes), "{bytes} bytes");
     let long = format!("::group::{}", "t".repeat(200));
-    logs.grow("larger", &[long.as_str(); 10_000]);
+    logs.grow("larger", &vec![long.as_str(); 10_000]);
     assert_eq!(logs.told("larger").await.unwrap().1, 10_000, "it is told, and not kept");
     assert_eq!(logs.metrics.outline_bytes.get(), 0);
 }

@@ -45,7 +45,9 @@ impl Logs {
         let content = match step {
             Step::Lines(times) => {
                 let mut lines = LinesBuilder::default();
-                times.iter().for_each(|time| lines.push(*time, Mark::default(), b"line", Extra::default()));
+                for time in times {
+                    lines.push(*time, Mark::default(), b"line", Extra::default());
+                }
                 Content::Lines(lines.finish())
             }
             Step::Gap(lines) => Content::Gap { last: state.high.plus(*lines), reason: "lost".into() },

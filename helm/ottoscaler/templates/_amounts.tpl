@@ -1,0 +1,53 @@
+{{- /* Amounts with units, as numbers, and what is counted from them. */ -}}
+
+{{- /* Bytes of a quantity of Kubernetes (1Gi, 500M) or of a size of the programs (1GiB, 500MB). */ -}}
+{{- define "ottoscaler.bytes" -}}
+{{- $units := dict "" 1 "m" 0.001 "k" 1000 "ki" 1024 "M" 1000000 "Mi" 1048576 "G" 1000000000 "Gi" 1073741824 "T" 1000000000000 "Ti" 1099511627776 "P" 1000000000000000 "Pi" 1125899906842624 "E" 1000000000000000000 "Ei" 1152921504606846976 -}}
+{{- $text := include "ottoscaler.text" . -}}
+{{- $number := regexFind "^[0-9.]+" $text -}}
+{{- $unit := trimPrefix $number $text | trim | trimSuffix "B" | replace "K" "k" -}}
+{{- mulf (float64 $number) (get $units $unit) | int64 -}}
+{{- end -}}
+
+{{- /* Milliseconds of a time of the programs: 1h 30m, 500ms. */ -}}
+{{- define "ottoscaler.millis" -}}
+{{- $units := dict "w" 604800000 "d" 86400000 "h" 3600000 "m" 60000 "s" 1000 "ms" 1 -}}
+{{- $sum := 0.0 -}}
+{{- range regexFindAll "[0-9.]+ ?[a-z]+" . -1 -}}
+{{- $number := regexFind "^[0-9.]+" . -}}
+{{- $name := trimPrefix $number . | trim -}}
+{{- $unit := ternary "ms" (substr 0 1 $name) (or (hasPrefix "ms" $name) (hasPrefix "mil" $name)) -}}
+{{- $sum = addf $sum (mulf (float64 $number) (get $units $unit)) -}}
+{{- end -}}
+{{- int64 $sum -}}
+{{- end -}}
+
+{{- /* How large the store may grow, where the size of its volume is known and nobody has said it: a file system
+       takes some of a volume for itself. */ -}}
+{{- define "ottoscaler.ingest.retainBytes" -}}
+{{- $ingest := .Values.logIngest -}}
+{{- if and (include "ottoscaler.ingest.isKept" .) (not $ingest.persistence.existingClaim) -}}
+{{- $size := include "ottoscaler.bytes" $ingest.persistence.size | int64 -}}
+{{- $reserve := include "ottoscaler.bytes" (default "256MiB" $ingest.config.diskReserve) | int64 -}}
+{{- $room := sub (div (mul $size 9) 10) $reserve -}}
+{{ div $room 1048576 }}MiB
+{{- end -}}
+{{- end -}}
+
+{{- /* How long the Job at the end may take: for the commands, and to be scheduled and pulled, and again. */ -}}
+{{- define "ottoscaler.cleanup.seconds" -}}
+{{ add 180 (div (include "ottoscaler.millis" .Values.cleanup.gracePeriod | int64) 1000) }}
+{{- end -}}
+
+{{- /* How long both tasks of `helm test` may take. */ -}}
+{{- define "ottoscaler.test.seconds" -}}
+{{ div (include "ottoscaler.millis" .Values.test.timeout | int64) 500 }}
+{{- end -}}
+
+{{- /* So much data the bundled Redis takes. To rewrite its file it forks, which may take as much again. */ -}}
+{{- define "ottoscaler.redis.maxMemory" -}}
+{{- with .Values.redis.bundled -}}
+{{- $limit := default "256Mi" (default (dict) (default (dict) .resources).limits).memory -}}
+{{- if .maxMemory }}{{ include "ottoscaler.bytes" .maxMemory }}{{ else }}{{ div (include "ottoscaler.bytes" $limit | int64) 2 }}{{ end -}}
+{{- end -}}
+{{- end -}}
