@@ -124,6 +124,7 @@ fn a_container_that_is_listed_and_cannot_be_looked_at_has_the_phase_that_it_had_
     }
 
     let mut case = Case::new();
+    case.list(&[case.volume()], 1);
     case.workers.seen(case.seen(running()));
     case.workers.unanswered(&case.container(Life::Exited), trouble(), at(6));
     assert_eq!(case.phase(), Phase::Running { started_at: Some(at(5)) });
