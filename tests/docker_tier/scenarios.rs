@@ -53,7 +53,7 @@ fn scenarios(site: &Arc<Site>) -> Vec<Scenario> {
         scenario!(life::p9_a_container_stays_until_its_log_is_complete(grounds())),
         scenario!(life::p5_p9_what_a_killed_agent_left_is_in_its_log_before_that_is_closed(grounds())),
         scenario!(life::a_container_that_cannot_be_looked_at_holds_up_no_other(grounds())),
-        scenario!(life::an_internal_network_has_no_way_out_and_one_that_has_is_refused(grounds())),
+        scenario!(life::an_internal_network_is_made_and_one_that_has_a_way_out_is_refused(grounds())),
     ]
 }
 

@@ -2,8 +2,8 @@
 //!
 //! What else they reach: each other; and through a bridge, which is what is made, whatever the machine reaches and
 //! does not keep from them: its own services that listen on all addresses, the local network, the internet, and a
-//! cloud's metadata (169.254.169.254) with the credentials of the machine. An internal network has no way out: then
-//! log-ingest has to be in it, too, and commands fetch nothing. One that is there already is used as it is, unless
+//! cloud's metadata (169.254.169.254) with the credentials of the machine. An internal network leads nowhere beyond the
+//! machine: then log-ingest has to be in it, too, and commands fetch nothing. One that is there already is used as it is, unless
 //! it ought to be internal and is not.
 
 use anyhow::{Context, Result, bail};
