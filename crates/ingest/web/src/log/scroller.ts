@@ -64,7 +64,7 @@ export class Scroller {
   #below: Below = { rows: 0, px: 0, drawn: 0 };
   #widest = 0;
   #moved: number | null = null;
-  /** The window was told to be elsewhere, and the bar does not say so yet. */
+  /** The window was told to be at the start, and the bar does not say so yet. */
   #jumped = false;
 
   constructor(element: HTMLElement, heard: Heard) {
@@ -111,6 +111,7 @@ export class Scroller {
   }
 
   toStart(): void {
+    this.#jumped = true;
     this.#go(START);
   }
 
@@ -203,7 +204,6 @@ export class Scroller {
   #go(anchor: Anchor): void {
     this.#pinned = anchor;
     this.#anchor = anchor;
-    this.#jumped = true;
     this.redraw();
     this.#settle();
   }
