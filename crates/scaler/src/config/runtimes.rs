@@ -60,8 +60,9 @@ pub struct DockerArgs {
     /// Network that workers are in and reach log-ingest by; made if it is not there.
     #[arg(long, env = "OTTO_DOCKER_NETWORK", default_value = "ottoscaler", value_parser = parse_network)]
     pub docker_network: String,
-    /// That network leads nowhere beyond this machine: workers reach log-ingest, which has to be in it, each other, and
-    /// what listens on all addresses here, and fetch nothing. Without this they reach whatever the machine does, a cloud's metadata included.
+    /// That network leads nowhere beyond this machine: workers reach log-ingest, which has to be in it, each other,
+    /// and what listens on all addresses here, and fetch nothing. Without this they reach whatever the machine does,
+    /// a cloud's metadata included.
     #[arg(long, env = "OTTO_DOCKER_INTERNAL", default_value_t = false, action = clap::ArgAction::Set)]
     pub docker_internal: bool,
 }

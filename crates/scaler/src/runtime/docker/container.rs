@@ -305,10 +305,8 @@ pub(super) mod tests {
         let entrypoint = body.entrypoint.unwrap();
         assert_eq!(entrypoint[..2], ["/otto/otto-agent", "upload"]);
         assert_eq!(entrypoint.last().unwrap(), SPOOL_DIR);
-        assert!(
-            agent(&spec, &config()).contains(&format!("--spool-dir={SPOOL_DIR}")),
-            "what is written is read"
-        );
+        let written = format!("--spool-dir={PLACE_DIR}/{SPOOL}");
+        assert!(agent(&spec, &config()).contains(&written), "what is written is read");
         assert_eq!((body.image.as_deref(), body.user, body.cmd), (Some("sha256:1"), None, None));
         let host = body.host_config.unwrap();
         assert_eq!(host.network_mode.as_deref(), Some("otto"));

@@ -13,6 +13,7 @@ mod container;
 mod daemon;
 mod events;
 mod image;
+mod known;
 mod look;
 mod looks;
 mod names;

@@ -2,9 +2,9 @@
 //!
 //! What else they reach: each other; and through a bridge, which is what is made, whatever the machine reaches and
 //! does not keep from them: its own services that listen on all addresses, the local network, the internet, and a
-//! cloud's metadata (169.254.169.254) with the credentials of the machine. An internal network leads nowhere beyond the
-//! machine: then log-ingest has to be in it, too, and commands fetch nothing. One that is there already is used as it is, unless
-//! it ought to be internal and is not.
+//! cloud's metadata (169.254.169.254) with the credentials of the machine. An internal network leads nowhere beyond
+//! the machine, by Docker's firewall: then log-ingest has to be in it, too, and commands fetch nothing. One that is
+//! there already is used as it is, unless it ought to be internal and is not.
 
 use anyhow::{Context, Result, bail};
 use bollard::Docker;
@@ -21,7 +21,7 @@ use super::refusal;
 pub struct Network {
     /// Its name.
     pub name: String,
-    /// It has no way out.
+    /// It leads nowhere beyond the machine.
     pub internal: bool,
 }
 

@@ -157,8 +157,8 @@ impl DockerRuntime {
             }
             Some(_) => Ok(Name::Taken),
             None => {
+                // A scaler that makes it anew takes it away first: that is over in a moment, and no failure of the task.
                 let message = "its name is taken by a container that is just going, or is no worker of this installation";
-                // Another scaler that makes it anew takes it away first: that is over in a moment, and is no failure of the task.
                 Err(Trouble::unreachable(message.to_owned()))
             }
         }

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::known::{Hand, Known, Stop, Tick};
 use super::refusal::Trouble;
 use super::told::{Container, Life, Listed, Seen, State};
 use crate::ids::WorkerId;
@@ -31,41 +32,6 @@ pub(super) struct Workers {
     signals: BTreeMap<WorkerId, i32>,
     now: Tick,
     is_synced: bool,
-}
-
-/// Counts what is done here.
-type Tick = u64;
-
-/// What is known of a worker beside its phase.
-#[derive(Debug)]
-struct Known {
-    container: Option<Container>,
-    /// As a list told of it, while no look at it is answered.
-    unanswered: Option<Container>,
-    /// Ends the work on its start; none where nobody works on it.
-    start: Option<CancellationToken>,
-    stop: Option<Stop>,
-    /// Since when it is tried to hand in what its agent left.
-    hands_in: Option<Instant>,
-    hand: Hand,
-    changed: Tick,
-}
-
-impl Known {
-    fn has_container(&self) -> bool {
-        self.container.is_some() || self.unanswered.is_some()
-    }
-}
-
-/// Whoever starts a worker's container, ends or removes it holds this.
-pub(super) type Hand = Arc<tokio::sync::Mutex<()>>;
-
-/// An end that was asked for.
-#[derive(Clone, Copy, Debug)]
-struct Stop {
-    since: Instant,
-    /// Its command did not run, and never will.
-    barred: bool,
 }
 
 /// What a create found.
@@ -97,11 +63,7 @@ impl Workers {
     pub(super) fn due<'a>(&self, listed: &'a [Listed]) -> Vec<&'a Listed> {
         let is_due = |listed: &&Listed| {
             let known = self.known.get(&listed.worker);
-            let is_known = |container: &Container| {
-                known.is_some_and(|known| {
-                    [&known.container, &known.unanswered].contains(&&Some(container.clone()))
-                })
-            };
+            let is_known = |container: &Container| known.is_some_and(|known| known.was_told_of(container));
             listed.container.as_ref().is_some_and(|container| !is_known(container))
         };
         listed.iter().filter(is_due).collect()
@@ -241,7 +203,7 @@ impl Workers {
     fn lose(&mut self, worker: &WorkerId, had_container: bool, now: Timestamp) -> bool {
         self.touch(worker);
         if let Some(known) = self.known.get_mut(worker) {
-            (known.container, known.unanswered) = (None, None);
+            known.loses_container();
         }
         let Some(observed) = Arc::make_mut(&mut self.observation).get_mut(worker) else { return false };
         let reason = match (&observed.phase, had_container) {
@@ -286,7 +248,7 @@ impl Workers {
     pub(super) fn never_started(&mut self, worker: &WorkerId, now: Timestamp) {
         self.touch(worker);
         if let Some(known) = self.known.get_mut(worker) {
-            (known.container, known.unanswered) = (None, None);
+            known.loses_container();
         }
         if let Some(observed) = Arc::make_mut(&mut self.observation).get_mut(worker)
             && matches!(observed.phase, Phase::Unstarted | Phase::Pending { .. })
@@ -369,7 +331,7 @@ impl Workers {
     fn hold(&mut self, worker: &WorkerId, container: Container) {
         self.touch(worker);
         if let Some(known) = self.known.get_mut(worker) {
-            (known.container, known.unanswered) = (Some(container), None);
+            known.holds(container);
         }
     }
 
@@ -385,15 +347,7 @@ impl Workers {
         let stopping = self.is_stopping(worker);
         let observed = Observed::new(identity.clone(), phase, stopping);
         Arc::make_mut(&mut self.observation).insert(worker.clone(), observed);
-        self.known.entry(worker.clone()).or_insert_with(|| Known {
-            container: None,
-            unanswered: None,
-            start: None,
-            stop: None,
-            hands_in: None,
-            hand: Hand::default(),
-            changed: 0,
-        });
+        self.known.entry(worker.clone()).or_default();
         self.touch(worker);
     }
 }
