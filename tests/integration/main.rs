@@ -30,3 +30,4 @@ mod release;
 mod scaling;
 mod spool;
 mod submit;
+mod task_log;
