@@ -98,7 +98,7 @@ pub(crate) fn objects(case: &Case) -> Vec<Object> {
 pub(crate) fn parse(rendered: &str) -> Vec<Object> {
     let documents = rendered.split("---\n").map(|document| {
         let lines = document.lines().filter(|line| !line.starts_with("# Source: "));
-        lines.map(|line| format!("{}\n", line.trim_end())).collect::<String>().trim().to_owned()
+        lines.map(str::trim_end).collect::<Vec<_>>().join("\n").trim().to_owned()
     });
     let read = |text: String| {
         let value: Value = serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));

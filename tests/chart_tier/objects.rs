@@ -75,11 +75,8 @@ fn selectors_find_the_pods_that_are_meant() {
             let (spec, at) = (&object.value["spec"], format!("{}: {}", case.name, object.id()));
             match object.kind() {
                 "Service" => assert_eq!(finds(&spec["selector"]), Some(1), "{at}"),
-                "Deployment" | "StatefulSet" | "PodDisruptionBudget" => {
+                "Deployment" | "StatefulSet" | "PodDisruptionBudget" | "ServiceMonitor" | "PodMonitor" => {
                     assert_eq!(finds(&spec["selector"]["matchLabels"]), Some(1), "{at}");
-                }
-                "ServiceMonitor" | "PodMonitor" => {
-                    assert_eq!(finds(&spec["selector"]["matchLabels"]), Some(1), "{at}")
                 }
                 _ => {}
             }

@@ -106,7 +106,9 @@ fn conform(dir: &Path, manifests: &Path) -> (Vec<String>, u64) {
 async fn everything_that_is_rendered_is_what_the_api_server_knows() {
     let dir = tempfile::tempdir().unwrap();
     let (known, manifests) = (dir.path().join("schemas"), dir.path().join("manifests"));
-    [&known, &manifests].into_iter().for_each(|dir| std::fs::create_dir(dir).unwrap());
+    for dir in [&known, &manifests] {
+        std::fs::create_dir(dir).unwrap();
+    }
     schemas(&known).await;
     for case in cases() {
         let rendered = render("helm3", &case.values, &[]).unwrap();

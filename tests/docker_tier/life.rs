@@ -158,11 +158,11 @@ pub(crate) async fn p5_p9_what_a_killed_agent_left_is_in_its_log_before_that_is_
     let before = Mutex::new(String::new());
     wait::until("all lines are in the spool", LIMIT, || async {
         let look = "[ -e /tmp/said ] && stat -c %s /run/otto/spool/*.spool";
-        let size = shell(&grounds, &worker, look).await?;
-        let is_stable = size == std::mem::replace(&mut *before.lock().unwrap(), size.clone());
+        let bytes = shell(&grounds, &worker, look).await?;
+        let is_stable = bytes == std::mem::replace(&mut *before.lock().unwrap(), bytes.clone());
         // Lines go there within a second and a quarter.
         tokio::time::sleep(Duration::from_millis(1500)).await;
-        if is_stable { Ok(()) } else { Err(size) }
+        if is_stable { Ok(()) } else { Err(bytes) }
     })
     .await;
     grounds.docker(&["kill", &worker]).await;

@@ -49,7 +49,7 @@ async fn metric(ingest: &Ingest, name: &str) -> u64 {
 #[tokio::test]
 async fn an_outline_tells_the_groups_the_first_failure_and_the_colors_of_a_log() {
     let (_dir, ingest) = ingest().await;
-    let script = r#"
+    let script = r"
         echo '::group::Build it'; echo x; echo '::endgroup::'
         echo '##[group]Lint'; echo '##[warning]careful'; echo '##[endgroup]'
         printf '\033[0Ksection_start:100:test[collapsed=true]\r\033[0K\033[36mTest it\033[0m\n'
@@ -59,7 +59,7 @@ async fn an_outline_tells_the_groups_the_first_failure_and_the_colors_of_a_log()
         echo '::error file=a.rs::it broke'
         printf '\033[1;31mred from here on\n'
         seq 1000
-        exit 3"#;
+        exit 3";
     ran(&ingest, "told", script).await;
     let told = outline(&ingest, "told").await;
     assert_eq!(told["complete"], true, "{told}");
@@ -101,7 +101,7 @@ async fn the_outline_of_a_log_that_grows_goes_on_where_it_was() {
     let mut command = agent::command(&ingest.url(), "grows");
     command.args(["--mirror", "false", "--", "sh", "-c", &script]);
     let mut child = command.spawn().unwrap();
-    let first = wait::until("the first 2001 lines are told", std::time::Duration::from_secs(60), || async {
+    let first = wait::until("the first 2001 lines are told", std::time::Duration::from_mins(1), || async {
         let told =
             ingest.get_json("/api/v1/workers/grows/outline").await.map_err(|error| error.to_string())?;
         if told["counts"]["stdout"] == 2001 { Ok(told) } else { Err(told.to_string()) }
@@ -130,9 +130,9 @@ async fn the_outline_of_a_log_that_grows_goes_on_where_it_was() {
 #[tokio::test]
 async fn a_search_finds_what_people_see_by_text_expression_and_stream() {
     let (_dir, ingest) = ingest().await;
-    let script = r#"
+    let script = r"
         printf 'One \033[1mnee\033[31mdle\033[0m\n'; echo 'a NEEDLE'; echo hay
-        echo 'needle 42' >&2; printf 'needle \377\376\n'; echo '나무 바늘'"#;
+        echo 'needle 42' >&2; printf 'needle \377\376\n'; echo '나무 바늘'";
     ran(&ingest, "hay", script).await;
     let lines = ingest.lines("hay").await.unwrap();
     let found = async |query: &str| {

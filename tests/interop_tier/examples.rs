@@ -25,9 +25,9 @@ async fn sent_lines_are_followed(language: &str) {
     let dir = tempfile::tempdir().unwrap();
     let ingest = Ingest::start(dir.path(), &[]).await;
     let tail = example(language, "tail", &ingest).spawn().unwrap();
-    let mut send = example(language, "send", &ingest).spawn().unwrap();
-    send.stdin.take().unwrap().write_all(LINES.as_bytes()).await.unwrap();
-    let both = async { tokio::join!(send.wait_with_output(), tail.wait_with_output()) };
+    let mut sender = example(language, "send", &ingest).spawn().unwrap();
+    sender.stdin.take().unwrap().write_all(LINES.as_bytes()).await.unwrap();
+    let both = async { tokio::join!(sender.wait_with_output(), tail.wait_with_output()) };
     let (sent, tailed) = tokio::time::timeout(LIMIT, both).await.expect("both examples end");
     let (sent, tailed) = (sent.unwrap(), tailed.unwrap());
     assert!(sent.status.success() && tailed.status.success(), "{sent:?} {tailed:?}");

@@ -33,7 +33,7 @@ impl Births {
     /// Counts from now on; what is there already counts as well.
     pub(crate) async fn watch(world: &World) -> Self {
         let seen = Arc::new(Mutex::new(Seen::default()));
-        let (pods, sees) = (world.pods(), Arc::clone(&seen));
+        let (pods, noted) = (world.pods(), Arc::clone(&seen));
         let (ready, is_ready) = oneshot::channel();
         let mut ready = Some(ready);
         let mut task = JoinSet::new();
@@ -43,9 +43,9 @@ impl Births {
                 match event {
                     watcher::Event::InitDone => drop(ready.take().map(|ready| ready.send(()))),
                     watcher::Event::Apply(pod) | watcher::Event::InitApply(pod) => {
-                        lock(&sees).born.extend(pod.metadata.uid);
+                        lock(&noted).born.extend(pod.metadata.uid);
                     }
-                    watcher::Event::Delete(pod) => lock(&sees).gone.extend(pod.metadata.uid),
+                    watcher::Event::Delete(pod) => lock(&noted).gone.extend(pod.metadata.uid),
                     watcher::Event::Init => {}
                 }
                 futures::future::ok(())

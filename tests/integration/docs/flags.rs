@@ -59,7 +59,7 @@ fn parse(help: &str) -> Vec<Flag> {
 /// What help says of the last flag, taken apart.
 fn finish(flags: &mut [Flag], text: Option<String>) {
     let (Some(flag), Some(mut text)) = (flags.last_mut(), text) else { return };
-    flag.variable = take(&mut text, "[env: ").trim_end_matches('=').to_owned();
+    take(&mut text, "[env: ").trim_end_matches('=').clone_into(&mut flag.variable);
     flag.default = take(&mut text, "[default: ");
     let values = take(&mut text, "[possible values: ");
     if !values.is_empty() {
