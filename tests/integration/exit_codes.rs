@@ -105,8 +105,14 @@ async fn p8_sigterm_reaches_the_command_and_its_answer_is_the_code() {
     for (at, (script, code)) in [(polite, 5), (curt, 143)].into_iter().enumerate() {
         let worker = format!("stopped-{at}");
         let mut command = agent::command(&ingest.url(), &worker);
-        command.args(["--", "sh", "-c", script]);
+        let path = dir.path().join(&worker);
+        command.arg("--summary").arg(&path).args(["--", "sh", "-c", script]);
         assert_eq!(terminated(command, "ready").await.code(), Some(code), "{script}");
+        assert_eq!(
+            agent::summary(&path)["stop_signal"],
+            15,
+            "whoever reads it knows that it was no end of its own"
+        );
         let shown = ingest.completed(&worker, &worker).await;
         assert_eq!(shown["exit_code"], code);
         assert_eq!(
@@ -134,6 +140,7 @@ async fn a_command_that_runs_too_long_is_stopped_and_the_summary_says_so() {
     assert_eq!(agent::output(command).await.status.code(), Some(143));
     let summary = agent::summary(&path);
     assert_eq!((&summary["timed_out"], &summary["signal"]), (&true.into(), &15.into()), "{summary}");
+    assert_eq!(summary["stop_signal"], 0, "nobody asked for it");
 }
 
 /// As PID 1 of its own process namespace the agent reaps what the command leaves behind.

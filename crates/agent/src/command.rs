@@ -51,7 +51,7 @@ impl Record {
     fn not_started(exit_code: i32, message: String) -> Self {
         let now = Timestamp::now();
         Self {
-            outcome: Outcome { ended: Ended::Exited(exit_code), timed_out: false },
+            outcome: Outcome { ended: Ended::Exited(exit_code), timed_out: false, asked: None },
             captured: Captured::default(),
             started_at: now,
             ended_at: now,

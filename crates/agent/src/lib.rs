@@ -222,6 +222,7 @@ fn summary(run: &Run, identity: &Identity, record: &Record, log: &Log) -> Summar
         exit_code: record.outcome.ended.exit_code(),
         signal: record.outcome.ended.signal(),
         timed_out: record.outcome.timed_out,
+        stop_signal: record.outcome.asked.map_or(0, |signal| signal as i32),
         started_at: record.started_at,
         ended_at: record.ended_at,
         lines: record.captured.lines,

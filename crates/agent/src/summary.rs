@@ -37,6 +37,8 @@ pub struct Summary {
     pub signal: i32,
     /// Whether it was stopped because it ran too long.
     pub timed_out: bool,
+    /// The signal by which somebody asked the agent to stop the command; 0 for none.
+    pub stop_signal: i32,
     /// When the command started.
     pub started_at: Timestamp,
     /// When it ended.
@@ -161,6 +163,7 @@ mod tests {
             exit_code: 5,
             signal: 0,
             timed_out: false,
+            stop_signal: 0,
             started_at: Timestamp::UNIX_EPOCH,
             ended_at: Timestamp::UNIX_EPOCH,
             lines: 0,

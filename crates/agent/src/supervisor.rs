@@ -53,6 +53,8 @@ pub struct Outcome {
     pub ended: Ended,
     /// Whether it was stopped because it ran too long.
     pub timed_out: bool,
+    /// The first signal by which somebody asked the agent to stop it.
+    pub asked: Option<Signal>,
 }
 
 impl Supervisor {
@@ -74,10 +76,11 @@ impl Supervisor {
         let mut deadline = pin!(sleep_until(start + timeout.unwrap_or(NEVER).min(NEVER)));
         let mut kill = pin!(sleep_until(start + NEVER));
         let (mut timed_out, mut stopping, mut killed) = (false, false, false);
+        let mut asked = None;
         loop {
             if let Some(ended) = child.reap() {
                 self.forget_signals();
-                return Outcome { ended, timed_out };
+                return Outcome { ended, timed_out, asked };
             }
             // Each branch is cancel safe: signals are kept until they are received, and sleeps go on.
             tokio::select! {
@@ -87,6 +90,9 @@ impl Supervisor {
                         continue;
                     }
                     child.signal(signal);
+                    if stops {
+                        asked = asked.or(Some(signal));
+                    }
                     if stops && !stopping {
                         stopping = true;
                         kill.as_mut().reset(Instant::now() + grace);

@@ -21,6 +21,8 @@ pub(super) struct Summary {
     signal: i32,
     #[serde(default)]
     timed_out: bool,
+    #[serde(default)]
+    stop_signal: i32,
     started_at: Option<Timestamp>,
 }
 
@@ -56,7 +58,9 @@ fn cause(state: &ContainerState, code: i32, summary: Option<&Summary>, killed: O
     if state.oom_killed == Some(true) && code != 0 {
         return Cause::OutOfMemory;
     }
-    match (summary, killed) {
+    // Docker forgets who was sent what when it is restarted.
+    let asked = summary.map(|summary| summary.stop_signal).filter(|signal| *signal != 0);
+    match (summary, killed.or(asked)) {
         (Some(Summary { timed_out: true, .. }), _) => Cause::Deadline,
         // A command that was through before it was disturbed has had its say.
         (_, _) if code == 0 => Cause::Command,
@@ -121,6 +125,9 @@ mod tests {
         let stopped = exit(&state(143), Some(&said), Some(15), at(60));
         assert!(infrastructure(&stopped).contains("signal 15"), "{stopped:?}");
         assert_eq!(exit(&state(143), Some(&said), None, at(60)).cause, Cause::Command);
+        let asked = summary(r#"{"exit_code":1,"stop_signal":15}"#);
+        let forgotten = exit(&state(1), Some(&asked), None, at(60));
+        assert!(infrastructure(&forgotten).contains("signal 15"), "{forgotten:?}");
         let killed = exit(&state(137), None, Some(9), at(60));
         assert!(infrastructure(&killed).contains("signal 9"), "{killed:?}");
         assert_eq!(killed.code, Some(137));

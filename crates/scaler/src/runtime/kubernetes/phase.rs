@@ -34,6 +34,8 @@ struct Summary {
     signal: i32,
     #[serde(default)]
     timed_out: bool,
+    #[serde(default)]
+    stop_signal: i32,
     started_at: Option<Timestamp>,
 }
 
@@ -78,12 +80,12 @@ fn worker_status(status: &PodStatus) -> Option<&ContainerStatus> {
 fn exit(pod: &WorkerPod, status: &PodStatus, terminated: &ContainerStateTerminated, now: Timestamp) -> Exit {
     let summary: Option<Summary> =
         terminated.message.as_deref().and_then(|message| serde_json::from_str(message).ok());
-    let signal = summary.as_ref().map(|summary| summary.signal).filter(|signal| *signal != 0);
-    let timed_out = summary.as_ref().is_some_and(|summary| summary.timed_out);
-    let started_at = summary.and_then(|summary| summary.started_at);
+    let summary = summary.unwrap_or_default();
+    let signal = Some(summary.signal).filter(|signal| *signal != 0);
+    let started_at = summary.started_at;
     let was_deleted = deleted_at(pod)
         .is_some_and(|at| terminated.finished_at.as_ref().is_none_or(|finished| at <= finished.0));
-    let cause = cause(status, terminated, timed_out, was_deleted);
+    let cause = cause(status, terminated, &summary, was_deleted);
     // A container that never started has no exit code of a command.
     let ran = !matches!(terminated.reason.as_deref(), Some("ContainerCannotRun" | "StartError"));
     Exit {
@@ -105,7 +107,7 @@ fn deleted_at(pod: &WorkerPod) -> Option<Timestamp> {
 fn cause(
     status: &PodStatus,
     terminated: &ContainerStateTerminated,
-    timed_out: bool,
+    summary: &Summary,
     was_deleted: bool,
 ) -> Cause {
     let said = terminated.message.as_deref().unwrap_or_default();
@@ -123,12 +125,19 @@ fn cause(
     {
         return why;
     }
-    if timed_out {
+    if summary.timed_out {
         return Cause::Deadline;
     }
     if terminated.exit_code != 0 && was_deleted {
         // Whoever stops a worker on purpose has put that on record before, and that counts.
         return Cause::Infrastructure("its Pod was deleted, and its command ended by that".to_owned());
+    }
+    if terminated.exit_code != 0 && summary.stop_signal != 0 {
+        // A node that goes down may have no time to say so.
+        let Summary { stop_signal, .. } = summary;
+        return Cause::Infrastructure(format!(
+            "its agent was sent signal {stop_signal}, and nobody says why"
+        ));
     }
     Cause::Command
 }
@@ -284,6 +293,9 @@ mod tests {
             "type": "DisruptionTarget", "status": "True", "reason": "DeletionByTaintManager", "message": "gone",
         }] });
         assert!(infrastructure(ended(&with(terminated(&json!({})), &spot))).contains("TaintManager"));
+        let asked = r#"{"exit_code":143,"stop_signal":15}"#;
+        let asked = ended(&terminated(&json!({ "exitCode": 143, "message": asked })));
+        assert!(infrastructure(asked).contains("signal 15"));
         let through = ended(&with(terminated(&json!({ "exitCode": 0 })), &spot));
         assert_eq!(through.cause, Cause::Command, "it was through before");
         let start =

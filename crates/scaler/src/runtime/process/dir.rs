@@ -54,8 +54,25 @@ struct Summary {
     signal: i32,
     #[serde(default)]
     timed_out: bool,
+    #[serde(default)]
+    stop_signal: i32,
     started_at: Option<Timestamp>,
     ended_at: Option<Timestamp>,
+}
+
+impl Summary {
+    fn cause(&self) -> Cause {
+        match self {
+            Self { timed_out: true, .. } => Cause::Deadline,
+            // A command that was through before it was disturbed has had its say.
+            Self { exit_code: 0, .. } | Self { stop_signal: 0, .. } => Cause::Command,
+            // Whoever stops a worker on purpose has put that on record before, and that counts.
+            Self { exit_code, stop_signal, .. } => Cause::Infrastructure(format!(
+                "its agent was sent signal {stop_signal}, by somebody or because the machine went down, and its command \
+                 ended with {exit_code}"
+            )),
+        }
+    }
 }
 
 impl WorkerDir {
@@ -204,7 +221,7 @@ impl WorkerDir {
         Ok(Some(Exit {
             code: Some(summary.exit_code),
             signal: (summary.signal != 0).then_some(summary.signal),
-            cause: if summary.timed_out { Cause::Deadline } else { Cause::Command },
+            cause: summary.cause(),
             started_at: summary.started_at,
             ended_at: summary.ended_at.unwrap_or_else(Timestamp::now),
         }))
@@ -268,6 +285,16 @@ mod tests {
         drop(held);
         let Phase::Ended(exit) = dir.phase(false).unwrap() else { panic!("it has ended") };
         assert_eq!((exit.code, exit.signal, exit.cause), (Some(7), None, Cause::Command));
+    }
+
+    #[test]
+    fn an_end_that_is_not_the_commands_is_told_apart() {
+        let cause = |text: &str| serde_json::from_str::<Summary>(text).unwrap().cause();
+        assert_eq!(cause(r#"{"exit_code":143,"signal":15}"#), Cause::Command);
+        assert_eq!(cause(r#"{"exit_code":0,"stop_signal":15}"#), Cause::Command, "it was through");
+        assert_eq!(cause(r#"{"exit_code":143,"timed_out":true,"stop_signal":15}"#), Cause::Deadline);
+        let asked = cause(r#"{"exit_code":1,"stop_signal":15}"#);
+        assert!(matches!(&asked, Cause::Infrastructure(why) if why.contains("signal 15")), "{asked:?}");
     }
 
     #[test]
