@@ -173,12 +173,20 @@ sees("long lines are wrapped or not, as somebody wants", async ({ page }) => {
 
 sees("a very long line shows its beginning, and more for each press", async ({ page }) => {
   const server = await ingest();
-  await server.ran("lines", "lines-more", "head -c 60000 /dev/zero | tr '\\0' x; echo; echo end");
+  const script = "head -c 200000 /dev/zero | tr '\\0' x; echo; echo end";
+  await server.ran("lines", "lines-more", script, "--max-line", "1MiB");
   const log = await LogPage.open(page, server, "lines-more");
   await log.showsLine(2, "end");
   await log.press("g");
   const button = log.text(1).getByRole("button", { name: /Show more/ });
   await button.click();
   const characters = () => log.text(1).evaluate((text) => (text.textContent ?? "").match(/x/g)?.length ?? 0);
-  await until("all of it", characters, (count) => count === 60_000);
+  await until("more of it", characters, (count) => count > 60_000 && count < 100_000);
+  const pressed = () => button.evaluate((element) => element === document.activeElement);
+  assert.ok(await pressed(), "keys stay on the button for what is still left");
+  await page.keyboard.press("Enter");
+  await until("still more of it", characters, (count) => count > 100_000 && count < 200_000);
+  await page.keyboard.press("Enter");
+  await until("all of it", characters, (count) => count === 200_000);
+  assert.ok(await log.root.evaluate((root) => root.contains(document.activeElement)), "and in the log in the end");
 });

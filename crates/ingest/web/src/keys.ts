@@ -79,7 +79,8 @@ const CONTROLS = "a, button, input, summary, [role=tab], [role=option]";
 /** Whether a key that comes from there belongs to what it comes from. */
 function isTaken(target: EventTarget | null, key: string): boolean {
   if (!(target instanceof HTMLElement)) return false;
-  if (target.isContentEditable || target.closest(`dialog, ${TEXT}`)) return true;
+  // A dialog that was just closed may have the focus for a moment yet, where nothing is left to give it back to.
+  if (target.isContentEditable || target.closest(`dialog[open], ${TEXT}`)) return true;
   return (key === "Enter" || key === " ") && target.closest(CONTROLS) !== null;
 }
 

@@ -8,7 +8,7 @@ import type { Texts } from "./messages";
 import { draw } from "./paint";
 import type { Range } from "./rows";
 import { beginning } from "./text";
-import { duration } from "./time";
+import { duration, full, type Zone } from "./time";
 
 /** Characters of a line that are drawn until somebody asks for more, and how many more then. */
 export const SHOWN_CHARACTERS = 4_096;
@@ -19,9 +19,10 @@ export interface RowView {
   /** Nothing where the line is not here yet. */
   readonly entry: Entry | undefined;
   readonly style: Style;
-  readonly href: string;
+  /** The address of lines. */
+  readonly href: (range: Range) => string;
   readonly time: string;
-  readonly moment: string;
+  readonly zone: Zone;
   readonly selected: boolean;
   readonly hit: boolean;
   readonly current: boolean;
@@ -66,6 +67,7 @@ export class Row {
     // Numbers would be a hundred stops on the way with Tab; keys choose lines.
     this.#number.tabIndex = -1;
     this.#number.dataset["action"] = "select" satisfies Action;
+    this.#number.addEventListener("pointerenter", () => this.#tellMoment());
     this.element.append(this.#number, this.#time, this.#stream, this.#text);
   }
 
@@ -83,13 +85,18 @@ export class Row {
     if ((before?.depth ?? 0) !== view.depth) this.element.style.setProperty("--log-depth", String(view.depth));
     if (before?.sequence !== sequence || before.texts !== texts) {
       this.#number.textContent = String(sequence);
-      this.#number.href = view.href;
+      this.#number.href = view.href([sequence, sequence]);
       this.#number.setAttribute("aria-label", texts.line(sequence));
     }
-    if (before?.moment !== view.moment) this.#number.title = view.moment;
     if (before?.time !== view.time) this.#time.textContent = view.time;
     this.#drawStream(entry, texts);
     this.#drawText(view);
+  }
+
+  /** When exactly it came: written where somebody points at it, and not for each row that passes. */
+  #tellMoment(): void {
+    const view = this.#view;
+    this.#number.title = view?.entry?.kind === "line" ? full(view.entry.timestamp, view.zone) : "";
   }
 
   #drawStream(entry: Entry | undefined, texts: Texts): void {
@@ -102,12 +109,21 @@ export class Row {
 
   #drawText(view: RowView): void {
     const text = this.#text;
+    const focused = document.activeElement;
+    const held = focused instanceof HTMLElement && text.contains(focused) ? focused.dataset["action"] : undefined;
     text.replaceChildren();
     const { entry } = view;
     if (!entry) text.append(element("span", "log-missing", "\u2026"));
     else if (entry.kind === "gap") text.append(gap(entry, view));
     else if (view.group) heading(text, view, view.group);
     else content(text, view, entry);
+    if (held) this.#refocus(held);
+  }
+
+  /** Whoever goes by keys stays where he was: on what does the same, or in the log where nothing does any more. */
+  #refocus(held: string): void {
+    const same = this.#text.querySelector<HTMLElement>(`[data-action="${held}"]`);
+    (same ?? this.element.closest<HTMLElement>('[tabindex="0"]'))?.focus({ preventScroll: true });
   }
 }
 

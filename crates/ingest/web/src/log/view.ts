@@ -16,7 +16,7 @@ import type { RowView, Surroundings } from "./row";
 import type { Range, Rows } from "./rows";
 import { type Content, Scroller } from "./scroller";
 import * as settings from "./settings";
-import { full, shown } from "./time";
+import { shown } from "./time";
 
 /** Components are drawn anew so often at most; rows with each frame. */
 const TELL_MS = 100;
@@ -259,9 +259,9 @@ export class View {
       sequence,
       entry,
       style: entry?.kind === "line" ? log.styleOf(sequence) : PLAIN,
-      href: around.href([sequence, sequence]),
+      href: around.href,
       time: this.#time(sequence, above),
-      moment: entry?.kind === "line" ? full(entry.timestamp, settings.zone.value) : "",
+      zone: settings.zone.value,
       selected: this.chosen !== null && sequence >= this.chosen[0] && sequence <= this.chosen[1],
       hit,
       current: sequence === this.cursor,

@@ -1,6 +1,6 @@
 /** The sheet with the keys of what is shown. */
 
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { useText } from "../i18n";
 import { keyGroups, sheetOf } from "../keys";
 import { Cell, useCell } from "../store";
@@ -30,7 +30,8 @@ export function Help() {
   const open = useCell(isOpen);
   const groups = useCell(keyGroups);
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  // At once: the next key may be here before the next frame.
+  useLayoutEffect(() => {
     if (open) dialog.current?.showModal();
     else dialog.current?.close();
   }, [open]);
@@ -40,9 +41,16 @@ export function Help() {
       class="help"
       ref={dialog}
       aria-labelledby="help-title"
-      onClose={() => isOpen.set(false)}
+      // The browser closes it first and tells of it later: a key may have opened it again meanwhile.
+      onCancel={() => isOpen.set(false)}
+      onClose={() => dialog.current?.open || isOpen.set(false)}
       onClick={(event) => event.target === dialog.current && isOpen.set(false)}
-      onKeyDown={(event) => event.key === "?" && isOpen.set(false)}
+      onKeyDown={(event) => {
+        // Closed, it may have the focus for a moment yet; and a key that is not taken is the page's, which opens it.
+        if (event.key !== "?" || !dialog.current?.open) return;
+        event.preventDefault();
+        isOpen.set(false);
+      }}
     >
       <header>
         <h2 id="help-title">{words.help}</h2>
