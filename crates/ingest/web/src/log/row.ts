@@ -1,7 +1,8 @@
 /** One row of the view: a recycled element, drawn again only where something that it shows has changed. */
 
-import type { Style } from "./ansi";
+import { PLAIN, type Style } from "./ansi";
 import { overwritten } from "./carriage";
+import { commandLength } from "./command";
 import { type Group, took } from "./groups";
 import type { Entry, Gap, Line } from "./line";
 import type { Texts } from "./messages";
@@ -182,7 +183,10 @@ function content(into: HTMLElement, view: RowView, line: Line): void {
       into.append(earlier);
     }
   }
-  draw(into, beginning(shown, view.characters), view.style, view.query);
+  const text = beginning(shown, view.characters);
+  const command = commandLength(text);
+  if (command > 0) draw(into.appendChild(element("span", "log-dim")), text.slice(0, command), PLAIN, view.query);
+  draw(into, text.slice(command), view.style, view.query);
   if (history.length > 0) {
     const button = action("history", view.history ? texts.historyHide : texts.history(history.length));
     button.setAttribute("aria-expanded", String(view.history));
