@@ -239,6 +239,9 @@ impl Writer {
         let Completion { worker, last, closing } = completion;
         let Some(state) = self.state(group, &worker) else { return Completed::Unknown };
         let (high, complete) = (state.high, state.is_complete());
+        // Whoever closes a log that is not his own knows no last line, and there may be more by now than he has heard of.
+        let is_foreign = last == Sequence::ZERO && !closing.reason.is_empty();
+        let last = if is_foreign { high.next() } else { last };
         if state.closing.is_some() {
             return if complete { Completed::Complete } else { Completed::Closed };
         }
@@ -246,7 +249,7 @@ impl Writer {
             return Completed::Missing(high.next(), last);
         }
         // A client that gives up names its last line; where that is here, nothing was given up.
-        let whole = last <= high && last > Sequence::ZERO;
+        let whole = last <= high;
         let closing = if whole { Closing { reason: Arc::default(), ..closing } } else { closing };
         if last > high {
             lose(group, &worker, last, &closing.reason);

@@ -158,7 +158,7 @@ async fn a_log_that_is_given_up_is_complete_where_nothing_of_it_is_missing() {
     drop(script);
     // What is named last, with which reason, and whether the log is complete then.
     let table =
-        [(1, "flush_timeout", true), (1, "", true), (2, "agent_gone", false), (0, "agent_gone", false)];
+        [(1, "flush_timeout", true), (1, "", true), (2, "flush_timeout", false), (0, "agent_gone", false)];
     for (at, (last, reason, complete_then)) in table.into_iter().enumerate() {
         let name = format!("w{at}");
         append(&server, &name, 1).await.unwrap();
@@ -167,6 +167,30 @@ async fn a_log_that_is_given_up_is_complete_where_nothing_of_it_is_missing() {
         let state = server.catalog.worker(&worker(&name)).unwrap();
         assert_eq!(state.is_complete(), complete_then, "{last} {reason}");
         assert_eq!(state.closing.as_ref().unwrap().reason.is_empty(), complete_then, "{last} {reason}");
+    }
+}
+
+/// Whoever closes it has asked before how far it is, and an agent that is cut off from all but log-ingest writes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn p9_a_log_that_another_closes_has_the_marker_behind_all_that_came_and_is_never_complete() {
+    let (server, script, _tasks) = writer(Sizes::default());
+    drop(script);
+    for lines in [0, 1, 3] {
+        let name = format!("w{lines}");
+        register(&server, &name, b"").await.unwrap();
+        for first in 1..=lines {
+            append(&server, &name, first).await.unwrap();
+        }
+        assert!(matches!(complete(&server, &name, 0, "agent_gone").await.unwrap(), Completed::Closed));
+        let state = server.catalog.worker(&worker(&name)).unwrap();
+        assert_eq!((state.high, state.is_complete()), (Sequence::new(lines + 1), false));
+        assert_eq!(&*state.closing.as_ref().unwrap().reason, "agent_gone");
+        let late = append(&server, &name, lines + 2).await.unwrap().remove(0);
+        assert!(matches!(late.refusal, Some(Refusal::Drop(_))), "{late:?}");
+        assert!(
+            matches!(complete(&server, &name, 0, "agent_gone").await.unwrap(), Completed::Closed),
+            "again"
+        );
     }
 }
 

@@ -148,16 +148,16 @@ impl LogIngest {
 
     async fn try_close(&self, closing: &Closing) -> Result<LogStatus, Status> {
         let logged = self.workers(&closing.task).await?;
-        let last = match logged.get(closing.worker.as_str()) {
+        match logged.get(closing.worker.as_str()) {
             Some(worker) if worker.state() == LogState::Closed => return Ok(status(worker)),
-            Some(worker) => worker.last_sequence,
+            Some(_) => {}
             None => self.register(closing).await?,
-        };
+        }
         let completion = WorkerCompletion {
             worker_id: closing.worker.to_string(),
             exit_code: closing.exit_code.unwrap_or_default(),
-            // One more than there is: the marker stands in its place.
-            last_sequence: last + 1,
+            // Nobody knows, and the agent may live on: the marker stands behind whatever is there.
+            last_sequence: 0,
             reason: closing.reason.clone(),
             ..WorkerCompletion::default()
         };
@@ -165,15 +165,14 @@ impl LogIngest {
         Ok(LogStatus::Closed { complete: answer.complete, reason: closing.reason.clone() })
     }
 
-    async fn register(&self, closing: &Closing) -> Result<i64, Status> {
+    async fn register(&self, closing: &Closing) -> Result<(), Status> {
         let registration = WorkerRegistration {
             worker_id: closing.worker.to_string(),
             task_id: closing.task.to_string(),
             incarnation: INCARNATION.into(),
             ..WorkerRegistration::default()
         };
-        let answer = intact(self.streaming.clone().register_worker(registration.sealed()).await?)?;
-        Ok(answer.last_sequence)
+        intact(self.streaming.clone().register_worker(registration.sealed()).await?).map(drop)
     }
 
     /// All workers of a task that have a log, by their names.
