@@ -41,7 +41,7 @@ pub struct Config {
     /// Where logs are kept. One process at a time.
     #[arg(long, env = "OTTO_DATA_DIR", default_value = "./otto-data", help_heading = "Store")]
     pub data_dir: PathBuf,
-    /// How logs are kept: `disk`, or `memory`, which forgets them at the end.
+    /// How logs are kept: `disk`, or `memory`, which takes 1 GiB and forgets all at the end.
     #[arg(long, env = "OTTO_STORE", default_value = "disk", help_heading = "Store")]
     pub store: StoreKind,
     /// Room that is kept free on the disk: below it lines have to wait, and what is small still fits. 0 for none.

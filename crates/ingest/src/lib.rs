@@ -49,7 +49,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tonic::codec::CompressionEncoding;
 use tonic_health::ServingStatus;
-use tracing::info;
+use tracing::{info, warn};
 
 use alarm::Alarm;
 use catalog::Catalog;
@@ -199,6 +199,11 @@ async fn open_store(config: &Config, catalog: Arc<Catalog>, metrics: &Metrics) -
     let (kind, data_dir) = (config.store, config.data_dir.clone());
     let segment_bytes = config.segment_bytes();
     let damage = Damage::new(metrics.read_damage.clone());
+    if kind == StoreKind::Memory && config.retention() != retention::Limits::default() {
+        warn!(
+            "--store memory takes 1 GiB and keeps what it has: --retain-for, --retain-bytes and --retain-task-bytes do nothing"
+        );
+    }
     let open = move || match kind {
         StoreKind::Memory => anyhow::Ok(store::memory::open()),
         StoreKind::Disk => store::disk::open(&data_dir, segment_bytes, damage),

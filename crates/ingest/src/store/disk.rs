@@ -110,14 +110,31 @@ impl LogStore for Locked {
 
 /// Opens the store in `path`, or makes it where there is none, with segments of about `segment_bytes`. What readers find damaged is told to `damage`.
 pub fn open(path: &Path, segment_bytes: u64, damage: Damage) -> Result<Opened> {
-    // One that is there keeps its mode: a volume is its operator's.
-    DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(|| {
+    make(path).with_context(|| {
         format!("cannot make the data directory {}; choose another with --data-dir", path.display())
     })?;
     let lock = lock(path)?;
     let files = Directory::open(path).with_context(|| format!("cannot open {}", path.display()))?;
     let (store, opened) = open_files(Arc::new(files), segment_bytes, damage)?;
     Ok(opened.of(Locked { store, _lock: lock }))
+}
+
+/// Makes the directory where it is missing, with those above it. A directory's name lasts once the one that holds it is
+/// synced; one that was made before a crash may not be.
+fn make(path: &Path) -> io::Result<()> {
+    let named = |directory: &&Path| !directory.as_os_str().is_empty();
+    let missing = path.ancestors().filter(named).take_while(|directory| !directory.exists()).count();
+    // One that is there keeps its mode: a volume is its operator's.
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    for directory in path.ancestors().filter(named).take(missing.max(1)) {
+        let parent = directory.parent().filter(named).unwrap_or(Path::new("."));
+        match File::open(parent).and_then(|parent| parent.sync_all()) {
+            // Whoever made it there has seen to that: in a directory that cannot be read nothing was made here.
+            Err(error) if missing == 0 && error.kind() == io::ErrorKind::PermissionDenied => {}
+            synced => synced?,
+        }
+    }
+    Ok(())
 }
 
 /// An open store without its writing side.
