@@ -10,9 +10,9 @@ use ottoscaler_tests::ingest::Ingest;
 use tempfile::TempDir;
 
 use crate::flood::Load;
-use crate::ingest::{Cost, cost, flood, once};
+use crate::ingest::{Cost, flood, once};
 use crate::lines::Lines;
-use crate::sink::Sink;
+use crate::sink::dropped;
 use crate::stats::{Table, mib};
 use crate::target::Target;
 
@@ -60,14 +60,6 @@ async fn over_workers(table: &mut Table, dir: &TempDir, rounds: usize, time: Dur
     let changes = more.map(|cost| change(one, cost));
     table.mark(Target::FlatOverWorkers, changes.into_iter().fold(f64::NEG_INFINITY, f64::max));
     Ok(())
-}
-
-/// What blocks cost a server that does nothing with them.
-async fn dropped(load: Load, time: Duration) -> Result<Cost> {
-    let (service, address) = Sink::start().await?;
-    let cost = cost(service.pid(), &format!("http://{address}"), "dropped", load, time).await?;
-    service.kill().await;
-    Ok(cost)
 }
 
 /// The store that has grown takes turns with empty ones.

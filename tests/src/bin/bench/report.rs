@@ -21,7 +21,7 @@ const HEAD: &str = "\
 
 Throughput is lines divided by CPU-seconds of the process named, or by the clock where it says so. Limits and
 peers are measured in the same run, on the same disk, and peers get the same lines in the same messages from
-as many connections, each synced before its answer. One row says little without the limit beside it: disks of
+as many connections with as many in flight, each synced before its answer. One row says little without the limit beside it: disks of
 virtual machines differ by the hour.
 
 ";

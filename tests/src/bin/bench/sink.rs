@@ -1,8 +1,9 @@
-//! The bare limit of a server of the contract: tonic takes batches in and answers them, and does nothing else with
+//! The bare limit of a server of the contract: tonic takes messages in and answers them, and does nothing else with
 //! them. What it costs is what HTTP/2, the runtime and the kernel cost, before log-ingest has looked at a line.
 
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::time::Duration;
 
 use anyhow::Result;
 use futures::{Stream, StreamExt};
@@ -19,10 +20,21 @@ use tokio::process::Command;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status, Streaming};
 
+use crate::flood::Load;
+use crate::ingest::{Cost, cost};
+
 /// As log-ingest has them.
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 4 << 20;
 const MAX_FRAME: u32 = 256 << 10;
+
+/// What messages cost it: as many as come in `time`.
+pub(crate) async fn dropped(load: Load, time: Duration) -> Result<Cost> {
+    let (service, address) = Sink::start().await?;
+    let cost = cost(service.pid(), &format!("http://{address}"), "dropped", load, time).await?;
+    service.kill().await;
+    Ok(cost)
+}
 
 /// The server.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -64,12 +76,11 @@ impl Sink {
 /// What the last line of a batch is answered with.
 fn taken(batch: &LogBatch) -> LogResponse {
     let lines = i64::try_from(batch.lengths.len()).expect("a message holds fewer");
-    LogResponse {
-        status: Answer::Ack.into(),
-        sequence: batch.first_sequence + lines - 1,
-        ..LogResponse::default()
-    }
-    .sealed()
+    acked(batch.first_sequence + lines - 1)
+}
+
+fn acked(sequence: i64) -> LogResponse {
+    LogResponse { status: Answer::Ack.into(), sequence, ..LogResponse::default() }.sealed()
 }
 
 #[tonic::async_trait]
@@ -86,9 +97,10 @@ impl LogStreamingService for Sink {
 
     async fn stream_logs(
         &self,
-        _request: Request<Streaming<LogEntry>>,
+        request: Request<Streaming<LogEntry>>,
     ) -> Result<Response<Self::StreamLogsStream>, Status> {
-        Err(Status::unimplemented("batches only"))
+        let answers = request.into_inner().map(|entry| Ok(acked(entry?.sequence)));
+        Ok(Response::new(answers.boxed()))
     }
 
     async fn stream_log_batches(
@@ -103,13 +115,13 @@ impl LogStreamingService for Sink {
         &self,
         _request: Request<Streaming<LogBatch>>,
     ) -> Result<Response<UploadSummary>, Status> {
-        Err(Status::unimplemented("batches only"))
+        Err(Status::unimplemented("streams only"))
     }
 
     async fn complete_worker(
         &self,
         _request: Request<WorkerCompletion>,
     ) -> Result<Response<CompletionResponse>, Status> {
-        Err(Status::unimplemented("batches only"))
+        Err(Status::unimplemented("streams only"))
     }
 }

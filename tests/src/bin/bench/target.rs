@@ -25,6 +25,8 @@ pub(crate) enum Target {
     FlatOverStore,
     RedisEntries,
     RedisEntriesCpu,
+    RedisFewEntries,
+    RedisFewEntriesCpu,
     RedisBlocks,
     RedisBlocksCpu,
     JetStreamEntries,
@@ -63,7 +65,7 @@ enum Better {
 
 impl Target {
     /// All of them, in the order of the report.
-    pub(crate) const ALL: [Self; 26] = [
+    pub(crate) const ALL: [Self; 28] = [
         Self::AgentMasked,
         Self::IngestBatches,
         Self::IngestEntries,
@@ -84,6 +86,8 @@ impl Target {
         Self::FlatOverStore,
         Self::RedisEntries,
         Self::RedisEntriesCpu,
+        Self::RedisFewEntries,
+        Self::RedisFewEntriesCpu,
         Self::RedisBlocks,
         Self::RedisBlocksCpu,
         Self::JetStreamEntries,
@@ -157,18 +161,31 @@ impl Target {
             Self::FlatOverStore => {
                 must_at_most("server's CPU for a line: change from an empty to a grown store", Percent, 20.0)
             }
-            Self::RedisEntries => ahead("Redis Streams, fsync always; one line a message, wall clock", 5.0),
-            Self::RedisEntriesCpu => {
-                ahead("Redis Streams, fsync always; one line a message, a CPU-second of the server", 5.0)
+            Self::RedisEntries => {
+                ahead("Redis Streams, fsync always; one line a message, 1,024 in flight, wall clock", 5.0)
             }
+            Self::RedisEntriesCpu => ahead(
+                "Redis Streams, fsync always; one line a message, 1,024 in flight, a CPU-second of the server",
+                5.0,
+            ),
+            Self::RedisFewEntries => {
+                ahead("Redis Streams, fsync always; one line a message, 64 in flight, wall clock", 5.0)
+            }
+            Self::RedisFewEntriesCpu => ahead(
+                "Redis Streams, fsync always; one line a message, 64 in flight, a CPU-second of the server",
+                5.0,
+            ),
             Self::RedisBlocks => ahead("Redis Streams, fsync always; equal blocks, wall clock", 1.0),
             Self::RedisBlocksCpu => {
                 ahead("Redis Streams, fsync always; equal blocks, a CPU-second of the server", 1.0)
             }
-            Self::JetStreamEntries => ahead("JetStream, sync always; one line a message, wall clock", 20.0),
-            Self::JetStreamEntriesCpu => {
-                ahead("JetStream, sync always; one line a message, a CPU-second of the server", 20.0)
+            Self::JetStreamEntries => {
+                ahead("JetStream, sync always; one line a message, 64 in flight, wall clock", 20.0)
             }
+            Self::JetStreamEntriesCpu => ahead(
+                "JetStream, sync always; one line a message, 64 in flight, a CPU-second of the server",
+                20.0,
+            ),
             Self::JetStreamBlocks => ahead("JetStream, sync always; equal blocks, wall clock", 1.0),
             Self::JetStreamBlocksCpu => {
                 ahead("JetStream, sync always; equal blocks, a CPU-second of the server", 1.0)
