@@ -51,16 +51,30 @@ pub(crate) fn targets(table: &Table) -> String {
     text
 }
 
+/// What keeps a figure from its goal, where that is known from a profile.
+fn explained(table: &Table) -> String {
+    let mut text = String::new();
+    for mark in table.marks() {
+        let goal = mark.target.goal();
+        let is_reached = goal.is_met(mark.figure) && goal.is_aim_met(mark.figure).unwrap_or(true);
+        if let Some(why) = mark.target.bound().filter(|_| !is_reached) {
+            let _never_fails = writeln!(text, "* **{}**: {why}", goal.what);
+        }
+    }
+    if text.is_empty() { text } else { format!("\n## What keeps a figure from its goal\n\n{text}") }
+}
+
 /// Writes the page.
 pub(crate) async fn write(table: &Table, machine: &Machine) -> Result<()> {
     let command: Vec<_> = std::env::args().skip(1).collect();
     let text = format!(
         "{HEAD}## What was measured, and on what\n\n{machine}| command | `just bench {}` |\n| date | {} |\n\
-         | commit | {} |\n\n## Goals\n\n{}{ELSEWHERE}\n## All figures\n\n{table}",
+         | commit | {} |\n\n## Goals\n\n{}{}{ELSEWHERE}\n## All figures\n\n{table}",
         command.join(" "),
         Timestamp::now().strftime("%Y-%m-%d"),
         machine::commit().await?,
         targets(table),
+        explained(table),
     );
     Ok(std::fs::write(binary::workspace().join(PAGE), text)?)
 }
