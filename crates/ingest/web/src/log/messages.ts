@@ -72,6 +72,8 @@ const en = {
   clearSelection: "Clear selection",
   linkCopied: "Link copied",
   textCopied: (count: number) => (count === 1 ? "1 line copied" : `${count.toLocaleString("en")} lines copied`),
+  textCopiedPart: (count: number, last: number) =>
+    `${count.toLocaleString("en")} lines copied, up to line ${last.toLocaleString("en")}. The download has all of them.`,
   copyFailed: "The browser does not let this page copy",
   // Keys
   keys: "Log",
@@ -171,6 +173,8 @@ const ko: Texts = {
   clearSelection: "선택 해제",
   linkCopied: "링크를 복사했습니다",
   textCopied: (count) => `${count.toLocaleString("ko")}줄을 복사했습니다`,
+  textCopiedPart: (count, last) =>
+    `${last.toLocaleString("ko")}번째 줄까지 ${count.toLocaleString("ko")}줄을 복사했습니다. 전체는 내려받기에 있습니다.`,
   copyFailed: "브라우저가 복사를 허용하지 않습니다",
   keys: "로그",
   keyFind: "검색",

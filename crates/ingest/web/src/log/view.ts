@@ -15,6 +15,7 @@ import { Opened } from "./opened";
 import type { RowView, Surroundings } from "./row";
 import type { Range, Rows } from "./rows";
 import { type Content, Scroller } from "./scroller";
+import { Selected } from "./selected";
 import * as settings from "./settings";
 import { shown } from "./time";
 
@@ -27,6 +28,7 @@ export class View {
   readonly log: Log;
   readonly told = new Cell(0);
   readonly scroller: Scroller;
+  readonly selected: Selected;
   around: Surroundings;
   follow = false;
   /** The last line that was there when following ended. */
@@ -59,6 +61,7 @@ export class View {
     );
     this.#asker = new Asker(this.log);
     this.#rows = this.log.rows;
+    this.selected = new Selected(element);
     this.scroller = new Scroller(element, {
       drawing: () => {
         this.#takeIn();
@@ -299,6 +302,7 @@ export class View {
   #drawn(sequences: readonly number[]): void {
     const changed = sequences[0] !== this.visible[0] || sequences.length !== this.visible.length;
     this.visible = sequences;
+    this.selected.drawn();
     if (sequences.length === 0) return;
     this.#asker.seen(sequences, this.scroller.page);
     if (changed) this.#tell();
