@@ -229,3 +229,37 @@ sees("a screen reader hears that lines have come, in a word now and then, and no
   );
   await agent.done();
 });
+
+sees("a screen reader hears the line that a key went to, and what is marked of it by colour", async ({ page }) => {
+  await opened(page, VIEWS[4]);
+  const log = new LogPage(page, "people-failed");
+  const hears = (pattern: RegExp) =>
+    until(
+      `it hears ${pattern}`,
+      () => log.part("said-line").innerText(),
+      (text) => pattern.test(text),
+    );
+  await hears(/^$/);
+  await log.part("fold-all").waitFor();
+  await log.press("g", "]");
+  const first = await hears(/^Line 1, group, (open|folded): Set up$/);
+  await log.press("x");
+  await hears(first.includes("open") ? /^Line 1, group, folded:/ : /^Line 1, group, open:/);
+  if (first.includes("open")) await log.press("x");
+  await log.press("j");
+  await hears(/^Line 2: 1$/);
+  await log.press("J");
+  await hears(/^Lines 2 to 3\. Line 3: 2$/);
+  await log.press("e");
+  await hears(/^Line \d+, error: .*it broke$/);
+  await log.press("/");
+  await page.keyboard.type("warning");
+  await until(
+    "a match",
+    () => log.part("find-count").innerText(),
+    (text) => / of /.test(text),
+  );
+  await log.press("Enter");
+  await hears(/^Line \d+(, stderr|, warning)+: .*(a warning|look out)$/);
+  assert.equal(await log.part("said-line").getAttribute("role"), "status");
+});

@@ -43,11 +43,18 @@ function searching({ words, setFinding }: Parts, view: View): Binding[] {
 
 function moving({ words }: Parts, view: View): Binding[] {
   const group = (forward: boolean) => () => {
-    if (!view.toGroup(forward)) notice(words.noGroup);
+    if (view.toGroup(forward)) view.aloud = view.cursor;
+    else notice(words.noGroup);
   };
   const page = () => Math.max(1, view.scroller.page - 2) * LINE_HEIGHT;
   const failure = () => {
-    if (!view.toFailure()) notice(view.log.outline?.first_failure === null ? words.noFailureAtAll : words.noFailure);
+    if (view.toFailure()) view.aloud = view.cursor;
+    else notice(view.log.outline?.first_failure === null ? words.noFailureAtAll : words.noFailure);
+  };
+  const fold = () => {
+    const group = view.log.groups.containing(view.here);
+    view.fold(group);
+    view.aloud = group?.first ?? view.aloud;
   };
   return [
     { keys: ["g", "Home"], label: words.keyStart, run: () => view.toStart() },
@@ -60,7 +67,7 @@ function moving({ words }: Parts, view: View): Binding[] {
     { keys: ["e"], label: words.keyFailure, run: failure },
     { keys: ["["], label: words.keyGroupPrevious, run: group(false) },
     { keys: ["]"], label: words.keyGroupNext, run: group(true) },
-    { keys: ["x"], label: words.keyFold, run: () => view.fold(view.log.groups.containing(view.here)) },
+    { keys: ["x"], label: words.keyFold, run: fold },
   ];
 }
 
@@ -87,6 +94,7 @@ function choosing({ words, finding, setFinding, setRange }: Parts, view: View): 
   const choose = (by: number, extend: boolean) => () => {
     const line = view.neighbour(by);
     setRange(view.choose(line, extend));
+    view.aloud = line;
     view.toLine(line, "nearest");
   };
   const leave = () => {

@@ -36,6 +36,8 @@ export class View {
   chosen: Range | null = null;
   /** The line that keys start from. */
   cursor: number | null = null;
+  /** The line that a key went to, to be read out. */
+  aloud: number | null = null;
   visible: readonly number[] = [];
   #rows: Rows;
   #frame = 0;
