@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import type { AxeResults } from "axe-core";
+import type { AxeResults, RunOptions } from "axe-core";
 import type { Page } from "playwright-core";
 import { ingest, sees } from "./browser.js";
 import type { Ingest } from "./ingest.js";
@@ -46,9 +46,11 @@ const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.mi
 /** What axe-core finds that is serious or worse. It comes past the page's policy, which takes no other script. */
 async function findings(page: Page): Promise<string[]> {
   await page.evaluate(AXE);
-  const results = await page.evaluate(() =>
-    (globalThis as unknown as { axe: { run(): Promise<AxeResults> } }).axe.run(),
-  );
+  const results = await page.evaluate(() => {
+    const { axe } = globalThis as unknown as { axe: { run(options: RunOptions): Promise<AxeResults> } };
+    // Of WCAG 2.2, and not looked at otherwise.
+    return axe.run({ rules: { "target-size": { enabled: true } } });
+  });
   assert.ok(results.passes.length > 5, "it has looked");
   const bad = results.violations.filter(({ impact }) => impact === "serious" || impact === "critical");
   return bad.map(
@@ -185,8 +187,9 @@ for (const view of VIEWS) {
         () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
       );
       assert.ok(beyond <= 0, `${beyond} pixels beyond`);
+      assert.deepEqual(await findings(page), []);
       for (const locator of await page
-        .locator(".brand, header.top button, .log-tools button, .task-bar button")
+        .locator(".brand, header.top button, .log-tools button, .task-bar button, .log-number, .log-fold, .log-action")
         .all()) {
         const box = await locator.boundingBox();
         // Tools may be scrolled in their own bar.
@@ -263,3 +266,27 @@ sees("a screen reader hears the line that a key went to, and what is marked of i
   await hears(/^Line \d+(, stderr|, warning)+: .*(a warning|look out)$/);
   assert.equal(await log.part("said-line").getAttribute("role"), "status");
 });
+
+sees(
+  "a finger chooses a range: one line, and then up to another",
+  async ({ page }) => {
+    await opened(page, { path: "/#/workers/people-well#L100", ready: "100" });
+    const log = new LogPage(page, "people-well");
+    await log.showsLine(108, "108");
+    const [first, last] = [103, 107];
+    await log.row(first).locator(".log-number").tap();
+    await page.waitForURL(new RegExp(`line=${first}$`));
+    await log.part("extend").tap();
+    await log.isPressed("extend");
+    await log.row(last).locator(".log-number").tap();
+    await page.waitForURL(new RegExp(`line=${first}-${last}$`));
+    await log.isPressed("extend", false);
+    // The next one begins anew.
+    await log
+      .row(first + 1)
+      .locator(".log-number")
+      .tap();
+    await page.waitForURL(new RegExp(`line=${first + 1}$`));
+  },
+  { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true },
+);

@@ -28,6 +28,16 @@ export function Chosen({ view, words, range, clear }: Props) {
       <button
         type="button"
         class="button"
+        data-log="extend"
+        aria-pressed={view.extending}
+        title={`${words.extendTitle} (J, K)`}
+        onClick={() => view.toggleExtending() && notice(words.extendHow)}
+      >
+        {words.extend}
+      </button>
+      <button
+        type="button"
+        class="button"
         data-log="copy-link"
         title={`${words.keyLink} (y)`}
         onClick={() => copyLink(view, words, range)}

@@ -7,7 +7,6 @@ import { step } from "./Find";
 import { SOURCES } from "./line";
 import type { Texts } from "./messages";
 import type { Range } from "./rows";
-import { LINE_HEIGHT } from "./scroller";
 import * as settings from "./settings";
 import { next, TIMES } from "./time";
 import type { View } from "./view";
@@ -46,7 +45,8 @@ function moving({ words }: Parts, view: View): Binding[] {
     if (view.toGroup(forward)) view.aloud = view.cursor;
     else notice(words.noGroup);
   };
-  const page = () => Math.max(1, view.scroller.page - 2) * LINE_HEIGHT;
+  const { scroller } = view;
+  const page = () => Math.max(1, scroller.page - 2) * scroller.lineHeight;
   const failure = () => {
     if (view.toFailure()) view.aloud = view.cursor;
     else notice(view.log.outline?.first_failure === null ? words.noFailureAtAll : words.noFailure);
@@ -59,10 +59,10 @@ function moving({ words }: Parts, view: View): Binding[] {
   return [
     { keys: ["g", "Home"], label: words.keyStart, run: () => view.toStart() },
     { keys: ["G", "End"], label: words.keyEnd, run: () => view.toEnd() },
-    { keys: ["PageDown", " "], label: words.pageDown, run: () => view.scroller.by(page()) },
-    { keys: ["PageUp"], label: words.pageUp, run: () => view.scroller.by(-page()) },
-    { keys: ["ArrowDown"], label: words.lineDown, run: () => view.scroller.by(2 * LINE_HEIGHT) },
-    { keys: ["ArrowUp"], label: words.lineUp, run: () => view.scroller.by(-2 * LINE_HEIGHT) },
+    { keys: ["PageDown", " "], label: words.pageDown, run: () => scroller.by(page()) },
+    { keys: ["PageUp"], label: words.pageUp, run: () => scroller.by(-page()) },
+    { keys: ["ArrowDown"], label: words.lineDown, run: () => scroller.by(2 * scroller.lineHeight) },
+    { keys: ["ArrowUp"], label: words.lineUp, run: () => scroller.by(-2 * scroller.lineHeight) },
     { keys: ["f"], label: words.keyFollow, run: () => (view.follow ? view.setFollow(false) : view.toEnd()) },
     { keys: ["e"], label: words.keyFailure, run: failure },
     { keys: ["["], label: words.keyGroupPrevious, run: group(false) },
