@@ -11,6 +11,9 @@ import * as settings from "./settings";
 import { next, TIMES } from "./time";
 import type { View } from "./view";
 
+/** To the side, as by the browser's own keys, in pixels. */
+const SIDEWAYS = 40;
+
 interface Parts {
   view: View | null;
   words: Texts;
@@ -47,6 +50,9 @@ function moving({ words }: Parts, view: View): Binding[] {
   };
   const { scroller } = view;
   const page = () => Math.max(1, scroller.page - 2) * scroller.lineHeight;
+  // What scrolls to the side is within what has the focus: the browser's own keys do not reach it.
+  const sideways = (by: number) => (event: KeyboardEvent) =>
+    scroller.sideways(by * (event.shiftKey ? 0.8 * scroller.element.clientWidth : SIDEWAYS));
   const failure = () => {
     if (view.toFailure()) view.aloud = view.cursor;
     else notice(view.log.outline?.first_failure === null ? words.noFailureAtAll : words.noFailure);
@@ -63,6 +69,8 @@ function moving({ words }: Parts, view: View): Binding[] {
     { keys: ["PageUp"], label: words.pageUp, run: () => scroller.by(-page()) },
     { keys: ["ArrowDown"], label: words.lineDown, run: () => scroller.by(2 * scroller.lineHeight) },
     { keys: ["ArrowUp"], label: words.lineUp, run: () => scroller.by(-2 * scroller.lineHeight) },
+    { keys: ["ArrowRight"], label: words.right, run: sideways(1) },
+    { keys: ["ArrowLeft"], label: words.left, run: sideways(-1) },
     { keys: ["f"], label: words.keyFollow, run: () => (view.follow ? view.setFollow(false) : view.toEnd()) },
     { keys: ["e"], label: words.keyFailure, run: failure },
     { keys: ["["], label: words.keyGroupPrevious, run: group(false) },

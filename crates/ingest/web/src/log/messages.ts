@@ -109,6 +109,8 @@ const en = {
   pageUp: "Page up",
   lineDown: "Scroll down",
   lineUp: "Scroll up",
+  right: "Scroll to the right (Shift: by a page)",
+  left: "Scroll to the left (Shift: by a page)",
 };
 
 export type Texts = typeof en;
@@ -215,6 +217,8 @@ const ko: Texts = {
   pageUp: "한 쪽 위로",
   lineDown: "아래로 스크롤",
   lineUp: "위로 스크롤",
+  right: "오른쪽으로 스크롤 (Shift: 한 쪽)",
+  left: "왼쪽으로 스크롤 (Shift: 한 쪽)",
 };
 
 export const messages: Catalog<Texts> = { en, ko };

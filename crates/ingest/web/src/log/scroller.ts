@@ -147,6 +147,11 @@ export class Scroller {
     this.element.scrollTop += pixels;
   }
 
+  /** The same to the side, where lines are not wrapped. */
+  sideways(pixels: number): void {
+    this.#window.scrollLeft += pixels;
+  }
+
   /** Has a row where it was, when rows above it have come or gone. */
   keep(anchor: Anchor): void {
     if (this.#pinned) this.#pinned = anchor;
