@@ -290,3 +290,36 @@ sees(
   },
   { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true },
 );
+
+sees("keys of one character do nothing for who switches them off, and the others go on", async ({ page }) => {
+  await opened(page, { path: "/#/workers/people-well#L150", ready: "150" });
+  const log = new LogPage(page, "people-well");
+  await log.showsLine(150, "150");
+  await page.getByRole("button", { name: "Settings" }).click();
+  await page.getByRole("radiogroup", { name: "Keys of one character" }).getByRole("radio", { name: "Off" }).click();
+  await page.keyboard.press("Escape");
+  await page.reload();
+  await log.showsLine(150, "150");
+  await log.press("w", "/", "g", "G", "?");
+  await log.press("Home");
+  await log.showsLine(1, "1");
+  await log.isPressed("wrap");
+  assert.equal(await log.part("find-field").count(), 0);
+  await page.getByRole("button", { name: "Keys and help" }).click();
+  const help = page.locator("dialog.help");
+  await help.getByText("switched off in the settings").waitFor();
+  const keys = await help.locator("kbd").allInnerTexts();
+  assert.ok(keys.includes("Home") && !keys.includes("g") && !keys.includes("?"), `${keys}`);
+});
+
+sees("Space goes a page down and, with Shift, a page up", async ({ page }) => {
+  await opened(page, { path: "/#/workers/people-well#L150", ready: "150" });
+  const log = new LogPage(page, "people-well");
+  await log.showsLine(150, "150");
+  const top = async () => (await log.sequences())[0] ?? 0;
+  const before = await top();
+  await log.press(" ");
+  const below = await until("a page further", top, (seen) => seen > before + 20);
+  await log.press("Shift+ ");
+  await until("back", top, (seen) => seen < below - 20);
+});

@@ -49,7 +49,7 @@ function moving({ words }: Parts, view: View): Binding[] {
     else notice(words.noGroup);
   };
   const { scroller } = view;
-  const page = () => Math.max(1, scroller.page - 2) * scroller.lineHeight;
+  const page = (by: number) => scroller.by(by * Math.max(1, scroller.page - 2) * scroller.lineHeight);
   // What scrolls to the side is within what has the focus: the browser's own keys do not reach it.
   const sideways = (by: number) => (event: KeyboardEvent) =>
     scroller.sideways(by * (event.shiftKey ? 0.8 * scroller.element.clientWidth : SIDEWAYS));
@@ -65,8 +65,13 @@ function moving({ words }: Parts, view: View): Binding[] {
   return [
     { keys: ["g", "Home"], label: words.keyStart, run: () => view.toStart() },
     { keys: ["G", "End"], label: words.keyEnd, run: () => view.toEnd() },
-    { keys: ["PageDown", " "], label: words.pageDown, run: () => scroller.by(page()) },
-    { keys: ["PageUp"], label: words.pageUp, run: () => scroller.by(-page()) },
+    // With Shift, Space goes up, as everywhere.
+    {
+      keys: ["PageDown", " "],
+      label: words.pageDown,
+      run: ({ key, shiftKey }) => page(key === " " && shiftKey ? -1 : 1),
+    },
+    { keys: ["PageUp"], label: words.pageUp, run: () => page(-1) },
     { keys: ["ArrowDown"], label: words.lineDown, run: () => scroller.by(2 * scroller.lineHeight) },
     { keys: ["ArrowUp"], label: words.lineUp, run: () => scroller.by(-2 * scroller.lineHeight) },
     { keys: ["ArrowRight"], label: words.right, run: sideways(1) },
