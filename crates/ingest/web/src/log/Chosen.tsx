@@ -2,11 +2,11 @@
 
 import { notice } from "../notices";
 import { workerHref } from "../route";
+import { reasonOf } from "../troubles";
 import { formatRange, textOf } from "./copy";
 import { type Entry, entryOf, readLines } from "./line";
 import { lineStream } from "./lines";
 import type { Texts } from "./messages";
-import { reasonOf } from "./model";
 import type { Range } from "./rows";
 import { cut, type Stretch } from "./stretch";
 import type { View } from "./view";

@@ -3,8 +3,8 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { SearchQuery } from "../api";
 import { notice } from "../notices";
+import { reasonOf } from "../troubles";
 import type { Texts } from "./messages";
-import { reasonOf } from "./model";
 import type { View } from "./view";
 
 /** How long the person must pause in writing before the server is asked. */
