@@ -1,5 +1,6 @@
 /** The words of the log view. */
 
+import { duration } from "../format";
 import type { Catalog } from "../i18n";
 
 const en = {
@@ -8,6 +9,7 @@ const en = {
   lines: (count: number) => (count === 1 ? "1 line" : `${count.toLocaleString("en")} lines`),
   short: { stdout: "out", stderr: "err", system: "sys" } as Record<string, string>,
   running: "running",
+  took: (milliseconds: number) => duration(milliseconds, "en"),
   connections: {
     connecting: "Connecting",
     live: "Live",
@@ -121,6 +123,7 @@ const ko: Texts = {
   lines: (count) => `${count.toLocaleString("ko")}줄`,
   short: { stdout: "out", stderr: "err", system: "sys" },
   running: "진행 중",
+  took: (milliseconds) => duration(milliseconds, "ko"),
   connections: {
     connecting: "연결 중",
     live: "실시간",

@@ -9,7 +9,7 @@ import type { Texts } from "./messages";
 import { draw } from "./paint";
 import type { Range } from "./rows";
 import { beginning } from "./text";
-import { duration, full, type Zone } from "./time";
+import { full, type Zone } from "./time";
 
 /** Characters of a line that are drawn until somebody asks for more, and how many more then. */
 export const SHOWN_CHARACTERS = 4_096;
@@ -167,7 +167,7 @@ function heading(into: HTMLElement, view: RowView, group: Group): void {
   button.append(element("span", "log-arrow", view.folded ? "\u25b8" : "\u25be"), title);
   into.append(button);
   const time = took(group);
-  if (time !== null) into.append(element("span", "log-took", duration(time)));
+  if (time !== null) into.append(element("span", "log-took", texts.took(time)));
   else if (group.last === null) into.append(element("span", "log-took", texts.running));
   if (view.folded && view.hidden > 0) into.append(element("span", "log-folded", texts.lines(view.hidden)));
 }
