@@ -178,6 +178,27 @@ sees(
   { locale: "ko-KR" },
 );
 
+sees(
+  "how long a group took, and why a search was refused, are said in Korean",
+  async ({ page }) => {
+    const server = await ingest();
+    const group = String.raw`printf 'section_start:1700000000:a\r\033[0KInstall\ninside\nsection_end:1700000125:a\r\033[0K\n'`;
+    await server.ran("people", "people-korean", `${group}; echo after`);
+    const log = await LogPage.open(page, server, "people-korean");
+    await log.row(1).getByText("2분 05초").waitFor();
+    await log.press("/");
+    await log.part("find-regex").click();
+    await log.part("find-field").fill("a(b");
+    await log.part("find-error").getByText("서버가 받지 않은 값").waitFor();
+    // As many letters as the server takes, which counts bytes.
+    await log.part("find-regex").click();
+    await log.part("find-field").fill("가".repeat(400));
+    assert.equal((await log.part("find-field").inputValue()).length, 333);
+    await log.part("find-count").getByText("결과 없음").waitFor();
+  },
+  { locale: "ko-KR" },
+);
+
 for (const view of VIEWS) {
   sees(
     `${view.name} fits a phone: nothing but the log's own lines goes beyond its side`,
