@@ -37,6 +37,8 @@ const en = {
   historyHide: "Hide earlier states",
   continues: "Goes on in the next line",
   unterminated: "No newline at the end",
+  unmarked: "match not shown",
+  unmarkedTitle: "The match is in a part of the line that is not shown, or cannot be marked",
   // Tools
   toolbar: "Log tools",
   find: "Search",
@@ -150,6 +152,8 @@ const ko: Texts = {
   historyHide: "이전 상태 숨기기",
   continues: "다음 줄로 이어짐",
   unterminated: "끝에 줄바꿈 없음",
+  unmarked: "일치하는 부분이 보이지 않음",
+  unmarkedTitle: "일치하는 부분이 줄의 보이지 않는 곳에 있거나 표시할 수 없습니다",
   toolbar: "로그 도구",
   find: "검색",
   findLabel: "전체 로그에서 검색",

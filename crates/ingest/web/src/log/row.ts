@@ -1,5 +1,6 @@
 /** One row of the view: a recycled element, drawn again only where something that it shows has changed. */
 
+import type { SearchQuery } from "../api";
 import { PLAIN, type Style } from "./ansi";
 import { overwritten } from "./carriage";
 import { commandLength } from "./command";
@@ -28,7 +29,7 @@ export interface RowView {
   readonly hit: boolean;
   readonly current: boolean;
   /** What to mark in the text. */
-  readonly query: string | null;
+  readonly query: SearchQuery | null;
   readonly mark: string | null;
   /** The group that begins here. */
   readonly group: Group | undefined;
@@ -118,6 +119,9 @@ export class Row {
     else if (entry.kind === "gap") text.append(gap(entry, view));
     else if (view.group) heading(text, view, view.group);
     else content(text, view, entry);
+    // Further on in a long line, in an earlier state of it, or by a pattern that is not known here.
+    if (view.query && entry?.kind === "line" && !text.querySelector("mark"))
+      text.append(sign(view.texts.unmarked, view.texts.unmarkedTitle));
     if (held) this.#refocus(held);
   }
 
@@ -179,7 +183,7 @@ function content(into: HTMLElement, view: RowView, line: Line): void {
   if (view.history) {
     for (const state of history) {
       const earlier = element("span", "log-earlier");
-      draw(earlier, beginning(state, SHOWN_CHARACTERS), view.style, null);
+      draw(earlier, beginning(state, SHOWN_CHARACTERS), view.style, view.query);
       into.append(earlier);
     }
   }

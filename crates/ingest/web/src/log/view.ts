@@ -269,7 +269,6 @@ export class View {
     const entry = log.get(sequence);
     const group = log.groups.startingAt(sequence);
     const folded = group !== undefined && log.groups.isFolded(group);
-    const query = log.search?.query;
     const hit = log.search?.hits.has(sequence) ?? false;
     return {
       sequence,
@@ -281,7 +280,7 @@ export class View {
       selected: this.chosen !== null && sequence >= this.chosen[0] && sequence <= this.chosen[1],
       hit,
       current: sequence === this.cursor,
-      query: hit && query && !query.regex ? query.q : null,
+      query: (hit && log.search?.query) || null,
       mark: log.markOf(sequence),
       group,
       folded,
