@@ -2,6 +2,7 @@
 
 import { notice } from "../notices";
 import { workerHref } from "../route";
+import { useCell } from "../store";
 import { reasonOf } from "../troubles";
 import { formatRange, textOf } from "./copy";
 import { type Entry, entryOf, readLines } from "./line";
@@ -22,6 +23,11 @@ interface Props {
 }
 
 export function Chosen({ view, words, range, clear }: Props) {
+  const extending = useCell(view.extending);
+  const extend = () => {
+    view.extending.set(!extending);
+    if (!extending) notice(words.extendHow);
+  };
   return (
     <fieldset class="log-chosen" aria-label={words.selection(...range)} data-log="chosen">
       <span class="number">{words.selection(...range)}</span>
@@ -29,9 +35,9 @@ export function Chosen({ view, words, range, clear }: Props) {
         type="button"
         class="button"
         data-log="extend"
-        aria-pressed={view.extending}
+        aria-pressed={extending}
         title={`${words.extendTitle} (J, K)`}
-        onClick={() => view.toggleExtending() && notice(words.extendHow)}
+        onClick={extend}
       >
         {words.extend}
       </button>

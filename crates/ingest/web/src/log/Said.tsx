@@ -4,12 +4,15 @@
  */
 
 import { useEffect, useRef, useState } from "preact/hooks";
+import { useCell } from "../store";
 import type { Texts } from "./messages";
 import { Pace } from "./pace";
 import { type Gone, spoken } from "./spoken";
 import type { View } from "./view";
 
 const LOOK_MS = 5_000;
+/** A line that a key went to may have to come yet. */
+const AWAIT_MS = 200;
 
 export function Said({ view, words }: { view: View; words: Texts }) {
   const [said, say] = useState("");
@@ -25,16 +28,30 @@ export function Said({ view, words }: { view: View; words: Texts }) {
     }, LOOK_MS);
     return () => clearInterval(timer);
   }, [view, words]);
+  const line = useSpoken(view, words);
   return (
     <>
       <p class="unseen" role="status" data-log="said">
         {said}
       </p>
       <p class="unseen" role="status" data-log="said-line">
-        {view.aloud === null ? "" : spoken(goneTo(view, view.aloud), words, view.around.reason)}
+        {line}
       </p>
     </>
   );
+}
+
+function useSpoken(view: View, words: Texts): string {
+  const line = useCell(view.aloud);
+  const [, look] = useState(0);
+  const text = line === null ? "" : spoken(goneTo(view, line), words, view.around.reason);
+  const isAwaited = line !== null && text === "";
+  useEffect(() => {
+    if (!isAwaited) return;
+    const timer = setInterval(() => look((count) => count + 1), AWAIT_MS);
+    return () => clearInterval(timer);
+  }, [isAwaited]);
+  return text;
 }
 
 function goneTo({ log, chosen }: View, sequence: number): Gone {

@@ -45,7 +45,7 @@ function searching({ words, setFinding }: Parts, view: View): Binding[] {
 
 function moving({ words }: Parts, view: View): Binding[] {
   const group = (forward: boolean) => () => {
-    if (view.toGroup(forward)) view.aloud = view.cursor;
+    if (view.toGroup(forward)) view.aloud.set(view.cursor);
     else notice(words.noGroup);
   };
   const { scroller } = view;
@@ -54,13 +54,13 @@ function moving({ words }: Parts, view: View): Binding[] {
   const sideways = (by: number) => (event: KeyboardEvent) =>
     scroller.sideways(by * (event.shiftKey ? 0.8 * scroller.element.clientWidth : SIDEWAYS));
   const failure = () => {
-    if (view.toFailure()) view.aloud = view.cursor;
+    if (view.toFailure()) view.aloud.set(view.cursor);
     else notice(view.log.outline?.first_failure === null ? words.noFailureAtAll : words.noFailure);
   };
   const fold = () => {
     const group = view.log.groups.containing(view.here);
     view.fold(group);
-    view.aloud = group?.first ?? view.aloud;
+    if (group) view.aloud.set(group.first);
   };
   return [
     { keys: ["g", "Home"], label: words.keyStart, run: () => view.toStart() },
@@ -107,7 +107,7 @@ function choosing({ words, finding, setFinding, setRange }: Parts, view: View): 
   const choose = (by: number, extend: boolean) => () => {
     const line = view.neighbour(by);
     setRange(view.choose(line, extend));
-    view.aloud = line;
+    view.aloud.set(line);
     view.toLine(line, "nearest");
   };
   const leave = () => {

@@ -37,9 +37,9 @@ export class View {
   /** The line that keys start from. */
   cursor: number | null = null;
   /** The next line that is chosen is the other end of a range. */
-  extending = false;
+  readonly extending = new Cell(false);
   /** The line that a key went to, to be read out. */
-  aloud: number | null = null;
+  readonly aloud = new Cell<number | null>(null);
   visible: readonly number[] = [];
   #rows: Rows;
   #frame = 0;
@@ -147,9 +147,9 @@ export class View {
   /** Chooses a line, or from the one chosen before up to this one. */
   choose(sequence: number, extend: boolean): Range {
     const from = this.chosen ? (this.cursor === this.chosen[0] ? this.chosen[1] : this.chosen[0]) : sequence;
-    this.chosen = extend || this.extending ? extended(from, sequence) : [sequence, sequence];
+    this.chosen = extend || this.extending.value ? extended(from, sequence) : [sequence, sequence];
     this.cursor = sequence;
-    this.extending = false;
+    this.extending.set(false);
     this.setFollow(false);
     return this.chosen;
   }
@@ -157,19 +157,11 @@ export class View {
   /** What the address says. */
   setChosen(range: Range | null, show: boolean): void {
     this.chosen = range;
-    this.extending = false;
     if (range && show) {
       this.cursor = range[0];
       if (this.log.worker) this.toLine(range[0]);
     }
     this.redraw();
-  }
-
-  /** Where a range cannot be drawn with Shift: what is pressed next ends it. */
-  toggleExtending(): boolean {
-    this.extending = !this.extending;
-    this.redraw();
-    return this.extending;
   }
 
   /** The visible line so many rows from the cursor. */
