@@ -90,6 +90,92 @@ sees(
   WITH_CLIPBOARD,
 );
 
+sees(
+  "a selection of more than a screen is copied whole, from where it began, though that is drawn no more",
+  async ({ page }) => {
+    const server = await ingest();
+    await server.ran("choose", "choose-beyond", "seq -f 'line-%g' 1 2000");
+    const log = await LogPage.open(page, server, "choose-beyond", "#L100");
+    await log.showsLine(100, "line-100");
+    const from = await log.text(100).boundingBox();
+    assert.ok(from);
+    await page.mouse.click(from.x + 1, from.y + from.height / 2);
+    await log.press("G");
+    await log.showsLine(2000, "line-2000");
+    const to = await log.text(1990).boundingBox();
+    assert.ok(to);
+    await page.keyboard.down("Shift");
+    await page.mouse.click(to.x + 400, to.y + to.height / 2);
+    await page.keyboard.up("Shift");
+    await page.keyboard.press("Control+c");
+    await page.getByText("1,891 lines copied").waitFor();
+    await copied(page, Array.from({ length: 1_891 }, (_, at) => `line-${at + 100}`).join("\n"));
+    // Where it began is seen again: it is selected from there on, and not the lines above it.
+    await log.press("g");
+    await log.showsLine(1, "line-1");
+    await log.wheel(1_900);
+    await log.showsLine(100, "line-100");
+    const selected = await page.evaluate(() => getSelection()?.toString() ?? "");
+    assert.match(selected.trim(), /^line-100\nline-101\n/);
+  },
+  WITH_CLIPBOARD,
+);
+
+sees(
+  "a selection dragged beyond the edge is copied whole, without what is hidden in it",
+  async ({ page }) => {
+    const server = await ingest();
+    const script =
+      "seq -f 'line-%g' 1 500; echo '--- folded'; seq -f 'hidden-%g' 1 300; echo '+++ open'; seq -f 'more-%g' 1 500";
+    await server.ran("choose", "choose-dragged", script);
+    // It opens at its end, far from the group, which is folded then.
+    const log = await LogPage.open(page, server, "choose-dragged");
+    await log.part("fold-all").waitFor();
+    await page.goto(server.url("/#/workers/choose-dragged#L490"));
+    await log.showsLine(490, "line-490");
+    await log.shows("the group folded", (rows) => rows.every(({ text }) => !text.startsWith("hidden")));
+    const from = await log.text(490).boundingBox();
+    assert.ok(from);
+    await page.mouse.move(from.x + 1, from.y + from.height / 2);
+    await page.mouse.down();
+    await page.mouse.move(from.x + 300, from.y + 100, { steps: 4 });
+    for (let turns = 0; turns < 3; turns += 1) await page.mouse.wheel(0, 1_000);
+    const rows = await log.shows("lines far from there", (rows) => (rows[0]?.sequence ?? 0) > 850);
+    const last = rows[3];
+    assert.ok(last);
+    const to = await log.text(last.sequence).boundingBox();
+    assert.ok(to);
+    await page.mouse.move(to.x + 400, to.y + to.height / 2, { steps: 4 });
+    await page.mouse.up();
+    await page.keyboard.press("Control+c");
+    const text = await until(
+      "the clipboard",
+      () => clipboard(page),
+      (seen) => seen.startsWith("line-490"),
+    );
+    const lines = text.split(/\r?\n/);
+    assert.equal(lines.at(-1), last.text);
+    assert.ok(!text.includes("hidden"));
+    assert.equal(lines.length, last.sequence - 490 + 1 - 300);
+  },
+  WITH_CLIPBOARD,
+);
+
+sees(
+  "Ctrl and A select the whole log, and a copy that is not all of it says so",
+  async ({ page }) => {
+    const server = await ingest();
+    await server.ran("choose", "choose-all", "seq 1 100002");
+    const log = await LogPage.open(page, server, "choose-all");
+    await log.showsLine(100_002);
+    await page.keyboard.press("Control+a");
+    await page.keyboard.press("Control+c");
+    await page.getByText("100,000 lines copied, up to line 100,000").waitFor();
+    await copied(page, Array.from({ length: 100_000 }, (_, at) => String(at + 1)).join("\n"));
+  },
+  WITH_CLIPBOARD,
+);
+
 sees("the whole log is downloaded as the command wrote it", async ({ page }) => {
   const server = await ingest();
   await server.ran("choose", "choose-download", "seq 1 20000; printf 'no newline'");

@@ -29,7 +29,7 @@ const dialects = [
     worker: "groups-gitlab",
     script: String.raw`printf 'section_start:1700000000:a[collapsed=true]\r\033[0KInstall\ninside\nsection_end:1700000125:a\r\033[0K\nafter\n'`,
     // It says its times itself.
-    took: /2 min 5 s/,
+    took: /2 m 05 s/,
   },
 ] as const;
 

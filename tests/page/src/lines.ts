@@ -190,3 +190,21 @@ sees("a very long line shows its beginning, and more for each press", async ({ p
   await until("all of it", characters, (count) => count === 200_000);
   assert.ok(await log.root.evaluate((root) => root.contains(document.activeElement)), "and in the log in the end");
 });
+
+sees("lines that are not wrapped are scrolled to the side by key", async ({ page }) => {
+  const server = await ingest();
+  const long = "echo https://example.com/; printf 'wide-%.0s' $(seq 1 2000); echo end";
+  await server.ran("lines", "lines-sideways", long);
+  const log = await LogPage.open(page, server, "lines-sideways");
+  await log.showsLine(1, "https://example.com/");
+  await log.press("w");
+  await log.isPressed("wrap", false);
+  const left = () => log.root.locator(".log-window").evaluate((window) => window.scrollLeft);
+  await log.scroller.focus();
+  await log.press("ArrowRight");
+  const step = await until("a step to the right", left, (seen) => seen > 0);
+  await log.press("Shift+ArrowRight");
+  await until("a page to the right", left, (seen) => seen > step + 500);
+  await log.press("Shift+ArrowLeft", "ArrowLeft");
+  await until("back at the left", left, (seen) => seen === 0);
+});

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import type { AxeResults } from "axe-core";
+import type { AxeResults, RunOptions } from "axe-core";
 import type { Page } from "playwright-core";
 import { ingest, sees } from "./browser.js";
 import type { Ingest } from "./ingest.js";
@@ -46,9 +46,11 @@ const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.mi
 /** What axe-core finds that is serious or worse. It comes past the page's policy, which takes no other script. */
 async function findings(page: Page): Promise<string[]> {
   await page.evaluate(AXE);
-  const results = await page.evaluate(() =>
-    (globalThis as unknown as { axe: { run(): Promise<AxeResults> } }).axe.run(),
-  );
+  const results = await page.evaluate(() => {
+    const { axe } = globalThis as unknown as { axe: { run(options: RunOptions): Promise<AxeResults> } };
+    // Of WCAG 2.2, and not looked at otherwise.
+    return axe.run({ rules: { "target-size": { enabled: true } } });
+  });
   assert.ok(results.passes.length > 5, "it has looked");
   const bad = results.violations.filter(({ impact }) => impact === "serious" || impact === "critical");
   return bad.map(
@@ -176,6 +178,27 @@ sees(
   { locale: "ko-KR" },
 );
 
+sees(
+  "how long a group took, and why a search was refused, are said in Korean",
+  async ({ page }) => {
+    const server = await ingest();
+    const group = String.raw`printf 'section_start:1700000000:a\r\033[0KInstall\ninside\nsection_end:1700000125:a\r\033[0K\n'`;
+    await server.ran("people", "people-korean", `${group}; echo after`);
+    const log = await LogPage.open(page, server, "people-korean");
+    await log.row(1).getByText("2분 05초").waitFor();
+    await log.press("/");
+    await log.part("find-regex").click();
+    await log.part("find-field").fill("a(b");
+    await log.part("find-error").getByText("서버가 받지 않은 값").waitFor();
+    // As many letters as the server takes, which counts bytes.
+    await log.part("find-regex").click();
+    await log.part("find-field").fill("가".repeat(400));
+    assert.equal((await log.part("find-field").inputValue()).length, 333);
+    await log.part("find-count").getByText("결과 없음").waitFor();
+  },
+  { locale: "ko-KR" },
+);
+
 for (const view of VIEWS) {
   sees(
     `${view.name} fits a phone: nothing but the log's own lines goes beyond its side`,
@@ -185,8 +208,9 @@ for (const view of VIEWS) {
         () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
       );
       assert.ok(beyond <= 0, `${beyond} pixels beyond`);
+      assert.deepEqual(await findings(page), []);
       for (const locator of await page
-        .locator(".brand, header.top button, .log-tools button, .task-bar button")
+        .locator(".brand, header.top button, .log-tools button, .task-bar button, .log-number, .log-fold, .log-action")
         .all()) {
         const box = await locator.boundingBox();
         // Tools may be scrolled in their own bar.
@@ -228,4 +252,95 @@ sees("a screen reader hears that lines have come, in a word now and then, and no
     (text) => text === "50 new lines",
   );
   await agent.done();
+});
+
+sees("a screen reader hears the line that a key went to, and what is marked of it by colour", async ({ page }) => {
+  await opened(page, VIEWS[4]);
+  const log = new LogPage(page, "people-failed");
+  const hears = (pattern: RegExp) =>
+    until(
+      `it hears ${pattern}`,
+      () => log.part("said-line").innerText(),
+      (text) => pattern.test(text),
+    );
+  await hears(/^$/);
+  await log.part("fold-all").waitFor();
+  await log.press("g", "]");
+  const first = await hears(/^Line 1, group, (open|folded): Set up$/);
+  await log.press("x");
+  await hears(first.includes("open") ? /^Line 1, group, folded:/ : /^Line 1, group, open:/);
+  if (first.includes("open")) await log.press("x");
+  await log.press("j");
+  await hears(/^Line 2: 1$/);
+  await log.press("J");
+  await hears(/^Lines 2 to 3\. Line 3: 2$/);
+  await log.press("e");
+  await hears(/^Line \d+, error: .*it broke$/);
+  await log.press("/");
+  await page.keyboard.type("warning");
+  await until(
+    "a match",
+    () => log.part("find-count").innerText(),
+    (text) => / of /.test(text),
+  );
+  await log.press("Enter");
+  await hears(/^Line \d+(, stderr|, warning)+: .*(a warning|look out)$/);
+  assert.equal(await log.part("said-line").getAttribute("role"), "status");
+});
+
+sees(
+  "a finger chooses a range: one line, and then up to another",
+  async ({ page }) => {
+    await opened(page, { path: "/#/workers/people-well#L100", ready: "100" });
+    const log = new LogPage(page, "people-well");
+    await log.showsLine(108, "108");
+    const [first, last] = [103, 107];
+    await log.row(first).locator(".log-number").tap();
+    await page.waitForURL(new RegExp(`line=${first}$`));
+    await log.part("extend").tap();
+    await log.isPressed("extend");
+    await log.row(last).locator(".log-number").tap();
+    await page.waitForURL(new RegExp(`line=${first}-${last}$`));
+    await log.isPressed("extend", false);
+    // The next one begins anew.
+    await log
+      .row(first + 1)
+      .locator(".log-number")
+      .tap();
+    await page.waitForURL(new RegExp(`line=${first + 1}$`));
+  },
+  { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true },
+);
+
+sees("keys of one character do nothing for who switches them off, and the others go on", async ({ page }) => {
+  await opened(page, { path: "/#/workers/people-well#L150", ready: "150" });
+  const log = new LogPage(page, "people-well");
+  await log.showsLine(150, "150");
+  await page.getByRole("button", { name: "Settings" }).click();
+  await page.getByRole("radiogroup", { name: "Keys of one character" }).getByRole("radio", { name: "Off" }).click();
+  await page.keyboard.press("Escape");
+  await page.reload();
+  await log.showsLine(150, "150");
+  await log.press("w", "/", "g", "G", "?");
+  await log.press("Home");
+  await log.showsLine(1, "1");
+  await log.isPressed("wrap");
+  assert.equal(await log.part("find-field").count(), 0);
+  await page.getByRole("button", { name: "Keys and help" }).click();
+  const help = page.locator("dialog.help");
+  await help.getByText("switched off in the settings").waitFor();
+  const keys = await help.locator("kbd").allInnerTexts();
+  assert.ok(keys.includes("Home") && !keys.includes("g") && !keys.includes("?"), `${keys}`);
+});
+
+sees("Space goes a page down and, with Shift, a page up", async ({ page }) => {
+  await opened(page, { path: "/#/workers/people-well#L150", ready: "150" });
+  const log = new LogPage(page, "people-well");
+  await log.showsLine(150, "150");
+  const top = async () => (await log.sequences())[0] ?? 0;
+  const before = await top();
+  await log.press(" ");
+  const below = await until("a page further", top, (seen) => seen > before + 20);
+  await log.press("Shift+ ");
+  await until("back", top, (seen) => seen < below - 20);
 });

@@ -93,6 +93,37 @@ sees("a search takes a text as it is, and a pattern where somebody wants that", 
   );
 });
 
+sees("what a search has found is marked in its lines, and where it cannot be, that is said", async ({ page }) => {
+  const server = await ingest();
+  const far = "printf 'x%.0s' $(seq 1 6000); echo ' needle'";
+  const script = String.raw`echo 'Error and error'; printf 'needle 1%%\rdone\n'; ${far}; printf '\033[31mtook\033[0m 12 ms, 345 ms\n'`;
+  await server.ran("search", "search-marked", script);
+  const log = await LogPage.open(page, server, "search-marked");
+  await log.showsLine(1, "Error and error");
+  const marks = (sequence: number, ...expected: string[]) =>
+    until(
+      `marked are ${expected} in ${sequence}`,
+      () => log.row(sequence).locator("mark").allInnerTexts(),
+      (seen) => JSON.stringify(seen) === JSON.stringify(expected),
+    );
+  await log.press("/");
+  await page.keyboard.type("Error");
+  await marks(1, "Error", "error");
+  await log.part("find-case").click();
+  await marks(1, "Error");
+  await log.part("find-field").fill("needle");
+  await log.row(2).getByText("match not shown").waitFor();
+  await log.row(3).getByText("match not shown").waitFor();
+  await log.row(2).locator('[data-action="history"]').click();
+  await marks(2, "needle");
+  await log.row(3).locator('[data-action="more"]').click();
+  await marks(3, "needle");
+  await log.part("find-regex").click();
+  await log.part("find-field").fill(String.raw`k \d+|\d+ ms`);
+  await marks(4, "k", " 12", "345 ms");
+  assert.equal(await log.row(4).getByText("match not shown").count(), 0);
+});
+
 sees("a pattern that is none is said to be none, with the reason, and the next one works", async ({ page }) => {
   const log = await opened(page, "search-bad");
   await log.part("find-regex").click();

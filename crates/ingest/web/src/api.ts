@@ -165,7 +165,7 @@ export type Answer<T> = { readonly value: T; readonly etag: string | undefined }
 
 const BASE = "/api/v1";
 
-function url(path: string, params: Record<string, string | number | boolean | undefined> = {}): string {
+export function url(path: string, params: Record<string, string | number | boolean | undefined> = {}): string {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(params)) {
     if (value !== undefined && value !== "" && value !== false) query.set(name, String(value));
@@ -175,9 +175,10 @@ function url(path: string, params: Record<string, string | number | boolean | un
 }
 
 const ofTask = (task: string, rest = "") => `/tasks/${encodeURIComponent(task)}${rest}`;
-const ofWorker = (worker: string, rest = "") => `/workers/${encodeURIComponent(worker)}${rest}`;
+export const ofWorker = (worker: string, rest = "") => `/workers/${encodeURIComponent(worker)}${rest}`;
 
-async function request(address: string, { signal, etag }: Options): Promise<Response> {
+/** The answer, or an `ApiError` with what the server says. */
+export async function request(address: string, { signal, etag }: Options): Promise<Response> {
   const init: RequestInit = { cache: "no-store" };
   if (signal) init.signal = signal;
   if (etag) init.headers = { "If-None-Match": etag };

@@ -35,6 +35,11 @@ export function useLanguage(): Language {
   return useCell(shown);
 }
 
+/** For what is said once: it does not change with the language later. */
+export function textNow<T>(catalog: Catalog<T>): T {
+  return catalog[shown.value];
+}
+
 export function useText<T>(catalog: Catalog<T>): T {
   return catalog[useLanguage()];
 }

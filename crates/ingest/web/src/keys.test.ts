@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { bindingOf, type KeyGroup, latin, type Rank, sheetOf, withGroup } from "./keys";
+import { bindingOf, type KeyGroup, latin, type Rank, sheetOf, withGroup, withoutLetters } from "./keys";
 
 const group = (title: string, of: Rank, ...keys: string[]): KeyGroup => ({
   title,
@@ -27,6 +27,16 @@ it("the sheet has a title once, the innermost part first", () => {
   const sheet = sheetOf(groups);
   expect(sheet.map(({ title }) => title)).toEqual(["list", "all"]);
   expect(sheet[0]?.bindings.map(({ label }) => label)).toEqual(["list k", "list j"]);
+});
+
+it("where letters do nothing, the other keys of the same binding still do", () => {
+  const bindings = [
+    { keys: ["g", "Home"], label: "start", run: () => {} },
+    { keys: ["?"], label: "help", run: () => {} },
+    { keys: ["PageDown", " "], label: "page", run: () => {} },
+  ];
+  const [left] = withoutLetters([{ title: "log", of: "part", bindings }]);
+  expect(left?.bindings.map(({ keys }) => keys)).toEqual([["Home"], ["PageDown", " "]]);
 });
 
 describe("a key on a Hangul layout", () => {

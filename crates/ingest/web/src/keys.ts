@@ -5,6 +5,7 @@
  */
 
 import { useEffect, useRef } from "preact/hooks";
+import { letterKeys } from "./settings";
 import { Cell } from "./store";
 
 export interface Binding {
@@ -41,6 +42,20 @@ export function bindingOf(groups: readonly KeyGroup[], key: string): Binding | u
     if (binding) return binding;
   }
   return undefined;
+}
+
+/** Whether a key writes something, as letters, digits and signs do. Space does not count: it works buttons as well. */
+function isLetter(key: string): boolean {
+  return key.length === 1 && key !== " ";
+}
+
+/** What is left of groups where letters do nothing. */
+export function withoutLetters(groups: readonly KeyGroup[]): KeyGroup[] {
+  const rest = (binding: Binding) => ({ ...binding, keys: binding.keys.filter((key) => !isLetter(key)) });
+  return groups.map((group) => ({
+    ...group,
+    bindings: group.bindings.map(rest).filter(({ keys }) => keys.length > 0),
+  }));
 }
 
 /** What a help sheet shows: groups of the same title as one, the innermost first. */
@@ -80,7 +95,7 @@ const CONTROLS = "a, button, input, summary, [role=tab], [role=option]";
 function isTaken(target: EventTarget | null, key: string): boolean {
   if (!(target instanceof HTMLElement)) return false;
   // A dialog that was just closed may have the focus for a moment yet, where nothing is left to give it back to.
-  if (target.isContentEditable || target.closest(`dialog[open], ${TEXT}`)) return true;
+  if (target.isContentEditable || target.closest(`dialog[open], [popover], ${TEXT}`)) return true;
   return (key === "Enter" || key === " ") && target.closest(CONTROLS) !== null;
 }
 
@@ -96,7 +111,7 @@ export function listenForKeys(root: Document): void {
   root.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey || event.isComposing) return;
     const key = latin(event);
-    if (isTaken(event.target, key)) return;
+    if (isTaken(event.target, key) || (letterKeys.value === "off" && isLetter(key))) return;
     const binding = bindingOf(keyGroups.value, key);
     if (!binding) return;
     event.preventDefault();

@@ -7,6 +7,8 @@ export const languages = ["system", "en", "ko"] as const;
 
 export const theme = stored("theme", themes);
 export const language = stored("language", languages);
+/** Keys of one character. Whoever dictates, or hits keys by chance, may want none of them. */
+export const letterKeys = stored("keys", ["on", "off"]);
 
 /** Puts the theme where the styles look for it, now and after each change. */
 export function applyTheme(root: HTMLElement): void {

@@ -2,12 +2,14 @@
 
 import { notice } from "../notices";
 import { workerHref } from "../route";
+import { useCell } from "../store";
+import { reasonOf } from "../troubles";
 import { formatRange, textOf } from "./copy";
 import { type Entry, entryOf, readLines } from "./line";
 import { lineStream } from "./lines";
 import type { Texts } from "./messages";
-import { reasonOf } from "./model";
 import type { Range } from "./rows";
+import { cut, type Stretch } from "./stretch";
 import type { View } from "./view";
 
 /** Lines that are copied at once: more than that is a download. */
@@ -21,9 +23,24 @@ interface Props {
 }
 
 export function Chosen({ view, words, range, clear }: Props) {
+  const extending = useCell(view.extending);
+  const extend = () => {
+    view.extending.set(!extending);
+    if (!extending) notice(words.extendHow);
+  };
   return (
     <fieldset class="log-chosen" aria-label={words.selection(...range)} data-log="chosen">
       <span class="number">{words.selection(...range)}</span>
+      <button
+        type="button"
+        class="button"
+        data-log="extend"
+        aria-pressed={extending}
+        title={`${words.extendTitle} (J, K)`}
+        onClick={extend}
+      >
+        {words.extend}
+      </button>
       <button
         type="button"
         class="button"
@@ -63,14 +80,36 @@ export function copyLink(view: View, words: Texts, range: Range): void {
 
 export function copyText(view: View, words: Texts, range: Range): void {
   linesOf(view, range).then(
-    (entries) => copy(textOf(entries), words.textCopied(entries.length), words),
+    (entries) => copy(textOf(entries), toldOf(view, words, range, entries.length), words),
     (error: unknown) => notice(reasonOf(error)),
   );
 }
 
+/** What is selected beyond what is drawn, of the lines that are shown. */
+export function copyStretch(view: View, words: Texts, stretch: Stretch): void {
+  const range: Range = [stretch.first.sequence, stretch.last.sequence];
+  const copied = (all: Entry[]) => {
+    const entries = all.filter(({ sequence }) => !view.log.rows.isHidden(sequence));
+    const text = textOf(cut(entries, stretch)).replace(/\n$/, "");
+    return copy(text, toldOf(view, words, range, entries.length), words);
+  };
+  linesOf(view, range).then(copied, (error: unknown) => notice(reasonOf(error)));
+}
+
+/** The last line of a range that is copied. */
+function lastCopied(view: View, [first, last]: Range): number {
+  return Math.min(last, view.log.end, first + MOST_LINES - 1);
+}
+
+/** What is said of a copy: also where it is not all of it. */
+function toldOf(view: View, words: Texts, range: Range, lines: number): string {
+  const last = lastCopied(view, range);
+  return last < Math.min(range[1], view.log.end) ? words.textCopiedPart(lines, last) : words.textCopied(lines);
+}
+
 /** The lines of a range, from the server where they are not all at hand. */
-async function linesOf(view: View, [first, last]: Range): Promise<Entry[]> {
-  const to = Math.min(last, view.log.end, first + MOST_LINES - 1);
+async function linesOf(view: View, range: Range): Promise<Entry[]> {
+  const [[first], to] = [range, lastCopied(view, range)];
   const entries: Entry[] = [];
   const body = await lineStream(view.log.name, first, to - first + 1, new AbortController().signal);
   await readLines(body, (value) => {

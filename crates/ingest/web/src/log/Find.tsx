@@ -3,12 +3,15 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { SearchQuery } from "../api";
 import { notice } from "../notices";
+import { reasonOf } from "../troubles";
 import type { Texts } from "./messages";
-import { reasonOf } from "./model";
 import type { View } from "./view";
 
 /** How long the person must pause in writing before the server is asked. */
 const PAUSE_MS = 200;
+
+/** What the server takes at most, which counts bytes: 333 Korean syllables. */
+const MOST_BYTES = 1_000;
 
 interface Props {
   view: View;
@@ -54,9 +57,12 @@ export function Find({ view, words, close }: Props) {
         placeholder={words.findLabel}
         spellcheck={false}
         autocomplete="off"
-        maxLength={1000}
         value={text}
-        onInput={(event) => setText(event.currentTarget.value)}
+        onInput={({ currentTarget }) => {
+          const fits = fitting(currentTarget.value);
+          if (fits !== currentTarget.value) currentTarget.value = fits;
+          setText(fits);
+        }}
         onKeyDown={onKey}
       />
       <Choice name="find-case" on={matchCase} set={setCase} title={words.findCase} sign="Aa" />
@@ -96,9 +102,15 @@ export function Find({ view, words, close }: Props) {
   );
 }
 
+/** As much of a text as the server takes, in whole characters. */
+function fitting(text: string): string {
+  return text.slice(0, new TextEncoder().encodeInto(text, new Uint8Array(MOST_BYTES)).read);
+}
+
 /** Goes to the next match or the previous one, and says so where it goes on from the other end. */
 export function step(view: View, words: Texts, forward: boolean): void {
   const went = view.toHit(forward);
+  if (went !== "none") view.aloud.set(view.cursor);
   if (went === "wrapped") notice(words.findWrapped);
   if (went === "none" && view.log.search && !view.log.search.busy) notice(words.findNone);
 }

@@ -8,13 +8,13 @@ import { notice } from "../notices";
 import { useReason } from "../reasons";
 import { withEntry, workerHref } from "../route";
 import { useCell } from "../store";
-import { Chosen } from "./Chosen";
+import { reasonOf } from "../troubles";
+import { Chosen, copyStretch } from "./Chosen";
 import { formatRange, parseRange } from "./copy";
 import { Find } from "./Find";
 import { useLogKeys } from "./logKeys";
 import { MarkStrip } from "./MarkStrip";
 import { messages } from "./messages";
-import { reasonOf } from "./model";
 import { Notes } from "./Notes";
 import type { Action, Surroundings } from "./row";
 import type { Range } from "./rows";
@@ -53,6 +53,7 @@ export function LogView({ worker, state, query, setQuery, active }: LogViewProps
   useSettings(view, wrap, times);
   useAddress(view, query.get("line"));
   const setRange = (range: Range | null) => setQuery(withEntry(query, "line", range && numbersOf(range)), true);
+  useSelectAll(view, active);
   useLogKeys({ view, words, active, finding, setFinding, setRange });
   return (
     <section
@@ -125,15 +126,21 @@ function useView(worker: string, around: Surroundings, known: WorkerState | null
     const shown = () => made.log.shown(!document.hidden);
     const online = () => made.log.retry();
     // Rows that move away would take what is selected with them.
-    const selects = () => made.follow && isSelected(root, getSelection()) && made.setFollow(false);
-    const copies = (event: ClipboardEvent) => copySelected(event, root);
+    const selects = () => {
+      made.selected.changed(getSelection());
+      if (made.follow && isSelected(root, getSelection())) made.setFollow(false);
+    };
+    const presses = (event: PointerEvent) => made.selected.pressed(event);
+    const copies = (event: ClipboardEvent) => copySelected(event, made, root);
     document.addEventListener("visibilitychange", shown);
     document.addEventListener("selectionchange", selects);
+    document.addEventListener("pointerdown", presses);
     document.addEventListener("copy", copies);
     window.addEventListener("online", online);
     return () => {
       document.removeEventListener("visibilitychange", shown);
       document.removeEventListener("selectionchange", selects);
+      document.removeEventListener("pointerdown", presses);
       document.removeEventListener("copy", copies);
       window.removeEventListener("online", online);
       made.close();
@@ -147,11 +154,35 @@ function useView(worker: string, around: Surroundings, known: WorkerState | null
   return [element, view] as const;
 }
 
-function copySelected(event: ClipboardEvent, root: Element): void {
+/** Ctrl and A select the log, and not the page around it. */
+function useSelectAll(view: View | null, active: boolean): void {
+  useEffect(() => {
+    if (!view || !active) return;
+    const selects = (event: KeyboardEvent) => {
+      const isAll = event.key.toLowerCase() === "a" && (event.ctrlKey || event.metaKey) && !event.altKey;
+      if (!isAll || event.defaultPrevented || isElsewhere(event.target)) return;
+      event.preventDefault();
+      view.setFollow(false);
+      view.selected.all(view.log.end);
+    };
+    document.addEventListener("keydown", selects);
+    return () => document.removeEventListener("keydown", selects);
+  }, [view, active]);
+}
+
+/** Whether what is pressed there is of a field or a dialog, which have a selection of their own. */
+function isElsewhere(target: EventTarget | null): boolean {
+  return target instanceof Element && target.closest("input, textarea, dialog, [popover]") !== null;
+}
+
+function copySelected(event: ClipboardEvent, view: View, root: Element): void {
   const selection = getSelection();
-  const text = selection && selectedText(root, selection);
-  if (text === null) return;
-  event.clipboardData?.setData("text/plain", text);
+  if (!selection || isElsewhere(event.target)) return;
+  const { beyond } = view.selected;
+  const text = beyond ? null : selectedText(root, selection);
+  if (beyond) copyStretch(view, view.around.texts, beyond);
+  else if (text !== null) event.clipboardData?.setData("text/plain", text);
+  else return;
   event.preventDefault();
 }
 

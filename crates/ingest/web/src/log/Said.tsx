@@ -1,30 +1,62 @@
 /**
- * What a screen reader is told: that lines have come, and how the connection stands. The log itself stays silent, and
- * this speaks every few seconds at most, whatever the pace of the log.
+ * What a screen reader is told: that lines have come, how the connection stands, and which line a key went to. The log
+ * itself stays silent, and of new lines this speaks ever less, whatever the pace of the log.
  */
 
 import { useEffect, useRef, useState } from "preact/hooks";
+import { useCell } from "../store";
 import type { Texts } from "./messages";
+import { Pace } from "./pace";
+import { type Gone, spoken } from "./spoken";
 import type { View } from "./view";
 
-const EVERY_MS = 5_000;
+const LOOK_MS = 5_000;
+/** A line that a key went to may have to come yet. */
+const AWAIT_MS = 200;
 
 export function Said({ view, words }: { view: View; words: Texts }) {
   const [said, say] = useState("");
-  const told = useRef({ end: 0, connection: view.log.connection });
+  const before = useRef(view.log.connection);
+  const pace = useRef(new Pace());
   useEffect(() => {
     const timer = setInterval(() => {
       const { end, connection } = view.log;
-      const before = told.current;
-      told.current = { end, connection };
-      if (connection !== before.connection) say(words.connections[connection]);
-      else if (before.end > 0 && end > before.end) say(words.newLines(end - before.end));
-    }, EVERY_MS);
+      const fresh = pace.current.look(end, performance.now());
+      if (connection !== before.current) say(words.connections[connection]);
+      else if (fresh > 0) say(words.newLines(fresh));
+      before.current = connection;
+    }, LOOK_MS);
     return () => clearInterval(timer);
   }, [view, words]);
+  const line = useSpoken(view, words);
   return (
-    <p class="unseen" role="status" data-log="said">
-      {said}
-    </p>
+    <>
+      <p class="unseen" role="status" data-log="said">
+        {said}
+      </p>
+      <p class="unseen" role="status" data-log="said-line">
+        {line}
+      </p>
+    </>
   );
+}
+
+function useSpoken(view: View, words: Texts): string {
+  const line = useCell(view.aloud);
+  const [, look] = useState(0);
+  const text = line === null ? "" : spoken(goneTo(view, line), words, view.around.reason);
+  const isAwaited = line !== null && text === "";
+  useEffect(() => {
+    if (!isAwaited) return;
+    const timer = setInterval(() => look((count) => count + 1), AWAIT_MS);
+    return () => clearInterval(timer);
+  }, [isAwaited]);
+  return text;
+}
+
+function goneTo({ log, chosen }: View, sequence: number): Gone {
+  const group = log.groups.startingAt(sequence);
+  const folded = group !== undefined && log.groups.isFolded(group);
+  const isIn = chosen !== null && sequence >= chosen[0] && sequence <= chosen[1];
+  return { entry: log.get(sequence), mark: log.markOf(sequence), group, folded, chosen: isIn ? chosen : null };
 }

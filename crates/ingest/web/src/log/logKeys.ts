@@ -7,10 +7,12 @@ import { step } from "./Find";
 import { SOURCES } from "./line";
 import type { Texts } from "./messages";
 import type { Range } from "./rows";
-import { LINE_HEIGHT } from "./scroller";
 import * as settings from "./settings";
 import { next, TIMES } from "./time";
 import type { View } from "./view";
+
+/** To the side, as by the browser's own keys, in pixels. */
+const SIDEWAYS = 40;
 
 interface Parts {
   view: View | null;
@@ -43,24 +45,42 @@ function searching({ words, setFinding }: Parts, view: View): Binding[] {
 
 function moving({ words }: Parts, view: View): Binding[] {
   const group = (forward: boolean) => () => {
-    if (!view.toGroup(forward)) notice(words.noGroup);
+    if (view.toGroup(forward)) view.aloud.set(view.cursor);
+    else notice(words.noGroup);
   };
-  const page = () => Math.max(1, view.scroller.page - 2) * LINE_HEIGHT;
+  const { scroller } = view;
+  const page = (by: number) => scroller.by(by * Math.max(1, scroller.page - 2) * scroller.lineHeight);
+  // What scrolls to the side is within what has the focus: the browser's own keys do not reach it.
+  const sideways = (by: number) => (event: KeyboardEvent) =>
+    scroller.sideways(by * (event.shiftKey ? 0.8 * scroller.element.clientWidth : SIDEWAYS));
   const failure = () => {
-    if (!view.toFailure()) notice(view.log.outline?.first_failure === null ? words.noFailureAtAll : words.noFailure);
+    if (view.toFailure()) view.aloud.set(view.cursor);
+    else notice(view.log.outline?.first_failure === null ? words.noFailureAtAll : words.noFailure);
+  };
+  const fold = () => {
+    const group = view.log.groups.containing(view.here);
+    view.fold(group);
+    if (group) view.aloud.set(group.first);
   };
   return [
     { keys: ["g", "Home"], label: words.keyStart, run: () => view.toStart() },
     { keys: ["G", "End"], label: words.keyEnd, run: () => view.toEnd() },
-    { keys: ["PageDown", " "], label: words.pageDown, run: () => view.scroller.by(page()) },
-    { keys: ["PageUp"], label: words.pageUp, run: () => view.scroller.by(-page()) },
-    { keys: ["ArrowDown"], label: words.lineDown, run: () => view.scroller.by(2 * LINE_HEIGHT) },
-    { keys: ["ArrowUp"], label: words.lineUp, run: () => view.scroller.by(-2 * LINE_HEIGHT) },
+    // With Shift, Space goes up, as everywhere.
+    {
+      keys: ["PageDown", " "],
+      label: words.pageDown,
+      run: ({ key, shiftKey }) => page(key === " " && shiftKey ? -1 : 1),
+    },
+    { keys: ["PageUp"], label: words.pageUp, run: () => page(-1) },
+    { keys: ["ArrowDown"], label: words.lineDown, run: () => scroller.by(2 * scroller.lineHeight) },
+    { keys: ["ArrowUp"], label: words.lineUp, run: () => scroller.by(-2 * scroller.lineHeight) },
+    { keys: ["ArrowRight"], label: words.right, run: sideways(1) },
+    { keys: ["ArrowLeft"], label: words.left, run: sideways(-1) },
     { keys: ["f"], label: words.keyFollow, run: () => (view.follow ? view.setFollow(false) : view.toEnd()) },
     { keys: ["e"], label: words.keyFailure, run: failure },
     { keys: ["["], label: words.keyGroupPrevious, run: group(false) },
     { keys: ["]"], label: words.keyGroupNext, run: group(true) },
-    { keys: ["x"], label: words.keyFold, run: () => view.fold(view.log.groups.containing(view.here)) },
+    { keys: ["x"], label: words.keyFold, run: fold },
   ];
 }
 
@@ -87,6 +107,7 @@ function choosing({ words, finding, setFinding, setRange }: Parts, view: View): 
   const choose = (by: number, extend: boolean) => () => {
     const line = view.neighbour(by);
     setRange(view.choose(line, extend));
+    view.aloud.set(line);
     view.toLine(line, "nearest");
   };
   const leave = () => {

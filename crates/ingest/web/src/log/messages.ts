@@ -1,5 +1,6 @@
 /** The words of the log view. */
 
+import { duration } from "../format";
 import type { Catalog } from "../i18n";
 
 const en = {
@@ -8,6 +9,7 @@ const en = {
   lines: (count: number) => (count === 1 ? "1 line" : `${count.toLocaleString("en")} lines`),
   short: { stdout: "out", stderr: "err", system: "sys" } as Record<string, string>,
   running: "running",
+  took: (milliseconds: number) => duration(milliseconds, "en"),
   connections: {
     connecting: "Connecting",
     live: "Live",
@@ -29,9 +31,14 @@ const en = {
       : `Lines ${first.toLocaleString("en")} to ${last.toLocaleString("en")} are missing: ${reason}`,
   more: (count: number) => `Show more (${count.toLocaleString("en")} characters left)`,
   history: (count: number) => (count === 1 ? "1 earlier state" : `${count.toLocaleString("en")} earlier states`),
+  markNames: { error: "error", warning: "warning", notice: "notice" } as Record<string, string>,
+  groupFolded: "group, folded",
+  groupOpen: "group, open",
   historyHide: "Hide earlier states",
   continues: "Goes on in the next line",
   unterminated: "No newline at the end",
+  unmarked: "match not shown",
+  unmarkedTitle: "The match is in a part of the line that is not shown, or cannot be marked",
   // Tools
   toolbar: "Log tools",
   find: "Search",
@@ -67,11 +74,16 @@ const en = {
   marks: "Matches and failures in the whole log",
   // Selection
   selection: (first: number, last: number) => (first === last ? `Line ${first}` : `Lines ${first} to ${last}`),
+  extend: "Up to…",
+  extendTitle: "Choose all lines up to another",
+  extendHow: "Press the number of the other line",
   copyLink: "Copy link",
   copyText: "Copy text",
   clearSelection: "Clear selection",
   linkCopied: "Link copied",
   textCopied: (count: number) => (count === 1 ? "1 line copied" : `${count.toLocaleString("en")} lines copied`),
+  textCopiedPart: (count: number, last: number) =>
+    `${count.toLocaleString("en")} lines copied, up to line ${last.toLocaleString("en")}. The download has all of them.`,
   copyFailed: "The browser does not let this page copy",
   // Keys
   keys: "Log",
@@ -101,6 +113,8 @@ const en = {
   pageUp: "Page up",
   lineDown: "Scroll down",
   lineUp: "Scroll up",
+  right: "Scroll to the right (Shift: by a page)",
+  left: "Scroll to the left (Shift: by a page)",
 };
 
 export type Texts = typeof en;
@@ -111,6 +125,7 @@ const ko: Texts = {
   lines: (count) => `${count.toLocaleString("ko")}줄`,
   short: { stdout: "out", stderr: "err", system: "sys" },
   running: "진행 중",
+  took: (milliseconds) => duration(milliseconds, "ko"),
   connections: {
     connecting: "연결 중",
     live: "실시간",
@@ -131,9 +146,14 @@ const ko: Texts = {
       : `${first.toLocaleString("ko")}~${last.toLocaleString("ko")}번째 줄이 없습니다: ${reason}`,
   more: (count) => `더 보기 (${count.toLocaleString("ko")}자 남음)`,
   history: (count) => `이전 상태 ${count.toLocaleString("ko")}개`,
+  markNames: { error: "오류", warning: "경고", notice: "알림" },
+  groupFolded: "접힌 그룹",
+  groupOpen: "펼친 그룹",
   historyHide: "이전 상태 숨기기",
   continues: "다음 줄로 이어짐",
   unterminated: "끝에 줄바꿈 없음",
+  unmarked: "일치하는 부분이 보이지 않음",
+  unmarkedTitle: "일치하는 부분이 줄의 보이지 않는 곳에 있거나 표시할 수 없습니다",
   toolbar: "로그 도구",
   find: "검색",
   findLabel: "전체 로그에서 검색",
@@ -166,11 +186,16 @@ const ko: Texts = {
   downloadTitle: "명령이 출력한 그대로의 전체 로그",
   marks: "전체 로그의 검색 결과와 실패",
   selection: (first, last) => (first === last ? `${first}번째 줄` : `${first}~${last}번째 줄`),
+  extend: "범위…",
+  extendTitle: "다른 줄까지 모두 선택",
+  extendHow: "다른 줄의 번호를 누르세요",
   copyLink: "링크 복사",
   copyText: "텍스트 복사",
   clearSelection: "선택 해제",
   linkCopied: "링크를 복사했습니다",
   textCopied: (count) => `${count.toLocaleString("ko")}줄을 복사했습니다`,
+  textCopiedPart: (count, last) =>
+    `${last.toLocaleString("ko")}번째 줄까지 ${count.toLocaleString("ko")}줄을 복사했습니다. 전체는 내려받기에 있습니다.`,
   copyFailed: "브라우저가 복사를 허용하지 않습니다",
   keys: "로그",
   keyFind: "검색",
@@ -199,6 +224,8 @@ const ko: Texts = {
   pageUp: "한 쪽 위로",
   lineDown: "아래로 스크롤",
   lineUp: "위로 스크롤",
+  right: "오른쪽으로 스크롤 (Shift: 한 쪽)",
+  left: "왼쪽으로 스크롤 (Shift: 한 쪽)",
 };
 
 export const messages: Catalog<Texts> = { en, ko };

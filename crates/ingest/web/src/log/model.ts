@@ -4,6 +4,7 @@
  */
 
 import * as api from "../api";
+import { reasonOf } from "../troubles";
 import type { Style } from "./ansi";
 import { Cache, chunkOf } from "./cache";
 import { Groups } from "./groups";
@@ -268,8 +269,4 @@ export class Log {
     );
     this.#arrange();
   }
-}
-
-export function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,12 +1,14 @@
 /** A line's text as nodes: styled spans, links, marks for what cannot be seen. Never as HTML. */
 
+import type { SearchQuery } from "../api";
 import { css, PLAIN, paint, readable, rgbOf, type Span, type Style } from "./ansi";
+import { Expression } from "./expression";
 import { MAX_MARKS, pieces } from "./text";
 
 const PRINTABLE = /^[\t -~]*$/;
 
 /** Draws a text into an element; what the query finds is marked. */
-export function draw(into: Node, text: string, style: Style, query: string | null): void {
+export function draw(into: Node, text: string, style: Style, query: SearchQuery | null): void {
   // Most lines are this, and a window has a hundred of them.
   if (query === null && style === PLAIN && PRINTABLE.test(text)) {
     into.appendChild(document.createTextNode(text));
@@ -71,16 +73,28 @@ function styled(element: HTMLElement, style: Style): HTMLElement {
   return element;
 }
 
-/** Where the query is in the text, as the server looks for it without regard to case. */
-export function places(text: string, query: string): [number, number][] {
-  const [where, what] = [text.toLowerCase(), query.toLowerCase()];
-  // Where lower case is longer, places would be wrong: then the whole line is marked, and that is enough.
+/** Where the query is in the text, as the server looks for it. */
+export function places(text: string, query: SearchQuery): [number, number][] {
+  if (query.regex) return expressionOf(query)?.places(text, MAX_MARKS) ?? [];
+  const [where, what] = query.case ? [text, query.q] : [text.toLowerCase(), query.q.toLowerCase()];
+  // Where lower case is longer, places would be wrong: then none is marked.
   if (what === "" || where.length !== text.length) return [];
   const found: [number, number][] = [];
   for (let at = where.indexOf(what); at >= 0 && found.length < MAX_MARKS; at = where.indexOf(what, at + what.length)) {
     found.push([at, at + what.length]);
   }
   return found;
+}
+
+const expressions = new WeakMap<SearchQuery, Expression | null>();
+
+function expressionOf(query: SearchQuery): Expression | null {
+  let known = expressions.get(query);
+  if (known === undefined) {
+    known = Expression.of(query.q, query.case ?? false);
+    expressions.set(query, known);
+  }
+  return known;
 }
 
 interface Part {

@@ -1,5 +1,6 @@
 /** One row of the view: a recycled element, drawn again only where something that it shows has changed. */
 
+import type { SearchQuery } from "../api";
 import { PLAIN, type Style } from "./ansi";
 import { overwritten } from "./carriage";
 import { commandLength } from "./command";
@@ -9,7 +10,7 @@ import type { Texts } from "./messages";
 import { draw } from "./paint";
 import type { Range } from "./rows";
 import { beginning } from "./text";
-import { duration, full, type Zone } from "./time";
+import { full, type Zone } from "./time";
 
 /** Characters of a line that are drawn until somebody asks for more, and how many more then. */
 export const SHOWN_CHARACTERS = 4_096;
@@ -28,7 +29,7 @@ export interface RowView {
   readonly hit: boolean;
   readonly current: boolean;
   /** What to mark in the text. */
-  readonly query: string | null;
+  readonly query: SearchQuery | null;
   readonly mark: string | null;
   /** The group that begins here. */
   readonly group: Group | undefined;
@@ -118,6 +119,9 @@ export class Row {
     else if (entry.kind === "gap") text.append(gap(entry, view));
     else if (view.group) heading(text, view, view.group);
     else content(text, view, entry);
+    // Further on in a long line, in an earlier state of it, or by a pattern that is not known here.
+    if (view.query && entry?.kind === "line" && !text.querySelector("mark"))
+      text.append(sign(view.texts.unmarked, view.texts.unmarkedTitle));
     if (held) this.#refocus(held);
   }
 
@@ -167,7 +171,7 @@ function heading(into: HTMLElement, view: RowView, group: Group): void {
   button.append(element("span", "log-arrow", view.folded ? "\u25b8" : "\u25be"), title);
   into.append(button);
   const time = took(group);
-  if (time !== null) into.append(element("span", "log-took", duration(time)));
+  if (time !== null) into.append(element("span", "log-took", texts.took(time)));
   else if (group.last === null) into.append(element("span", "log-took", texts.running));
   if (view.folded && view.hidden > 0) into.append(element("span", "log-folded", texts.lines(view.hidden)));
 }
@@ -179,7 +183,7 @@ function content(into: HTMLElement, view: RowView, line: Line): void {
   if (view.history) {
     for (const state of history) {
       const earlier = element("span", "log-earlier");
-      draw(earlier, beginning(state, SHOWN_CHARACTERS), view.style, null);
+      draw(earlier, beginning(state, SHOWN_CHARACTERS), view.style, view.query);
       into.append(earlier);
     }
   }

@@ -20,8 +20,8 @@ import {
 } from "./anchor";
 import { Row, type RowView } from "./row";
 
-/** As in the style sheet. */
-export const LINE_HEIGHT = 20;
+/** Heights of a line as in the style sheet, for a mouse and for fingers. */
+const LINE_HEIGHTS = [20, 24] as const;
 /** How long a scroller rests until its bar is put right. */
 const REST_MS = 150;
 /** Heights of so many rows are an average to go by. */
@@ -48,6 +48,7 @@ export class Scroller {
   readonly #window = document.createElement("div");
   readonly #list = document.createElement("div");
   readonly #resized: ResizeObserver;
+  readonly #coarse = matchMedia("(pointer: coarse)");
   readonly #pool: Row[] = [];
   #shown: Row[] = [];
   #anchor: Anchor = START;
@@ -55,7 +56,7 @@ export class Scroller {
   #pinned: Anchor | null = null;
   #count = 0;
   #viewport = 0;
-  #rowHeight = LINE_HEIGHT;
+  #rowHeight = this.lineHeight;
   #place = 0;
   #height = 0;
   #frame = 0;
@@ -77,6 +78,7 @@ export class Scroller {
     this.#space.append(this.#window);
     element.append(this.#space);
     element.addEventListener("scroll", this.#onScroll, { passive: true });
+    this.#coarse.addEventListener("change", this.#onPointer);
     this.#resized = new ResizeObserver(() => this.#resize());
     this.#resized.observe(element);
     this.#resize();
@@ -85,6 +87,7 @@ export class Scroller {
   close(): void {
     this.#resized.disconnect();
     this.element.removeEventListener("scroll", this.#onScroll);
+    this.#coarse.removeEventListener("change", this.#onPointer);
     cancelAnimationFrame(this.#frame);
     clearTimeout(this.#rest);
     this.#space.remove();
@@ -100,9 +103,14 @@ export class Scroller {
     this.#pinned = null;
   }
 
+  /** The height of a row of one line. */
+  get lineHeight(): number {
+    return LINE_HEIGHTS[this.#coarse.matches ? 1 : 0];
+  }
+
   /** Rows that fit. */
   get page(): number {
-    return Math.max(1, Math.floor(this.#viewport / LINE_HEIGHT));
+    return Math.max(1, Math.floor(this.#viewport / this.lineHeight));
   }
 
   /** Draws in the next frame. */
@@ -139,6 +147,11 @@ export class Scroller {
     this.element.scrollTop += pixels;
   }
 
+  /** The same to the side, where lines are not wrapped. */
+  sideways(pixels: number): void {
+    this.#window.scrollLeft += pixels;
+  }
+
   /** Has a row where it was, when rows above it have come or gone. */
   keep(anchor: Anchor): void {
     if (this.#pinned) this.#pinned = anchor;
@@ -150,7 +163,7 @@ export class Scroller {
   /** Rows are to be measured anew. */
   reshape(): void {
     this.#measured = { rows: 0, px: 0 };
-    this.#rowHeight = LINE_HEIGHT;
+    this.#rowHeight = this.lineHeight;
     this.#widest = 0;
     this.#list.style.removeProperty("min-width");
     this.redraw();
@@ -172,7 +185,7 @@ export class Scroller {
     for (let round = 0; round < 3; round += 1) {
       first = firstNeeded(this.#anchor, extent);
       const height = this.#viewport + Math.max(0, this.#anchor.px);
-      heights = this.#put(content, first, this.#anchor.row - first + Math.ceil(height / LINE_HEIGHT) + 2);
+      heights = this.#put(content, first, this.#anchor.row - first + Math.ceil(height / this.lineHeight) + 2);
       this.#anchor = settled(this.#anchor, first, heights);
       const left = this.#roomBelow(first, heights);
       if (left <= 0 || (this.#anchor.row === 0 && this.#anchor.px === 0)) break;
@@ -186,6 +199,8 @@ export class Scroller {
     if (this.#jumped) this.#putRight();
     this.#jumped = false;
   }
+
+  readonly #onPointer = (): void => this.reshape();
 
   readonly #onScroll = (): void => {
     const to = this.element.scrollTop;
@@ -209,7 +224,7 @@ export class Scroller {
   }
 
   #extent(): Extent {
-    return { rows: this.#count, rowHeight: this.#rowHeight, lineHeight: LINE_HEIGHT, viewport: this.#viewport };
+    return { rows: this.#count, rowHeight: this.#rowHeight, lineHeight: this.lineHeight, viewport: this.#viewport };
   }
 
   #resize(): void {
@@ -302,7 +317,7 @@ export class Scroller {
     if (this.#shown.length === 0 || this.#measured.rows >= SAMPLE * 5) return;
     for (const row of this.#shown) this.#measured.px += row.element.offsetHeight;
     this.#measured.rows += this.#shown.length;
-    this.#rowHeight = Math.max(LINE_HEIGHT, this.#measured.px / this.#measured.rows);
+    this.#rowHeight = Math.max(this.lineHeight, this.#measured.px / this.#measured.rows);
     const width = this.#list.scrollWidth;
     if (width > Math.max(this.#widest, this.#window.clientWidth)) {
       this.#widest = width;

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { duration, full, next, shown, span, TIMES } from "./time";
+import { full, next, shown, span, TIMES } from "./time";
 
 const moments = { time: "2026-03-01T14:03:07.042999Z", start: "2026-03-01T14:02:04Z", before: "2026-03-01T14:03:06Z" };
 
@@ -26,15 +26,6 @@ test.each([
   [60_000, "1:00.000"],
   [7_263_042, "2:01:03.042"],
 ])("%d ms is %s", (time, text) => expect(span(time)).toBe(text));
-
-test.each([
-  [842, "842 ms"],
-  [1_249, "1.2 s"],
-  [59_960, "1 min 0 s"],
-  [184_000, "3 min 4 s"],
-  [7_500_000, "2 h 5 min"],
-  [-5, "0 ms"],
-])("%d ms took %s", (time, text) => expect(duration(time)).toBe(text));
 
 test("after the last comes the first", () => {
   expect(next(TIMES, "delta")).toBe("off");

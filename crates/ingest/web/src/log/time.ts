@@ -65,16 +65,6 @@ export function span(milliseconds: number): string {
   return minutes > 0 ? `${minutes}:${two(seconds)}${tail}` : `${seconds}${tail}`;
 }
 
-/** `842 ms`, `1.2 s`, `3 min 4 s`, `2 h 5 min`: for people who want to know how long it took. */
-export function duration(milliseconds: number): string {
-  const time = Math.max(0, milliseconds);
-  if (time < 1000) return `${Math.round(time)} ms`;
-  if (time < 59_950) return `${(time / 1000).toFixed(1)} s`;
-  const seconds = Math.round(time / 1000);
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
-  return `${Math.floor(seconds / 3600)} h ${Math.floor(seconds / 60) % 60} min`;
-}
-
 function two(value: number | undefined): string {
   return String(value ?? 0).padStart(2, "0");
 }

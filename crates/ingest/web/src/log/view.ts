@@ -15,6 +15,7 @@ import { Opened } from "./opened";
 import type { RowView, Surroundings } from "./row";
 import type { Range, Rows } from "./rows";
 import { type Content, Scroller } from "./scroller";
+import { Selected } from "./selected";
 import * as settings from "./settings";
 import { shown } from "./time";
 
@@ -27,6 +28,7 @@ export class View {
   readonly log: Log;
   readonly told = new Cell(0);
   readonly scroller: Scroller;
+  readonly selected: Selected;
   around: Surroundings;
   follow = false;
   /** The last line that was there when following ended. */
@@ -34,6 +36,10 @@ export class View {
   chosen: Range | null = null;
   /** The line that keys start from. */
   cursor: number | null = null;
+  /** The next line that is chosen is the other end of a range. */
+  readonly extending = new Cell(false);
+  /** The line that a key went to, to be read out. */
+  readonly aloud = new Cell<number | null>(null);
   visible: readonly number[] = [];
   #rows: Rows;
   #frame = 0;
@@ -59,6 +65,7 @@ export class View {
     );
     this.#asker = new Asker(this.log);
     this.#rows = this.log.rows;
+    this.selected = new Selected(element);
     this.scroller = new Scroller(element, {
       drawing: () => {
         this.#takeIn();
@@ -140,8 +147,9 @@ export class View {
   /** Chooses a line, or from the one chosen before up to this one. */
   choose(sequence: number, extend: boolean): Range {
     const from = this.chosen ? (this.cursor === this.chosen[0] ? this.chosen[1] : this.chosen[0]) : sequence;
-    this.chosen = extend ? extended(from, sequence) : [sequence, sequence];
+    this.chosen = extend || this.extending.value ? extended(from, sequence) : [sequence, sequence];
     this.cursor = sequence;
+    this.extending.set(false);
     this.setFollow(false);
     return this.chosen;
   }
@@ -253,7 +261,6 @@ export class View {
     const entry = log.get(sequence);
     const group = log.groups.startingAt(sequence);
     const folded = group !== undefined && log.groups.isFolded(group);
-    const query = log.search?.query;
     const hit = log.search?.hits.has(sequence) ?? false;
     return {
       sequence,
@@ -265,7 +272,7 @@ export class View {
       selected: this.chosen !== null && sequence >= this.chosen[0] && sequence <= this.chosen[1],
       hit,
       current: sequence === this.cursor,
-      query: hit && query && !query.regex ? query.q : null,
+      query: (hit && log.search?.query) || null,
       mark: log.markOf(sequence),
       group,
       folded,
@@ -299,6 +306,7 @@ export class View {
   #drawn(sequences: readonly number[]): void {
     const changed = sequences[0] !== this.visible[0] || sequences.length !== this.visible.length;
     this.visible = sequences;
+    this.selected.drawn();
     if (sequences.length === 0) return;
     this.#asker.seen(sequences, this.scroller.page);
     if (changed) this.#tell();

@@ -29,7 +29,7 @@ export function Frame({ crumbs, title, summary, children }: Props) {
   return (
     <div class="frame">
       <header class="top">
-        <a class="brand" href="#/">
+        <a class="brand" href="#/" aria-label={words.product}>
           <Icon of="logo" size={18} />
           <span>{words.product}</span>
         </a>

@@ -2,7 +2,8 @@
 
 import { useLayoutEffect, useRef } from "preact/hooks";
 import { useText } from "../i18n";
-import { keyGroups, sheetOf } from "../keys";
+import { keyGroups, sheetOf, withoutLetters } from "../keys";
+import { letterKeys } from "../settings";
 import { Cell, useCell } from "../store";
 import { text } from "../text";
 import { Icon } from "./Icon";
@@ -28,7 +29,9 @@ const NAMES: Readonly<Record<string, string>> = {
 export function Help() {
   const words = useText(text);
   const open = useCell(isOpen);
-  const groups = useCell(keyGroups);
+  const letters = useCell(letterKeys) === "on";
+  const all = useCell(keyGroups);
+  const groups = letters ? all : withoutLetters(all);
   const dialog = useRef<HTMLDialogElement>(null);
   // At once: the next key may be here before the next frame.
   useLayoutEffect(() => {
@@ -80,7 +83,7 @@ export function Help() {
             </section>
           ))}
         </div>
-        <p class="quiet">{words.helpFields}</p>
+        <p class="quiet">{letters ? words.helpFields : words.helpLettersOff}</p>
       </div>
     </dialog>
   );

@@ -1,7 +1,7 @@
 /** What a person may choose for the page, in a small sheet below its button. */
 
 import { useText } from "../i18n";
-import { language, theme } from "../settings";
+import { language, letterKeys, theme } from "../settings";
 import { useCell } from "../store";
 import { text } from "../text";
 import { Icon } from "./Icon";
@@ -11,6 +11,7 @@ export function Settings() {
   const words = useText(text);
   const chosenTheme = useCell(theme);
   const chosenLanguage = useCell(language);
+  const chosenKeys = useCell(letterKeys);
   return (
     <>
       <button type="button" class="button quiet icon-button" popovertarget="settings" title={words.settings}>
@@ -41,6 +42,18 @@ export function Settings() {
               { value: "system", label: words.system },
               { value: "en", label: "English" },
               { value: "ko", label: "한국어" },
+            ]}
+          />
+        </div>
+        <div>
+          <h2>{words.letterKeys}</h2>
+          <Segments
+            label={words.letterKeys}
+            value={chosenKeys}
+            onChoose={(value) => letterKeys.set(value)}
+            choices={[
+              { value: "on", label: words.on },
+              { value: "off", label: words.off },
             ]}
           />
         </div>

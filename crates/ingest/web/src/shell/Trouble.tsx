@@ -5,13 +5,16 @@ import type { ApiError } from "../api";
 import { useText } from "../i18n";
 import type { Polled } from "../poll";
 import { text } from "../text";
+import { reasonOf } from "../troubles";
 
 /** A line above what is shown, while the server has no answer. */
 export function Banner({ error }: { error: ApiError | undefined }) {
   const words = useText(text);
   return (
     <div role="status">
-      {error && <p class="banner">{error.code === "unreachable" ? words.unreachable : words.refused(error.message)}</p>}
+      {error && (
+        <p class="banner">{error.code === "unreachable" ? words.unreachable : words.refused(reasonOf(error))}</p>
+      )}
     </div>
   );
 }
