@@ -8,6 +8,7 @@
     reason = "a test may panic, and says aloud what it skips"
 )]
 
+mod alerts;
 mod api;
 mod docs;
 mod golden;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use ottoscaler_tests::binary::workspace;
 use serde_json::Value;
 
-use crate::helm::{case, chart, objects};
+use crate::helm::{case, chart, objects, render};
 
 /// The names under which a service's metrics are stored, from the file that holds them all.
 fn known(file: &str, prefix: &str) -> BTreeSet<String> {
@@ -121,7 +121,7 @@ fn rules_are_rendered_whole_and_without_those_that_were_left_out() {
     let groups = rule.value["spec"]["groups"].as_array().unwrap();
     let names: Vec<_> = groups.iter().map(|group| group["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["log-ingest", "ottoscaler", "ours"]);
-    for left in ["LogIngestReadersRefused", "$scope", "$maxLogs"] {
+    for left in ["LogIngestReadersRefused", "$scope", "$maxStore"] {
         assert!(!rule.text.contains(left), "{left}");
     }
     let alert = &groups[1]["rules"][0];
@@ -131,4 +131,17 @@ fn rules_are_rendered_whole_and_without_those_that_were_left_out() {
     // The heading that it leads to.
     let readme = std::fs::read_to_string(chart().join("README.md")).unwrap();
     assert!(readme.contains("\n### OttoscalerDown\n"));
+}
+
+/// What retention takes in time fills no volume.
+#[test]
+fn the_rules_know_how_large_the_store_may_grow() {
+    let rendered = |set: &str| render("helm3", &case("monitoring").values, &[set]).unwrap();
+    for (set, most) in [
+        ("logIngest.persistence.size=\"1Gi\"", "697303040"),
+        ("logIngest.config.retainBytes=\"10GiB\"", "10737418240"),
+        ("logIngest.persistence.existingClaim=\"mine\"", "Inf"),
+    ] {
+        assert!(rendered(set).contains(&format!("[6h], 86400) - {most}, 0) < 0")), "{set}");
+    }
 }
