@@ -11,6 +11,7 @@ import { useCell } from "../store";
 import { Chosen } from "./Chosen";
 import { formatRange, parseRange } from "./copy";
 import { Find } from "./Find";
+import type { Server } from "./live";
 import { useLogKeys } from "./logKeys";
 import { MarkStrip } from "./MarkStrip";
 import { messages } from "./messages";
@@ -22,7 +23,7 @@ import { Said } from "./Said";
 import { isSelected, selectedText } from "./selected";
 import * as settings from "./settings";
 import { Tools } from "./Tools";
-import { View } from "./view";
+import { type Start, View } from "./view";
 import "./log.css";
 import "./row.css";
 
@@ -30,6 +31,8 @@ export interface LogViewProps {
   worker: string;
   /** What is known of the worker already: its first lines then come a round trip earlier. */
   state?: WorkerState;
+  /** Another way to its end than a connection of its own. */
+  tail?: Server["tail"];
   /** The part of the address behind the `?`. */
   query: URLSearchParams;
   setQuery: (next: URLSearchParams, replace: boolean) => void;
@@ -37,7 +40,7 @@ export interface LogViewProps {
   active: boolean;
 }
 
-export function LogView({ worker, state, query, setQuery, active }: LogViewProps) {
+export function LogView({ worker, state, tail, query, setQuery, active }: LogViewProps) {
   const words = useText(messages);
   const reason = useReason();
   // biome-ignore lint/correctness/useExhaustiveDependencies: `reason` changes with the words.
@@ -45,7 +48,7 @@ export function LogView({ worker, state, query, setQuery, active }: LogViewProps
     (): Surroundings => ({ texts: words, reason, href: (range) => hrefOf(worker, range) }),
     [words, worker],
   );
-  const [scroller, view] = useView(worker, around, state ?? null);
+  const [scroller, view] = useView(worker, around, { known: state ?? null, tail });
   const [finding, setFinding] = useState(false);
   useCell(view?.told ?? IDLE);
   const wrap = useCell(settings.wraps);
@@ -113,14 +116,14 @@ function NewLines({ view, label }: { view: View; label: string }) {
 }
 
 /** The window, made once for a log. */
-function useView(worker: string, around: Surroundings, known: WorkerState | null) {
+function useView(worker: string, around: Surroundings, start: Start) {
   const element = useRef<HTMLDivElement>(null);
   const [view, setView] = useState<View | null>(null);
   // biome-ignore lint/correctness/useExhaustiveDependencies: other words are no other log.
   useLayoutEffect(() => {
     const root = element.current;
     if (!root) return;
-    const made = new View(worker, root, around, known);
+    const made = new View(worker, root, around, start);
     setView(made);
     const shown = () => made.log.shown(!document.hidden);
     const online = () => made.log.retry();

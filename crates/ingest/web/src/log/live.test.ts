@@ -42,7 +42,7 @@ class Stream implements Events {
   }
 }
 
-function setUp(worker: Server["worker"] = () => Promise.resolve(state(10))) {
+function setUp(worker: Server["worker"] = () => Promise.resolve(state(10)), isShown = true) {
   const streams: Stream[] = [];
   const told = { connection: vi.fn(), worker: vi.fn(), lines: vi.fn() };
   const tail = (from: number) => {
@@ -50,7 +50,7 @@ function setUp(worker: Server["worker"] = () => Promise.resolve(state(10))) {
     streams.push(stream);
     return stream;
   };
-  const live = new Live({ worker, tail }, told);
+  const live = new Live({ worker, tail }, told, isShown);
   return { live, streams, told, last: () => streams.at(-1) as Stream };
 }
 
@@ -146,12 +146,40 @@ test("the end tells the worker's last state and closes the connection", async ()
   expect(live.connection).toBe("ended");
 });
 
-test("a page that is hidden for long lets its connection go, and goes on when it is seen", async () => {
+test("a page that nobody has seen yet asks nothing, and connects when it is seen", async () => {
+  const worker = vi.fn().mockResolvedValue(state(10));
+  const { live, streams } = setUp(worker, false);
+  live.connect();
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(worker).not.toHaveBeenCalled();
+  expect(live.connection).toBe("paused");
+  live.shown(true);
+  expect(live.connection).toBe("connecting");
+  await settled();
+  expect(streams.map(({ from }) => from)).toEqual([11]);
+});
+
+test("a connection that breaks while the page is hidden is made again when it is seen", async () => {
   const { live, streams, last } = setUp();
   live.connect();
   await settled();
   last().say("open");
   live.shown(false);
+  last().say("error");
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(streams).toHaveLength(1);
+  live.shown(true);
+  await settled();
+  expect(streams).toHaveLength(2);
+});
+
+test("a page that is hidden for a few seconds lets its connection go, and goes on when it is seen", async () => {
+  const { live, streams, last } = setUp();
+  live.connect();
+  await settled();
+  last().say("open");
+  live.shown(false);
+  expect(HIDDEN_MS).toBeLessThanOrEqual(10_000);
   await vi.advanceTimersByTimeAsync(HIDDEN_MS - 1);
   expect(last().closed).toBe(false);
   await vi.advanceTimersByTimeAsync(1);

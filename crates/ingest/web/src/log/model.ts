@@ -9,7 +9,7 @@ import { Cache, chunkOf } from "./cache";
 import { Groups } from "./groups";
 import { type Entry, entryOf, SOURCES, type Source } from "./line";
 import { lineStream } from "./lines";
-import { type Connection, Live } from "./live";
+import { type Connection, type Heard, Live, type Server } from "./live";
 import { complement, type Range, Rows, union } from "./rows";
 import { type Ask, Search } from "./search";
 import { Styles } from "./styles";
@@ -41,12 +41,12 @@ export class Log {
   #filter: Search | null = null;
   /** Gaps that were seen before the outline told of them. */
   #gaps: Range[] = [];
-  #waiting: { readonly last: number; readonly text: string }[] = [];
+  #waiting: { readonly last: number; readonly lines: Heard["data"] }[] = [];
   #outlineTimer: ReturnType<typeof setTimeout> | undefined;
   #outlineTag: string | undefined;
   #marks = new Map<number, string>();
 
-  constructor(name: string, changed: () => void, kept: () => readonly number[]) {
+  constructor(name: string, tail: Server["tail"], changed: () => void, kept: () => readonly number[]) {
     this.name = name;
     this.#changed = changed;
     this.#kept = kept;
@@ -57,15 +57,13 @@ export class Log {
       recovered: () => this.#failed(null),
     });
     this.#live = new Live(
-      {
-        worker: (signal) => this.#askWorker(signal),
-        tail: (from) => new EventSource(api.tailUrl(name, from)),
-      },
+      { worker: (signal) => this.#askWorker(signal), tail },
       {
         connection: (connection, reason) => this.#connected(connection, reason),
         worker: (state) => this.#know(state),
-        lines: (last, text) => this.#came(last, text),
+        lines: (last, lines) => this.#came(last, lines),
       },
+      !document.hidden,
     );
   }
 
@@ -137,8 +135,8 @@ export class Log {
   takeIn(looked: boolean): void {
     const waiting = looked ? this.#waiting : [];
     if (this.#waiting.length > 0) this.#waiting = [];
-    for (const { text } of waiting) {
-      const value = JSON.parse(text) as unknown;
+    for (const { lines } of waiting) {
+      const value: unknown = typeof lines === "string" ? JSON.parse(lines) : lines;
       for (const line of Array.isArray(value) ? value : [value]) this.cache.put(entryOf(line));
     }
   }
@@ -189,8 +187,8 @@ export class Log {
     this.#changed();
   }
 
-  #came(last: number, text: string): void {
-    this.#waiting.push({ last, text });
+  #came(last: number, lines: Heard["data"]): void {
+    this.#waiting.push({ last, lines });
     if ((this.#waiting[0]?.last ?? last) <= last - MAX_WAITING) this.#waiting.shift();
     this.#grow(last);
     this.#changed();

@@ -3,13 +3,14 @@
  * verbs and show its fields; `told` grows when these have changed, a few times a second at most.
  */
 
-import type { WorkerState } from "../api";
+import { tailUrl, type WorkerState } from "../api";
 import { Cell } from "../store";
 import { PLAIN } from "./ansi";
 import { Asker } from "./asker";
 import { extended } from "./copy";
 import type { Group } from "./groups";
 import { SOURCES, type Source } from "./line";
+import type { Server } from "./live";
 import { Log } from "./model";
 import { Opened } from "./opened";
 import type { RowView, Surroundings } from "./row";
@@ -22,6 +23,13 @@ import { shown } from "./time";
 const TELL_MS = 100;
 /** How long a failed worker's log waits to be told where it failed before its end is shown. */
 const FAILURE_WAIT_MS = 150;
+
+export interface Start {
+  /** What is known of the worker already. */
+  readonly known: WorkerState | null;
+  /** Another way to its end than a connection of its own. */
+  readonly tail: Server["tail"] | undefined;
+}
 
 export class View {
   readonly log: Log;
@@ -49,11 +57,12 @@ export class View {
   readonly #opened: Opened;
   readonly #asker: Asker;
 
-  constructor(worker: string, element: HTMLElement, around: Surroundings, known: WorkerState | null) {
+  constructor(worker: string, element: HTMLElement, around: Surroundings, start: Start) {
     this.around = around;
     this.#opened = new Opened(worker);
     this.log = new Log(
       worker,
+      start.tail ?? ((from) => new EventSource(tailUrl(worker, from))),
       () => this.#changed(),
       () => this.#kept,
     );
@@ -67,7 +76,7 @@ export class View {
       drawn: (sequences) => this.#drawn(sequences),
       scrolled: (moved, atEnd) => this.#scrolled(moved, atEnd),
     });
-    this.log.open(known);
+    this.log.open(start.known);
   }
 
   close(): void {
