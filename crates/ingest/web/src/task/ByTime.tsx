@@ -108,6 +108,7 @@ function Foot({ held, onEnd }: { held: Held; onEnd: () => void }) {
   const { isCut } = held.timeline;
   const status = {
     loading: words.loading,
+    connecting: "",
     live: words.live,
     reconnecting: words.reconnecting,
     ended: words.ended,

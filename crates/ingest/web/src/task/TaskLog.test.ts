@@ -50,15 +50,16 @@ function serves(length: number): void {
 const page = Object.assign(new EventTarget(), { hidden: false });
 let held: Held | undefined;
 let log: TaskLog;
+const tell = (told: Held) => {
+  held = told;
+};
 const now = (): Held => held ?? expect.fail("nothing was told");
 const sequences = () => now().timeline.pieces.flatMap((piece) => piece.lines.map(({ sequence }) => sequence));
 const connection = (): Events => Events.made.at(-1) ?? expect.fail("there is no connection");
 
 async function opened(length: number): Promise<void> {
   serves(length);
-  log = new TaskLog("T", (told) => {
-    held = told;
-  });
+  log = new TaskLog("T", tell);
   await vi.waitUntil(() => Events.made.length > 0);
   connection().onopen?.();
 }
@@ -119,6 +120,35 @@ describe("a task's lines", () => {
     page.dispatchEvent(new Event("visibilitychange"));
     expect(Events.made).toHaveLength(2);
     expect(connection().address).toBe("/api/v1/tasks/T/tail?cursor=c11");
+  });
+
+  it("are live once somebody sees a page that was opened behind others", async () => {
+    page.hidden = true;
+    serves(10);
+    log = new TaskLog("T", tell);
+    await vi.waitUntil(() => held !== undefined && sequences().length === 10);
+    expect(now().status).not.toBe("loading");
+    expect(Events.made).toHaveLength(0);
+    page.hidden = false;
+    page.dispatchEvent(new Event("visibilitychange"));
+    connection().onopen?.();
+    expect(now().status).toBe("live");
+  });
+
+  it("are loaded once somebody looks again, where nothing had come before", async () => {
+    vi.stubGlobal("fetch", vi.fn().mockRejectedValue(new TypeError("Failed to fetch")));
+    log = new TaskLog("T", tell);
+    await vi.waitUntil(() => now().status === "reconnecting");
+    page.hidden = true;
+    page.dispatchEvent(new Event("visibilitychange"));
+    await vi.advanceTimersByTimeAsync(60_000);
+    serves(10);
+    page.hidden = false;
+    page.dispatchEvent(new Event("visibilitychange"));
+    page.dispatchEvent(new Event("visibilitychange"));
+    await vi.waitUntil(() => Events.made.length > 0);
+    expect(sequences()).toHaveLength(10);
+    expect(fetch).toHaveBeenCalledTimes(1);
   });
 
   it("are loaded from where they begin", async () => {

@@ -8,7 +8,14 @@ import * as api from "../api";
 import { waitAfter } from "../poll";
 import { appended, beginningOf, EMPTY, isFull, PIECE, prepended, type Timeline, withoutEarliest } from "./timeline";
 
-export type Status = "loading" | "live" | "reconnecting" | "ended" | "refused";
+export type Status =
+  | "loading"
+  /** The end is here; what comes is not heard yet, nor is it while nobody looks. */
+  | "connecting"
+  | "live"
+  | "reconnecting"
+  | "ended"
+  | "refused";
 
 export interface Held {
   readonly timeline: Timeline;
@@ -31,6 +38,7 @@ export class TaskLog {
   #cursor: string | undefined;
   #failures = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
+  #isLoadingEnd = false;
   #follows = true;
   #frame = 0;
   #waiting: { lines: api.TaskLine[]; before: string | null }[] = [];
@@ -51,6 +59,7 @@ export class TaskLog {
   start(): void {
     this.#stop();
     this.#life = new AbortController();
+    this.#isLoadingEnd = false;
     this.#cursor = undefined;
     this.#follows = true;
     this.#tell(NOTHING);
@@ -102,16 +111,22 @@ export class TaskLog {
   }
 
   async #loadEnd(signal: AbortSignal): Promise<void> {
+    if (this.#isLoadingEnd) return;
+    this.#isLoadingEnd = true;
     try {
       const query = { direction: "backward", limit: PIECE } as const;
       const { lines, previous, next } = await api.taskLines(this.#task, query, { signal });
+      if (signal.aborted) return;
+      this.#isLoadingEnd = false;
       this.#failures = 0;
       this.#cursor = next;
       const piece = { key: 0, lines, before: previous };
-      this.#tell({ timeline: { pieces: [piece], isCut: false }, error: undefined });
+      this.#tell({ timeline: { pieces: [piece], isCut: false }, status: "connecting", error: undefined });
       this.#connect();
     } catch (error) {
-      if (!signal.aborted) this.#failed(asApiError(error), () => void this.#loadEnd(signal));
+      if (signal.aborted) return;
+      this.#isLoadingEnd = false;
+      this.#failed(asApiError(error), () => void this.#loadEnd(signal));
     }
   }
 
@@ -175,8 +190,11 @@ export class TaskLog {
   }
 
   readonly #onVisibility = () => {
+    const { status } = this.#held;
     if (document.hidden) this.#disconnect();
-    else if (this.#held.status === "live" || this.#held.status === "reconnecting") this.#connect();
+    else if (status === "ended" || status === "refused") return;
+    else if (this.#cursor === undefined) void this.#loadEnd(this.#life.signal);
+    else this.#connect();
   };
 }
 
