@@ -31,7 +31,12 @@ export function ByTime({ task }: { task: Task }) {
     log.current?.follow(true);
     if (scroller.current) scroller.current.scrollTop = scroller.current.scrollHeight;
   };
-  const earlier = () => void log.current?.loadEarlier();
+  const earlier = () => {
+    // Who reads what was before is not to be carried off to the end.
+    atEnd.current = false;
+    log.current?.follow(false);
+    void log.current?.loadEarlier();
+  };
   const toStart = () => scroller.current?.scrollTo(0, 0);
   useKeys(words.keysTimeline, [
     { keys: ["G", "f"], label: words.keyEnd, run: toEnd },

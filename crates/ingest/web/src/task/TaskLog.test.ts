@@ -160,6 +160,30 @@ describe("a task's lines", () => {
     expect(fetch).toHaveBeenCalledTimes(asked);
   });
 
+  it("have no hole where later ones push out what earlier ones were asked for", async () => {
+    await opened(MOST);
+    for (let at = 0; at < 9; at += 1) await log.loadEarlier();
+    expect(sequences()).toHaveLength(MOST);
+    connection().sends(MOST + 1, PIECE);
+    await vi.waitUntil(() => sequences().at(-1) === MOST + PIECE);
+    const answer = vi.mocked(fetch).getMockImplementation() ?? expect.fail();
+    let go = () => {};
+    const wait = new Promise<void>((resolve) => {
+      go = resolve;
+    });
+    vi.mocked(fetch).mockImplementationOnce(async (address) => {
+      await wait;
+      return answer(address);
+    });
+    const loaded = log.loadEarlier();
+    connection().sends(MOST + PIECE + 1, PIECE);
+    await vi.waitUntil(() => sequences().at(-1) === MOST + 2 * PIECE);
+    go();
+    await loaded;
+    const [first] = sequences();
+    expect(sequences()).toEqual(Array.from({ length: MOST }, (_, at) => (first ?? 0) + at));
+  });
+
   it("are counted while nobody looks at the end, and no more are taken than are held", async () => {
     await opened(10);
     log.follow(false);

@@ -82,6 +82,12 @@ export class TaskLog {
     try {
       const query = { direction: "backward", cursor, limit: PIECE } as const;
       const { lines, previous } = await api.taskLines(this.#task, query, { signal });
+      if (signal.aborted) return;
+      if (beginningOf(this.#held.timeline) !== cursor) {
+        // What was the first is gone, as later lines came: these would stand before a hole.
+        this.#tell({ isLoadingEarlier: false });
+        return this.loadEarlier();
+      }
       const timeline = prepended(this.#held.timeline, lines, previous);
       // What comes now would leave a hole behind what was let go.
       if (timeline.isCut) this.#disconnect();
