@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type Held, TaskLog } from "./TaskLog";
-import { MOST, PIECE } from "./timeline";
+import { FOLLOWED, MOST, PIECE } from "./timeline";
 
 /** A connection as the browser makes it, driven by hand. */
 class Events {
@@ -161,11 +161,9 @@ describe("a task's lines", () => {
   });
 
   it("have no hole where later ones push out what earlier ones were asked for", async () => {
-    await opened(MOST);
-    for (let at = 0; at < 9; at += 1) await log.loadEarlier();
-    expect(sequences()).toHaveLength(MOST);
-    connection().sends(MOST + 1, PIECE);
-    await vi.waitUntil(() => sequences().at(-1) === MOST + PIECE);
+    await opened(2 * PIECE);
+    connection().sends(2 * PIECE + 1, PIECE);
+    await vi.waitUntil(() => sequences().at(-1) === 3 * PIECE);
     const answer = vi.mocked(fetch).getMockImplementation() ?? expect.fail();
     let go = () => {};
     const wait = new Promise<void>((resolve) => {
@@ -176,12 +174,45 @@ describe("a task's lines", () => {
       return answer(address);
     });
     const loaded = log.loadEarlier();
-    connection().sends(MOST + PIECE + 1, PIECE);
-    await vi.waitUntil(() => sequences().at(-1) === MOST + 2 * PIECE);
+    connection().sends(3 * PIECE + 1, PIECE);
+    await vi.waitUntil(() => sequences().at(-1) === 4 * PIECE);
     go();
     await loaded;
-    const [first] = sequences();
-    expect(sequences()).toEqual(Array.from({ length: MOST }, (_, at) => (first ?? 0) + at));
+    expect(sequences()).toEqual(Array.from({ length: 3 * PIECE }, (_, at) => PIECE + 1 + at));
+  });
+
+  it("are read only as far as they can be seen where more come between two frames", async () => {
+    let draw = () => {};
+    const frame = vi.fn((next: () => void) => {
+      draw = next;
+      return 1;
+    });
+    vi.stubGlobal("requestAnimationFrame", frame);
+    await opened(1_000);
+    for (let at = 0; at < 800; at += 1) connection().sends(1_001 + at * 10, 10);
+    const parse = vi.spyOn(JSON, "parse");
+    draw();
+    expect(parse.mock.calls.length).toBeLessThan(50);
+    parse.mockRestore();
+    expect(sequences()).toEqual(Array.from({ length: 200 }, (_, at) => 8_801 + at));
+    await log.loadEarlier();
+    expect(sequences()).toEqual(Array.from({ length: 700 }, (_, at) => 8_301 + at));
+    connection().sends(9_001, 1);
+    expect(frame).toHaveBeenCalledTimes(1);
+    await vi.advanceTimersByTimeAsync(100);
+    expect(frame).toHaveBeenCalledTimes(2);
+    draw();
+    expect(sequences().at(-1)).toBe(9_001);
+  });
+
+  it("are in the document as few as the end needs while somebody follows it", async () => {
+    await opened(10);
+    for (let at = 0; at < 20; at += 1) {
+      connection().sends(11 + at * 100, 100);
+      await vi.waitUntil(() => sequences().at(-1) === 110 + at * 100, { interval: 1 });
+      expect(sequences().length).toBeLessThanOrEqual(FOLLOWED);
+    }
+    expect(sequences()).toEqual(Array.from({ length: FOLLOWED }, (_, at) => 1_011 + at));
   });
 
   it("are counted while nobody looks at the end, and no more are taken than are held", async () => {
@@ -200,6 +231,9 @@ describe("a task's lines", () => {
     for (let at = 0; at < 11; at += 1) await log.loadEarlier();
     expect(now().timeline.isCut).toBe(true);
     expect(connection().isClosed).toBe(true);
+    connection().sends(MOST + 2 * PIECE + 1, 1);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(sequences().at(-1)).toBe(MOST);
     log.follow(true);
     await vi.waitUntil(() => Events.made.length === 2);
     expect(now().timeline.isCut).toBe(false);
