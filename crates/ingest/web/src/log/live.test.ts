@@ -111,6 +111,34 @@ test("a server that does not answer is said to be gone, and asked ever more rare
   expect(worker.mock.calls.length).toBeLessThan(20);
 });
 
+test("a quiet connection that is ended now and then is no server that is gone", async () => {
+  const { live, told, streams, last } = setUp();
+  live.connect();
+  await settled();
+  for (let round = 1; round <= 8; round += 1) {
+    last().say("open");
+    await vi.advanceTimersByTimeAsync(120_000);
+    last().say("error");
+    await vi.advanceTimersByTimeAsync(waitAfter(1, 1));
+    expect(streams).toHaveLength(round + 1);
+  }
+  expect(told.connection).not.toHaveBeenCalledWith("unreachable", null);
+});
+
+test("connections that are ended at once are made ever more rarely", async () => {
+  const { live, told, streams } = setUp();
+  live.connect();
+  for (let second = 0; second < 60; second += 1) {
+    await vi.advanceTimersByTimeAsync(1_000);
+    const stream = streams.at(-1);
+    if (!stream || stream.closed) continue;
+    stream.say("open");
+    stream.say("error");
+  }
+  expect(streams.length).toBeLessThan(12);
+  expect(told.connection).toHaveBeenCalledWith("unreachable", null);
+});
+
 test("a log that is refused is asked for again only where a person wants it", async () => {
   const worker = vi.fn().mockRejectedValue(new ApiError(404, "not_found", "no worker w"));
   const { live, told } = setUp(worker);

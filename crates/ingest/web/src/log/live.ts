@@ -28,6 +28,8 @@ export type Connection =
 export const HIDDEN_MS = 5_000;
 /** From here on the server counts as gone, not as away for a moment. */
 const UNREACHABLE_AFTER = 3;
+/** A connection that was there for so long was a good one, though no line came: proxies end those that are quiet. */
+const STEADY_MS = 5_000;
 
 /** As much of an event as is needed. `data` is JSON, or what it says. */
 export interface Heard {
@@ -58,6 +60,8 @@ export class Live {
   readonly #told: Told;
   #last = 0;
   #failures = 0;
+  /** Since when there is a connection. */
+  #since: number | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #hiding: ReturnType<typeof setTimeout> | undefined;
   /** Aborted when another connection takes its place. */
@@ -132,7 +136,10 @@ export class Live {
       events.addEventListener(type, (event) => {
         if (!attempt.signal.aborted) then(event);
       });
-    on("open", () => this.#say("live", null));
+    on("open", () => {
+      this.#since = performance.now();
+      this.#say("live", null);
+    });
     on("message", (event) => this.#lines(event));
     on("worker", (event) => this.#told.worker(said<WorkerState>(event)));
     on("end", (event) => {
@@ -153,6 +160,7 @@ export class Live {
   }
 
   #failed(error: unknown): void {
+    if (this.#since !== null && performance.now() - this.#since >= STEADY_MS) this.#failures = 0;
     this.#disconnect();
     if (error instanceof ApiError && !error.isTransient) {
       this.#say("refused", error.message);
@@ -170,6 +178,7 @@ export class Live {
     this.#attempt.abort();
     this.#events?.close();
     this.#events = null;
+    this.#since = null;
   }
 
   #say(connection: Connection, reason: string | null): void {

@@ -10,6 +10,7 @@ import { Asker } from "./asker";
 import { extended } from "./copy";
 import type { Group } from "./groups";
 import { SOURCES, type Source } from "./line";
+import { listen } from "./listen";
 import type { Server } from "./live";
 import { Log } from "./model";
 import { Opened } from "./opened";
@@ -62,7 +63,7 @@ export class View {
     this.#opened = new Opened(worker);
     this.log = new Log(
       worker,
-      start.tail ?? ((from) => new EventSource(tailUrl(worker, from))),
+      start.tail ?? ((from) => listen(tailUrl(worker, from))),
       () => this.#changed(),
       () => this.#kept,
     );

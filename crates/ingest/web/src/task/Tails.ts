@@ -6,6 +6,7 @@
  */
 
 import * as api from "../api";
+import { listen } from "../log/listen";
 import type { Events, Heard } from "../log/live";
 
 export class Tails {
@@ -24,7 +25,7 @@ export class Tails {
 
   /** What a worker writes from a line on. What was written before the connection was there is told by its number. */
   of(worker: string, from: number): Events {
-    if (this.#isTooMany) return new EventSource(api.tailUrl(worker, from));
+    if (this.#isTooMany) return listen(api.tailUrl(worker, from));
     const tail = new Tail(worker, () => this.#left(tail));
     this.#tails.set(worker, tail);
     if (this.#tails.size === 1) void this.#connect();
@@ -46,7 +47,7 @@ export class Tails {
   }
 
   #listen(cursor: string): void {
-    const events = new EventSource(api.taskTailUrl(this.#task, cursor));
+    const events = listen(api.taskTailUrl(this.#task, cursor));
     this.#events = events;
     events.onopen = () => {
       this.#isOpen = true;

@@ -5,6 +5,7 @@
  */
 
 import * as api from "../api";
+import { listen } from "../log/listen";
 import { waitAfter } from "../poll";
 import {
   appended,
@@ -169,7 +170,7 @@ export class TaskLog {
   #connect(): void {
     this.#disconnect();
     if (document.hidden || this.#cursor === undefined || this.#held.timeline.isCut) return;
-    const events = new EventSource(api.taskTailUrl(this.#task, this.#cursor));
+    const events = listen(api.taskTailUrl(this.#task, this.#cursor));
     this.#events = events;
     events.onopen = () => {
       this.#failures = 0;
