@@ -144,6 +144,32 @@ for (const [name, path] of [
   });
 }
 
+sees("another log under the same name is shown in place of the one that was", async ({ page }) => {
+  const server = await ownIngest();
+  const network = await Network.before(server.url());
+  const before = server.agent("broken-again", "broken-again-0");
+  before.does("seq 1 500");
+  await before.sent(500);
+  const log = await LogPage.open(page, network, "broken-again-0");
+  await log.showsLine(500, "500");
+  network.cut();
+  await before.kill();
+  await server.loseAll();
+  await server.resume();
+  const after = server.agent("broken-again", "broken-again-0");
+  after.says("another");
+  await after.sent(1);
+  network.mend();
+  const rows = await log.shows("the other log", (rows) => rows.some(({ text }) => text === "another"));
+  assert.deepEqual(
+    rows.map(({ sequence, text }) => [sequence, text]),
+    [[1, "another"]],
+  );
+  after.says("live");
+  await log.showsLine(2, "live");
+  await after.done();
+});
+
 sees("a page whose server is gone says so in the list, and goes on when it is back", async ({ page }) => {
   const server = await ownIngest();
   await server.ran("broken-list", "broken-list-0", "true");

@@ -2,7 +2,7 @@
 
 import type { RefObject } from "preact";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
-import type { WorkerState } from "../api";
+import { tailUrl, type WorkerState } from "../api";
 import { useText } from "../i18n";
 import { notice } from "../notices";
 import { useReason } from "../reasons";
@@ -11,6 +11,7 @@ import { useCell } from "../store";
 import { Chosen } from "./Chosen";
 import { formatRange, parseRange } from "./copy";
 import { Find } from "./Find";
+import { listen } from "./listen";
 import type { Server } from "./live";
 import { useLogKeys } from "./logKeys";
 import { MarkStrip } from "./MarkStrip";
@@ -23,7 +24,7 @@ import { Said } from "./Said";
 import { isSelected, selectedText } from "./selected";
 import * as settings from "./settings";
 import { Tools } from "./Tools";
-import { type Start, View } from "./view";
+import { View } from "./view";
 import "./log.css";
 import "./row.css";
 
@@ -48,7 +49,8 @@ export function LogView({ worker, state, tail, query, setQuery, active }: LogVie
     (): Surroundings => ({ texts: words, reason, href: (range) => hrefOf(worker, range) }),
     [words, worker],
   );
-  const [scroller, view] = useView(worker, around, { known: state ?? null, tail });
+  const own: Server["tail"] = (from) => listen(tailUrl(worker, from));
+  const [scroller, view] = useView(worker, around, state ?? null, tail ?? own);
   const [finding, setFinding] = useState(false);
   useCell(view?.told ?? IDLE);
   const wrap = useCell(settings.wraps);
@@ -116,14 +118,16 @@ function NewLines({ view, label }: { view: View; label: string }) {
 }
 
 /** The window, made once for a log. */
-function useView(worker: string, around: Surroundings, start: Start) {
+function useView(worker: string, around: Surroundings, known: WorkerState | null, tail: Server["tail"]) {
   const element = useRef<HTMLDivElement>(null);
   const [view, setView] = useState<View | null>(null);
+  // Another log under the same name begins anew.
+  const [renewed, setRenewed] = useState<WorkerState | null>(null);
   // biome-ignore lint/correctness/useExhaustiveDependencies: other words are no other log.
   useLayoutEffect(() => {
     const root = element.current;
     if (!root) return;
-    const made = new View(worker, root, around, start);
+    const made = new View(worker, root, around, { known: renewed ?? known, tail, renewed: setRenewed });
     setView(made);
     const shown = () => made.log.shown(!document.hidden);
     const online = () => made.log.retry();
@@ -141,7 +145,11 @@ function useView(worker: string, around: Surroundings, start: Start) {
       window.removeEventListener("online", online);
       made.close();
     };
-  }, [worker]);
+  }, [worker, renewed]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what else is new of the worker comes with its lines.
+  useEffect(() => {
+    if (known) view?.log.hear(known);
+  }, [view, known?.created_at]);
   useEffect(() => {
     if (!view) return;
     view.around = around;

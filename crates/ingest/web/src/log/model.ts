@@ -5,7 +5,7 @@
 
 import * as api from "../api";
 import type { Style } from "./ansi";
-import { Cache, chunkOf } from "./cache";
+import { Cache, chunkOf, LINES_GONE } from "./cache";
 import { Groups } from "./groups";
 import { type Entry, entryOf, SOURCES, type Source } from "./line";
 import { lineStream } from "./lines";
@@ -20,6 +20,13 @@ const OUTLINE_SHARE = 10;
 /** Of the lines that came between two drawings so many are read; those before them when somebody goes there. */
 const MAX_WAITING = 512;
 
+/** Whom a log tells. */
+export interface Told {
+  changed(): void;
+  /** The server has another log under this name: nothing that is known holds for it. */
+  renewed(state: api.WorkerState): void;
+}
+
 export class Log {
   readonly name: string;
   readonly cache: Cache;
@@ -33,7 +40,7 @@ export class Log {
   groups = new Groups();
   shownSources: ReadonlySet<Source> = new Set(SOURCES);
   search: Search | null = null;
-  readonly #changed: () => void;
+  readonly #told: Told;
   /** Lines that stay in sight when groups come to be known. */
   readonly #kept: () => readonly number[];
   readonly #left = new AbortController();
@@ -46,12 +53,12 @@ export class Log {
   #outlineTag: string | undefined;
   #marks = new Map<number, string>();
 
-  constructor(name: string, tail: Server["tail"], changed: () => void, kept: () => readonly number[]) {
+  constructor(name: string, tail: Server["tail"], told: Told, kept: () => readonly number[]) {
     this.name = name;
-    this.#changed = changed;
+    this.#told = told;
     this.#kept = kept;
     this.cache = new Cache((from, limit, signal) => lineStream(name, from, limit, signal), {
-      changed,
+      changed: () => this.#changed(),
       gap: (range) => this.#gap(range),
       failed: (error) => this.#failed(error),
       recovered: () => this.#failed(null),
@@ -74,6 +81,11 @@ export class Log {
   get failed(): boolean {
     const worker = this.worker;
     return worker?.state === "closed" && (worker.exit_code !== 0 || (worker.signal ?? 0) !== 0);
+  }
+
+  /** What others were told of the worker, maybe earlier than this log. */
+  hear(state: api.WorkerState): void {
+    if (this.worker && Date.parse(state.created_at) > Date.parse(this.worker.created_at)) this.#told.renewed(state);
   }
 
   /** With what is known of the worker already, its lines need not wait for it. */
@@ -162,6 +174,10 @@ export class Log {
     this.#arrange();
   }
 
+  #changed(): void {
+    this.#told.changed();
+  }
+
   #searchFor(query: api.SearchQuery): Search {
     const ask: Ask = (asked, signal) => api.search(this.name, asked, { signal });
     return new Search(query, ask, () => this.#arrange());
@@ -180,6 +196,10 @@ export class Log {
   }
 
   #know(state: api.WorkerState): void {
+    if (this.worker && state.created_at !== this.worker.created_at) {
+      this.#told.renewed(state);
+      return;
+    }
     const closed = this.worker?.state === "open" && state.state === "closed";
     this.worker = state;
     this.#grow(state.last_sequence);
@@ -209,7 +229,15 @@ export class Log {
   /** Why lines cannot be read; nothing where they can be again. */
   #failed(error: unknown): void {
     this.trouble = error === null ? null : reasonOf(error);
+    if (error instanceof api.ApiError && error.code === LINES_GONE) void this.#lookAtWorker();
     this.#changed();
+  }
+
+  /** Nobody tells of a closed log that it was forgotten, or that there is another. */
+  async #lookAtWorker(): Promise<void> {
+    const { signal } = this.#left;
+    const state = await this.#askWorker(signal).catch(() => null);
+    if (state && !signal.aborted) this.#know(state);
   }
 
   /** Which rows there are, from all that hides lines. */

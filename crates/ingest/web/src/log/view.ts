@@ -3,34 +3,25 @@
  * verbs and show its fields; `told` grows when these have changed, a few times a second at most.
  */
 
-import { tailUrl, type WorkerState } from "../api";
 import { Cell } from "../store";
 import { PLAIN } from "./ansi";
 import { Asker } from "./asker";
 import { extended } from "./copy";
 import type { Group } from "./groups";
 import { SOURCES, type Source } from "./line";
-import { listen } from "./listen";
-import type { Server } from "./live";
 import { Log } from "./model";
 import { Opened } from "./opened";
 import type { RowView, Surroundings } from "./row";
 import type { Range, Rows } from "./rows";
 import { type Content, Scroller } from "./scroller";
 import * as settings from "./settings";
+import type { Start } from "./start";
 import { shown } from "./time";
 
 /** Components are drawn anew so often at most; rows with each frame. */
 const TELL_MS = 100;
 /** How long a failed worker's log waits to be told where it failed before its end is shown. */
 const FAILURE_WAIT_MS = 150;
-
-export interface Start {
-  /** What is known of the worker already. */
-  readonly known: WorkerState | null;
-  /** Another way to its end than a connection of its own. */
-  readonly tail: Server["tail"] | undefined;
-}
 
 export class View {
   readonly log: Log;
@@ -61,12 +52,8 @@ export class View {
   constructor(worker: string, element: HTMLElement, around: Surroundings, start: Start) {
     this.around = around;
     this.#opened = new Opened(worker);
-    this.log = new Log(
-      worker,
-      start.tail ?? ((from) => listen(tailUrl(worker, from))),
-      () => this.#changed(),
-      () => this.#kept,
-    );
+    const told = { changed: () => this.#changed(), renewed: start.renewed };
+    this.log = new Log(worker, start.tail, told, () => this.#kept);
     this.#asker = new Asker(this.log);
     this.#rows = this.log.rows;
     this.scroller = new Scroller(element, {
