@@ -9,6 +9,7 @@ import "./lines.js";
 import "./groups.js";
 import "./search.js";
 import "./broken.js";
+import "./hidden.js";
 import "./hostile.js";
 import "./people.js";
 import "./budget.js";

@@ -118,6 +118,58 @@ sees("log-ingest is killed and comes back: the view goes on without a missing or
   await readThrough(log, last);
 });
 
+for (const [name, path] of [
+  ["a log", "workers/broken-silent-log"],
+  ["a task by time", "tasks/broken-silent-time?show=time"],
+  ["a log beside others", "tasks/broken-silent-side?show=side"],
+] as const) {
+  sees(`a connection that died without a word is made again: ${name}`, async ({ page }) => {
+    const server = await ingest();
+    const network = await Network.before(server.url());
+    const [, task = "", worker = task] = /(broken-silent-\w+)/.exec(path) ?? [];
+    const agent = server.agent(task, worker);
+    agent.says("begun");
+    await agent.sent(1);
+    await page.clock.install();
+    const connected = page.waitForResponse((response) => response.url().includes("/tail"));
+    await page.goto(network.url(`/#/${path}`));
+    await page.getByText("begun", { exact: true }).waitFor();
+    await connected;
+    network.silence();
+    agent.says("more");
+    await agent.sent(2);
+    await page.clock.fastForward(60_000);
+    await page.getByText("more", { exact: true }).waitFor();
+    await agent.done();
+  });
+}
+
+sees("another log under the same name is shown in place of the one that was", async ({ page }) => {
+  const server = await ownIngest();
+  const network = await Network.before(server.url());
+  const before = server.agent("broken-again", "broken-again-0");
+  before.does("seq 1 500");
+  await before.sent(500);
+  const log = await LogPage.open(page, network, "broken-again-0");
+  await log.showsLine(500, "500");
+  network.cut();
+  await before.kill();
+  await server.loseAll();
+  await server.resume();
+  const after = server.agent("broken-again", "broken-again-0");
+  after.says("another");
+  await after.sent(1);
+  network.mend();
+  const rows = await log.shows("the other log", (rows) => rows.some(({ text }) => text === "another"));
+  assert.deepEqual(
+    rows.map(({ sequence, text }) => [sequence, text]),
+    [[1, "another"]],
+  );
+  after.says("live");
+  await log.showsLine(2, "live");
+  await after.done();
+});
+
 sees("a page whose server is gone says so in the list, and goes on when it is back", async ({ page }) => {
   const server = await ownIngest();
   await server.ran("broken-list", "broken-list-0", "true");

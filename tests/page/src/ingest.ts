@@ -1,6 +1,6 @@
 /** A log-ingest of a test's own, and agents that send to it. */
 
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Program } from "./process.js";
@@ -49,6 +49,13 @@ export class Ingest {
   async kill(): Promise<void> {
     await this.#program?.kill();
     this.#program = undefined;
+  }
+
+  /** Kills it and empties its disk, and those of its agents. */
+  async loseAll(): Promise<void> {
+    await this.kill();
+    rmSync(this.#folder, { recursive: true });
+    mkdirSync(this.#folder);
   }
 
   async end(): Promise<void> {

@@ -9,6 +9,8 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 export class Network {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  /** Those by which server-sent events come. */
+  readonly #streams = new Set<Socket>();
   #isCut = false;
 
   private constructor(host: string, port: number) {
@@ -42,7 +44,14 @@ export class Network {
     this.#isCut = false;
   }
 
+  /** Connections by which events come bring nothing more, and nobody is told. */
+  silence(): void {
+    for (const far of this.#streams) far.unpipe();
+  }
+
   #join(near: Socket, far: Socket): void {
+    far.on("data", (data) => data.includes("text/event-stream") && this.#streams.add(far));
+    far.on("close", () => this.#streams.delete(far));
     for (const [one, other] of [
       [near, far],
       [far, near],

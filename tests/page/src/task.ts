@@ -108,6 +108,86 @@ sees("all workers' lines are seen in order of time, live, and each leads to its 
   await Promise.all([one.done(), two.done()]);
 });
 
+sees("a line by time is chosen by key, and Enter shows it in its log", async ({ page }) => {
+  const server = await ingest();
+  const agent = server.agent("by-time-keys", "by-time-keys-1");
+  agent.does("seq 1 300");
+  await agent.sent(300);
+  await page.goto(server.url("/#/tasks/by-time-keys?show=time"));
+  await page.getByText("300", { exact: true }).last().waitFor();
+  const chosen = () => page.evaluate(() => document.activeElement?.getAttribute("aria-label") ?? "");
+  await page.keyboard.press("j");
+  const first = Number(/: (\d+)$/.exec(await chosen())?.[1]);
+  assert.ok(first > 200 && first <= 300, `${await chosen()} can be seen`);
+  for (const key of ["j", "j", "j", "k"]) await page.keyboard.press(key);
+  assert.equal(await chosen(), `by-time-keys-1 ${first + 2}: ${first + 2}`);
+  agent.does("seq 301 400");
+  await page.getByText("100 new lines").waitFor();
+  assert.equal(await chosen(), `by-time-keys-1 ${first + 2}: ${first + 2}`, "what is chosen stays");
+  await page.keyboard.press("Enter");
+  await new LogPage(page, "by-time-keys-1").showsLine(first + 2, String(first + 2));
+  await agent.done();
+});
+
+sees("lines by time keep their colour over other workers' lines, and their times follow the zone", async ({ page }) => {
+  const server = await ingest();
+  const [one, two] = [server.agent("by-time-red", "by-time-red-1"), server.agent("by-time-red", "by-time-red-2")];
+  one.does("printf '\\033[31mred\\n'");
+  await one.sent(1);
+  two.says("between");
+  await two.sent(1);
+  one.does("printf 'red yet\\033[0m\\n'");
+  await one.sent(2);
+  await page.goto(server.url("/#/tasks/by-time-red?show=time"));
+  const red = (text: string) => page.locator(".timeline-row", { hasText: text }).locator(".log-fg-1");
+  await red("red yet").waitFor();
+  assert.equal(await red("between").count(), 0);
+  const hour = async () => Number((await page.locator(".timeline-time").first().innerText()).slice(0, 2));
+  const local = await hour();
+  await page.keyboard.press("U");
+  assert.equal((local - (await hour()) + 24) % 24, 9, "Seoul is nine hours ahead");
+  await Promise.all([one.done(), two.done()]);
+});
+
+sees(
+  "a task that writes faster than anybody reads is followed by time, a bounded number of rows at a time",
+  async (person) => {
+    const { page, note } = person;
+    const server = await ingest();
+    const agent = server.agent("by-time-fast", "by-time-fast-1");
+    agent.says("begun");
+    await agent.sent(1);
+    await page.goto(server.url("/#/tasks/by-time-fast?show=time"));
+    await page.getByText("begun").waitFor();
+    await page.getByText("live", { exact: true }).waitFor();
+    await page.evaluate(() => {
+      const seen = { rows: 0, longest: 0, last: performance.now() };
+      Object.assign(globalThis, { seen });
+      const look = () => {
+        const now = performance.now();
+        seen.rows = Math.max(seen.rows, document.querySelectorAll(".timeline-row").length);
+        seen.longest = Math.max(seen.longest, now - seen.last);
+        seen.last = now;
+        requestAnimationFrame(look);
+      };
+      look();
+    });
+    agent.does("seq 2 200000");
+    await agent.sent(200_000, 60_000);
+    await page.locator(".timeline-text").getByText("200000", { exact: true }).waitFor();
+    const seen = await page.evaluate(() => (globalThis as unknown as { seen: { rows: number; longest: number } }).seen);
+    note(`at most ${seen.rows} rows, longest frame ${Math.round(seen.longest)} ms`);
+    assert.ok(seen.rows <= 1_600, `${seen.rows} rows at once`);
+    const numbers = () => page.locator(".timeline-number").allInnerTexts();
+    const before = (await numbers()).length;
+    await page.keyboard.press("e");
+    const all = await until("earlier lines", numbers, (seen) => seen.length > before);
+    const expected = all.map((_, at) => String(Number(all[0]) + at));
+    assert.deepEqual(all, expected, "one after the other");
+    await agent.done();
+  },
+);
+
 sees("a worker that comes later shows by itself in its task", async ({ page }) => {
   const server = await ingest();
   await server.ran("grows", "grows-1", "true");

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import * as api from "./api";
+import { lineStream } from "./log/lines";
 
 const answer = (response: Response | Error) =>
   vi.stubGlobal(
@@ -29,6 +30,7 @@ describe("a question", () => {
     expect(fetch).toHaveBeenCalledWith("/api/v1/tasks?q=a%26b%3Dc&order=failed&limit=5", {
       cache: "no-store",
       headers: { "If-None-Match": '"0"' },
+      signal: expect.any(AbortSignal),
     });
     expect(api.textUrl("a/b ?#", { from: 3, to: 9 })).toBe("/api/v1/workers/a%2Fb%20%3F%23/log.txt?from=3&to=9");
     expect(api.tailUrl("W", 7)).toBe("/api/v1/workers/W/tail?from=7&batch=true");
@@ -41,6 +43,21 @@ describe("a question", () => {
 });
 
 describe("a question without an answer", () => {
+  it.each([
+    ["of the API", () => api.task("T")],
+    ["for lines", () => lineStream("W", 1, 10, new AbortController().signal)],
+  ])("%s is given up after a while", async (_, ask) => {
+    const late = new AbortController();
+    vi.spyOn(AbortSignal, "timeout").mockReturnValue(late.signal);
+    vi.stubGlobal("fetch", (_address: string, { signal }: { signal: AbortSignal }) => {
+      return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+    });
+    const refused = refusalOf(ask());
+    late.abort(new DOMException("signal timed out", "TimeoutError"));
+    expect(await refused).toMatchObject({ code: "unreachable", isTransient: true });
+    vi.restoreAllMocks();
+  });
+
   it("says the server's code, message and wait", async () => {
     const body = { code: "too_many_searches", message: "too many searches" };
     answer(Response.json(body, { status: 503, headers: { "retry-after": "2" } }));

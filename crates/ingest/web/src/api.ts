@@ -177,10 +177,18 @@ export function url(path: string, params: Record<string, string | number | boole
 const ofTask = (task: string, rest = "") => `/tasks/${encodeURIComponent(task)}${rest}`;
 export const ofWorker = (worker: string, rest = "") => `/workers/${encodeURIComponent(worker)}${rest}`;
 
+/** What is not here by then does not come: a server that is gone says nothing, and a browser may have no connection left. */
+const TIMEOUT_MS = 30_000;
+
+/** Ends when the question is given up, or has waited too long. */
+function timed(signal?: AbortSignal): AbortSignal {
+  const timeout = AbortSignal.timeout(TIMEOUT_MS);
+  return signal ? AbortSignal.any([signal, timeout]) : timeout;
+}
+
 /** The answer, or an `ApiError` with what the server says. */
 export async function request(address: string, { signal, etag }: Options): Promise<Response> {
-  const init: RequestInit = { cache: "no-store" };
-  if (signal) init.signal = signal;
+  const init: RequestInit = { cache: "no-store", signal: timed(signal) };
   if (etag) init.headers = { "If-None-Match": etag };
   let response: Response;
   try {

@@ -117,6 +117,10 @@ const en = {
   keyEnd: "To the end, and follow",
   keyStart: "To the first line that is loaded",
   keyEarlier: "Load earlier lines",
+  keyNextLine: "Choose the next line",
+  keyLineBefore: "Choose the line before",
+  keyOpenLine: "Show the chosen line in its own log",
+  keyZone: "Local time or UTC",
 };
 
 const ko: typeof en = {
@@ -228,6 +232,10 @@ const ko: typeof en = {
   keyEnd: "끝으로 가서 따라가기",
   keyStart: "불러온 첫 줄로",
   keyEarlier: "이전 줄 불러오기",
+  keyNextLine: "다음 줄 선택",
+  keyLineBefore: "이전 줄 선택",
+  keyOpenLine: "선택한 줄을 워커 로그에서 보기",
+  keyZone: "현지 시각 또는 UTC",
 };
 
 export const text: Catalog<typeof en> = { en, ko };

@@ -2,7 +2,7 @@
 
 import type { RefObject } from "preact";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
-import type { WorkerState } from "../api";
+import { tailUrl, type WorkerState } from "../api";
 import { useText } from "../i18n";
 import { notice } from "../notices";
 import { useReason } from "../reasons";
@@ -12,6 +12,8 @@ import { reasonOf } from "../troubles";
 import { Chosen, copyStretch } from "./Chosen";
 import { formatRange, parseRange } from "./copy";
 import { Find } from "./Find";
+import { listen } from "./listen";
+import type { Server } from "./live";
 import { useLogKeys } from "./logKeys";
 import { MarkStrip } from "./MarkStrip";
 import { messages } from "./messages";
@@ -30,6 +32,8 @@ export interface LogViewProps {
   worker: string;
   /** What is known of the worker already: its first lines then come a round trip earlier. */
   state?: WorkerState;
+  /** Another way to its end than a connection of its own. */
+  tail?: Server["tail"];
   /** The part of the address behind the `?`. */
   query: URLSearchParams;
   setQuery: (next: URLSearchParams, replace: boolean) => void;
@@ -37,7 +41,7 @@ export interface LogViewProps {
   active: boolean;
 }
 
-export function LogView({ worker, state, query, setQuery, active }: LogViewProps) {
+export function LogView({ worker, state, tail, query, setQuery, active }: LogViewProps) {
   const words = useText(messages);
   const reason = useReason();
   // biome-ignore lint/correctness/useExhaustiveDependencies: `reason` changes with the words.
@@ -45,7 +49,8 @@ export function LogView({ worker, state, query, setQuery, active }: LogViewProps
     (): Surroundings => ({ texts: words, reason, href: (range) => hrefOf(worker, range) }),
     [words, worker],
   );
-  const [scroller, view] = useView(worker, around, state ?? null);
+  const own: Server["tail"] = (from) => listen(tailUrl(worker, from));
+  const [scroller, view] = useView(worker, around, state ?? null, tail ?? own);
   const [finding, setFinding] = useState(false);
   useCell(view?.told ?? IDLE);
   const wrap = useCell(settings.wraps);
@@ -114,14 +119,16 @@ function NewLines({ view, label }: { view: View; label: string }) {
 }
 
 /** The window, made once for a log. */
-function useView(worker: string, around: Surroundings, known: WorkerState | null) {
+function useView(worker: string, around: Surroundings, known: WorkerState | null, tail: Server["tail"]) {
   const element = useRef<HTMLDivElement>(null);
   const [view, setView] = useState<View | null>(null);
+  // Another log under the same name begins anew.
+  const [renewed, setRenewed] = useState<WorkerState | null>(null);
   // biome-ignore lint/correctness/useExhaustiveDependencies: other words are no other log.
   useLayoutEffect(() => {
     const root = element.current;
     if (!root) return;
-    const made = new View(worker, root, around, known);
+    const made = new View(worker, root, around, { known: renewed ?? known, tail, renewed: setRenewed });
     setView(made);
     const shown = () => made.log.shown(!document.hidden);
     const online = () => made.log.retry();
@@ -145,7 +152,11 @@ function useView(worker: string, around: Surroundings, known: WorkerState | null
       window.removeEventListener("online", online);
       made.close();
     };
-  }, [worker]);
+  }, [worker, renewed]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what else is new of the worker comes with its lines.
+  useEffect(() => {
+    if (known) view?.log.hear(known);
+  }, [view, known?.created_at]);
   useEffect(() => {
     if (!view) return;
     view.around = around;

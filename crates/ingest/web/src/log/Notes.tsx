@@ -14,11 +14,8 @@ export function Notes({ view, words }: { view: View; words: Texts }) {
 
 function ConnectionNote({ view, words }: { view: View; words: Texts }) {
   const { connection, trouble } = view.log;
-  const broken =
-    connection === "reconnecting" ||
-    connection === "unreachable" ||
-    connection === "refused" ||
-    connection === "paused";
+  // Nobody sees that it is paused; whoever comes back is to find the lines where they were.
+  const broken = connection === "reconnecting" || connection === "unreachable" || connection === "refused";
   if (!broken && trouble === null) return null;
   return (
     <div class="log-note log-note-trouble" data-log="connection" data-connection={connection}>

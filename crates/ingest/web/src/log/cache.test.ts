@@ -1,5 +1,5 @@
 import { expect, test, vi } from "vitest";
-import { Cache, CHUNK, type Load } from "./cache";
+import { Cache, CHUNK, LINES_GONE, type Load } from "./cache";
 import { entryOf } from "./line";
 import type { Range } from "./rows";
 
@@ -88,6 +88,17 @@ test("a gap stands in the place of its lines, and is told", () => {
   expect(told.gap).toHaveBeenCalledWith([11, 2_000_000_000]);
   expect(cache.get(10)).toMatchObject({ kind: "gap", reason: "retention" });
   expect(cache.get(2_000_000_000)).toBe(cache.get(10));
+});
+
+test("lines that the server has no more are a failure with its wait, and not asked for at once again", async () => {
+  const { asked, load } = server(0);
+  const { cache, told } = cacheOf(load);
+  told.changed.mockImplementation(() => cache.want([1], 10));
+  cache.want([1], 10);
+  await vi.waitFor(() => expect(told.failed).toHaveBeenCalledWith(expect.objectContaining({ code: LINES_GONE })));
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(asked).toHaveLength(1);
+  cache.close();
 });
 
 test("a failure is told, and what failed is asked for again after a while", async () => {

@@ -3,6 +3,7 @@
  * for; a request whose lines are no longer wanted is given up.
  */
 
+import { ApiError } from "../api";
 import { waitAfter } from "./backoff";
 import { type Entry, entryOf, lastOf, readLines } from "./line";
 import type { Range } from "./rows";
@@ -15,6 +16,8 @@ export const LIMIT = 16 * 1024 * 1024;
 const REQUEST_BYTES = 2 * 1024 * 1024;
 /** What a line takes besides its text. */
 const LINE_OVERHEAD = 160;
+/** The code of a failure: the server has lines no more that it had. */
+export const LINES_GONE = "lines_gone";
 
 export interface Chunk {
   readonly index: number;
@@ -125,7 +128,11 @@ export class Cache {
     const request = { abort: new AbortController(), chunk };
     this.#requests.set(chunk, request);
     this.#fetch(request, from, last)
-      .then(() => this.#recovered())
+      .then((brought) => {
+        // Asked at once, it would say so again: these lines were there, and are no more.
+        if (brought === 0) throw new ApiError(0, LINES_GONE, `the server has no line ${from}`);
+        this.#recovered();
+      })
       .catch((error: unknown) => {
         if (!request.abort.signal.aborted) this.#failed(error);
       })
@@ -157,16 +164,20 @@ export class Cache {
     this.#told.changed();
   }
 
-  async #fetch(request: Request, from: number, last: number): Promise<void> {
+  /** How many it brought. */
+  async #fetch(request: Request, from: number, last: number): Promise<number> {
     const body = await this.#load(from, last - from + 1, request.abort.signal);
     let bytes = 0;
+    let brought = 0;
     await readLines(body, (value, length) => {
       const entry = entryOf(value);
       if (entry.sequence > last) return false;
       this.put(entry);
       bytes += length;
+      brought += 1;
       return bytes < REQUEST_BYTES;
     });
+    return brought;
   }
 
   #set(sequence: number, entry: Entry): void {

@@ -42,7 +42,7 @@ class Stream implements Events {
   }
 }
 
-function setUp(worker: Server["worker"] = () => Promise.resolve(state(10))) {
+function setUp(worker: Server["worker"] = () => Promise.resolve(state(10)), isShown = true) {
   const streams: Stream[] = [];
   const told = { connection: vi.fn(), worker: vi.fn(), lines: vi.fn() };
   const tail = (from: number) => {
@@ -50,7 +50,7 @@ function setUp(worker: Server["worker"] = () => Promise.resolve(state(10))) {
     streams.push(stream);
     return stream;
   };
-  const live = new Live({ worker, tail }, told);
+  const live = new Live({ worker, tail }, told, isShown);
   return { live, streams, told, last: () => streams.at(-1) as Stream };
 }
 
@@ -111,6 +111,34 @@ test("a server that does not answer is said to be gone, and asked ever more rare
   expect(worker.mock.calls.length).toBeLessThan(20);
 });
 
+test("a quiet connection that is ended now and then is no server that is gone", async () => {
+  const { live, told, streams, last } = setUp();
+  live.connect();
+  await settled();
+  for (let round = 1; round <= 8; round += 1) {
+    last().say("open");
+    await vi.advanceTimersByTimeAsync(120_000);
+    last().say("error");
+    await vi.advanceTimersByTimeAsync(waitAfter(1, 1));
+    expect(streams).toHaveLength(round + 1);
+  }
+  expect(told.connection).not.toHaveBeenCalledWith("unreachable", null);
+});
+
+test("connections that are ended at once are made ever more rarely", async () => {
+  const { live, told, streams } = setUp();
+  live.connect();
+  for (let second = 0; second < 60; second += 1) {
+    await vi.advanceTimersByTimeAsync(1_000);
+    const stream = streams.at(-1);
+    if (!stream || stream.closed) continue;
+    stream.say("open");
+    stream.say("error");
+  }
+  expect(streams.length).toBeLessThan(12);
+  expect(told.connection).toHaveBeenCalledWith("unreachable", null);
+});
+
 test("a log that is refused is asked for again only where a person wants it", async () => {
   const worker = vi.fn().mockRejectedValue(new ApiError(404, "not_found", "no worker w"));
   const { live, told } = setUp(worker);
@@ -146,12 +174,40 @@ test("the end tells the worker's last state and closes the connection", async ()
   expect(live.connection).toBe("ended");
 });
 
-test("a page that is hidden for long lets its connection go, and goes on when it is seen", async () => {
+test("a page that nobody has seen yet asks nothing, and connects when it is seen", async () => {
+  const worker = vi.fn().mockResolvedValue(state(10));
+  const { live, streams } = setUp(worker, false);
+  live.connect();
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(worker).not.toHaveBeenCalled();
+  expect(live.connection).toBe("paused");
+  live.shown(true);
+  expect(live.connection).toBe("connecting");
+  await settled();
+  expect(streams.map(({ from }) => from)).toEqual([11]);
+});
+
+test("a connection that breaks while the page is hidden is made again when it is seen", async () => {
   const { live, streams, last } = setUp();
   live.connect();
   await settled();
   last().say("open");
   live.shown(false);
+  last().say("error");
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(streams).toHaveLength(1);
+  live.shown(true);
+  await settled();
+  expect(streams).toHaveLength(2);
+});
+
+test("a page that is hidden for a few seconds lets its connection go, and goes on when it is seen", async () => {
+  const { live, streams, last } = setUp();
+  live.connect();
+  await settled();
+  last().say("open");
+  live.shown(false);
+  expect(HIDDEN_MS).toBeLessThanOrEqual(10_000);
   await vi.advanceTimersByTimeAsync(HIDDEN_MS - 1);
   expect(last().closed).toBe(false);
   await vi.advanceTimersByTimeAsync(1);

@@ -2,8 +2,8 @@
  * The end of a log that is still written: one connection of server-sent events, made again when it breaks.
  *
  * Each connection begins with a look at the worker, so lines that came while there was none are known by their number
- * alone and read when they are to be seen: none is missing, and none comes twice. A page that nobody looks at lets its
- * connection go after a while, because browsers allow six to a server over all their tabs.
+ * alone and read when they are to be seen: none is missing, and none comes twice. A page that nobody looks at has no
+ * connection: browsers allow six to a server without TLS, over all their tabs.
  */
 
 import { ApiError, type WorkerState } from "../api";
@@ -24,14 +24,22 @@ export type Connection =
   /** The server will not give this log. */
   | "refused";
 
-/** How long a hidden page goes on listening. */
-export const HIDDEN_MS = 60_000;
+/** How long a hidden page goes on listening: it loses nothing by an end, and may be shown again at once. */
+export const HIDDEN_MS = 5_000;
 /** From here on the server counts as gone, not as away for a moment. */
 const UNREACHABLE_AFTER = 3;
+/** A connection that was there for so long was a good one, though no line came: proxies end those that are quiet. */
+const STEADY_MS = 5_000;
+
+/** As much of an event as is needed. `data` is JSON, or what it says. */
+export interface Heard {
+  readonly data: string | readonly unknown[];
+  readonly lastEventId: string;
+}
 
 /** As much of `EventSource` as is needed. */
 export interface Events {
-  addEventListener(type: string, listener: (event: MessageEvent<string>) => void): void;
+  addEventListener(type: string, listener: (event: Heard) => void): void;
   close(): void;
 }
 
@@ -43,8 +51,8 @@ export interface Server {
 export interface Told {
   connection(connection: Connection, reason: string | null): void;
   worker(state: WorkerState): void;
-  /** Lines up to `last` are there; `text` is JSON, an array of lines or one. */
-  lines(last: number, text: string): void;
+  /** Lines up to `last` are there: an array of lines or one, maybe as JSON yet. */
+  lines(last: number, lines: Heard["data"]): void;
 }
 
 export class Live {
@@ -52,26 +60,34 @@ export class Live {
   readonly #told: Told;
   #last = 0;
   #failures = 0;
+  /** Since when there is a connection. */
+  #since: number | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #hiding: ReturnType<typeof setTimeout> | undefined;
   /** Aborted when another connection takes its place. */
   #attempt = new AbortController();
   #events: Events | null = null;
   #connection: Connection = "connecting";
+  #isShown: boolean;
 
-  constructor(server: Server, told: Told) {
+  constructor(server: Server, told: Told, isShown: boolean) {
     this.#server = server;
     this.#told = told;
+    this.#isShown = isShown;
   }
 
   get connection(): Connection {
     return this.#connection;
   }
 
-  /** Begins, or begins again at once where it waits to. */
+  /** Begins, or begins again at once where it waits to; once somebody sees the page. */
   connect(): void {
     if (this.#connection === "ended") return;
     this.#disconnect();
+    if (!this.#isShown) {
+      this.#say("paused", null);
+      return;
+    }
     const attempt = new AbortController();
     this.#attempt = attempt;
     this.#look(attempt).catch((error: unknown) => {
@@ -86,9 +102,16 @@ export class Live {
 
   /** Whether anybody can see the page. */
   shown(shown: boolean): void {
+    this.#isShown = shown;
     clearTimeout(this.#hiding);
-    if (!shown) this.#hiding = setTimeout(() => this.#pause(), HIDDEN_MS);
-    else if (this.#connection !== "live" && this.#connection !== "connecting") this.connect();
+    if (!shown) {
+      this.#hiding = setTimeout(() => this.#pause(), HIDDEN_MS);
+      return;
+    }
+    if (this.#connection === "live" || this.#connection === "connecting") return;
+    // That it was paused is nothing to show to somebody who has just come.
+    if (this.#connection === "paused") this.#say("connecting", null);
+    this.connect();
   }
 
   #pause(): void {
@@ -109,22 +132,26 @@ export class Live {
   #listen(attempt: AbortController): void {
     const events = this.#server.tail(this.#last + 1);
     this.#events = events;
-    const on = (type: string, then: (event: MessageEvent<string>) => void) =>
+    const on = (type: string, then: (event: Heard) => void) =>
       events.addEventListener(type, (event) => {
         if (!attempt.signal.aborted) then(event);
       });
-    on("open", () => this.#say("live", null));
+    on("open", () => {
+      this.#since = performance.now();
+      this.#say("live", null);
+    });
     on("message", (event) => this.#lines(event));
+    on("worker", (event) => this.#told.worker(said<WorkerState>(event)));
     on("end", (event) => {
       this.#disconnect();
-      this.#told.worker(JSON.parse(event.data) as WorkerState);
+      this.#told.worker(said<WorkerState>(event));
       this.#say("ended", null);
     });
-    on("failed", (event) => this.#failed(new Error((JSON.parse(event.data) as { message: string }).message)));
+    on("failed", (event) => this.#failed(new Error(said<{ message: string }>(event).message)));
     on("error", () => this.#failed(null));
   }
 
-  #lines(event: MessageEvent<string>): void {
+  #lines(event: Heard): void {
     const last = Number(event.lastEventId);
     if (!(last > this.#last)) return;
     this.#failures = 0;
@@ -133,6 +160,7 @@ export class Live {
   }
 
   #failed(error: unknown): void {
+    if (this.#since !== null && performance.now() - this.#since >= STEADY_MS) this.#failures = 0;
     this.#disconnect();
     if (error instanceof ApiError && !error.isTransient) {
       this.#say("refused", error.message);
@@ -150,6 +178,7 @@ export class Live {
     this.#attempt.abort();
     this.#events?.close();
     this.#events = null;
+    this.#since = null;
   }
 
   #say(connection: Connection, reason: string | null): void {
@@ -157,4 +186,8 @@ export class Live {
     this.#connection = connection;
     this.#told.connection(connection, reason);
   }
+}
+
+function said<T>({ data }: Heard): T {
+  return JSON.parse(String(data)) as T;
 }

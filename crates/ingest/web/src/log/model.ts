@@ -6,11 +6,11 @@
 import * as api from "../api";
 import { reasonOf } from "../troubles";
 import type { Style } from "./ansi";
-import { Cache, chunkOf } from "./cache";
+import { Cache, chunkOf, LINES_GONE } from "./cache";
 import { Groups } from "./groups";
 import { type Entry, entryOf, SOURCES, type Source } from "./line";
 import { lineStream } from "./lines";
-import { type Connection, Live } from "./live";
+import { type Connection, type Heard, Live, type Server } from "./live";
 import { complement, type Range, Rows, union } from "./rows";
 import { type Ask, Search } from "./search";
 import { Styles } from "./styles";
@@ -20,6 +20,13 @@ const OUTLINE_EVERY_MS = 2_000;
 const OUTLINE_SHARE = 10;
 /** Of the lines that came between two drawings so many are read; those before them when somebody goes there. */
 const MAX_WAITING = 512;
+
+/** Whom a log tells. */
+export interface Told {
+  changed(): void;
+  /** The server has another log under this name: nothing that is known holds for it. */
+  renewed(state: api.WorkerState): void;
+}
 
 export class Log {
   readonly name: string;
@@ -34,7 +41,7 @@ export class Log {
   groups = new Groups();
   shownSources: ReadonlySet<Source> = new Set(SOURCES);
   search: Search | null = null;
-  readonly #changed: () => void;
+  readonly #told: Told;
   /** Lines that stay in sight when groups come to be known. */
   readonly #kept: () => readonly number[];
   readonly #left = new AbortController();
@@ -42,31 +49,29 @@ export class Log {
   #filter: Search | null = null;
   /** Gaps that were seen before the outline told of them. */
   #gaps: Range[] = [];
-  #waiting: { readonly last: number; readonly text: string }[] = [];
+  #waiting: { readonly last: number; readonly lines: Heard["data"] }[] = [];
   #outlineTimer: ReturnType<typeof setTimeout> | undefined;
   #outlineTag: string | undefined;
   #marks = new Map<number, string>();
 
-  constructor(name: string, changed: () => void, kept: () => readonly number[]) {
+  constructor(name: string, tail: Server["tail"], told: Told, kept: () => readonly number[]) {
     this.name = name;
-    this.#changed = changed;
+    this.#told = told;
     this.#kept = kept;
     this.cache = new Cache((from, limit, signal) => lineStream(name, from, limit, signal), {
-      changed,
+      changed: () => this.#changed(),
       gap: (range) => this.#gap(range),
       failed: (error) => this.#failed(error),
       recovered: () => this.#failed(null),
     });
     this.#live = new Live(
-      {
-        worker: (signal) => this.#askWorker(signal),
-        tail: (from) => new EventSource(api.tailUrl(name, from)),
-      },
+      { worker: (signal) => this.#askWorker(signal), tail },
       {
         connection: (connection, reason) => this.#connected(connection, reason),
         worker: (state) => this.#know(state),
-        lines: (last, text) => this.#came(last, text),
+        lines: (last, lines) => this.#came(last, lines),
       },
+      !document.hidden,
     );
   }
 
@@ -77,6 +82,11 @@ export class Log {
   get failed(): boolean {
     const worker = this.worker;
     return worker?.state === "closed" && (worker.exit_code !== 0 || (worker.signal ?? 0) !== 0);
+  }
+
+  /** What others were told of the worker, maybe earlier than this log. */
+  hear(state: api.WorkerState): void {
+    if (this.worker && Date.parse(state.created_at) > Date.parse(this.worker.created_at)) this.#told.renewed(state);
   }
 
   /** With what is known of the worker already, its lines need not wait for it. */
@@ -138,8 +148,8 @@ export class Log {
   takeIn(looked: boolean): void {
     const waiting = looked ? this.#waiting : [];
     if (this.#waiting.length > 0) this.#waiting = [];
-    for (const { text } of waiting) {
-      const value = JSON.parse(text) as unknown;
+    for (const { lines } of waiting) {
+      const value: unknown = typeof lines === "string" ? JSON.parse(lines) : lines;
       for (const line of Array.isArray(value) ? value : [value]) this.cache.put(entryOf(line));
     }
   }
@@ -165,6 +175,10 @@ export class Log {
     this.#arrange();
   }
 
+  #changed(): void {
+    this.#told.changed();
+  }
+
   #searchFor(query: api.SearchQuery): Search {
     const ask: Ask = (asked, signal) => api.search(this.name, asked, { signal });
     return new Search(query, ask, () => this.#arrange());
@@ -183,6 +197,10 @@ export class Log {
   }
 
   #know(state: api.WorkerState): void {
+    if (this.worker && state.created_at !== this.worker.created_at) {
+      this.#told.renewed(state);
+      return;
+    }
     const closed = this.worker?.state === "open" && state.state === "closed";
     this.worker = state;
     this.#grow(state.last_sequence);
@@ -190,8 +208,8 @@ export class Log {
     this.#changed();
   }
 
-  #came(last: number, text: string): void {
-    this.#waiting.push({ last, text });
+  #came(last: number, lines: Heard["data"]): void {
+    this.#waiting.push({ last, lines });
     if ((this.#waiting[0]?.last ?? last) <= last - MAX_WAITING) this.#waiting.shift();
     this.#grow(last);
     this.#changed();
@@ -212,7 +230,15 @@ export class Log {
   /** Why lines cannot be read; nothing where they can be again. */
   #failed(error: unknown): void {
     this.trouble = error === null ? null : reasonOf(error);
+    if (error instanceof api.ApiError && error.code === LINES_GONE) void this.#lookAtWorker();
     this.#changed();
+  }
+
+  /** Nobody tells of a closed log that it was forgotten, or that there is another. */
+  async #lookAtWorker(): Promise<void> {
+    const { signal } = this.#left;
+    const state = await this.#askWorker(signal).catch(() => null);
+    if (state && !signal.aborted) this.#know(state);
   }
 
   /** Which rows there are, from all that hides lines. */

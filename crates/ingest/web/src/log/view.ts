@@ -3,7 +3,6 @@
  * verbs and show its fields; `told` grows when these have changed, a few times a second at most.
  */
 
-import type { WorkerState } from "../api";
 import { Cell } from "../store";
 import { PLAIN } from "./ansi";
 import { Asker } from "./asker";
@@ -17,6 +16,7 @@ import type { Range, Rows } from "./rows";
 import { type Content, Scroller } from "./scroller";
 import { Selected } from "./selected";
 import * as settings from "./settings";
+import type { Start } from "./start";
 import { shown } from "./time";
 
 /** Components are drawn anew so often at most; rows with each frame. */
@@ -55,14 +55,11 @@ export class View {
   readonly #opened: Opened;
   readonly #asker: Asker;
 
-  constructor(worker: string, element: HTMLElement, around: Surroundings, known: WorkerState | null) {
+  constructor(worker: string, element: HTMLElement, around: Surroundings, start: Start) {
     this.around = around;
     this.#opened = new Opened(worker);
-    this.log = new Log(
-      worker,
-      () => this.#changed(),
-      () => this.#kept,
-    );
+    const told = { changed: () => this.#changed(), renewed: start.renewed };
+    this.log = new Log(worker, start.tail, told, () => this.#kept);
     this.#asker = new Asker(this.log);
     this.#rows = this.log.rows;
     this.selected = new Selected(element);
@@ -74,7 +71,7 @@ export class View {
       drawn: (sequences) => this.#drawn(sequences),
       scrolled: (moved, atEnd) => this.#scrolled(moved, atEnd),
     });
-    this.log.open(known);
+    this.log.open(start.known);
   }
 
   close(): void {

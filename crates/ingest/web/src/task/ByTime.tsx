@@ -5,8 +5,10 @@ import type { Task } from "../api";
 import { count } from "../format";
 import { useLanguage, useText } from "../i18n";
 import { useKeys } from "../keys";
+import { zone } from "../log/settings";
 import { Banner } from "../shell/Trouble";
 import { text } from "../text";
+import { chooseLine, chosenLine } from "./chosenLine";
 import { type Held, TaskLog } from "./TaskLog";
 import { TimelinePiece } from "./TimelinePiece";
 import { beginningOf, size } from "./timeline";
@@ -29,17 +31,35 @@ export function ByTime({ task }: { task: Task }) {
   const toEnd = () => {
     atEnd.current = true;
     log.current?.follow(true);
+    if (chosenLine(scroller.current)) scroller.current?.focus();
     if (scroller.current) scroller.current.scrollTop = scroller.current.scrollHeight;
   };
-  const earlier = () => void log.current?.loadEarlier();
+  /** Who reads what was before is not to be carried off to the end. */
+  const leaveEnd = () => {
+    atEnd.current = false;
+    log.current?.follow(false);
+  };
+  const earlier = () => {
+    leaveEnd();
+    void log.current?.loadEarlier();
+  };
   const toStart = () => scroller.current?.scrollTo(0, 0);
+  const choose = (by: number) => () => {
+    if (scroller.current && chooseLine(scroller.current, by)) leaveEnd();
+  };
   useKeys(words.keysTimeline, [
     { keys: ["G", "f"], label: words.keyEnd, run: toEnd },
     { keys: ["g"], label: words.keyStart, run: toStart },
     { keys: ["e"], label: words.keyEarlier, run: earlier },
+    { keys: ["j"], label: words.keyNextLine, run: choose(1) },
+    { keys: ["k"], label: words.keyLineBefore, run: choose(-1) },
+    { keys: ["Enter"], label: words.keyOpenLine, run: () => chosenLine(scroller.current)?.click() },
+    { keys: ["U"], label: words.keyZone, run: () => zone.set(zone.value === "utc" ? "local" : "utc") },
   ]);
   const scrolled = ({ currentTarget: element }: { currentTarget: HTMLDivElement }) => {
-    const isAtEnd = element.scrollHeight - element.scrollTop - element.clientHeight < NEAR;
+    const isNearEnd = element.scrollHeight - element.scrollTop - element.clientHeight < NEAR;
+    // Whoever chooses a line there is not carried off by those that come.
+    const isAtEnd = isNearEnd && chosenLine(element) === null;
     if (isAtEnd !== atEnd.current) log.current?.follow(isAtEnd);
     atEnd.current = isAtEnd;
     if (element.scrollTop < NEAR && !isAtEnd) earlier();
@@ -108,6 +128,7 @@ function Foot({ held, onEnd }: { held: Held; onEnd: () => void }) {
   const { isCut } = held.timeline;
   const status = {
     loading: words.loading,
+    connecting: "",
     live: words.live,
     reconnecting: words.reconnecting,
     ended: words.ended,

@@ -1,6 +1,6 @@
 /** A few logs beside each other. The one that was last touched has the keys. */
 
-import { useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import type { WorkerState } from "../api";
 import { useText } from "../i18n";
 import { useKeys } from "../keys";
@@ -10,9 +10,11 @@ import { Icon } from "../shell/Icon";
 import { Name } from "../shell/Name";
 import { text } from "../text";
 import { WorkerBar } from "../worker/WorkerBar";
+import { Tails } from "./Tails";
 
-export function SideBySide({ workers }: { workers: readonly WorkerState[] }) {
+export function SideBySide({ task, workers }: { task: string; workers: readonly WorkerState[] }) {
   const words = useText(text);
+  const tails = useMemo(() => new Tails(task), [task]);
   const [active, setActive] = useState<string | undefined>(undefined);
   const names = workers.map(({ worker_id }) => worker_id);
   const withKeys = active !== undefined && names.includes(active) ? active : names[0];
@@ -28,6 +30,7 @@ export function SideBySide({ workers }: { workers: readonly WorkerState[] }) {
         <Column
           key={worker.worker_id}
           worker={worker}
+          tails={tails}
           active={worker.worker_id === withKeys}
           onTouch={() => setActive(worker.worker_id)}
         />
@@ -36,7 +39,14 @@ export function SideBySide({ workers }: { workers: readonly WorkerState[] }) {
   );
 }
 
-function Column({ worker, active, onTouch }: { worker: WorkerState; active: boolean; onTouch: () => void }) {
+interface ColumnProps {
+  worker: WorkerState;
+  tails: Tails;
+  active: boolean;
+  onTouch: () => void;
+}
+
+function Column({ worker, tails, active, onTouch }: ColumnProps) {
   const words = useText(text);
   const name = worker.worker_id;
   // The address has room for one log's search and lines; those of a column are its own.
@@ -53,7 +63,14 @@ function Column({ worker, active, onTouch }: { worker: WorkerState; active: bool
         </a>
       </header>
       <WorkerBar worker={worker} />
-      <LogView worker={name} state={worker} query={query} setQuery={setQuery} active={active} />
+      <LogView
+        worker={name}
+        state={worker}
+        tail={(from) => tails.of(name, from)}
+        query={query}
+        setQuery={setQuery}
+        active={active}
+      />
     </section>
   );
 }

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type Held, TaskLog } from "./TaskLog";
-import { MOST, PIECE } from "./timeline";
+import { FOLLOWED, MOST, PIECE } from "./timeline";
 
 /** A connection as the browser makes it, driven by hand. */
 class Events {
@@ -50,15 +50,16 @@ function serves(length: number): void {
 const page = Object.assign(new EventTarget(), { hidden: false });
 let held: Held | undefined;
 let log: TaskLog;
+const tell = (told: Held) => {
+  held = told;
+};
 const now = (): Held => held ?? expect.fail("nothing was told");
 const sequences = () => now().timeline.pieces.flatMap((piece) => piece.lines.map(({ sequence }) => sequence));
 const connection = (): Events => Events.made.at(-1) ?? expect.fail("there is no connection");
 
 async function opened(length: number): Promise<void> {
   serves(length);
-  log = new TaskLog("T", (told) => {
-    held = told;
-  });
+  log = new TaskLog("T", tell);
   await vi.waitUntil(() => Events.made.length > 0);
   connection().onopen?.();
 }
@@ -121,6 +122,35 @@ describe("a task's lines", () => {
     expect(connection().address).toBe("/api/v1/tasks/T/tail?cursor=c11");
   });
 
+  it("are live once somebody sees a page that was opened behind others", async () => {
+    page.hidden = true;
+    serves(10);
+    log = new TaskLog("T", tell);
+    await vi.waitUntil(() => held !== undefined && sequences().length === 10);
+    expect(now().status).not.toBe("loading");
+    expect(Events.made).toHaveLength(0);
+    page.hidden = false;
+    page.dispatchEvent(new Event("visibilitychange"));
+    connection().onopen?.();
+    expect(now().status).toBe("live");
+  });
+
+  it("are loaded once somebody looks again, where nothing had come before", async () => {
+    vi.stubGlobal("fetch", vi.fn().mockRejectedValue(new TypeError("Failed to fetch")));
+    log = new TaskLog("T", tell);
+    await vi.waitUntil(() => now().status === "reconnecting");
+    page.hidden = true;
+    page.dispatchEvent(new Event("visibilitychange"));
+    await vi.advanceTimersByTimeAsync(60_000);
+    serves(10);
+    page.hidden = false;
+    page.dispatchEvent(new Event("visibilitychange"));
+    page.dispatchEvent(new Event("visibilitychange"));
+    await vi.waitUntil(() => Events.made.length > 0);
+    expect(sequences()).toHaveLength(10);
+    expect(fetch).toHaveBeenCalledTimes(1);
+  });
+
   it("are loaded from where they begin", async () => {
     await opened(700);
     await log.loadEarlier();
@@ -128,6 +158,61 @@ describe("a task's lines", () => {
     const asked = vi.mocked(fetch).mock.calls.length;
     await log.loadEarlier();
     expect(fetch).toHaveBeenCalledTimes(asked);
+  });
+
+  it("have no hole where later ones push out what earlier ones were asked for", async () => {
+    await opened(2 * PIECE);
+    connection().sends(2 * PIECE + 1, PIECE);
+    await vi.waitUntil(() => sequences().at(-1) === 3 * PIECE);
+    const answer = vi.mocked(fetch).getMockImplementation() ?? expect.fail();
+    let go = () => {};
+    const wait = new Promise<void>((resolve) => {
+      go = resolve;
+    });
+    vi.mocked(fetch).mockImplementationOnce(async (address) => {
+      await wait;
+      return answer(address);
+    });
+    const loaded = log.loadEarlier();
+    connection().sends(3 * PIECE + 1, PIECE);
+    await vi.waitUntil(() => sequences().at(-1) === 4 * PIECE);
+    go();
+    await loaded;
+    expect(sequences()).toEqual(Array.from({ length: 3 * PIECE }, (_, at) => PIECE + 1 + at));
+  });
+
+  it("are read only as far as they can be seen where more come between two frames", async () => {
+    let draw = () => {};
+    const frame = vi.fn((next: () => void) => {
+      draw = next;
+      return 1;
+    });
+    vi.stubGlobal("requestAnimationFrame", frame);
+    await opened(1_000);
+    for (let at = 0; at < 800; at += 1) connection().sends(1_001 + at * 10, 10);
+    const parse = vi.spyOn(JSON, "parse");
+    draw();
+    expect(parse.mock.calls.length).toBeLessThan(50);
+    parse.mockRestore();
+    expect(sequences()).toEqual(Array.from({ length: 200 }, (_, at) => 8_801 + at));
+    await log.loadEarlier();
+    expect(sequences()).toEqual(Array.from({ length: 700 }, (_, at) => 8_301 + at));
+    connection().sends(9_001, 1);
+    expect(frame).toHaveBeenCalledTimes(1);
+    await vi.advanceTimersByTimeAsync(100);
+    expect(frame).toHaveBeenCalledTimes(2);
+    draw();
+    expect(sequences().at(-1)).toBe(9_001);
+  });
+
+  it("are in the document as few as the end needs while somebody follows it", async () => {
+    await opened(10);
+    for (let at = 0; at < 20; at += 1) {
+      connection().sends(11 + at * 100, 100);
+      await vi.waitUntil(() => sequences().at(-1) === 110 + at * 100, { interval: 1 });
+      expect(sequences().length).toBeLessThanOrEqual(FOLLOWED);
+    }
+    expect(sequences()).toEqual(Array.from({ length: FOLLOWED }, (_, at) => 1_011 + at));
   });
 
   it("are counted while nobody looks at the end, and no more are taken than are held", async () => {
@@ -146,6 +231,9 @@ describe("a task's lines", () => {
     for (let at = 0; at < 11; at += 1) await log.loadEarlier();
     expect(now().timeline.isCut).toBe(true);
     expect(connection().isClosed).toBe(true);
+    connection().sends(MOST + 2 * PIECE + 1, 1);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(sequences().at(-1)).toBe(MOST);
     log.follow(true);
     await vi.waitUntil(() => Events.made.length === 2);
     expect(now().timeline.isCut).toBe(false);

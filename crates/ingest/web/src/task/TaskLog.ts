@@ -5,10 +5,31 @@
  */
 
 import * as api from "../api";
+import { listen } from "../log/listen";
 import { waitAfter } from "../poll";
-import { appended, beginningOf, EMPTY, isFull, PIECE, prepended, type Timeline, withoutEarliest } from "./timeline";
+import {
+  appended,
+  beginningOf,
+  EMPTY,
+  FOLLOWED,
+  isFull,
+  PIECE,
+  pieceOf,
+  prepended,
+  replaced,
+  type Timeline,
+  withoutEarliest,
+} from "./timeline";
+import { Waiting } from "./Waiting";
 
-export type Status = "loading" | "live" | "reconnecting" | "ended" | "refused";
+export type Status =
+  | "loading"
+  /** The end is here; what comes is not heard yet, nor is it while nobody looks. */
+  | "connecting"
+  | "live"
+  | "reconnecting"
+  | "ended"
+  | "refused";
 
 export interface Held {
   readonly timeline: Timeline;
@@ -18,6 +39,9 @@ export interface Held {
   readonly isLoadingEarlier: boolean;
   readonly error: api.ApiError | undefined;
 }
+
+/** From one drawing that leaves lines out to the next: each draws all that is shown anew. */
+const REST_MS = 100;
 
 const NOTHING: Held = { timeline: EMPTY, status: "loading", unseen: 0, isLoadingEarlier: false, error: undefined };
 
@@ -31,9 +55,11 @@ export class TaskLog {
   #cursor: string | undefined;
   #failures = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
+  #isLoadingEnd = false;
   #follows = true;
   #frame = 0;
-  #waiting: { lines: api.TaskLine[]; before: string | null }[] = [];
+  #rest: ReturnType<typeof setTimeout> | undefined;
+  readonly #waiting = new Waiting();
 
   constructor(task: string, told: (held: Held) => void) {
     this.#task = task;
@@ -51,6 +77,7 @@ export class TaskLog {
   start(): void {
     this.#stop();
     this.#life = new AbortController();
+    this.#isLoadingEnd = false;
     this.#cursor = undefined;
     this.#follows = true;
     this.#tell(NOTHING);
@@ -62,7 +89,7 @@ export class TaskLog {
     this.#follows = follows;
     if (!follows) return;
     if (this.#held.timeline.isCut) this.start();
-    else if (this.#held.unseen > 0) this.#tell({ unseen: 0, timeline: withoutEarliest(this.#held.timeline) });
+    else if (this.#held.unseen > 0) this.#tell({ unseen: 0 });
   }
 
   async loadEarlier(): Promise<void> {
@@ -73,6 +100,12 @@ export class TaskLog {
     try {
       const query = { direction: "backward", cursor, limit: PIECE } as const;
       const { lines, previous } = await api.taskLines(this.#task, query, { signal });
+      if (signal.aborted) return;
+      if (beginningOf(this.#held.timeline) !== cursor) {
+        // What was the first is gone, as later lines came: these would stand before a hole.
+        this.#tell({ isLoadingEarlier: false });
+        return this.loadEarlier();
+      }
       const timeline = prepended(this.#held.timeline, lines, previous);
       // What comes now would leave a hole behind what was let go.
       if (timeline.isCut) this.#disconnect();
@@ -87,7 +120,9 @@ export class TaskLog {
     this.#disconnect();
     cancelAnimationFrame(this.#frame);
     this.#frame = 0;
-    this.#waiting = [];
+    clearTimeout(this.#rest);
+    this.#rest = undefined;
+    this.#waiting.clear();
   }
 
   #disconnect(): void {
@@ -102,16 +137,22 @@ export class TaskLog {
   }
 
   async #loadEnd(signal: AbortSignal): Promise<void> {
+    if (this.#isLoadingEnd) return;
+    this.#isLoadingEnd = true;
     try {
       const query = { direction: "backward", limit: PIECE } as const;
       const { lines, previous, next } = await api.taskLines(this.#task, query, { signal });
+      if (signal.aborted) return;
+      this.#isLoadingEnd = false;
       this.#failures = 0;
       this.#cursor = next;
-      const piece = { key: 0, lines, before: previous };
-      this.#tell({ timeline: { pieces: [piece], isCut: false }, error: undefined });
+      const piece = pieceOf(0, lines, previous);
+      this.#tell({ timeline: { pieces: [piece], isCut: false }, status: "connecting", error: undefined });
       this.#connect();
     } catch (error) {
-      if (!signal.aborted) this.#failed(asApiError(error), () => void this.#loadEnd(signal));
+      if (signal.aborted) return;
+      this.#isLoadingEnd = false;
+      this.#failed(asApiError(error), () => void this.#loadEnd(signal));
     }
   }
 
@@ -129,13 +170,13 @@ export class TaskLog {
   #connect(): void {
     this.#disconnect();
     if (document.hidden || this.#cursor === undefined || this.#held.timeline.isCut) return;
-    const events = new EventSource(api.taskTailUrl(this.#task, this.#cursor));
+    const events = listen(api.taskTailUrl(this.#task, this.#cursor));
     this.#events = events;
     events.onopen = () => {
       this.#failures = 0;
       this.#tell({ status: "live", error: undefined });
     };
-    events.onmessage = ({ data, lastEventId }) => this.#came(JSON.parse(data), lastEventId);
+    events.onmessage = ({ data, lastEventId }) => this.#came(data, lastEventId);
     events.addEventListener("end", () => {
       this.#disconnect();
       this.#tell({ status: "ended" });
@@ -150,33 +191,68 @@ export class TaskLog {
     events.onerror = () => this.#failed(new api.ApiError(0, "unreachable", ""), () => this.#connect());
   }
 
-  #came(lines: api.TaskLine[], cursor: string): void {
-    this.#waiting.push({ lines, before: this.#cursor ?? null });
+  #came(lines: string, cursor: string): void {
+    this.#waiting.push(lines, this.#cursor ?? null);
     this.#cursor = cursor;
-    this.#frame ||= requestAnimationFrame(() => this.#draw());
+    this.#plan();
   }
 
-  /** Puts what came between two frames into the document at once. */
+  #plan(): void {
+    if (this.#rest === undefined) this.#frame ||= requestAnimationFrame(() => this.#draw());
+  }
+
+  /** Leaves time for the person where more comes than can be seen. */
+  #restAWhile(): void {
+    this.#rest = setTimeout(() => {
+      this.#rest = undefined;
+      if (!this.#waiting.isEmpty) this.#plan();
+    }, REST_MS);
+  }
+
+  /** Puts what came between two frames into the document at once: as much of it as a frame has time for. */
   #draw(): void {
     this.#frame = 0;
+    // Behind what was let go nothing is put.
+    if (this.#held.timeline.isCut) this.#waiting.clear();
+    else if (this.#follows) this.#drawEnd();
+    else this.#drawNext();
+    if (!this.#waiting.isEmpty) this.#plan();
+  }
+
+  /** Where more came than can be seen, what was seen before goes: what is between can be loaded again. */
+  #drawEnd(): void {
+    let { timeline } = this.#held;
+    const { batches, isWhole } = this.#waiting.latest();
+    batches.forEach(({ lines, before }, at) => {
+      const put = at === 0 && !isWhole ? replaced : appended;
+      timeline = put(timeline, lines, before);
+    });
+    if (!isWhole) this.#restAWhile();
+    this.#tell({ timeline: withoutEarliest(timeline, FOLLOWED) });
+  }
+
+  #drawNext(): void {
     let { timeline, unseen } = this.#held;
-    for (const { lines, before } of this.#waiting) {
+    const { batches, isWhole } = this.#waiting.next();
+    for (const { lines, before } of isWhole ? batches : []) {
       timeline = appended(timeline, lines, before);
-      if (this.#follows) timeline = withoutEarliest(timeline);
-      else unseen += lines.length;
+      unseen += lines.length;
     }
-    this.#waiting = [];
     // Nobody looks at the end, and what is looked at must stay: no more is taken.
-    if (!this.#follows && isFull(timeline)) {
+    if (!isWhole || isFull(timeline)) {
       timeline = { ...timeline, isCut: true };
       this.#disconnect();
+      this.#waiting.clear();
     }
     this.#tell({ timeline, unseen });
   }
 
   readonly #onVisibility = () => {
+    const { status } = this.#held;
     if (document.hidden) this.#disconnect();
-    else if (this.#held.status === "live" || this.#held.status === "reconnecting") this.#connect();
+    else if (status === "ended" || status === "refused") return;
+    else if (this.#cursor === undefined) void this.#loadEnd(this.#life.signal);
+    else this.#connect();
   };
 }
 

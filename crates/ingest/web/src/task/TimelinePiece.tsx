@@ -3,13 +3,15 @@
 import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import type { TaskLine, TextLine, WorkerState } from "../api";
 import { useText } from "../i18n";
-import { PLAIN } from "../log/ansi";
+import { PLAIN, type Style } from "../log/ansi";
 import { overwritten } from "../log/carriage";
 import { draw } from "../log/paint";
+import * as settings from "../log/settings";
 import { beginning } from "../log/text";
-import { clock, full } from "../log/time";
+import { clock, full, type Zone } from "../log/time";
 import { useReason } from "../reasons";
 import { lineHref } from "../route";
+import { useCell } from "../store";
 import { text } from "../text";
 import { Letter } from "./Letter";
 import type { Piece } from "./timeline";
@@ -18,21 +20,35 @@ import type { Piece } from "./timeline";
 const SHOWN_CHARACTERS = 2_000;
 
 export function TimelinePiece({ piece, workers }: { piece: Piece; workers: readonly WorkerState[] }) {
+  const zone = useCell(settings.zone);
   const places = workers.map(({ worker_id }) => worker_id).join("\n");
   // The same nodes are not looked at again: the state of workers changes often, and what is here does not.
   return useMemo(() => {
     const names = places.split("\n");
     return (
       <ol class="timeline-piece" data-piece={piece.key}>
-        {piece.lines.map((line) => (
-          <TimelineRow key={`${line.worker_id} ${line.sequence}`} line={line} at={names.indexOf(line.worker_id)} />
+        {piece.lines.map((line, at) => (
+          <TimelineRow
+            key={`${line.worker_id} ${line.sequence}`}
+            line={line}
+            style={piece.styles[at] ?? PLAIN}
+            zone={zone}
+            at={names.indexOf(line.worker_id)}
+          />
         ))}
       </ol>
     );
-  }, [piece, places]);
+  }, [piece, places, zone]);
 }
 
-function TimelineRow({ line, at }: { line: TaskLine; at: number }) {
+interface RowProps {
+  line: TaskLine;
+  style: Style;
+  zone: Zone;
+  at: number;
+}
+
+function TimelineRow({ line, style, zone, at }: RowProps) {
   const { worker_id, sequence } = line;
   const kind = line.gap ? "gap" : line.source;
   return (
@@ -44,7 +60,7 @@ function TimelineRow({ line, at }: { line: TaskLine; at: number }) {
       <a class="timeline-number" href={lineHref(worker_id, sequence)} tabIndex={-1}>
         {sequence}
       </a>
-      {line.gap ? <GapText sequence={sequence} gap={line.gap} /> : <Text line={line} />}
+      {line.gap ? <GapText sequence={sequence} gap={line.gap} /> : <Text line={line} style={style} zone={zone} />}
     </li>
   );
 }
@@ -62,17 +78,17 @@ function GapText({ sequence, gap }: { sequence: number; gap: { last_sequence: nu
   );
 }
 
-function Text({ line }: { line: TextLine }) {
+function Text({ line, style, zone }: { line: TextLine; style: Style; zone: Zone }) {
   const element = useRef<HTMLSpanElement>(null);
   useLayoutEffect(() => {
     const { shown } = overwritten(line.message);
     element.current?.replaceChildren();
-    if (element.current) draw(element.current, beginning(shown, SHOWN_CHARACTERS), PLAIN, null);
-  }, [line]);
+    if (element.current) draw(element.current, beginning(shown, SHOWN_CHARACTERS), style, null);
+  }, [line, style]);
   return (
     <>
-      <time class="timeline-time" dateTime={line.timestamp} title={full(line.timestamp, "local")}>
-        {clock(Date.parse(line.timestamp), "local")}
+      <time class="timeline-time" dateTime={line.timestamp} title={full(line.timestamp, zone)}>
+        {clock(Date.parse(line.timestamp), zone)}
       </time>
       <span class="timeline-text" ref={element} />
     </>

@@ -4,6 +4,7 @@ import {
   appended,
   beginningOf,
   EMPTY,
+  GROWN,
   isFull,
   MOST,
   PIECE,
@@ -14,16 +15,16 @@ import {
 } from "./timeline";
 
 const lines = (first: number, number: number) =>
-  Array.from({ length: number }, (_, at) => ({ worker_id: "w", sequence: first + at }) as TaskLine);
+  Array.from({ length: number }, (_, at) => ({ worker_id: "w", sequence: first + at, message: "" }) as TaskLine);
 const sequences = ({ pieces }: Timeline) => pieces.flatMap(({ lines }) => lines.map(({ sequence }) => sequence));
 
 describe("lines that come live", () => {
   it("join the last piece while it is small, and are in order", () => {
     let timeline = EMPTY;
-    for (let at = 1; at <= PIECE + 1; at += 1) timeline = appended(timeline, lines(at, 1), `before ${at}`);
-    expect(timeline.pieces.map(({ lines }) => lines.length)).toEqual([PIECE, 1]);
-    expect(sequences(timeline)).toEqual(sequences(appended(EMPTY, lines(1, PIECE + 1), null)));
-    expect(timeline.pieces[1]?.before).toBe(`before ${PIECE + 1}`);
+    for (let at = 1; at <= GROWN + 1; at += 1) timeline = appended(timeline, lines(at, 1), `before ${at}`);
+    expect(timeline.pieces.map(({ lines }) => lines.length)).toEqual([GROWN, 1]);
+    expect(sequences(timeline)).toEqual(sequences(appended(EMPTY, lines(1, GROWN + 1), null)));
+    expect(timeline.pieces[1]?.before).toBe(`before ${GROWN + 1}`);
   });
 
   it("leave a piece that they do not join as it is, so that it is not drawn again", () => {
@@ -36,12 +37,23 @@ describe("lines that come live", () => {
   it("push out the earliest, which can be loaded again from where they ended", () => {
     let timeline = EMPTY;
     for (let at = 0; at < 12; at += 1) timeline = appended(timeline, lines(at * PIECE + 1, PIECE), `c${at}`);
-    timeline = withoutEarliest(timeline);
+    timeline = withoutEarliest(timeline, MOST);
     expect(size(timeline)).toBe(MOST);
     expect(sequences(timeline)[0]).toBe(2 * PIECE + 1);
     expect(beginningOf(timeline)).toBe("c2");
     expect(isFull(timeline)).toBe(true);
   });
+});
+
+it("lines begin with the colour that those before left, also where these are loaded later", () => {
+  const red = [{ worker_id: "w", sequence: 1, message: "\x1b[31mred" } as TaskLine];
+  const fg = ({ pieces }: Timeline) => pieces.flatMap(({ styles }) => styles.map((style) => style.fg));
+  expect(fg(appended(appended(EMPTY, red, null), lines(2, 2), "b"))).toEqual([null, 1, 1]);
+  const end = appended(appended(EMPTY, lines(2, GROWN), "b"), lines(GROWN + 2, 1), "c");
+  expect(fg(prepended(end, red, null))).toEqual([null, ...Array.from({ length: GROWN + 1 }, () => 1)]);
+  const after = prepended(end, lines(1, 1), null);
+  expect(after.pieces.slice(1)).toEqual(end.pieces);
+  expect(after.pieces[1]).toBe(end.pieces[0]);
 });
 
 describe("lines that are loaded", () => {

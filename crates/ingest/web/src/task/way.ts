@@ -7,7 +7,7 @@ import { mostWanted } from "../worker/standing";
 export const ways = ["tabs", "side", "time"] as const;
 export type Way = (typeof ways)[number];
 
-/** Logs side by side. Each holds a connection, of which a browser has six for a host without TLS. */
+/** Logs side by side: more are too narrow to be read. */
 export const MOST_BESIDE = 4;
 
 /** The entries of the address that are the task's; the others are the log's. */
