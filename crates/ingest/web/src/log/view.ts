@@ -5,18 +5,17 @@
 
 import type { WorkerState } from "../api";
 import { Cell } from "../store";
-import { PLAIN } from "./ansi";
 import { Asker } from "./asker";
 import { extended } from "./copy";
+import { described } from "./described";
 import type { Group } from "./groups";
 import { SOURCES, type Source } from "./line";
+import type { Content } from "./list";
 import { Log } from "./model";
 import { Opened } from "./opened";
-import type { RowView, Surroundings } from "./row";
+import type { Surroundings } from "./row";
 import type { Range, Rows } from "./rows";
-import { type Content, Scroller } from "./scroller";
-import * as settings from "./settings";
-import { shown } from "./time";
+import { Scroller } from "./scroller";
 
 /** Components are drawn anew so often at most; rows with each frame. */
 const TELL_MS = 100;
@@ -244,38 +243,7 @@ export class View {
       // Nothing is drawn, nor asked for, before it is settled where.
       count: this.#begun || this.#atEnd ? rows.count : 0,
       sequenceOf: (row) => rows.sequenceOf(row),
-      view: (sequence, above) => this.#row(sequence, above),
-    };
-  }
-
-  #row(sequence: number, above: number | null): RowView {
-    const { log, around } = this;
-    const entry = log.get(sequence);
-    const group = log.groups.startingAt(sequence);
-    const folded = group !== undefined && log.groups.isFolded(group);
-    const query = log.search?.query;
-    const hit = log.search?.hits.has(sequence) ?? false;
-    return {
-      sequence,
-      entry,
-      style: entry?.kind === "line" ? log.styleOf(sequence) : PLAIN,
-      href: around.href,
-      time: this.#time(sequence, above),
-      zone: settings.zone.value,
-      selected: this.chosen !== null && sequence >= this.chosen[0] && sequence <= this.chosen[1],
-      hit,
-      current: sequence === this.cursor,
-      query: hit && query && !query.regex ? query.q : null,
-      mark: log.markOf(sequence),
-      group,
-      folded,
-      hidden: group && folded ? Math.min(group.last ?? log.end, log.end) - group.first : 0,
-      depth: log.groups.depthOf(sequence),
-      characters: this.#opened.characters(sequence),
-      whole: this.#opened.whole(sequence),
-      history: this.#opened.history(sequence),
-      texts: around.texts,
-      reason: around.reason,
+      view: (sequence, above) => described(this, this.#opened, sequence, above),
     };
   }
 
@@ -286,31 +254,21 @@ export class View {
     this.log.takeIn(this.follow || rows.count - rows.rowOf(last) <= 3 * this.scroller.page);
   }
 
-  #time(sequence: number, above: number | null): string {
-    const entry = this.log.get(sequence);
-    const times = settings.times.value;
-    if (times === "off" || entry?.kind !== "line") return "";
-    const before = above === null ? undefined : this.log.get(above);
-    const start = this.log.worker?.created_at ?? entry.timestamp;
-    const moments = { time: entry.timestamp, start, before: before?.kind === "line" ? before.timestamp : null };
-    return shown(moments, times, settings.zone.value);
-  }
-
   #drawn(sequences: readonly number[]): void {
-    const changed = sequences[0] !== this.visible[0] || sequences.length !== this.visible.length;
     this.visible = sequences;
-    if (sequences.length === 0) return;
-    this.#asker.seen(sequences, this.scroller.page);
-    if (changed) this.#tell();
+    if (sequences.length > 0) this.#asker.seen(sequences, this.scroller.page);
   }
 
   #scrolled(moved: number, atEnd: boolean): void {
+    if (!this.#begun) this.#tell();
     this.#begun = true;
     const open = this.log.worker?.state === "open";
     if (this.follow && moved < 0) this.setFollow(false);
     else if (!this.follow && open && atEnd && moved > 0) this.setFollow(true);
-    else if (!this.follow && atEnd) this.seen = this.log.end;
-    this.#tell();
+    else if (this.fresh > 0 && atEnd) {
+      this.seen = this.log.end;
+      this.#tell();
+    }
   }
 
   /** What the person looks at, or asked to see. */
