@@ -1,6 +1,7 @@
 /**
  * One worker's log as the page knows it: the worker, the lines at hand, what the server says about the whole, and which
- * line is in which row. It knows nothing of the screen. Every change ends in one call of `changed`.
+ * line is in which row. It knows nothing of the screen. Every change ends in one call of `changed`; where it is nothing but
+ * lines that were asked for, of `read`.
  */
 
 import * as api from "../api";
@@ -46,12 +47,12 @@ export class Log {
   #outlineTag: string | undefined;
   #marks = new Map<number, string>();
 
-  constructor(name: string, changed: () => void, kept: () => readonly number[]) {
+  constructor(name: string, changed: () => void, read: () => void, kept: () => readonly number[]) {
     this.name = name;
     this.#changed = changed;
     this.#kept = kept;
     this.cache = new Cache((from, limit, signal) => lineStream(name, from, limit, signal), {
-      changed,
+      changed: read,
       gap: (range) => this.#gap(range),
       failed: (error) => this.#failed(error),
       recovered: () => this.#failed(null),

@@ -8,7 +8,7 @@ function chunk(index: number, lines: Record<number, { message: string; source?: 
     const line = lines[index * CHUNK + at + 1];
     return line && entryOf({ sequence: index * CHUNK + at + 1, ...line });
   });
-  return { index, entries, bytes: 0, version };
+  return { index, entries, bytes: 0, version, heavy: false };
 }
 
 test("a colour goes on from line to line until it is taken back", () => {

@@ -54,6 +54,7 @@ export class View {
     this.log = new Log(
       worker,
       () => this.#changed(),
+      () => this.scroller.redraw(),
       () => this.#kept,
     );
     this.#asker = new Asker(this.log);
@@ -311,7 +312,7 @@ export class View {
     else if (!failed || outline) this.#beginAt(firstFailure);
     // Its end is shown until the failure is known, unless the person has gone elsewhere by then.
     else this.#opening ??= setTimeout(() => this.#showEnd(), FAILURE_WAIT_MS);
-    if (this.#begun) this.#asker.around(this.cursor ?? this.log.end);
+    if (this.#begun) this.#asker.around(this.cursor ?? this.log.end, this.scroller.page);
   }
 
   #beginAt(failure: number | null): void {
