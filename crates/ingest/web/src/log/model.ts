@@ -14,12 +14,11 @@ import { type Connection, Live } from "./live";
 import { complement, type Range, Rows, union } from "./rows";
 import { type Ask, Search } from "./search";
 import { Styles } from "./styles";
+import { Waiting } from "./waiting";
 
 /** From one look at the whole log to the next, while it grows: at least this, and at least so many times what the last took. */
 const OUTLINE_EVERY_MS = 2_000;
 const OUTLINE_SHARE = 10;
-/** Of the lines that came between two drawings so many are read; those before them when somebody goes there. */
-const MAX_WAITING = 512;
 
 export class Log {
   readonly name: string;
@@ -42,7 +41,7 @@ export class Log {
   #filter: Search | null = null;
   /** Gaps that were seen before the outline told of them. */
   #gaps: Range[] = [];
-  #waiting: { readonly last: number; readonly text: string }[] = [];
+  readonly #waiting = new Waiting();
   #outlineTimer: ReturnType<typeof setTimeout> | undefined;
   #outlineTag: string | undefined;
   #marks = new Map<number, string>();
@@ -136,9 +135,8 @@ export class Log {
 
   /** Reads what came since the last drawing, if it is looked at; else it can be asked for later. */
   takeIn(looked: boolean): void {
-    const waiting = looked ? this.#waiting : [];
-    if (this.#waiting.length > 0) this.#waiting = [];
-    for (const { text } of waiting) {
+    const texts = this.#waiting.take();
+    for (const text of looked ? texts : []) {
       const value = JSON.parse(text) as unknown;
       for (const line of Array.isArray(value) ? value : [value]) this.cache.put(entryOf(line));
     }
@@ -191,8 +189,7 @@ export class Log {
   }
 
   #came(last: number, text: string): void {
-    this.#waiting.push({ last, text });
-    if ((this.#waiting[0]?.last ?? last) <= last - MAX_WAITING) this.#waiting.shift();
+    this.#waiting.add(last, text);
     this.#grow(last);
     this.#changed();
   }
