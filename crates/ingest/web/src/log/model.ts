@@ -7,11 +7,12 @@
 import * as api from "../api";
 import type { Style } from "./ansi";
 import { Cache, chunkOf } from "./cache";
+import { Filter } from "./filter";
 import { Groups } from "./groups";
-import { type Entry, entryOf, SOURCES, type Source } from "./line";
+import { type Entry, entryOf, type Source } from "./line";
 import { lineStream } from "./lines";
 import { type Connection, Live } from "./live";
-import { complement, type Range, Rows, union } from "./rows";
+import { type Range, Rows, union } from "./rows";
 import { type Ask, Search } from "./search";
 import { Styles } from "./styles";
 import { Waiting } from "./waiting";
@@ -31,14 +32,13 @@ export class Log {
   outline: api.Outline | null = null;
   rows = new Rows(0);
   groups = new Groups();
-  shownSources: ReadonlySet<Source> = new Set(SOURCES);
+  readonly filter: Filter;
   search: Search | null = null;
   readonly #changed: () => void;
   /** Lines that stay in sight when groups come to be known. */
   readonly #kept: () => readonly number[];
   readonly #left = new AbortController();
   readonly #live: Live;
-  #filter: Search | null = null;
   /** Gaps that were seen before the outline told of them. */
   #gaps: Range[] = [];
   readonly #waiting = new Waiting();
@@ -56,6 +56,10 @@ export class Log {
       failed: (error) => this.#failed(error),
       recovered: () => this.#failed(null),
     });
+    this.filter = new Filter(
+      (source, told) => this.#searchFor({ q: "", source }, told),
+      () => this.#arrange(),
+    );
     this.#live = new Live(
       {
         worker: (signal) => this.#askWorker(signal),
@@ -90,7 +94,7 @@ export class Log {
     this.#live.close();
     this.cache.close();
     this.search?.close();
-    this.#filter?.close();
+    this.filter.close();
     clearTimeout(this.#outlineTimer);
   }
 
@@ -100,6 +104,7 @@ export class Log {
     this.#live.connect();
     this.cache.retry();
     if (!this.outline) void this.#lookThrough();
+    if (this.filter.stopped === "failed") this.setSources(this.filter.shown, 0);
     this.#changed();
   }
 
@@ -142,18 +147,14 @@ export class Log {
     }
   }
 
-  setSources(sources: ReadonlySet<Source>): void {
-    this.shownSources = sources;
-    this.#filter?.close();
-    const all = SOURCES.every((source) => sources.has(source));
-    this.#filter = all ? null : this.#searchFor({ q: "", source: [...sources] });
-    this.#arrange();
-    void this.#filter?.upTo(this.end);
+  /** Shows lines of these streams alone, once it is known which they are up to the line that is needed. */
+  setSources(sources: ReadonlySet<Source>, needed: number): void {
+    this.filter.choose(sources, needed, this.end);
   }
 
   find(query: api.SearchQuery | null): void {
     this.search?.close();
-    this.search = query ? this.#searchFor(query) : null;
+    this.search = query ? this.#searchFor(query, () => this.#arrange()) : null;
     void this.search?.upTo(this.end);
     this.#changed();
   }
@@ -163,9 +164,9 @@ export class Log {
     this.#arrange();
   }
 
-  #searchFor(query: api.SearchQuery): Search {
+  #searchFor(query: api.SearchQuery, told: () => void): Search {
     const ask: Ask = (asked, signal) => api.search(this.name, asked, { signal });
-    return new Search(query, ask, () => this.#arrange());
+    return new Search(query, ask, told);
   }
 
   async #askWorker(signal: AbortSignal): Promise<api.WorkerState> {
@@ -191,6 +192,7 @@ export class Log {
   #came(last: number, text: string): void {
     this.#waiting.add(last, text);
     this.#grow(last);
+    this.filter.soon(() => this.end);
     this.#changed();
   }
 
@@ -214,19 +216,13 @@ export class Log {
 
   /** Which rows there are, from all that hides lines. */
   #arrange(): void {
-    this.rows = new Rows(this.rows.end, union(this.#gaps, this.groups.hidden(), this.#filtered()));
+    this.rows = new Rows(this.rows.end, union(this.#gaps, this.groups.hidden(), this.filter.holes(this.#missing)));
     this.#changed();
   }
 
-  /** Lines of streams that are not shown. Where lines are missing is shown whatever else is. */
-  #filtered(): Range[] {
-    const filter = this.#filter;
-    if (!filter) return [];
-    const gaps = (this.outline?.gaps ?? []).map(([first]): Range => [first, first]);
-    return [
-      ...complement(union(filter.hits.ranges, gaps), filter.through),
-      [filter.through + 1, Number.POSITIVE_INFINITY],
-    ];
+  /** Where lines are missing, each place by its first. */
+  get #missing(): Range[] {
+    return (this.outline?.gaps ?? []).map(([first]) => [first, first]);
   }
 
   /** Asks about the whole log, and again while it grows. */
@@ -241,7 +237,7 @@ export class Log {
       if (this.#left.signal.aborted || (error instanceof api.ApiError && !error.isTransient)) return;
     }
     void this.search?.upTo(this.end);
-    void this.#filter?.upTo(this.end);
+    this.filter.upTo(this.end);
     if (this.outline?.complete) return;
     const wait = Math.max(OUTLINE_EVERY_MS, OUTLINE_SHARE * (performance.now() - began));
     this.#outlineTimer = setTimeout(() => this.#lookAgain(), wait);

@@ -131,8 +131,7 @@ export class View {
     this.setFollow(false);
     const line = Math.max(1, Math.min(sequence, this.log.end));
     if (this.log.groups.reveal(line)) this.log.refold();
-    if (this.log.rows.isHidden(line) && this.log.shownSources.size < SOURCES.length)
-      this.log.setSources(new Set(SOURCES));
+    if (this.log.rows.isHidden(line)) this.log.setSources(new Set(SOURCES), 0);
     this.scroller.toRow(this.log.rows.rowOf(line), where);
     this.redraw();
   }
@@ -219,10 +218,11 @@ export class View {
   }
 
   toggleSource(source: Source): void {
-    const sources = new Set(this.log.shownSources);
+    const sources = new Set(this.log.filter.shown);
     if (!sources.delete(source)) sources.add(source);
     // Nothing at all is never what is meant.
-    this.log.setSources(sources.size === 0 ? new Set(SOURCES) : sources);
+    const needed = this.follow ? this.log.end : (this.visible[this.visible.length - 1] ?? 0);
+    this.log.setSources(sources.size === 0 ? new Set(SOURCES) : sources, needed);
     if (this.follow) this.scroller.toEnd();
   }
 
