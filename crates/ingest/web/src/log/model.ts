@@ -34,6 +34,7 @@ export class Log {
   groups = new Groups();
   readonly filter: Filter;
   search: Search | null = null;
+  #query: api.SearchQuery | null = null;
   readonly #changed: () => void;
   /** Lines that stay in sight when groups come to be known. */
   readonly #kept: () => readonly number[];
@@ -150,11 +151,31 @@ export class Log {
   /** Shows lines of these streams alone, once it is known which they are up to the line that is needed. */
   setSources(sources: ReadonlySet<Source>, needed: number): void {
     this.filter.choose(sources, needed, this.end);
+    if (this.#query) this.find(this.#query);
   }
 
+  /** Whether the filter shows a line; nothing where that is not known yet. */
+  isShown(line: number): boolean | null {
+    const gap = this.outline?.gaps.some(([first, last]) => line >= first && line <= last) ?? false;
+    const passes = this.filter.passes(line);
+    return passes === false && gap ? true : passes;
+  }
+
+  /** The stream of a line, which may have to be asked for. */
+  async sourceOf(line: number): Promise<Source | null> {
+    const here = this.get(line);
+    if (here) return here.kind === "line" ? here.source : null;
+    const [asked] = await api.lines(this.name, line, 1, { signal: this.#left.signal });
+    const entry = asked && entryOf(asked);
+    return entry?.kind === "line" && entry.sequence === line ? entry.source : null;
+  }
+
+  /** Looks for matches in the lines of streams that are shown. */
   find(query: api.SearchQuery | null): void {
+    this.#query = query;
     this.search?.close();
-    this.search = query ? this.#searchFor(query, () => this.#arrange()) : null;
+    const asked = query && { ...query, source: this.filter.sources };
+    this.search = asked && this.#searchFor(asked, () => this.#arrange());
     void this.search?.upTo(this.end);
     this.#changed();
   }

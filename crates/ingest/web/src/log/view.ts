@@ -4,6 +4,7 @@
  */
 
 import type { WorkerState } from "../api";
+import { notice } from "../notices";
 import { Cell } from "../store";
 import { Asker } from "./asker";
 import { extended } from "./copy";
@@ -45,6 +46,9 @@ export class View {
   #atEnd = false;
   #opening: ReturnType<typeof setTimeout> | undefined;
   #findFrom: number | null = null;
+  /** Where the person wants to go, while it is not known whether that line is shown. */
+  #awaited: { readonly line: number; readonly where: "third" | "nearest" | "top" } | null = null;
+  #unhiding = false;
   readonly #opened: Opened;
   readonly #asker: Asker;
 
@@ -107,6 +111,7 @@ export class View {
 
   setFollow(follow: boolean): void {
     this.#begun = true;
+    this.#awaited = null;
     this.follow = follow;
     this.seen = this.log.end;
     if (follow) this.scroller.toEnd();
@@ -131,9 +136,30 @@ export class View {
     this.setFollow(false);
     const line = Math.max(1, Math.min(sequence, this.log.end));
     if (this.log.groups.reveal(line)) this.log.refold();
-    if (this.log.rows.isHidden(line)) this.log.setSources(new Set(SOURCES), 0);
-    this.scroller.toRow(this.log.rows.rowOf(line), where);
+    this.#awaited = { line, where };
+    this.#reach();
     this.redraw();
+  }
+
+  /** Goes to the line that is waited for, once it is known whether it is shown; has its stream shown if it is not. */
+  #reach(): void {
+    const awaited = this.#awaited;
+    const shown = awaited && this.log.isShown(awaited.line);
+    if (!awaited || shown === null) return;
+    if (shown) {
+      this.#awaited = null;
+      this.scroller.toRow(this.log.rows.rowOf(awaited.line), awaited.where);
+    } else if (!this.#unhiding) void this.#unhide(awaited.line);
+  }
+
+  async #unhide(line: number): Promise<void> {
+    this.#unhiding = true;
+    const source = await this.log.sourceOf(line).catch(() => null);
+    this.#unhiding = false;
+    if (this.#awaited?.line !== line) return this.#reach();
+    // A line whose stream cannot be told comes with all.
+    this.log.setSources(new Set(source ? [...this.log.filter.shown, source] : SOURCES), line);
+    if (source) notice(this.around.texts.streamShown(source));
   }
 
   /** Chooses a line, or from the one chosen before up to this one. */
@@ -263,6 +289,7 @@ export class View {
   #scrolled(moved: number, atEnd: boolean): void {
     if (!this.#begun) this.#tell();
     this.#begun = true;
+    this.#awaited = null;
     const open = this.log.worker?.state === "open";
     if (this.follow && moved < 0) this.setFollow(false);
     else if (!this.follow && open && atEnd && moved > 0) this.setFollow(true);
@@ -282,6 +309,7 @@ export class View {
     if (this.log.rows !== this.#rows) this.#keepPlace();
     this.#begin();
     this.#unfoldChosen();
+    this.#reach();
     this.#frame ||= requestAnimationFrame(() => this.#draw());
     this.#tell();
   }
