@@ -34,7 +34,11 @@ test("where a log is opened, what is seen comes first, and what is around it aft
   const { seen, want } = askerOf();
   seen(5_000);
   expect(want.mock.calls).toEqual([[[[5_001, 5_030]], END, false]]);
-  vi.advanceTimersByTime(40);
+  vi.advanceTimersByTime(60);
+  seen(5_001);
+  expect(want).toHaveBeenLastCalledWith([[5_002, 5_031]], END, false);
+  seen(5_000);
+  vi.advanceTimersByTime(60);
   expect(want).toHaveBeenLastCalledWith([[4_971, 5_061]], END, true);
   seen(5_003);
   expect(want).toHaveBeenLastCalledWith([[4_974, 5_064]], END, true);
@@ -47,8 +51,10 @@ test("what is passed faster than lines come is not asked for until the window re
     vi.advanceTimersByTime(16);
   }
   expect(want).toHaveBeenCalledTimes(1);
-  vi.advanceTimersByTime(40);
+  vi.advanceTimersByTime(60);
   expect(want).toHaveBeenCalledTimes(2);
+  expect(want).toHaveBeenLastCalledWith([[47_202, 47_231]], END, false);
+  vi.advanceTimersByTime(60);
   expect(want).toHaveBeenLastCalledWith([[47_172, 47_262]], END, true);
 });
 
@@ -71,9 +77,9 @@ test("where hidden lines lie between those that are seen, nothing else is asked 
     groups,
   );
   seen(0);
-  vi.advanceTimersByTime(40);
+  vi.advanceTimersByTime(120);
   expect(want).toHaveBeenLastCalledWith([], END, false);
   seen(880);
-  vi.advanceTimersByTime(40);
+  vi.advanceTimersByTime(120);
   expect(want.mock.lastCall?.[0].map(([first]) => first)).toEqual(each.slice(900, 910));
 });

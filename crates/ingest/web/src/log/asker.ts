@@ -9,8 +9,8 @@ import type { Range, Rows } from "./rows";
 
 /** From one place to the next that lines are asked for while a bar is dragged. */
 const ASK_MS = 100;
-/** A window that has not gone elsewhere for so long, two frames, rests. */
-const REST_MS = 34;
+/** A window that has not gone elsewhere for so long, a few frames, rests; after as long again all around it is asked for. */
+const REST_MS = 50;
 /** Lines that are nearer to each other than this are asked for together, with what is hidden between them. */
 const NEAR = 64;
 
@@ -35,6 +35,7 @@ export class Asker {
     const now = performance.now();
     if (moved === 0) {
       if (this.#timer === undefined) this.#ask();
+      else this.#askSeen();
       return;
     }
     const passing = now - this.#gone < ASK_MS;
@@ -43,10 +44,7 @@ export class Asker {
     if (!passing) this.#askSeen();
     else if (moved < CHUNK && now - this.#asked >= ASK_MS) this.#ask();
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined;
-      this.#ask();
-    }, REST_MS);
+    this.#timer = setTimeout(() => this.#rest(), REST_MS);
   }
 
   /** Lines around one are asked for before it is known which of them can be seen: that is a frame earlier. */
@@ -60,6 +58,14 @@ export class Asker {
 
   close(): void {
     clearTimeout(this.#timer);
+  }
+
+  #rest(): void {
+    this.#askSeen();
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#ask();
+    }, REST_MS);
   }
 
   #askSeen(): void {

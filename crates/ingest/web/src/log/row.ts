@@ -131,7 +131,8 @@ export class Row {
     const text = this.#text;
     const plain = plainOf(view);
     if (plain !== null && this.#plain) {
-      this.#plain.data = plain;
+      // The same again would take the place of what is selected in it.
+      if (this.#plain.data !== plain) this.#plain.data = plain;
       return;
     }
     const focused = document.activeElement;

@@ -157,9 +157,11 @@ export class View {
     const source = await this.log.sourceOf(line).catch(() => null);
     this.#unhiding = false;
     if (this.#awaited?.line !== line) return this.#reach();
+    const { shown } = this.log.filter;
     // A line whose stream cannot be told comes with all.
-    this.log.setSources(new Set(source ? [...this.log.filter.shown, source] : SOURCES), line);
-    if (source) notice(this.around.texts.streamShown(source));
+    const isTold = source !== null && !shown.has(source);
+    this.log.setSources(new Set(isTold ? [...shown, source] : SOURCES), line);
+    if (isTold) notice(this.around.texts.streamShown(source));
   }
 
   /** Chooses a line, or from the one chosen before up to this one. */
