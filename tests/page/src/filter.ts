@@ -63,7 +63,7 @@ sees("a link to a line of a hidden stream shows that stream, and a search keeps 
     return match?.text.includes("7") === true && rows.every(({ stream }) => stream === "err");
   });
   await page.evaluate(() => {
-    location.hash = location.hash.replace(/#L.*|\?.*/, "") + "#L4321";
+    location.hash = `${location.hash.replace(/#L.*|\?.*/, "")}#L4321`;
   });
   await log.showsLine(4_321);
   await log.isPressed("stream-stdout");
