@@ -1,9 +1,17 @@
-import { defineConfig } from "vite";
+import { defineConfig, type Plugin } from "vite";
+
+/** As the page's own script and style are asked for, so is the API: all over the same connections. */
+const sameConnections: Plugin = {
+  name: "same-connections",
+  enforce: "post",
+  transformIndexHtml: (html) => html.replaceAll(" crossorigin", ""),
+};
 
 // The names are fixed: the server embeds these files, and their ETags say what has changed.
 export default defineConfig({
   base: "/",
   publicDir: false,
+  plugins: [sameConnections],
   build: {
     outDir: "dist",
     emptyOutDir: true,

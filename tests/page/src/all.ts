@@ -7,6 +7,7 @@ import "./follow.js";
 import "./choose.js";
 import "./lines.js";
 import "./groups.js";
+import "./filter.js";
 import "./search.js";
 import "./broken.js";
 import "./hidden.js";

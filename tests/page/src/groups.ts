@@ -116,6 +116,32 @@ sees("lines that an agent had to drop are a gap with its reason", async ({ page 
   );
 });
 
+sees("hundreds of folded groups show their headings, and none of their lines is asked for", async ({ page }) => {
+  const server = await ingest();
+  const group = `print "::group::step " g; for (n = 1; n <= 600; n++) print n; print "::endgroup::"`;
+  await server.ran("groups", "groups-many", `awk 'BEGIN { for (g = 1; g <= 300; g++) { ${group} } }'; ${FAR}`);
+  const log = await LogPage.open(page, server, "groups-many");
+  await log.part("fold-all").waitFor();
+  const asked: string[] = [];
+  page.on("request", (request) => {
+    if (request.url().includes("/logs?")) asked.push(request.url());
+  });
+  await log.press("g");
+  const from = (group: number) =>
+    log.shows(`headings from group ${group} on`, (rows) => {
+      const headings = rows.filter(({ classes }) => classes.includes("log-heading"));
+      return headings.length > 10 && headings.some(({ text }) => text.includes(`step ${group}`));
+    });
+  await from(1);
+  await log.press("PageDown");
+  await from(40);
+  const lines = asked.map((url) => Number(new URL(url).searchParams.get("limit")));
+  assert.ok(
+    lines.every((limit) => limit <= 2),
+    `so many lines were asked for: ${lines}`,
+  );
+});
+
 sees("lines that retention has taken are a gap with its reason", async ({ page }) => {
   const server = await ownIngest("--retain-task-bytes", "16MiB");
   // What compresses would take up less than it seems.

@@ -3,6 +3,8 @@
  * its signal. Nothing here retries: that is for those who know what for.
  */
 
+import { taken } from "./early";
+
 export interface TaskSummary {
   task_id: string;
   workers: number;
@@ -192,7 +194,8 @@ export async function request(address: string, { signal, etag }: Options): Promi
   if (etag) init.headers = { "If-None-Match": etag };
   let response: Response;
   try {
-    response = await fetch(address, init);
+    response = await (taken(address) ?? fetch(address, init));
+    signal?.throwIfAborted();
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new ApiError(0, "unreachable", error instanceof Error ? error.message : String(error));

@@ -1,5 +1,6 @@
 /** Puts the page into its document. */
 
+import "./first";
 import { render } from "preact";
 import { applyLanguage } from "./i18n";
 import { listenForKeys } from "./keys";

@@ -101,7 +101,7 @@ function Streams({ view, words }: { view: View; words: Texts }) {
           key={source}
           class={`button quiet log-stream-${source}`}
           data-log={`stream-${source}`}
-          aria-pressed={view.log.shownSources.has(source)}
+          aria-pressed={view.log.filter.shown.has(source)}
           title={`${words.streamsTitle(source)}${counts ? `: ${words.lines(counts[source] ?? 0)}` : ""} (${at + 1})`}
           onClick={() => view.toggleSource(source)}
         >

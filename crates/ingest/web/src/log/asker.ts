@@ -1,54 +1,117 @@
-/** Which lines are asked for: what is seen, and with it what will be seen next. */
+/**
+ * Which lines are asked for: what is seen, and with it what will be seen next. What is passed faster than lines come is
+ * not asked for at all, only where it comes to rest.
+ */
 
-import { chunkOf } from "./cache";
+import { CHUNK } from "./cache";
 import type { Log } from "./model";
+import type { Range, Rows } from "./rows";
 
 /** From one place to the next that lines are asked for while a bar is dragged. */
-const ASK_MS = 60;
-/** Lines around a place that is not drawn yet. */
-const AROUND = 20;
+const ASK_MS = 100;
+/** A window that has not gone elsewhere for so long, a few frames, rests; after as long again all around it is asked for. */
+const REST_MS = 50;
+/** Lines that are nearer to each other than this are asked for together, with what is hidden between them. */
+const NEAR = 64;
 
 export class Asker {
   readonly #log: Log;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #asked = { chunk: -1, at: 0 };
-  #latest: { visible: readonly number[]; page: number } = { visible: [], page: 0 };
+  #visible: readonly number[] = [];
+  #page = 0;
+  /** When lines were last asked for, and when the window last went where nothing was of what it had. */
+  #asked = Number.NEGATIVE_INFINITY;
+  #gone = Number.NEGATIVE_INFINITY;
 
   constructor(log: Log) {
     this.#log = log;
   }
 
-  /** These lines are seen. While a bar is dragged they are not asked for at each place that it passes. */
+  /** These lines are seen. */
   seen(visible: readonly number[], page: number): void {
-    this.#latest = { visible, page };
-    const chunk = chunkOf(visible[0] ?? 1);
-    const wait = Math.abs(chunk - this.#asked.chunk) > 1 ? this.#asked.at + ASK_MS - performance.now() : 0;
-    if (wait <= 0) this.#ask(chunk);
-    else
-      this.#timer ??= setTimeout(() => {
-        this.#timer = undefined;
-        this.#ask(chunkOf(this.#latest.visible[0] ?? 1));
-      }, wait);
+    const moved = distance(this.#visible, visible);
+    this.#visible = visible;
+    this.#page = page;
+    const now = performance.now();
+    if (moved === 0) {
+      if (this.#timer === undefined) this.#ask();
+      else this.#askSeen();
+      return;
+    }
+    const passing = now - this.#gone < ASK_MS;
+    this.#gone = now;
+    // The first of many places may be the only one. Of the others those are worth it that it takes a while to pass.
+    if (!passing) this.#askSeen();
+    else if (moved < CHUNK && now - this.#asked >= ASK_MS) this.#ask();
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#rest(), REST_MS);
   }
 
   /** Lines around one are asked for before it is known which of them can be seen: that is a frame earlier. */
-  around(line: number): void {
-    const { rows, cache, end } = this.#log;
+  around(line: number, page: number): void {
+    const { rows } = this.#log;
     const row = rows.rowOf(line);
-    if (rows.count > 0) cache.want([rows.sequenceOf(row - AROUND), rows.sequenceOf(row + AROUND)], end);
+    const first = Math.max(0, Math.min(row, rows.count - page) - page);
+    const lines = Array.from({ length: Math.min(rows.count, 2 * page + 1) }, (_, at) => rows.sequenceOf(first + at));
+    this.#want(lines, false);
   }
 
   close(): void {
     clearTimeout(this.#timer);
   }
 
-  #ask(chunk: number): void {
-    this.#asked = { chunk, at: performance.now() };
-    const { rows, cache, end } = this.#log;
-    const { visible, page } = this.#latest;
-    const first = rows.rowOf(visible[0] ?? 1);
-    const ahead = [first - page, first + 2 * page].map((row) => rows.sequenceOf(row));
-    cache.touch(Math.min(...ahead), Math.max(...ahead));
-    cache.want([...visible, ...ahead], end);
+  #rest(): void {
+    this.#askSeen();
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#ask();
+    }, REST_MS);
   }
+
+  #askSeen(): void {
+    this.#want(this.#visible, false);
+  }
+
+  /** With what is around them, where they are near each other; where they are far apart for nothing else. */
+  #ask(): void {
+    const { rows } = this.#log;
+    const ahead = around(rows, this.#visible, this.#page);
+    this.#want(ahead ?? this.#visible, ahead !== null);
+  }
+
+  #want(lines: readonly number[], whole: boolean): void {
+    this.#asked = performance.now();
+    const { cache, groups, end } = this.#log;
+    // A heading is drawn from what is known of its group.
+    const needed = whole ? lines : lines.filter((line) => !groups.startingAt(line));
+    cache.want(runs(needed), end, whole);
+  }
+}
+
+/** Lines from one window to another that has none of its lines; 0 where it has any. */
+function distance(from: readonly number[], to: readonly number[]): number {
+  const [first = 0, last = 0] = [to[0], to[to.length - 1]];
+  const [firstBefore = 0, lastBefore = 0] = [from[0], from[from.length - 1]];
+  if (first > lastBefore) return first - lastBefore;
+  return last < firstBefore ? firstBefore - last : 0;
+}
+
+/** The lines that are seen and those a page around them; nothing where they lie far apart. */
+function around(rows: Rows, visible: readonly number[], page: number): number[] | null {
+  const [first = 1, last = 1] = [visible[0], visible[visible.length - 1]];
+  if (last - first >= CHUNK) return null;
+  const row = rows.rowOf(first);
+  const ahead = [row - page, row + 2 * page].map((other) => rows.sequenceOf(other));
+  return [...ahead.filter((line) => line >= first - CHUNK && line <= last + CHUNK), ...visible];
+}
+
+/** Lines as few ranges, sorted and apart. */
+export function runs(lines: readonly number[]): Range[] {
+  const found: [number, number][] = [];
+  for (const line of [...lines].sort((one, other) => one - other)) {
+    const top = found[found.length - 1];
+    if (top && line - top[1] <= NEAR) top[1] = line;
+    else found.push([line, line]);
+  }
+  return found;
 }

@@ -32,23 +32,72 @@ function cacheOf(load: Load, limit?: number) {
 test("what is wanted is asked for in whole chunks, once", async () => {
   const { asked, load } = server(2_000);
   const { cache, told } = cacheOf(load);
-  cache.want([510, 511, 512, 513], 2_000);
-  cache.want([511, 512, 513, 514], 2_000);
+  cache.want([[510, 513]], 2_000, true);
+  cache.want([[511, 514]], 2_000, true);
   await vi.waitFor(() => expect(told.changed).toHaveBeenCalledTimes(2));
   expect(asked.map(({ from, limit }) => [from, limit])).toEqual([
     [1, CHUNK],
     [513, CHUNK],
   ]);
   expect(cache.get(1_000)).toMatchObject({ message: "line 1000" });
-  cache.want([600], 2_000);
+  cache.want([[600, 600]], 2_000, true);
   expect(asked).toHaveLength(2);
+});
+
+test("lines that lie far apart are asked for by themselves, a few at a time", async () => {
+  const { asked, load } = server(1_000_000);
+  const { cache, told } = cacheOf(load);
+  const seen = Array.from({ length: 50 }, (_, at): Range => [at * 20_000 + 1, at * 20_000 + 2]);
+  let most = 0;
+  told.changed.mockImplementation(() => {
+    const before = asked.length;
+    cache.want(seen, 1_000_000, false);
+    most = Math.max(most, asked.length - before);
+  });
+  cache.want(seen, 1_000_000, false);
+  expect(asked).toHaveLength(4);
+  await vi.waitFor(() => expect(cache.get(980_002)).toBeDefined());
+  expect(most).toBeLessThanOrEqual(4);
+  expect(asked.map(({ from, limit }) => [from, limit])).toEqual(seen.map(([first]) => [first, 2]));
+});
+
+test("what has come by itself is not asked for again with what is around it", async () => {
+  const { asked, load } = server(2_000);
+  const { cache } = cacheOf(load);
+  cache.want([[600, 640]], 2_000, false);
+  await vi.waitFor(() => expect(cache.get(640)).toBeDefined());
+  cache.want([[590, 660]], 2_000, true);
+  await vi.waitFor(() => expect(cache.get(1_024)).toBeDefined());
+  expect(asked.map(({ from, limit }) => [from, from + limit - 1])).toEqual([
+    [600, 640],
+    [513, 599],
+    [641, 1_024],
+  ]);
+});
+
+test("of lines that are very long only those are asked for that are seen, once that is known", async () => {
+  const asked: number[] = [];
+  const long = "x".repeat(64 * 1024);
+  const load: Load = (from, limit) => {
+    asked.push(from);
+    const lines = Array.from({ length: limit }, (_, at) => JSON.stringify({ sequence: from + at, message: long }));
+    return Promise.resolve(new Response(`${lines.join("\n")}\n`).body as ReadableStream<Uint8Array>);
+  };
+  const { cache } = cacheOf(load);
+  cache.want([[100, 101]], 512, true);
+  await vi.waitFor(() => expect(cache.get(1)).toBeDefined());
+  await vi.waitFor(() => {
+    cache.want([[100, 101]], 512, true);
+    expect(cache.get(101)).toBeDefined();
+  });
+  expect(asked).toEqual([1, 100]);
 });
 
 test("what is no longer wanted is given up", async () => {
   const { asked, load } = server(5_000, false);
   const { cache, told } = cacheOf(load);
-  cache.want([1], 5_000);
-  cache.want([4_000], 5_000);
+  cache.want([[1, 1]], 5_000, true);
+  cache.want([[4_000, 4_000]], 5_000, true);
   expect(asked.map(({ signal }) => signal.aborted)).toEqual([true, false]);
   cache.close();
   expect(asked[1]?.signal.aborted).toBe(true);
@@ -59,9 +108,9 @@ test("what is no longer wanted is given up", async () => {
 test("the end of a log that grows is asked for as far as it goes, and then from there", async () => {
   const { asked, load } = server(700);
   const { cache, told } = cacheOf(load);
-  cache.want([600], 600);
+  cache.want([[600, 600]], 600, true);
   await vi.waitFor(() => expect(told.changed).toHaveBeenCalled());
-  cache.want([600, 601], 700);
+  cache.want([[600, 601]], 700, true);
   await vi.waitFor(() => expect(cache.get(601)).toBeDefined());
   expect(asked.map(({ from, limit }) => [from, limit])).toEqual([
     [513, 88],
@@ -74,7 +123,7 @@ test("memory is bounded by bytes, and what is looked at stays", async () => {
   const limit = 1024 * 1024;
   const { cache } = cacheOf(load, limit);
   for (let line = 1; line < 100_000; line += CHUNK) {
-    cache.want([line], 100_000);
+    cache.want([[line, line]], 100_000, true);
     await vi.waitFor(() => expect(cache.get(line)).toBeDefined(), { interval: 1 });
     expect(cache.bytes).toBeLessThanOrEqual(limit + CHUNK * 200);
   }
@@ -93,8 +142,8 @@ test("a gap stands in the place of its lines, and is told", () => {
 test("lines that the server has no more are a failure with its wait, and not asked for at once again", async () => {
   const { asked, load } = server(0);
   const { cache, told } = cacheOf(load);
-  told.changed.mockImplementation(() => cache.want([1], 10));
-  cache.want([1], 10);
+  told.changed.mockImplementation(() => cache.want([[1, 1]], 10, true));
+  cache.want([[1, 1]], 10, true);
   await vi.waitFor(() => expect(told.failed).toHaveBeenCalledWith(expect.objectContaining({ code: LINES_GONE })));
   await new Promise((resolve) => setTimeout(resolve, 100));
   expect(asked).toHaveLength(1);
@@ -104,10 +153,10 @@ test("lines that the server has no more are a failure with its wait, and not ask
 test("a failure is told, and what failed is asked for again after a while", async () => {
   const load = vi.fn<Load>().mockRejectedValueOnce(new Error("gone")).mockImplementation(server(10).load);
   const { cache, told } = cacheOf(load);
-  told.changed.mockImplementation(() => cache.want([1], 10));
-  cache.want([1], 10);
+  told.changed.mockImplementation(() => cache.want([[1, 1]], 10, true));
+  cache.want([[1, 1]], 10, true);
   await vi.waitFor(() => expect(told.failed).toHaveBeenCalledWith(expect.objectContaining({ message: "gone" })));
-  cache.want([1], 10);
+  cache.want([[1, 1]], 10, true);
   expect(load).toHaveBeenCalledTimes(1);
   await vi.waitFor(() => expect(told.recovered).toHaveBeenCalledTimes(1), { timeout: 3_000 });
   expect(cache.get(1)).toBeDefined();

@@ -12,12 +12,15 @@ import type { Range } from "./rows";
 export const CHUNK = 512;
 /** What all lines at hand may take. A person sees 100 lines; this is a few hundred thousand ordinary characters. */
 export const LIMIT = 16 * 1024 * 1024;
+/** Requests at a time; browsers make six to a server, over all their tabs. */
+const MAX_REQUESTS = 4;
 /** Where lines are very long, a request stops here, and asks for the rest when that is to be seen. */
 const REQUEST_BYTES = 2 * 1024 * 1024;
-/** What a line takes besides its text. */
+/** What a line takes besides its text, and a chunk besides its lines. */
 const LINE_OVERHEAD = 160;
 /** The code of a failure: the server has lines no more that it had. */
 export const LINES_GONE = "lines_gone";
+const CHUNK_OVERHEAD = CHUNK * 8;
 
 export interface Chunk {
   readonly index: number;
@@ -25,6 +28,8 @@ export interface Chunk {
   bytes: number;
   /** Grows with each change. */
   version: number;
+  /** Its lines are so long that an answer had to be cut. */
+  heavy: boolean;
 }
 
 export type Load = (from: number, limit: number, signal: AbortSignal) => Promise<ReadableStream<Uint8Array>>;
@@ -45,16 +50,16 @@ export function chunkOf(sequence: number): number {
 
 interface Request {
   readonly abort: AbortController;
-  readonly chunk: number;
+  readonly lines: Range;
 }
 
 export class Cache {
   readonly #chunks = new Map<number, Chunk>();
-  readonly #requests = new Map<number, Request>();
+  readonly #requests = new Set<Request>();
   readonly #load: Load;
   readonly #told: Told;
   readonly #limit: number;
-  #wanted: Range = [0, -1];
+  #wanted: readonly Range[] = [];
   #bytes = 0;
   #failures = 0;
   /** Nothing is asked for until it is over. */
@@ -91,55 +96,73 @@ export class Cache {
     this.#evict();
   }
 
-  /** Asks for what of these lines is missing, in each chunk from the first named on, and gives up what else is asked for. */
-  want(sequences: readonly number[], end: number): void {
-    if (sequences.length === 0) return;
-    const chunks = sequences.map(chunkOf);
-    this.#wanted = [Math.min(...chunks), Math.max(...chunks)];
-    const missing = new Map<number, number>();
-    for (const sequence of sequences) {
-      const chunk = chunkOf(sequence);
-      if (missing.has(chunk) || this.get(sequence)) continue;
-      missing.set(chunk, sequence);
-    }
-    for (const [chunk, request] of this.#requests) {
-      if (chunk >= this.#wanted[0] && chunk <= this.#wanted[1]) continue;
+  /**
+   * Asks for what of these ranges is missing, the first ones first and a few at a time: what is left is asked for when
+   * the next answer has come and more is wanted still. `whole` asks for all that is missing around it in its chunk, too.
+   * What else is asked for is given up.
+   */
+  want(ranges: readonly Range[], end: number, whole: boolean): void {
+    this.#wanted = ranges;
+    for (const request of this.#requests) {
+      if (ranges.some((range) => meet(near(range, whole), request.lines))) continue;
       request.abort.abort();
-      this.#requests.delete(chunk);
+      this.#requests.delete(request);
     }
-    if (this.#pause !== undefined) return;
-    for (const [chunk, sequence] of missing) this.#request(chunk, sequence, end);
+    for (const [first, last] of ranges) {
+      for (let index = chunkOf(first); index <= chunkOf(last); index += 1) this.#touch(index);
+      if (this.#pause === undefined) this.#ask(first, Math.min(last, end), end, whole);
+    }
   }
 
   close(): void {
     clearTimeout(this.#pause);
-    for (const request of this.#requests.values()) request.abort.abort();
+    for (const request of this.#requests) request.abort.abort();
     this.#requests.clear();
     this.#chunks.clear();
     this.#bytes = 0;
   }
 
-  #request(chunk: number, sequence: number, end: number): void {
-    if (this.#requests.has(chunk)) return;
-    const existing = this.#chunks.get(chunk);
-    const first = chunk * CHUNK + 1;
-    const from = existing ? sequence : first;
-    const last = Math.min(first + CHUNK - 1, end);
-    const request = { abort: new AbortController(), chunk };
-    this.#requests.set(chunk, request);
-    this.#fetch(request, from, last)
+  #ask(first: number, last: number, end: number, whole: boolean): void {
+    for (let line = first; line <= last && this.#requests.size < MAX_REQUESTS; line += 1) {
+      if (!this.#isMissing(line)) continue;
+      const [from, to] = this.#missing(line, whole ? end : last, whole);
+      this.#request([from, to]);
+      line = to;
+    }
+  }
+
+  /** Not here, nor on its way. */
+  #isMissing(sequence: number): boolean {
+    if (this.get(sequence)) return false;
+    for (const { lines } of this.#requests) if (sequence >= lines[0] && sequence <= lines[1]) return false;
+    return true;
+  }
+
+  /** What is missing in a chunk from a line on, and before it where that is not too much. */
+  #missing(sequence: number, end: number, whole: boolean): Range {
+    const index = chunkOf(sequence);
+    const [start, stop] = [index * CHUNK + 1, Math.min((index + 1) * CHUNK, end)];
+    const chunk = this.#chunks.get(index);
+    let [from, to] = [sequence, sequence];
+    if (whole && !chunk?.heavy) while (from > start && this.#isMissing(from - 1)) from -= 1;
+    while (to < stop && this.#isMissing(to + 1)) to += 1;
+    return [from, to];
+  }
+
+  #request(lines: Range): void {
+    const request = { abort: new AbortController(), lines };
+    this.#requests.add(request);
+    this.#fetch(request)
       .then((brought) => {
         // Asked at once, it would say so again: these lines were there, and are no more.
-        if (brought === 0) throw new ApiError(0, LINES_GONE, `the server has no line ${from}`);
+        if (brought === 0) throw new ApiError(0, LINES_GONE, `the server has no line ${lines[0]}`);
         this.#recovered();
       })
       .catch((error: unknown) => {
         if (!request.abort.signal.aborted) this.#failed(error);
       })
       .finally(() => {
-        if (this.#requests.get(chunk) !== request) return;
-        this.#requests.delete(chunk);
-        this.#told.changed();
+        if (this.#requests.delete(request)) this.#told.changed();
       });
   }
 
@@ -165,7 +188,8 @@ export class Cache {
   }
 
   /** How many it brought. */
-  async #fetch(request: Request, from: number, last: number): Promise<number> {
+  async #fetch(request: Request): Promise<number> {
+    const [from, last] = request.lines;
     const body = await this.#load(from, last - from + 1, request.abort.signal);
     let bytes = 0;
     let brought = 0;
@@ -175,7 +199,10 @@ export class Cache {
       this.put(entry);
       bytes += length;
       brought += 1;
-      return bytes < REQUEST_BYTES;
+      if (bytes < REQUEST_BYTES) return true;
+      const chunk = this.#chunks.get(chunkOf(from));
+      if (chunk) chunk.heavy = true;
+      return false;
     });
     return brought;
   }
@@ -184,8 +211,10 @@ export class Cache {
     const index = chunkOf(sequence);
     let chunk = this.#chunks.get(index);
     if (!chunk) {
-      chunk = { index, entries: new Array<Entry | undefined>(CHUNK), bytes: 0, version: 0 };
+      const entries = new Array<Entry | undefined>(CHUNK);
+      chunk = { index, entries, bytes: CHUNK_OVERHEAD, version: 0, heavy: false };
       this.#chunks.set(index, chunk);
+      this.#bytes += CHUNK_OVERHEAD;
     }
     const at = (sequence - 1) % CHUNK;
     const size = sizeOf(entry) - sizeOf(chunk.entries[at]);
@@ -195,14 +224,12 @@ export class Cache {
     this.#bytes += size;
   }
 
-  /** Marks chunks as just used, so that they stay. */
-  touch(first: number, last: number): void {
-    for (let index = chunkOf(first); index <= chunkOf(last); index += 1) {
-      const chunk = this.#chunks.get(index);
-      if (!chunk) continue;
-      this.#chunks.delete(index);
-      this.#chunks.set(index, chunk);
-    }
+  /** A chunk that was just used stays longest. */
+  #touch(index: number): void {
+    const chunk = this.#chunks.get(index);
+    if (!chunk) return;
+    this.#chunks.delete(index);
+    this.#chunks.set(index, chunk);
   }
 
   /** The chunks that were used longest ago go, those that are looked at never. */
@@ -210,11 +237,20 @@ export class Cache {
     if (this.#bytes <= this.#limit) return;
     for (const [index, chunk] of this.#chunks) {
       if (this.#bytes <= this.#limit * 0.9) return;
-      if (index >= this.#wanted[0] && index <= this.#wanted[1]) continue;
+      if (this.#wanted.some(([first, last]) => index >= chunkOf(first) && index <= chunkOf(last))) continue;
       this.#chunks.delete(index);
       this.#bytes -= chunk.bytes;
     }
   }
+}
+
+/** All lines of the chunks that a range is in, where these are wanted with it. */
+function near([first, last]: Range, whole: boolean): Range {
+  return whole ? [chunkOf(first) * CHUNK + 1, (chunkOf(last) + 1) * CHUNK] : [first, last];
+}
+
+function meet(one: Range, other: Range): boolean {
+  return one[0] <= other[1] && other[0] <= one[1];
 }
 
 function sizeOf(entry: Entry | undefined): number {

@@ -84,3 +84,13 @@ test("a million groups are arranged without a stall", () => {
   expect(groups.containing(2_999_999)?.first).toBe(2_999_998);
   expect(performance.now() - began).toBeLessThan(5_000);
 });
+
+test("a group that is told again as it was is the same, and so are those that a person folded", () => {
+  const before = some();
+  before.fold(before.startingAt(2) as Group, true);
+  const after = before.renewed([group(1, 1), group(2, 20), group(5, 9, 1, true), group(30, 40), group(50, null)]);
+  expect(after.startingAt(2)).toBe(before.startingAt(2));
+  expect(after.startingAt(30)).toBe(before.startingAt(30));
+  expect(after.startingAt(5)).toMatchObject({ last: 9 });
+  expect(after.isFolded(after.startingAt(2) as Group)).toBe(true);
+});

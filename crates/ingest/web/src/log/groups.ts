@@ -19,9 +19,15 @@ export class Groups {
     this.#around = around(groups);
   }
 
-  /** What people folded stays so when more groups are known. */
+  /** What people folded stays so when more groups are known. One that is as it was is the same object. */
   renewed(groups: readonly Group[]): Groups {
-    return new Groups(groups, this.#wanted);
+    let at = 0;
+    const kept = groups.map((group) => {
+      while ((this.#groups[at]?.first ?? Number.POSITIVE_INFINITY) < group.first) at += 1;
+      const before = this.#groups[at];
+      return before && isSame(before, group) ? before : group;
+    });
+    return new Groups(kept, this.#wanted);
   }
 
   get count(): number {
@@ -102,6 +108,10 @@ export class Groups {
     while (at >= 0 && (this.#groups[at]?.last ?? Number.POSITIVE_INFINITY) < sequence) at = this.#around[at] ?? -1;
     return at;
   }
+}
+
+function isSame(one: Group, other: Group): boolean {
+  return (Object.keys(other) as (keyof Group)[]).every((key) => one[key] === other[key]);
 }
 
 function around(groups: readonly Group[]): Int32Array {

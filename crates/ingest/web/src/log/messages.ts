@@ -23,6 +23,9 @@ const en = {
   empty: "No line has come yet.",
   emptyClosed: "The command wrote nothing.",
   noneShown: "No line of the chosen streams.",
+  filtering: "Looking for lines of the chosen streams…",
+  streamShown: (source: string) => `Lines of ${source} are shown again`,
+  filterStopped: (line: number) => `From line ${line.toLocaleString("en")} on, lines of all streams are shown.`,
   loading: "Loading the log…",
   // Lines
   gap: (first: number, last: number, reason: string) =>
@@ -139,6 +142,9 @@ const ko: Texts = {
   empty: "아직 도착한 줄이 없습니다.",
   emptyClosed: "명령이 아무것도 출력하지 않았습니다.",
   noneShown: "선택한 스트림의 줄이 없습니다.",
+  filtering: "선택한 스트림의 줄을 찾는 중…",
+  streamShown: (source) => `${source} 줄을 다시 표시합니다`,
+  filterStopped: (line) => `${line.toLocaleString("ko")}번째 줄부터는 모든 스트림의 줄을 표시합니다.`,
   loading: "로그를 불러오는 중…",
   gap: (first, last, reason) =>
     first === last

@@ -9,7 +9,7 @@ const LATER = "2026-01-02T00:00:00Z";
 
 let log: Log;
 let said: WorkerState;
-const told = { changed: vi.fn(), renewed: vi.fn() };
+const told = { changed: vi.fn(), read: vi.fn(), renewed: vi.fn() };
 
 /** A log of a server that says this of the worker, and has no lines. */
 function opened(known: WorkerState, then: WorkerState): void {
@@ -56,6 +56,6 @@ test("a closed log whose lines are gone is looked at again", async () => {
   opened(state(FIRST, 500, "closed"), state(FIRST, 500, "closed"));
   await vi.waitFor(() => expect(log.connection).toBe("ended"));
   said = state(LATER, 3, "closed");
-  log.cache.want([400], 500);
+  log.cache.want([[400, 400]], 500, true);
   await vi.waitFor(() => expect(told.renewed).toHaveBeenCalledWith(state(LATER, 3, "closed")));
 });

@@ -1,29 +1,32 @@
 /**
  * One worker's log as the page knows it: the worker, the lines at hand, what the server says about the whole, and which
- * line is in which row. It knows nothing of the screen. Every change ends in one call of `changed`.
+ * line is in which row. It knows nothing of the screen. Every change ends in one call of `changed`; where it is nothing but
+ * lines that were asked for, of `read`.
  */
 
 import * as api from "../api";
 import { reasonOf } from "../troubles";
 import type { Style } from "./ansi";
 import { Cache, chunkOf, LINES_GONE } from "./cache";
+import { Filter } from "./filter";
 import { Groups } from "./groups";
-import { type Entry, entryOf, SOURCES, type Source } from "./line";
+import { type Entry, entryOf, type Source } from "./line";
 import { lineStream } from "./lines";
 import { type Connection, type Heard, Live, type Server } from "./live";
-import { complement, type Range, Rows, union } from "./rows";
+import { type Range, Rows, union } from "./rows";
 import { type Ask, Search } from "./search";
 import { Styles } from "./styles";
+import { Waiting } from "./waiting";
 
 /** From one look at the whole log to the next, while it grows: at least this, and at least so many times what the last took. */
 const OUTLINE_EVERY_MS = 2_000;
 const OUTLINE_SHARE = 10;
-/** Of the lines that came between two drawings so many are read; those before them when somebody goes there. */
-const MAX_WAITING = 512;
 
 /** Whom a log tells. */
 export interface Told {
   changed(): void;
+  /** Lines that were asked for are here: no more than rows has changed. */
+  read(): void;
   /** The server has another log under this name: nothing that is known holds for it. */
   renewed(state: api.WorkerState): void;
 }
@@ -39,17 +42,17 @@ export class Log {
   outline: api.Outline | null = null;
   rows = new Rows(0);
   groups = new Groups();
-  shownSources: ReadonlySet<Source> = new Set(SOURCES);
+  readonly filter: Filter;
   search: Search | null = null;
   readonly #told: Told;
+  #query: api.SearchQuery | null = null;
   /** Lines that stay in sight when groups come to be known. */
   readonly #kept: () => readonly number[];
   readonly #left = new AbortController();
   readonly #live: Live;
-  #filter: Search | null = null;
   /** Gaps that were seen before the outline told of them. */
   #gaps: Range[] = [];
-  #waiting: { readonly last: number; readonly lines: Heard["data"] }[] = [];
+  readonly #waiting = new Waiting();
   #outlineTimer: ReturnType<typeof setTimeout> | undefined;
   #outlineTag: string | undefined;
   #marks = new Map<number, string>();
@@ -59,11 +62,15 @@ export class Log {
     this.#told = told;
     this.#kept = kept;
     this.cache = new Cache((from, limit, signal) => lineStream(name, from, limit, signal), {
-      changed: () => this.#changed(),
+      changed: () => this.#told.read(),
       gap: (range) => this.#gap(range),
       failed: (error) => this.#failed(error),
       recovered: () => this.#failed(null),
     });
+    this.filter = new Filter(
+      (source, told) => this.#searchFor({ q: "", source }, told),
+      () => this.#arrange(),
+    );
     this.#live = new Live(
       { worker: (signal) => this.#askWorker(signal), tail },
       {
@@ -101,7 +108,7 @@ export class Log {
     this.#live.close();
     this.cache.close();
     this.search?.close();
-    this.#filter?.close();
+    this.filter.close();
     clearTimeout(this.#outlineTimer);
   }
 
@@ -111,6 +118,7 @@ export class Log {
     this.#live.connect();
     this.cache.retry();
     if (!this.outline) void this.#lookThrough();
+    if (this.filter.stopped === "failed") this.setSources(this.filter.shown, 0);
     this.#changed();
   }
 
@@ -146,26 +154,41 @@ export class Log {
 
   /** Reads what came since the last drawing, if it is looked at; else it can be asked for later. */
   takeIn(looked: boolean): void {
-    const waiting = looked ? this.#waiting : [];
-    if (this.#waiting.length > 0) this.#waiting = [];
-    for (const { lines } of waiting) {
+    const batches = this.#waiting.take();
+    for (const lines of looked ? batches : []) {
       const value: unknown = typeof lines === "string" ? JSON.parse(lines) : lines;
       for (const line of Array.isArray(value) ? value : [value]) this.cache.put(entryOf(line));
     }
   }
 
-  setSources(sources: ReadonlySet<Source>): void {
-    this.shownSources = sources;
-    this.#filter?.close();
-    const all = SOURCES.every((source) => sources.has(source));
-    this.#filter = all ? null : this.#searchFor({ q: "", source: [...sources] });
-    this.#arrange();
-    void this.#filter?.upTo(this.end);
+  /** Shows lines of these streams alone, once it is known which they are up to the line that is needed. */
+  setSources(sources: ReadonlySet<Source>, needed: number): void {
+    this.filter.choose(sources, needed, this.end);
+    if (this.#query) this.find(this.#query);
   }
 
+  /** Whether the filter shows a line; nothing where that is not known yet. */
+  isShown(line: number): boolean | null {
+    const gap = this.outline?.gaps.some(([first, last]) => line >= first && line <= last) ?? false;
+    const passes = this.filter.passes(line);
+    return passes === false && gap ? true : passes;
+  }
+
+  /** The stream of a line, which may have to be asked for. */
+  async sourceOf(line: number): Promise<Source | null> {
+    const here = this.get(line);
+    if (here) return here.kind === "line" ? here.source : null;
+    const [asked] = await api.lines(this.name, line, 1, { signal: this.#left.signal });
+    const entry = asked && entryOf(asked);
+    return entry?.kind === "line" && entry.sequence === line ? entry.source : null;
+  }
+
+  /** Looks for matches in the lines of streams that are shown. */
   find(query: api.SearchQuery | null): void {
+    this.#query = query;
     this.search?.close();
-    this.search = query ? this.#searchFor(query) : null;
+    const asked = query && { ...query, source: this.filter.sources };
+    this.search = asked && this.#searchFor(asked, () => this.#arrange());
     void this.search?.upTo(this.end);
     this.#changed();
   }
@@ -179,9 +202,9 @@ export class Log {
     this.#told.changed();
   }
 
-  #searchFor(query: api.SearchQuery): Search {
+  #searchFor(query: api.SearchQuery, told: () => void): Search {
     const ask: Ask = (asked, signal) => api.search(this.name, asked, { signal });
-    return new Search(query, ask, () => this.#arrange());
+    return new Search(query, ask, told);
   }
 
   async #askWorker(signal: AbortSignal): Promise<api.WorkerState> {
@@ -209,9 +232,9 @@ export class Log {
   }
 
   #came(last: number, lines: Heard["data"]): void {
-    this.#waiting.push({ last, lines });
-    if ((this.#waiting[0]?.last ?? last) <= last - MAX_WAITING) this.#waiting.shift();
+    this.#waiting.add(last, lines);
     this.#grow(last);
+    this.filter.soon(() => this.end);
     this.#changed();
   }
 
@@ -243,19 +266,13 @@ export class Log {
 
   /** Which rows there are, from all that hides lines. */
   #arrange(): void {
-    this.rows = new Rows(this.rows.end, union(this.#gaps, this.groups.hidden(), this.#filtered()));
+    this.rows = new Rows(this.rows.end, union(this.#gaps, this.groups.hidden(), this.filter.holes(this.#missing)));
     this.#changed();
   }
 
-  /** Lines of streams that are not shown. Where lines are missing is shown whatever else is. */
-  #filtered(): Range[] {
-    const filter = this.#filter;
-    if (!filter) return [];
-    const gaps = (this.outline?.gaps ?? []).map(([first]): Range => [first, first]);
-    return [
-      ...complement(union(filter.hits.ranges, gaps), filter.through),
-      [filter.through + 1, Number.POSITIVE_INFINITY],
-    ];
+  /** Where lines are missing, each place by its first. */
+  get #missing(): Range[] {
+    return (this.outline?.gaps ?? []).map(([first]) => [first, first]);
   }
 
   /** Asks about the whole log, and again while it grows. */
@@ -270,7 +287,7 @@ export class Log {
       if (this.#left.signal.aborted || (error instanceof api.ApiError && !error.isTransient)) return;
     }
     void this.search?.upTo(this.end);
-    void this.#filter?.upTo(this.end);
+    this.filter.upTo(this.end);
     if (this.outline?.complete) return;
     const wait = Math.max(OUTLINE_EVERY_MS, OUTLINE_SHARE * (performance.now() - began));
     this.#outlineTimer = setTimeout(() => this.#lookAgain(), wait);

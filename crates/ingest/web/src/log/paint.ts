@@ -7,10 +7,14 @@ import { MAX_MARKS, pieces } from "./text";
 
 const PRINTABLE = /^[\t -~]*$/;
 
+/** Whether a text is drawn as it is, in one node. Most lines are. */
+export function isPlain(text: string, style: Style, query: SearchQuery | null): boolean {
+  return query === null && style === PLAIN && PRINTABLE.test(text);
+}
+
 /** Draws a text into an element; what the query finds is marked. */
 export function draw(into: Node, text: string, style: Style, query: SearchQuery | null): void {
-  // Most lines are this, and a window has a hundred of them.
-  if (query === null && style === PLAIN && PRINTABLE.test(text)) {
+  if (isPlain(text, style, query)) {
     into.appendChild(document.createTextNode(text));
     return;
   }

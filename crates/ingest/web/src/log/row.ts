@@ -7,7 +7,7 @@ import { commandLength } from "./command";
 import { type Group, took } from "./groups";
 import type { Entry, Gap, Line } from "./line";
 import type { Texts } from "./messages";
-import { draw } from "./paint";
+import { draw, isPlain } from "./paint";
 import type { Range } from "./rows";
 import { beginning } from "./text";
 import { full, type Zone } from "./time";
@@ -58,14 +58,23 @@ export type Action = "select" | "fold" | "more" | "history";
 
 export class Row {
   readonly element = element("div", "log-row");
+  /** Where on the layer of all rows it was drawn. */
+  top = 0;
   readonly #number = document.createElement("a");
+  readonly #digits = document.createTextNode("");
   readonly #time = element("span", "log-time");
   readonly #stream = element("span", "log-stream");
   readonly #text = element("span", "log-text");
   #view: RowView | null = null;
+  #classes = "";
+  /** What it says of its stream. */
+  #told = "";
+  /** All of the text, where it is nothing but text: most lines are, and the node is written over for the next one. */
+  #plain: Text | null = null;
 
   constructor() {
     this.#number.className = "log-number";
+    this.#number.append(this.#digits);
     // Numbers would be a hundred stops on the way with Tab; keys choose lines.
     this.#number.tabIndex = -1;
     this.#number.dataset["action"] = "select" satisfies Action;
@@ -77,22 +86,31 @@ export class Row {
     return this.#view?.sequence ?? 0;
   }
 
+  /** Characters of its line, as far as they say how high it will be. */
+  get length(): number {
+    return lengthOf(this.#view?.entry);
+  }
+
+  /** Writes only what has changed: each frame of a fast scroll has a window of rows with other lines. */
   update(view: RowView): void {
     const before = this.#view;
     if (before && unchanged(before, view)) return;
     this.#view = view;
     const { sequence, entry, texts } = view;
-    this.element.className = classes(view);
-    this.element.dataset["sequence"] = String(sequence);
+    const names = classes(view);
+    if (names !== this.#classes) this.element.className = names;
+    this.#classes = names;
     if ((before?.depth ?? 0) !== view.depth) this.element.style.setProperty("--log-depth", String(view.depth));
     if (before?.sequence !== sequence || before.texts !== texts) {
-      this.#number.textContent = String(sequence);
+      this.element.dataset["sequence"] = String(sequence);
+      this.#digits.data = String(sequence);
       this.#number.href = view.href([sequence, sequence]);
       this.#number.setAttribute("aria-label", texts.line(sequence));
     }
-    if (before?.time !== view.time) this.#time.textContent = view.time;
+    if ((before?.time ?? "") !== view.time) this.#time.textContent = view.time;
     this.#drawStream(entry, texts);
-    this.#drawText(view);
+    // A line that is not here looks like any other.
+    if (!before || !isMissing(before) || !isMissing(view)) this.#drawText(view);
   }
 
   /** When exactly it came: written where somebody points at it, and not for each row that passes. */
@@ -104,24 +122,25 @@ export class Row {
   #drawStream(entry: Entry | undefined, texts: Texts): void {
     const source = entry?.kind === "line" ? entry.source : "stdout";
     const text = source === "stdout" ? "" : (texts.short[source] ?? source);
-    if (this.#stream.textContent === text) return;
+    if (this.#told === text) return;
+    this.#told = text;
     this.#stream.textContent = text;
     this.#stream.title = source;
   }
 
   #drawText(view: RowView): void {
     const text = this.#text;
+    const plain = plainOf(view);
+    if (plain !== null && this.#plain) {
+      // The same again would take the place of what is selected in it.
+      if (this.#plain.data !== plain) this.#plain.data = plain;
+      return;
+    }
     const focused = document.activeElement;
     const held = focused instanceof HTMLElement && text.contains(focused) ? focused.dataset["action"] : undefined;
     text.replaceChildren();
-    const { entry } = view;
-    if (!entry) text.append(element("span", "log-missing", "\u2026"));
-    else if (entry.kind === "gap") text.append(gap(entry, view));
-    else if (view.group) heading(text, view, view.group);
-    else content(text, view, entry);
-    // Further on in a long line, in an earlier state of it, or by a pattern that is not known here.
-    if (view.query && entry?.kind === "line" && !text.querySelector("mark"))
-      text.append(sign(view.texts.unmarked, view.texts.unmarkedTitle));
+    this.#plain = plain === null ? null : text.appendChild(document.createTextNode(plain));
+    if (plain === null) drawn(text, view);
     if (held) this.#refocus(held);
   }
 
@@ -132,16 +151,51 @@ export class Row {
   }
 }
 
+let fields: (keyof RowView)[] = [];
+
 function unchanged(before: RowView, view: RowView): boolean {
-  return (Object.keys(view) as (keyof RowView)[]).every((key) => before[key] === view[key]);
+  if (fields.length === 0) fields = Object.keys(view) as (keyof RowView)[];
+  for (const field of fields) if (before[field] !== view[field]) return false;
+  return true;
+}
+
+/** Characters of a line that are drawn at first, colours among them. */
+export function lengthOf(entry: Entry | undefined): number {
+  return entry?.kind === "line" ? Math.min(entry.message.length, SHOWN_CHARACTERS) : 0;
+}
+
+function isMissing(view: RowView): boolean {
+  return view.entry === undefined && view.group === undefined;
+}
+
+/** The text of a row that shows nothing else. */
+function plainOf(view: RowView): string | null {
+  const { entry } = view;
+  if (entry?.kind !== "line" || view.group || entry.continues || entry.unterminated) return null;
+  const { message } = entry;
+  if (entry.length > Math.min(view.characters, message.length) || !isPlain(message, view.style, view.query))
+    return null;
+  return commandLength(message) > 0 ? null : message;
+}
+
+function drawn(into: HTMLElement, view: RowView): void {
+  const { entry } = view;
+  if (entry?.kind === "gap") into.append(gap(entry, view));
+  // What is known of a group is enough, whether its line is here or not.
+  else if (view.group) heading(into, view, view.group);
+  else if (!entry) into.append(element("span", "log-missing", "\u2026"));
+  else content(into, view, entry);
+  // Further on in a long line, in an earlier state of it, or by a pattern that is not known here.
+  if (view.query && entry?.kind === "line" && !into.querySelector("mark"))
+    into.append(sign(view.texts.unmarked, view.texts.unmarkedTitle));
 }
 
 function classes(view: RowView): string {
   const { entry } = view;
   const names = ["log-row"];
-  if (!entry) names.push("log-loading");
-  else if (entry.kind === "gap") names.push("log-gap");
-  else names.push(`log-${entry.source}`);
+  if (isMissing(view)) names.push("log-loading");
+  if (entry?.kind === "gap") names.push("log-gap");
+  else if (entry) names.push(`log-${entry.source}`);
   if (view.mark !== null) names.push(`log-mark-${view.mark}`);
   if (view.selected) names.push("log-selected");
   if (view.hit) names.push("log-hit");

@@ -18,7 +18,7 @@ import {
   settled,
   spacerHeight,
 } from "./anchor";
-import { Row, type RowView } from "./row";
+import { type Content, List } from "./list";
 
 /** Heights of a line as in the style sheet, for a mouse and for fingers. */
 const LINE_HEIGHTS = [20, 24] as const;
@@ -26,12 +26,6 @@ const LINE_HEIGHTS = [20, 24] as const;
 const REST_MS = 150;
 /** Heights of so many rows are an average to go by. */
 const SAMPLE = 200;
-
-export interface Content {
-  readonly count: number;
-  sequenceOf(row: number): number;
-  view(sequence: number, above: number | null): RowView;
-}
 
 export interface Heard {
   /** Before rows are drawn. */
@@ -46,11 +40,9 @@ export class Scroller {
   readonly #heard: Heard;
   readonly #space = document.createElement("div");
   readonly #window = document.createElement("div");
-  readonly #list = document.createElement("div");
+  readonly #list: List;
   readonly #resized: ResizeObserver;
   readonly #coarse = matchMedia("(pointer: coarse)");
-  readonly #pool: Row[] = [];
-  #shown: Row[] = [];
   #anchor: Anchor = START;
   /** Where the window was told to be. It stays there while rows come and take other heights, until a person scrolls. */
   #pinned: Anchor | null = null;
@@ -73,8 +65,8 @@ export class Scroller {
     this.#heard = heard;
     this.#space.className = "log-space";
     this.#window.className = "log-window";
-    this.#list.className = "log-rows";
-    this.#window.append(this.#list);
+    this.#list = new List(this.lineHeight, () => element.focus({ preventScroll: true }));
+    this.#window.append(this.#list.element);
     this.#space.append(this.#window);
     element.append(this.#space);
     element.addEventListener("scroll", this.#onScroll, { passive: true });
@@ -129,9 +121,9 @@ export class Scroller {
 
   /** Has a row a third below the top, or where it is if it can be seen. */
   toRow(row: number, where: "third" | "nearest" | "top" = "third"): void {
-    const drawnAt = this.#shown.length > 0 ? row - this.#anchor.row : -1;
+    const drawnAt = this.#list.shown.length > 0 ? row - this.#anchor.row : -1;
     if (where === "nearest" && drawnAt >= 0) {
-      const node = this.#shown.find((shown) => shown.sequence === this.#heard.drawing().sequenceOf(row))?.element;
+      const node = this.#list.shown.find((shown) => shown.sequence === this.#heard.drawing().sequenceOf(row))?.element;
       const frame = this.#window.getBoundingClientRect();
       const box = node?.getBoundingClientRect();
       if (box && box.top >= frame.top && box.bottom <= frame.top + this.#window.clientHeight) {
@@ -164,8 +156,9 @@ export class Scroller {
   reshape(): void {
     this.#measured = { rows: 0, px: 0 };
     this.#rowHeight = this.lineHeight;
+    this.#list.reshape(this.lineHeight);
     this.#widest = 0;
-    this.#list.style.removeProperty("min-width");
+    this.#list.element.style.removeProperty("min-width");
     this.redraw();
     this.#settle();
   }
@@ -184,15 +177,14 @@ export class Scroller {
     // A second time where the end leaves room below, a third where what was drawn above then is not enough.
     for (let round = 0; round < 3; round += 1) {
       first = firstNeeded(this.#anchor, extent);
-      const height = this.#viewport + Math.max(0, this.#anchor.px);
-      heights = this.#put(content, first, this.#anchor.row - first + Math.ceil(height / this.lineHeight) + 2);
+      heights = this.#list.fill(content, first, this.#anchor, this.#viewport);
       this.#anchor = settled(this.#anchor, first, heights);
       const left = this.#roomBelow(first, heights);
       if (left <= 0 || (this.#anchor.row === 0 && this.#anchor.px === 0)) break;
       this.#anchor = { row: this.#anchor.row, px: this.#anchor.px - left };
     }
     this.#show(first, heights);
-    this.#list.style.setProperty("--log-digits", String(String(content.sequenceOf(this.#count - 1)).length));
+    this.#list.widen(String(content.sequenceOf(this.#count - 1)).length);
     this.#stretch();
     this.#tell(first, heights);
     // At once: the browser's own keys go on from where the bar is.
@@ -235,40 +227,11 @@ export class Scroller {
     this.#viewport = height;
     // A window that has grown may have moved the scroller, which is nobody's wish.
     this.#place = this.element.scrollTop;
+    this.#list.reshape(this.lineHeight);
     this.#widest = 0;
-    this.#list.style.removeProperty("min-width");
+    this.#list.element.style.removeProperty("min-width");
     this.redraw();
     this.#settle();
-  }
-
-  /** Puts rows into the document, in order, those that are there already untouched; their heights. */
-  #put(content: Content, first: number, count: number): number[] {
-    const last = Math.min(this.#count, first + count);
-    const there = new Map(this.#shown.map((row) => [row.sequence, row]));
-    const wanted: { sequence: number; above: number | null }[] = [];
-    let above = first > 0 ? content.sequenceOf(first - 1) : null;
-    for (let row = first; row < last; row += 1) {
-      const sequence = content.sequenceOf(row);
-      wanted.push({ sequence, above });
-      above = sequence;
-    }
-    const stay = new Set(wanted.map(({ sequence }) => sequence));
-    for (const row of this.#shown) if (!stay.has(row.sequence)) this.#recycle(row);
-    let before: Element | null = this.#list.firstElementChild;
-    this.#shown = wanted.map(({ sequence, above }) => {
-      const row = there.get(sequence) ?? this.#pool.pop() ?? new Row();
-      row.update(content.view(sequence, above));
-      if (row.element === before) before = before.nextElementSibling;
-      else this.#list.insertBefore(row.element, before);
-      return row;
-    });
-    return this.#shown.map((row) => row.element.offsetHeight);
-  }
-
-  #recycle(row: Row): void {
-    if (row.element.contains(document.activeElement)) this.element.focus({ preventScroll: true });
-    row.element.remove();
-    if (this.#pool.length < SAMPLE) this.#pool.push(row);
   }
 
   /** What of the window is empty below the last row. */
@@ -285,14 +248,14 @@ export class Scroller {
 
   #show(first: number, heights: readonly number[]): void {
     const above = heights.slice(0, this.#anchor.row - first).reduce((sum, height) => sum + height, this.#anchor.px);
-    this.#list.style.setProperty("transform", `translateY(${-above}px)`);
+    this.#list.show(above);
   }
 
   #tell(first: number, heights: readonly number[]): void {
     const top = this.#anchor.row - first;
     this.#below = below(this.#anchor, heights.slice(top), this.#extent());
     const seen = heights.length - top - this.#below.drawn;
-    this.#heard.drawn(this.#shown.slice(top, top + seen).map((row) => row.sequence));
+    this.#heard.drawn(this.#list.shown.slice(top, top + seen).map((row) => row.sequence));
     if (this.#moved === null) return;
     const moved = this.#moved;
     this.#moved = null;
@@ -314,14 +277,14 @@ export class Scroller {
   }
 
   #average(): void {
-    if (this.#shown.length === 0 || this.#measured.rows >= SAMPLE * 5) return;
-    for (const row of this.#shown) this.#measured.px += row.element.offsetHeight;
-    this.#measured.rows += this.#shown.length;
+    if (this.#list.shown.length === 0 || this.#measured.rows >= SAMPLE * 5) return;
+    for (const row of this.#list.shown) this.#measured.px += row.element.offsetHeight;
+    this.#measured.rows += this.#list.shown.length;
     this.#rowHeight = Math.max(this.lineHeight, this.#measured.px / this.#measured.rows);
-    const width = this.#list.scrollWidth;
+    const width = this.#list.element.scrollWidth;
     if (width > Math.max(this.#widest, this.#window.clientWidth)) {
       this.#widest = width;
-      this.#list.style.setProperty("min-width", `${width}px`);
+      this.#list.element.style.setProperty("min-width", `${width}px`);
     }
   }
 

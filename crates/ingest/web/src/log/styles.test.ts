@@ -8,7 +8,7 @@ function chunk(index: number, lines: Record<number, { message: string; source?: 
     const line = lines[index * CHUNK + at + 1];
     return line && entryOf({ sequence: index * CHUNK + at + 1, ...line });
   });
-  return { index, entries, bytes: 0, version };
+  return { index, entries, bytes: 0, version, heavy: false };
 }
 
 test("a colour goes on from line to line until it is taken back", () => {
@@ -40,4 +40,26 @@ test("lines that come change the styles behind them", () => {
   const styles = new Styles();
   expect(styles.of(2, chunk(0, {}, 1)).fg).toBeNull();
   expect(styles.of(2, chunk(0, { 1: { message: "\x1b[31m" } }, 2)).fg).toBe(1);
+});
+
+test("lines that come leave the styles of those before them as they are, to the object", () => {
+  const styles = new Styles();
+  const lines = { 1: { message: "\x1b[31mred" }, 2: { message: "on" }, 600: { message: "later" } };
+  const entries = chunk(0, lines).entries;
+  const at = (line: number, version: number) => styles.of(line, { index: 0, entries, bytes: 0, version, heavy: false });
+  const before = [at(2, 1), at(3, 1)];
+  entries[3] = entryOf({ sequence: 4, message: "\x1b[32mgreen" });
+  expect(at(2, 2)).toBe(before[0]);
+  expect(at(3, 2)).toBe(before[1]);
+  expect(at(5, 2).fg).toBe(2);
+});
+
+test("what the server says again changes nothing, to the object", () => {
+  const styles = new Styles();
+  styles.tell([[513, "1;32"]], 600);
+  const before = styles.of(514, chunk(1, {}));
+  styles.tell([[513, "1;32"]], 700);
+  expect(styles.of(514, chunk(1, {}, 2))).toBe(before);
+  styles.tell([[513, "31"]], 800);
+  expect(styles.of(514, chunk(1, {}, 2))).toMatchObject({ bold: false, fg: 1 });
 });

@@ -3,21 +3,21 @@
  * verbs and show its fields; `told` grows when these have changed, a few times a second at most.
  */
 
+import { notice } from "../notices";
 import { Cell } from "../store";
-import { PLAIN } from "./ansi";
 import { Asker } from "./asker";
 import { extended } from "./copy";
+import { described } from "./described";
 import type { Group } from "./groups";
 import { SOURCES, type Source } from "./line";
+import type { Content } from "./list";
 import { Log } from "./model";
 import { Opened } from "./opened";
-import type { RowView, Surroundings } from "./row";
+import type { Surroundings } from "./row";
 import type { Range, Rows } from "./rows";
-import { type Content, Scroller } from "./scroller";
+import { Scroller } from "./scroller";
 import { Selected } from "./selected";
-import * as settings from "./settings";
 import type { Start } from "./start";
-import { shown } from "./time";
 
 /** Components are drawn anew so often at most; rows with each frame. */
 const TELL_MS = 100;
@@ -52,13 +52,20 @@ export class View {
   #atEnd = false;
   #opening: ReturnType<typeof setTimeout> | undefined;
   #findFrom: number | null = null;
+  /** Where the person wants to go, while it is not known whether that line is shown. */
+  #awaited: { readonly line: number; readonly where: "third" | "nearest" | "top" } | null = null;
+  #unhiding = false;
   readonly #opened: Opened;
   readonly #asker: Asker;
 
   constructor(worker: string, element: HTMLElement, around: Surroundings, start: Start) {
     this.around = around;
     this.#opened = new Opened(worker);
-    const told = { changed: () => this.#changed(), renewed: start.renewed };
+    const told = {
+      changed: () => this.#changed(),
+      read: () => this.scroller.redraw(),
+      renewed: start.renewed,
+    };
     this.log = new Log(worker, start.tail, told, () => this.#kept);
     this.#asker = new Asker(this.log);
     this.#rows = this.log.rows;
@@ -111,6 +118,7 @@ export class View {
 
   setFollow(follow: boolean): void {
     this.#begun = true;
+    this.#awaited = null;
     this.follow = follow;
     this.seen = this.log.end;
     if (follow) this.scroller.toEnd();
@@ -135,10 +143,32 @@ export class View {
     this.setFollow(false);
     const line = Math.max(1, Math.min(sequence, this.log.end));
     if (this.log.groups.reveal(line)) this.log.refold();
-    if (this.log.rows.isHidden(line) && this.log.shownSources.size < SOURCES.length)
-      this.log.setSources(new Set(SOURCES));
-    this.scroller.toRow(this.log.rows.rowOf(line), where);
+    this.#awaited = { line, where };
+    this.#reach();
     this.redraw();
+  }
+
+  /** Goes to the line that is waited for, once it is known whether it is shown; has its stream shown if it is not. */
+  #reach(): void {
+    const awaited = this.#awaited;
+    const shown = awaited && this.log.isShown(awaited.line);
+    if (!awaited || shown === null) return;
+    if (shown) {
+      this.#awaited = null;
+      this.scroller.toRow(this.log.rows.rowOf(awaited.line), awaited.where);
+    } else if (!this.#unhiding) void this.#unhide(awaited.line);
+  }
+
+  async #unhide(line: number): Promise<void> {
+    this.#unhiding = true;
+    const source = await this.log.sourceOf(line).catch(() => null);
+    this.#unhiding = false;
+    if (this.#awaited?.line !== line) return this.#reach();
+    const { shown } = this.log.filter;
+    // A line whose stream cannot be told comes with all.
+    const isTold = source !== null && !shown.has(source);
+    this.log.setSources(new Set(isTold ? [...shown, source] : SOURCES), line);
+    if (isTold) notice(this.around.texts.streamShown(source));
   }
 
   /** Chooses a line, or from the one chosen before up to this one. */
@@ -224,10 +254,11 @@ export class View {
   }
 
   toggleSource(source: Source): void {
-    const sources = new Set(this.log.shownSources);
+    const sources = new Set(this.log.filter.shown);
     if (!sources.delete(source)) sources.add(source);
     // Nothing at all is never what is meant.
-    this.log.setSources(sources.size === 0 ? new Set(SOURCES) : sources);
+    const needed = this.follow ? this.log.end : (this.visible[this.visible.length - 1] ?? 0);
+    this.log.setSources(sources.size === 0 ? new Set(SOURCES) : sources, needed);
     if (this.follow) this.scroller.toEnd();
   }
 
@@ -249,37 +280,7 @@ export class View {
       // Nothing is drawn, nor asked for, before it is settled where.
       count: this.#begun || this.#atEnd ? rows.count : 0,
       sequenceOf: (row) => rows.sequenceOf(row),
-      view: (sequence, above) => this.#row(sequence, above),
-    };
-  }
-
-  #row(sequence: number, above: number | null): RowView {
-    const { log, around } = this;
-    const entry = log.get(sequence);
-    const group = log.groups.startingAt(sequence);
-    const folded = group !== undefined && log.groups.isFolded(group);
-    const hit = log.search?.hits.has(sequence) ?? false;
-    return {
-      sequence,
-      entry,
-      style: entry?.kind === "line" ? log.styleOf(sequence) : PLAIN,
-      href: around.href,
-      time: this.#time(sequence, above),
-      zone: settings.zone.value,
-      selected: this.chosen !== null && sequence >= this.chosen[0] && sequence <= this.chosen[1],
-      hit,
-      current: sequence === this.cursor,
-      query: (hit && log.search?.query) || null,
-      mark: log.markOf(sequence),
-      group,
-      folded,
-      hidden: group && folded ? Math.min(group.last ?? log.end, log.end) - group.first : 0,
-      depth: log.groups.depthOf(sequence),
-      characters: this.#opened.characters(sequence),
-      whole: this.#opened.whole(sequence),
-      history: this.#opened.history(sequence),
-      texts: around.texts,
-      reason: around.reason,
+      view: (sequence, above) => described(this, this.#opened, sequence, above),
     };
   }
 
@@ -290,32 +291,23 @@ export class View {
     this.log.takeIn(this.follow || rows.count - rows.rowOf(last) <= 3 * this.scroller.page);
   }
 
-  #time(sequence: number, above: number | null): string {
-    const entry = this.log.get(sequence);
-    const times = settings.times.value;
-    if (times === "off" || entry?.kind !== "line") return "";
-    const before = above === null ? undefined : this.log.get(above);
-    const start = this.log.worker?.created_at ?? entry.timestamp;
-    const moments = { time: entry.timestamp, start, before: before?.kind === "line" ? before.timestamp : null };
-    return shown(moments, times, settings.zone.value);
-  }
-
   #drawn(sequences: readonly number[]): void {
-    const changed = sequences[0] !== this.visible[0] || sequences.length !== this.visible.length;
     this.visible = sequences;
     this.selected.drawn();
-    if (sequences.length === 0) return;
-    this.#asker.seen(sequences, this.scroller.page);
-    if (changed) this.#tell();
+    if (sequences.length > 0) this.#asker.seen(sequences, this.scroller.page);
   }
 
   #scrolled(moved: number, atEnd: boolean): void {
+    if (!this.#begun) this.#tell();
     this.#begun = true;
+    this.#awaited = null;
     const open = this.log.worker?.state === "open";
     if (this.follow && moved < 0) this.setFollow(false);
     else if (!this.follow && open && atEnd && moved > 0) this.setFollow(true);
-    else if (!this.follow && atEnd) this.seen = this.log.end;
-    this.#tell();
+    else if (this.fresh > 0 && atEnd) {
+      this.seen = this.log.end;
+      this.#tell();
+    }
   }
 
   /** What the person looks at, or asked to see. */
@@ -328,6 +320,7 @@ export class View {
     if (this.log.rows !== this.#rows) this.#keepPlace();
     this.#begin();
     this.#unfoldChosen();
+    this.#reach();
     this.#frame ||= requestAnimationFrame(() => this.#draw());
     this.#tell();
   }
@@ -358,7 +351,7 @@ export class View {
     else if (!failed || outline) this.#beginAt(firstFailure);
     // Its end is shown until the failure is known, unless the person has gone elsewhere by then.
     else this.#opening ??= setTimeout(() => this.#showEnd(), FAILURE_WAIT_MS);
-    if (this.#begun) this.#asker.around(this.cursor ?? this.log.end);
+    if (this.#begun) this.#asker.around(this.cursor ?? this.log.end, this.scroller.page);
   }
 
   #beginAt(failure: number | null): void {

@@ -1,0 +1,71 @@
+/** Long logs of which only some streams are shown. */
+
+import type { Page } from "playwright-core";
+import { ingest, sees } from "./browser.js";
+import { LogPage } from "./log.js";
+import { until } from "./wait.js";
+
+/** 20 times a thousand lines of stdout and three of stderr. They come through two pipes: only a pause tells their order. */
+const SCRIPT = [
+  "for n in $(seq 20); do seq $((n * 1000 - 999)) $((n * 1000)); sleep 0.1",
+  "for i in 1 2 3; do echo $n-$i >&2; done; sleep 0.1; done",
+].join("; ");
+
+/** Lines that may be between two of stderr. */
+const NEAR = 1_500;
+
+/** What a worker of this name has written, each number in its own line. */
+async function mixed(page: Page, worker: string, rest: string): Promise<LogPage> {
+  const server = await ingest();
+  await server.ran("filter", worker, SCRIPT);
+  const log = await LogPage.open(page, server, worker, rest);
+  await log.shows("a chosen line", (rows) => rows.some(({ classes }) => classes.includes("log-selected")));
+  return log;
+}
+
+sees("who hides a stream stays where he was, and comes back to it", async ({ page }) => {
+  const log = await mixed(page, "filter-place", "#L6345");
+  const near = (line: number, most: number) =>
+    log.shows(`lines near ${line}`, (rows) => {
+      const [first] = rows;
+      return first !== undefined && first.text !== "…" && Math.abs(first.sequence - line) <= most;
+    });
+  await near(6_345, 60);
+  // What is at the top stays there from when somebody scrolls; before, it is the line of the link that stays.
+  const [before = 0] = await log.sequences();
+  await log.wheel(100);
+  const [{ sequence: top } = { sequence: 0 }] = await log.shows("lines further down", ([first]) =>
+    first ? first.sequence > before : false,
+  );
+  await log.press("1");
+  await log.shows("stderr alone", (rows) => rows.length > 1 && rows.every(({ stream }) => stream === "err"));
+  await near(top, NEAR);
+  await log.press("1");
+  await log.shows("stdout again", (rows) => rows.some(({ stream }) => stream === ""));
+  await near(top, NEAR);
+});
+
+sees("a link to a line of a hidden stream shows that stream, and a search keeps to those shown", async ({ page }) => {
+  const log = await mixed(page, "filter-link", "#L15000");
+  await log.press("1");
+  await log.shows("stderr alone", (rows) => rows.length > 1 && rows.every(({ stream }) => stream === "err"));
+  await log.press("/");
+  await page.keyboard.type("7");
+  await until(
+    "the count of matches",
+    () => log.part("find-count").innerText(),
+    (seen) => /^\d+ of \d+$/.test(seen),
+  );
+  await log.press("Enter", "Enter", "Escape");
+  await log.isPressed("stream-stdout", false);
+  await log.shows("a match of stderr among its like", (rows) => {
+    const match = rows.find(({ classes }) => classes.includes("log-current"));
+    return match?.text.includes("7") === true && rows.every(({ stream }) => stream === "err");
+  });
+  await page.evaluate(() => {
+    location.hash = `${location.hash.replace(/#L.*|\?.*/, "")}#L4321`;
+  });
+  await log.showsLine(4_321);
+  await log.isPressed("stream-stdout");
+  await log.isPressed("stream-stderr");
+});
