@@ -15,6 +15,7 @@ mod environment;
 pub mod kubernetes;
 pub mod process;
 mod security;
+mod summary;
 mod upload;
 
 use std::collections::BTreeMap;

@@ -12,10 +12,11 @@ use jiff::Timestamp;
 use super::DockerRuntime;
 use super::container::{PLACE_DIR, STOPPING, SUMMARY};
 use super::daemon::{CALL_LIMIT, found, within};
-use super::phase::{self, Summary};
+use super::phase;
 use super::told::{Seen, State};
 use super::{events, names, refusal, tar};
 use crate::ids::WorkerId;
+use crate::runtime::summary::Summary;
 
 /// A summary is below 4 KiB, and an archive adds little to that. What is longer was not written by an agent.
 const SUMMARY_BYTES: usize = 16 << 10;

@@ -1,30 +1,17 @@
 //! From what Docker says of a container, and what the agent left in its volume, to how a worker ended: PURE.
 //!
 //! Docker's word on the exit code counts. The agent's summary only tells the command's own end from one that
-//! somebody else brought about: the command could forge it, and gain another attempt at most.
+//! somebody else brought about.
 
 use bollard::models::ContainerState;
 use jiff::Timestamp;
-use serde::Deserialize;
 
 use super::names;
+use crate::runtime::summary::Summary;
 use crate::runtime::{Cause, Exit};
 
 /// What an agent exits with that found the command's run directory used: nothing was run.
 const NOT_RUN: i32 = 75;
-
-/// What the agent says of its command's end; more is in it than is needed here.
-#[derive(Clone, Debug, Deserialize)]
-pub(super) struct Summary {
-    exit_code: i32,
-    #[serde(default)]
-    signal: i32,
-    #[serde(default)]
-    timed_out: bool,
-    #[serde(default)]
-    stop_signal: i32,
-    started_at: Option<Timestamp>,
-}
 
 /// How a container that does not run any more ended. `killed` is the last signal that somebody sent it through
 /// Docker. Times that Docker does not tell are `now`.
@@ -46,7 +33,7 @@ pub(super) fn exit(
     let ran = summary.is_some() || code != NOT_RUN;
     Exit {
         code: ran.then_some(code),
-        signal: summary.map(|summary| summary.signal).filter(|signal| *signal != 0),
+        signal: summary.and_then(Summary::ended_by),
         cause: cause(state, code, summary, killed),
         started_at: summary.and_then(|summary| summary.started_at).or(Some(started_at)).filter(|_| ran),
         ended_at,
@@ -59,8 +46,7 @@ fn cause(state: &ContainerState, code: i32, summary: Option<&Summary>, killed: O
         return Cause::OutOfMemory;
     }
     // Docker forgets who was sent what when it is restarted.
-    let asked = summary.map(|summary| summary.stop_signal).filter(|signal| *signal != 0);
-    match (summary, killed.or(asked)) {
+    match (summary, killed.or_else(|| summary?.asked())) {
         (Some(Summary { timed_out: true, .. }), _) => Cause::Deadline,
         // A command that was through before it was disturbed has had its say.
         (_, _) if code == 0 => Cause::Command,
