@@ -122,6 +122,28 @@ async fn p8_sigterm_reaches_the_command_and_its_answer_is_the_code() {
     }
 }
 
+/// As where a machine shuts down: the command ends by its own signal, maybe before the agent hears of any.
+#[tokio::test]
+async fn a_signal_to_the_command_and_to_the_agent_is_no_end_of_the_commands_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("summary.json");
+    for _ in 0..5 {
+        let mut command = agent::command(&nowhere(), "all");
+        command.args(["--flush-timeout", "300ms", "--mirror", "true", "--summary"]).arg(&path);
+        command.args(["--", "sh", "-c", "echo $$; exec sleep 600"]);
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let pid: i32 = lines.next_line().await.unwrap().expect("it says who it is").parse().unwrap();
+        for pid in [pid, i32::try_from(child.id().unwrap()).unwrap()] {
+            kill(Pid::from_raw(pid), Signal::SIGTERM).unwrap();
+        }
+        let status =
+            tokio::time::timeout(Duration::from_mins(1), child.wait()).await.expect("it ends").unwrap();
+        assert_eq!((status.code(), &agent::summary(&path)["stop_signal"]), (Some(143), &15.into()));
+    }
+}
+
 #[tokio::test]
 async fn a_command_that_ignores_sigterm_is_killed_after_the_grace_period() {
     let mut command = agent::command(&nowhere(), "stubborn");
