@@ -321,7 +321,7 @@ impl World {
         self.checks.fates.insert(worker.clone(), fate);
         let code = if let Fate::Exited(code) = fate { code } else { 137 };
         let (evicted, out_of_memory) = (fate == Fate::Infrastructure, fate == Fate::OutOfMemory);
-        let end = End { code, out_of_memory, evicted, started_at: since, at: self.at() };
+        let end = End { code, out_of_memory, evicted, stopped, started_at: since, at: self.at() };
         self.server.becomes(worker, Life::Ended(end));
         let flushed = !out_of_memory && (self.calm || self.rng.chance(900));
         self.ingest.ended(worker, flushed);

@@ -48,6 +48,7 @@ fn cause(state: &ContainerState, code: i32, summary: Option<&Summary>, killed: O
     // Docker forgets who was sent what when it is restarted.
     match (summary, killed.or_else(|| summary?.asked())) {
         (Some(Summary { timed_out: true, .. }), _) => Cause::Deadline,
+        (Some(summary), _) if summary.is_its_own_end() => Cause::Command,
         // A command that was through before it was disturbed has had its say.
         (_, _) if code == 0 => Cause::Command,
         // Whoever stops a worker on purpose has put that on record before, and that counts.
@@ -114,6 +115,9 @@ mod tests {
         let asked = summary(r#"{"exit_code":1,"stop_signal":15}"#);
         let forgotten = exit(&state(1), Some(&asked), None, at(60));
         assert!(infrastructure(&forgotten).contains("signal 15"), "{forgotten:?}");
+        let before = summary(r#"{"exit_code":7,"stop_signal":0}"#);
+        let before = exit(&state(7), Some(&before), Some(15), at(60));
+        assert_eq!(before.cause, Cause::Command, "it had failed before somebody stopped its agent");
         let killed = exit(&state(137), None, Some(9), at(60));
         assert!(infrastructure(&killed).contains("signal 9"), "{killed:?}");
         assert_eq!(killed.code, Some(137));

@@ -118,6 +118,9 @@ fn cause(
         }
         Some(_) | None => {}
     }
+    if let Some(Summary { timed_out, .. }) = summary.filter(|summary| summary.is_its_own_end()) {
+        return if *timed_out { Cause::Deadline } else { Cause::Command };
+    }
     // A command that was through before its Pod was disturbed has had its say.
     if code != 0
         && let Some(why) = pod_ended(status)
@@ -352,6 +355,23 @@ mod tests {
         assert_eq!(cause(0, &json!({})), Cause::Command, "it was through all the same");
         let later = json!({ "deletionTimestamp": "1970-01-01T00:00:55Z" });
         assert_eq!(cause(7, &later), Cause::Command, "it had failed before");
+    }
+
+    #[test]
+    fn what_befalls_a_pod_whose_agent_still_delivers_has_no_part_in_its_commands_end() {
+        let drained = json!({ "conditions": [{
+            "type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI", "message": "drained",
+        }] });
+        let cause = |exit_code: i32, message: &str| {
+            ended(&with(terminated(&json!({ "exitCode": exit_code, "message": message })), &drained)).cause
+        };
+        assert_eq!(cause(7, r#"{"exit_code":7,"stop_signal":0}"#), Cause::Command);
+        let late = r#"{"exit_code":143,"signal":15,"timed_out":true,"stop_signal":0}"#;
+        assert_eq!(cause(143, late), Cause::Deadline);
+        for message in [r#"{"exit_code":7}"#, r#"{"exit_code":7,"stop_signal":15}"#] {
+            let cause = cause(7, message);
+            assert!(matches!(&cause, Cause::Infrastructure(why) if why.contains("drained")), "{cause:?}");
+        }
     }
 
     #[test]
