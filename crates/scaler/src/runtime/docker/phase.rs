@@ -49,8 +49,9 @@ fn cause(state: &ContainerState, code: i32, summary: Option<&Summary>, killed: O
     match (summary, killed.or_else(|| summary?.asked())) {
         (Some(Summary { timed_out: true, .. }), _) => Cause::Deadline,
         (Some(summary), _) if summary.is_its_own_end() => Cause::Command,
-        // A command that was through before it was disturbed has had its say.
-        (_, _) if code == 0 => Cause::Command,
+        // A command that was through before it was disturbed has had its say. One that was asked to stop while it
+        // ran and says 0 was cut off all the same: nobody may take that for a success.
+        (summary, _) if code == 0 && summary.and_then(Summary::asked).is_none() => Cause::Command,
         // Whoever stops a worker on purpose has put that on record before, and that counts.
         (_, Some(signal)) => Cause::Infrastructure(format!(
             "its container was sent signal {signal}, by somebody or because Docker was stopped, and ended with {code}"
@@ -104,6 +105,11 @@ mod tests {
         assert_eq!(exit(&state(143), Some(&late), None, at(60)).cause, Cause::Deadline);
         let nothing_said = exit(&state(0), None, Some(15), at(60));
         assert_eq!((nothing_said.code, nothing_said.cause), (Some(0), Cause::Command));
+        let through = summary(r#"{"exit_code":0,"stop_signal":0}"#);
+        assert_eq!(exit(&state(0), Some(&through), Some(15), at(60)).cause, Cause::Command);
+        let cut_off = summary(r#"{"exit_code":0,"stop_signal":15}"#);
+        let cut_off = exit(&state(0), Some(&cut_off), None, at(60));
+        assert!(infrastructure(&cut_off).contains("signal 15") && cut_off.code == Some(0));
     }
 
     #[test]

@@ -121,24 +121,25 @@ fn cause(
     if let Some(Summary { timed_out, .. }) = summary.filter(|summary| summary.is_its_own_end()) {
         return if *timed_out { Cause::Deadline } else { Cause::Command };
     }
-    // A command that was through before its Pod was disturbed has had its say.
-    if code != 0
-        && let Some(why) = pod_ended(status)
-    {
+    let asked = summary.and_then(Summary::asked);
+    // A command that was through before its Pod was disturbed has had its say. One that was asked to stop while it ran
+    // and says 0 was cut off all the same: nobody may take that for a success.
+    let is_through = code == 0 && asked.is_none();
+    if !is_through && let Some(why) = pod_ended(status) {
         return why;
     }
     if summary.is_some_and(|summary| summary.timed_out) {
         return Cause::Deadline;
     }
-    if code != 0 && was_deleted {
+    if !is_through && was_deleted {
         // Whoever stops a worker on purpose has put that on record before, and that counts.
         return Cause::Infrastructure("its Pod was deleted, and its command ended by that".to_owned());
     }
-    match (summary, summary.and_then(Summary::asked)) {
+    match (summary, asked) {
         // A node that goes down may have no time to say so.
-        (_, Some(signal)) if code != 0 => {
-            Cause::Infrastructure(format!("its agent was sent signal {signal}, and nobody says why"))
-        }
+        (_, Some(signal)) => Cause::Infrastructure(format!(
+            "its agent was sent signal {signal}, and nobody says why; its command ended with {code}"
+        )),
         (None, _) if code != 0 && code != NOT_CONFIGURED => Cause::Infrastructure(format!(
             "its container ended with {code}, and its agent did not say how the command did: it was killed, or the \
              node went down"
@@ -320,6 +321,9 @@ mod tests {
         assert!(infrastructure(asked).contains("signal 15"));
         let through = ended(&with(terminated(&json!({ "exitCode": 0 })), &spot));
         assert_eq!(through.cause, Cause::Command, "it was through before");
+        let cut_off = json!({ "exitCode": 0, "message": r#"{"exit_code":0,"stop_signal":15}"# });
+        assert!(infrastructure(ended(&terminated(&cut_off))).contains("signal 15"));
+        assert!(infrastructure(ended(&with(terminated(&cut_off), &spot))).contains("TaintManager"));
         let start =
             ended(&terminated(&json!({ "exitCode": 128, "reason": "StartError", "message": "exec" })));
         assert_eq!((start.code, start.started_at), (None, None));

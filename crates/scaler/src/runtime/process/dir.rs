@@ -209,9 +209,9 @@ impl WorkerDir {
 fn cause(summary: &Summary) -> Cause {
     match (summary, summary.asked()) {
         (Summary { timed_out: true, .. }, _) => Cause::Deadline,
-        // A command that was through before it was disturbed has had its say.
-        (Summary { exit_code: 0, .. }, _) | (_, None) => Cause::Command,
-        // Whoever stops a worker on purpose has put that on record before, and that counts.
+        (_, None) => Cause::Command,
+        // Whoever stops a worker on purpose has put that on record before, and that counts. A command that was asked
+        // to stop while it ran and says 0 was cut off all the same: nobody may take that for a success.
         (Summary { exit_code, .. }, Some(signal)) => Cause::Infrastructure(format!(
             "its agent was sent signal {signal}, by somebody or because the machine went down, and its command ended \
              with {exit_code}"
@@ -276,10 +276,12 @@ mod tests {
     fn an_end_that_is_not_the_commands_is_told_apart() {
         let cause = |text: &str| cause(&serde_json::from_str(text).unwrap());
         assert_eq!(cause(r#"{"exit_code":143,"signal":15}"#), Cause::Command);
-        assert_eq!(cause(r#"{"exit_code":0,"stop_signal":15}"#), Cause::Command, "it was through");
+        assert_eq!(cause(r#"{"exit_code":0,"stop_signal":0}"#), Cause::Command);
         assert_eq!(cause(r#"{"exit_code":143,"timed_out":true,"stop_signal":15}"#), Cause::Deadline);
-        let asked = cause(r#"{"exit_code":1,"stop_signal":15}"#);
-        assert!(matches!(&asked, Cause::Infrastructure(why) if why.contains("signal 15")), "{asked:?}");
+        for code in [0, 1] {
+            let asked = cause(&format!(r#"{{"exit_code":{code},"stop_signal":15}}"#));
+            assert!(matches!(&asked, Cause::Infrastructure(why) if why.contains("signal 15")), "{asked:?}");
+        }
     }
 
     #[test]
