@@ -2,6 +2,7 @@
 //! cut short what is left to do when the command has ended.
 
 use std::fs;
+use std::io::{self, IsTerminal};
 use std::pin::pin;
 use std::time::Duration;
 
@@ -22,6 +23,11 @@ const FORWARDED: [(Signal, bool); 6] = [
     (Signal::SIGUSR1, false),
     (Signal::SIGUSR2, false),
 ];
+
+/// What images name as their `STOPSIGNAL` beside SIGTERM and SIGINT, as container runtimes number them: SIGQUIT
+/// (nginx, php-fpm), SIGUSR1 (haproxy), SIGWINCH (httpd), SIGRTMIN+3 (systemd). As PID 1 the agent would never notice
+/// the last two.
+const OF_IMAGES: [i32; 4] = [3, 10, 28, 37];
 
 /// Those that whoever starts a program may have it ignore: nohup does so with the first, and a shell with the others for
 /// what it runs in the background. An agent that listened for them would hand them on to a command that
@@ -65,15 +71,23 @@ pub struct Outcome {
 
 impl Supervisor {
     /// From here on the agent no longer dies of the signals that it forwards. Those that it was started to ignore it
-    /// does not forward.
-    pub fn new() -> Result<Self> {
-        let listen = |kind| signal(kind).context("cannot listen for signals");
-        let forward =
-            |(name, stops): (Signal, bool)| Ok((name, stops, listen(SignalKind::from_raw(name as i32))?));
+    /// does not forward. `image_stop_signals`: what an image may name for that asks for a stop, too.
+    pub fn new(image_stop_signals: bool) -> Result<Self> {
+        let listen = |number| signal(SignalKind::from_raw(number)).context("cannot listen for signals");
+        // A key that is pressed, and a window that changes its size, are no wish to stop it.
+        let of_images: &[i32] =
+            if image_stop_signals && !io::stdin().is_terminal() { &OF_IMAGES } else { &[] };
         let ignored = ignored_from_the_start();
-        let is_heard = |(signal, _): &(Signal, bool)| !ignored.contains(signal);
-        let forwarded = FORWARDED.into_iter().filter(is_heard).map(forward).collect::<Result<_>>()?;
-        Ok(Self { children: listen(SignalKind::child())?, forwarded, last_moment: None })
+        let is_heard =
+            |(name, _): &(Signal, bool)| !ignored.contains(name) && !of_images.contains(&(*name as i32));
+        let as_they_are =
+            FORWARDED.into_iter().filter(is_heard).map(|(name, stops)| (name as i32, name, stops));
+        let as_sigterm = of_images.iter().map(|number| (*number, Signal::SIGTERM, true));
+        let forwarded = as_they_are
+            .chain(as_sigterm)
+            .map(|(number, name, stops)| Ok((name, stops, listen(number)?)))
+            .collect::<Result<_>>()?;
+        Ok(Self { children: listen(Signal::SIGCHLD as i32)?, forwarded, last_moment: None })
     }
 
     /// Waits until the command has ended, and stops it when it is time or when it is asked for.
@@ -243,7 +257,7 @@ mod tests {
     #[tokio::test]
     async fn a_signal_that_came_before_the_commands_end_was_heard_of_has_asked_for_it() {
         let _alone = ALONE.lock().await;
-        let mut supervisor = Supervisor::new().unwrap();
+        let mut supervisor = Supervisor::new(false).unwrap();
         let child = dead("exit 3");
         send(Signal::SIGHUP).await;
         send(Signal::SIGTERM).await;
@@ -257,7 +271,7 @@ mod tests {
     #[tokio::test]
     async fn what_ends_by_a_signal_that_the_agent_gets_a_moment_later_was_asked_to() {
         let _alone = ALONE.lock().await;
-        let mut supervisor = Supervisor::new().unwrap();
+        let mut supervisor = Supervisor::new(false).unwrap();
         for script in ["kill -TERM $$", "exit 143"] {
             let child = dead(script);
             let mut ending = pin!(supervisor.supervise(&child, None, MOMENT));
@@ -275,7 +289,7 @@ mod tests {
     #[tokio::test]
     async fn only_a_signal_from_after_the_commands_end_cuts_the_rest_short() {
         let _alone = ALONE.lock().await;
-        let mut supervisor = Supervisor::new().unwrap();
+        let mut supervisor = Supervisor::new(false).unwrap();
         let (child, _pipes) = child::start(&["true".into()]).unwrap();
         raise(Signal::SIGINT).unwrap();
         sleep(MOMENT).await;
