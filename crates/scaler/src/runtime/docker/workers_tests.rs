@@ -100,7 +100,7 @@ fn a_container_that_is_listed_and_cannot_be_looked_at_has_the_phase_that_it_had_
     let trouble = || Trouble::unreachable("no answer".to_owned());
     for (life, expected) in [
         (Life::Running, Phase::Running { started_at: None }),
-        (Life::Exited, Phase::Pending { since: at(3), obstacle: None }),
+        (Life::Exited, Phase::Running { started_at: None }),
         (Life::Created, Phase::Pending { since: at(3), obstacle: None }),
     ] {
         let mut case = Case::new();
