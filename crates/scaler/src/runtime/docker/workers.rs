@@ -175,7 +175,7 @@ impl Workers {
             }
             State::Created => (Phase::Unstarted, false),
             State::Running { started_at, stopping } => (Phase::Running { started_at }, stopping),
-            State::Exited(exit) => (Phase::Ended(exit), false),
+            State::Exited { exit, stopping } => (Phase::Ended(exit), stopping),
         };
         let before = self.observation.get(&worker).map(|observed| &observed.phase);
         if matches!(before, Some(Phase::Ended(_) | Phase::Vanished { .. })) {
