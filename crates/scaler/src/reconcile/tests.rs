@@ -93,7 +93,7 @@ impl Facts {
 
     fn closed(&mut self, worker: &WorkerId, complete: bool) {
         let status = Ok(LogStatus::Closed { complete, reason: "cut".to_owned() });
-        self.logs.insert(worker.clone(), LogAnswer { status, at: at(0) });
+        self.logs.insert(worker.clone(), LogAnswer::new(status, at(0)));
     }
 }
 
@@ -219,7 +219,7 @@ fn a_log_that_was_left_open_is_closed_with_the_reason() {
     let out_of_memory = Exit { cause: Cause::OutOfMemory, ended_at: at(100), ..exit(137) };
     let worker = facts.observe("a", 0, Phase::Ended(out_of_memory));
     facts.settle(100);
-    facts.logs.insert(worker.clone(), LogAnswer { status: Ok(LogStatus::Open), at: at(110) });
+    facts.logs.insert(worker.clone(), LogAnswer::new(Ok(LogStatus::Open), at(110)));
     let actions = facts.decide(110);
     let [Action::CloseLog(closing)] = actions.as_slice() else { panic!("{actions:?}") };
     assert_eq!((&closing.worker, closing.exit_code), (&worker, Some(137)));

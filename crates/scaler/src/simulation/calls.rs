@@ -338,5 +338,5 @@ impl World {
 }
 
 fn lost(at: jiff::Timestamp) -> LogAnswer {
-    LogAnswer { status: Err("the answer is lost".to_owned()), at }
+    LogAnswer::new(Err("the answer is lost".to_owned()), at)
 }
