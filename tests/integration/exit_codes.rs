@@ -122,6 +122,50 @@ async fn p8_sigterm_reaches_the_command_and_its_answer_is_the_code() {
     }
 }
 
+/// As where a machine shuts down: the command ends by its own signal, maybe before the agent hears of any.
+#[tokio::test]
+async fn a_signal_to_the_command_and_to_the_agent_is_no_end_of_the_commands_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("summary.json");
+    for _ in 0..5 {
+        let mut command = agent::command(&nowhere(), "all");
+        command.args(["--flush-timeout", "300ms", "--mirror", "true", "--summary"]).arg(&path);
+        command.args(["--", "sh", "-c", "echo $$; exec sleep 600"]);
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let pid: i32 = lines.next_line().await.unwrap().expect("it says who it is").parse().unwrap();
+        for pid in [pid, i32::try_from(child.id().unwrap()).unwrap()] {
+            kill(Pid::from_raw(pid), Signal::SIGTERM).unwrap();
+        }
+        let status =
+            tokio::time::timeout(Duration::from_mins(1), child.wait()).await.expect("it ends").unwrap();
+        assert_eq!((status.code(), &agent::summary(&path)["stop_signal"]), (Some(143), &15.into()));
+    }
+}
+
+#[tokio::test]
+async fn where_it_is_told_so_the_agent_takes_the_stop_signal_of_any_image_for_sigterm() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("summary.json");
+    // SIGQUIT, SIGUSR1, SIGWINCH, and what container runtimes mean by SIGRTMIN+3.
+    for signal in ["3", "10", "28", "37"] {
+        let mut command = agent::command(&nowhere(), "image");
+        command.env("OTTO_IMAGE_STOP_SIGNALS", "true").arg("--summary").arg(&path);
+        let script = "trap 'exit 5' TERM; echo ready; while :; do sleep 0.05; done";
+        command.args(["--flush-timeout", "300ms", "--", "sh", "-c", script]);
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert_eq!(lines.next_line().await.unwrap().as_deref(), Some("ready"));
+        let kill = format!("kill -{signal} {}", child.id().unwrap());
+        assert!(Command::new("sh").args(["-c", &kill]).status().await.unwrap().success());
+        let status =
+            tokio::time::timeout(Duration::from_mins(1), child.wait()).await.expect("it ends").unwrap();
+        assert_eq!((status.code(), &agent::summary(&path)["stop_signal"]), (Some(5), &15.into()), "{signal}");
+    }
+}
+
 #[tokio::test]
 async fn a_command_that_ignores_sigterm_is_killed_after_the_grace_period() {
     let mut command = agent::command(&nowhere(), "stubborn");

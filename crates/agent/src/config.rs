@@ -84,6 +84,10 @@ pub struct Run {
     /// From SIGTERM to SIGKILL, when the command is stopped.
     #[arg(long, env = "OTTO_GRACE_PERIOD", value_name = "TIME", default_value = "30s", value_parser = parse_duration, help_heading = "Command")]
     pub grace_period: Duration,
+    /// Take SIGQUIT, SIGUSR1, SIGWINCH and SIGRTMIN+3 for SIGTERM: an image may name one of them as the signal that
+    /// stops its containers. On a terminal they mean something else.
+    #[arg(long, env = "OTTO_IMAGE_STOP_SIGNALS", default_value_t = false, action = clap::ArgAction::Set, help_heading = "Command")]
+    pub image_stop_signals: bool,
     /// How long to read on when the command has ended and others keep its output open; then they are killed.
     #[arg(long, env = "OTTO_PIPE_GRACE", value_name = "TIME", default_value = "2s", value_parser = parse_duration, help_heading = "Command")]
     pub pipe_grace: Duration,

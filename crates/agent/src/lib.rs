@@ -71,7 +71,7 @@ pub async fn run(run: &Run) -> Result<i32> {
     };
     let identity = identity(run);
     let log = Arc::new(log(run, &identity));
-    let mut supervisor = Supervisor::new()?;
+    let mut supervisor = Supervisor::new(run.image_stop_signals)?;
     adopt_orphans();
     if let Some(Err(refused)) = run_dir.as_ref().map(RunDir::mark_started) {
         error!(error = %refused, "nothing was run");

@@ -2,6 +2,7 @@
 //! cut short what is left to do when the command has ended.
 
 use std::fs;
+use std::io::{self, IsTerminal};
 use std::pin::pin;
 use std::time::Duration;
 
@@ -23,6 +24,11 @@ const FORWARDED: [(Signal, bool); 6] = [
     (Signal::SIGUSR2, false),
 ];
 
+/// What images name as their `STOPSIGNAL` beside SIGTERM and SIGINT, as container runtimes number them: SIGQUIT
+/// (nginx, php-fpm), SIGUSR1 (haproxy), SIGWINCH (httpd), SIGRTMIN+3 (systemd). As PID 1 the agent would never notice
+/// the last two.
+const OF_IMAGES: [i32; 4] = [3, 10, 28, 37];
+
 /// Those that whoever starts a program may have it ignore: nohup does so with the first, and a shell with the others for
 /// what it runs in the background. An agent that listened for them would hand them on to a command that
 /// would have outlived them without it.
@@ -30,6 +36,12 @@ const MAY_BE_IGNORED: [Signal; 3] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIG
 
 /// Once the command has ended, these ask the agent to end as well.
 const END: [Signal; 3] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT];
+
+/// Whoever stops a machine sends one of these to all that runs: SIGINT, SIGKILL, SIGTERM.
+const TO_ALL: [Signal; 3] = [Signal::SIGINT, Signal::SIGKILL, Signal::SIGTERM];
+
+/// Then the command may be the first to end by it, and the agent hears of it no later than this.
+const ITS_OWN: Duration = Duration::from_millis(100);
 
 /// So long the rest may take when it is cut short: a last try, for a server that answers.
 const LAST_TRY: Duration = Duration::from_secs(1);
@@ -59,15 +71,23 @@ pub struct Outcome {
 
 impl Supervisor {
     /// From here on the agent no longer dies of the signals that it forwards. Those that it was started to ignore it
-    /// does not forward.
-    pub fn new() -> Result<Self> {
-        let listen = |kind| signal(kind).context("cannot listen for signals");
-        let forward =
-            |(name, stops): (Signal, bool)| Ok((name, stops, listen(SignalKind::from_raw(name as i32))?));
+    /// does not forward. `image_stop_signals`: what an image may name for that asks for a stop, too.
+    pub fn new(image_stop_signals: bool) -> Result<Self> {
+        let listen = |number| signal(SignalKind::from_raw(number)).context("cannot listen for signals");
+        // A key that is pressed, and a window that changes its size, are no wish to stop it.
+        let of_images: &[i32] =
+            if image_stop_signals && !io::stdin().is_terminal() { &OF_IMAGES } else { &[] };
         let ignored = ignored_from_the_start();
-        let is_heard = |(signal, _): &(Signal, bool)| !ignored.contains(signal);
-        let forwarded = FORWARDED.into_iter().filter(is_heard).map(forward).collect::<Result<_>>()?;
-        Ok(Self { children: listen(SignalKind::child())?, forwarded, last_moment: None })
+        let is_heard =
+            |(name, _): &(Signal, bool)| !ignored.contains(name) && !of_images.contains(&(*name as i32));
+        let as_they_are =
+            FORWARDED.into_iter().filter(is_heard).map(|(name, stops)| (name as i32, name, stops));
+        let as_sigterm = of_images.iter().map(|number| (*number, Signal::SIGTERM, true));
+        let forwarded = as_they_are
+            .chain(as_sigterm)
+            .map(|(number, name, stops)| Ok((name, stops, listen(number)?)))
+            .collect::<Result<_>>()?;
+        Ok(Self { children: listen(Signal::SIGCHLD as i32)?, forwarded, last_moment: None })
     }
 
     /// Waits until the command has ended, and stops it when it is time or when it is asked for.
@@ -79,14 +99,17 @@ impl Supervisor {
         let mut asked = None;
         loop {
             if let Some(ended) = child.reap() {
-                self.forget_signals();
-                return Outcome { ended, timed_out, asked };
+                let asked = asked.or(self.asked_meanwhile(child));
+                if asked.is_some() || timed_out || !may_be_of_all(ended) {
+                    return Outcome { ended, timed_out, asked };
+                }
+                return Outcome { ended, timed_out, asked: self.asked_as_well(child).await };
             }
             // Each branch is cancel safe: signals are kept until they are received, and sleeps go on.
             tokio::select! {
                 _ = self.children.recv() => {}
                 (signal, stops) = next_signal(&mut self.forwarded) => {
-                    if child.hears_the_keyboard() && matches!(signal, Signal::SIGINT | Signal::SIGQUIT) {
+                    if is_of_the_keyboard(child, signal) {
                         continue;
                     }
                     child.signal(signal);
@@ -115,9 +138,32 @@ impl Supervisor {
     }
 
     /// What came before the command's end was meant for the command: Ctrl-C ends it first, and must not
-    /// cost the log its flush.
-    fn forget_signals(&mut self) {
-        while next_signal(&mut self.forwarded).now_or_never().is_some() {}
+    /// cost the log its flush. Gives the first signal of these by which somebody asked for that end.
+    fn asked_meanwhile(&mut self, child: &Child) -> Option<Signal> {
+        let mut asked = None;
+        while let Some((signal, stops)) = next_signal(&mut self.forwarded).now_or_never() {
+            if stops && !is_of_the_keyboard(child, signal) {
+                asked = asked.or(Some(signal));
+            }
+        }
+        asked
+    }
+
+    /// Whether what ended the command was sent to the agent as well, and so to all.
+    async fn asked_as_well(&mut self, child: &Child) -> Option<Signal> {
+        let mut waiting = pin!(sleep_until(Instant::now() + ITS_OWN));
+        loop {
+            // Cancel safe: signals are kept until they are received, and the sleep goes on.
+            tokio::select! {
+                biased;
+                (signal, stops) = next_signal(&mut self.forwarded) => {
+                    if stops && !is_of_the_keyboard(child, signal) {
+                        return Some(signal);
+                    }
+                }
+                () = &mut waiting => return None,
+            }
+        }
     }
 
     /// Gives what `future` gives, if that is before `deadline`, which a signal brings forward for this and
@@ -142,6 +188,16 @@ impl Supervisor {
     pub const fn is_asked_to_end(&self) -> bool {
         self.last_moment.is_some()
     }
+}
+
+/// Whether the command has got it from the terminal by itself.
+fn is_of_the_keyboard(child: &Child, signal: Signal) -> bool {
+    child.hears_the_keyboard() && matches!(signal, Signal::SIGINT | Signal::SIGQUIT)
+}
+
+/// Whether the command, or what its shell ran, ended by a signal that may have been meant for all.
+fn may_be_of_all(ended: Ended) -> bool {
+    TO_ALL.into_iter().any(|signal| ended.exit_code() == Ended::Signalled(signal as i32).exit_code())
 }
 
 /// Left alone, they are ignored by the command as well.
@@ -174,14 +230,66 @@ mod tests {
     use super::*;
     use crate::child;
     use nix::sys::signal::raise;
+    use nix::sys::wait::{Id, WaitPidFlag, waitid};
+    use tokio::sync::Mutex;
     use tokio::time::sleep;
 
     const MOMENT: Duration = Duration::from_millis(100);
 
+    /// Signals and children are the whole process's.
+    static ALONE: Mutex<()> = Mutex::const_new(());
+
+    /// A command that has ended, and that nobody has waited for.
+    fn dead(script: &str) -> Child {
+        let (child, _pipes) = child::start(&["sh".into(), "-c".into(), script.into()]).unwrap();
+        waitid(Id::All, WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT).unwrap();
+        child
+    }
+
+    /// Sends a signal to this very process, and waits until all who listen can hear of it.
+    async fn send(name: Signal) {
+        let mut heard = signal(SignalKind::from_raw(name as i32)).unwrap();
+        raise(name).unwrap();
+        heard.recv().await.unwrap();
+    }
+
+    /// As where a machine goes down: whoever hears of the command's end first must know of the signal all the same.
+    #[tokio::test]
+    async fn a_signal_that_came_before_the_commands_end_was_heard_of_has_asked_for_it() {
+        let _alone = ALONE.lock().await;
+        let mut supervisor = Supervisor::new(false).unwrap();
+        let child = dead("exit 3");
+        send(Signal::SIGHUP).await;
+        send(Signal::SIGTERM).await;
+        send(Signal::SIGINT).await;
+        let outcome = supervisor.supervise(&child, None, MOMENT).await;
+        assert_eq!((outcome.ended, outcome.asked), (Ended::Exited(3), Some(Signal::SIGTERM)));
+        let outcome = supervisor.supervise(&dead("exit 3"), None, MOMENT).await;
+        assert_eq!(outcome.asked, None, "it is its own end");
+    }
+
+    #[tokio::test]
+    async fn what_ends_by_a_signal_that_the_agent_gets_a_moment_later_was_asked_to() {
+        let _alone = ALONE.lock().await;
+        let mut supervisor = Supervisor::new(false).unwrap();
+        for script in ["kill -TERM $$", "exit 143"] {
+            let child = dead(script);
+            let mut ending = pin!(supervisor.supervise(&child, None, MOMENT));
+            assert!(futures::poll!(ending.as_mut()).is_pending(), "it waits for a signal of its own");
+            raise(Signal::SIGTERM).unwrap();
+            assert_eq!(ending.await.asked, Some(Signal::SIGTERM), "{script}");
+        }
+        let child = dead("kill -KILL $$");
+        let outcome = supervisor.supervise(&child, None, MOMENT).await;
+        assert_eq!((outcome.ended, outcome.asked), (Ended::Signalled(9), None), "nobody else was sent any");
+        assert!(!supervisor.is_asked_to_end());
+    }
+
     /// Ctrl-C reaches the command and the agent at once; the agent may hear of the end before the signal.
     #[tokio::test]
     async fn only_a_signal_from_after_the_commands_end_cuts_the_rest_short() {
-        let mut supervisor = Supervisor::new().unwrap();
+        let _alone = ALONE.lock().await;
+        let mut supervisor = Supervisor::new(false).unwrap();
         let (child, _pipes) = child::start(&["true".into()]).unwrap();
         raise(Signal::SIGINT).unwrap();
         sleep(MOMENT).await;

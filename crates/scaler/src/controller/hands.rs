@@ -173,7 +173,7 @@ impl<R: Runtime> Hands<R> {
             return Ok(Adopted::Record(task));
         }
         let Some(spec) = self.runtime.spec(worker).await? else { return Ok(Adopted::Nobody) };
-        let (task, told) = rebuild(&spec, observation, Timestamp::now());
+        let (task, told) = rebuild(&spec, observation, R::STOPS_ARE_OURS, Timestamp::now());
         if task.id() != record {
             return Ok(Adopted::Nobody);
         }

@@ -115,10 +115,11 @@ impl<R: Runtime> Controller<R> {
             Done::Failed(worker) => self.resting.push(worker),
             Done::Logs(answers) => {
                 self.log_work -= 1;
-                for worker in answers.keys() {
-                    self.busy.remove(worker);
+                for (worker, answer) in answers {
+                    self.busy.remove(&worker);
+                    let answer = answer.after(self.logs.get(&worker));
+                    self.logs.insert(worker, answer);
                 }
-                self.logs.extend(answers);
             }
             Done::NotClosed(worker) => {
                 self.log_work -= 1;

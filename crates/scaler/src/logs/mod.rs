@@ -67,6 +67,21 @@ pub struct LogAnswer {
     pub status: Result<LogStatus, String>,
     /// When.
     pub at: Timestamp,
+    /// When the first was had in this leadership.
+    pub since: Timestamp,
+}
+
+impl LogAnswer {
+    /// The first.
+    pub fn new(status: Result<LogStatus, String>, at: Timestamp) -> Self {
+        Self { status, at, since: at }
+    }
+
+    /// One after another, if there was one.
+    #[must_use]
+    pub fn after(self, last: Option<&Self>) -> Self {
+        Self { since: last.map_or(self.since, |last| last.since), ..self }
+    }
 }
 
 /// A log that is to be closed because its agent is gone.
@@ -137,13 +152,13 @@ impl LogIngest {
             Ok(logged) => Ok(logged.get(worker.as_str()).map_or(LogStatus::Unknown, status)),
             Err(error) => Err(shown(error)),
         };
-        workers.iter().map(|worker| (worker.clone(), LogAnswer { status: status(worker), at })).collect()
+        workers.iter().map(|worker| (worker.clone(), LogAnswer::new(status(worker), at))).collect()
     }
 
     /// Closes a log, with a line in it that says why.
     pub async fn close(&self, closing: &Closing) -> LogAnswer {
         let status = whole(CLOSE_TIMEOUT, self.try_close(closing)).await.map_err(|error| shown(&error));
-        LogAnswer { status, at: Timestamp::now() }
+        LogAnswer::new(status, Timestamp::now())
     }
 
     async fn try_close(&self, closing: &Closing) -> Result<LogStatus, Status> {

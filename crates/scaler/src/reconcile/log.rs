@@ -1,5 +1,6 @@
 //! The log of a worker that has ended: PURE. It is asked for until it is complete, closed with a
-//! visible marker where its agent left it open, and given up at the drain deadline (P9).
+//! visible marker where its agent left it open, and given up at the drain deadline (P9). That counts from the first question
+//! where the end is older: whoever comes up after a night of rest, maybe before log-ingest, has asked for nothing yet.
 
 use std::time::Duration;
 
@@ -53,9 +54,11 @@ pub(super) fn step(
             }
         }
         Ok(LogStatus::Unknown | LogStatus::Open) if passed(ended_at, LAST_WORDS, now) => LogStep::Close,
-        Err(error) if passed(ended_at, policy.drain_timeout, now) => LogStep::Settle(Log::Incomplete {
-            reason: format!("log-ingest could not be asked before the drain deadline: {error}"),
-        }),
+        Err(error) if passed(ended_at.max(answer.since), policy.drain_timeout, now) => {
+            LogStep::Settle(Log::Incomplete {
+                reason: format!("log-ingest could not be asked before the drain deadline: {error}"),
+            })
+        }
         Ok(LogStatus::Unknown | LogStatus::Open) | Err(_) => stale(is_stale),
     }
 }
@@ -77,7 +80,7 @@ mod tests {
     use crate::record::Verdict;
 
     fn answer(status: Result<LogStatus, String>, second: i64) -> LogAnswer {
-        LogAnswer { status, at: at(second) }
+        LogAnswer::new(status, at(second))
     }
 
     fn decide(status: Result<LogStatus, String>, asked: i64, now: i64) -> LogStep {
@@ -103,12 +106,21 @@ mod tests {
     fn p9_while_log_ingest_is_away_it_is_asked_until_the_drain_deadline() {
         let away = || Err("away".to_owned());
         let drain = i64::try_from(policy(1).drain_timeout.as_secs()).unwrap();
+        let since = |first: i64, asked: i64, now: i64| {
+            let ended = Outcome { ended_at: at(100), ..outcome(Verdict::Succeeded) };
+            let answer = answer(away(), asked).after(Some(&answer(away(), first)));
+            step(&ended, Some(&answer), &policy(1), at(now))
+        };
         assert_eq!(decide(away(), 100, 100 + drain - 1), LogStep::Ask);
-        assert_eq!(decide(away(), 100 + drain - 2, 100 + drain - 1), LogStep::Wait);
-        let LogStep::Settle(Log::Incomplete { reason }) = decide(away(), 100, 100 + drain) else {
+        assert_eq!(since(100, 100 + drain - 2, 100 + drain - 1), LogStep::Wait);
+        let LogStep::Settle(Log::Incomplete { reason }) = since(100, 100 + drain - 2, 100 + drain) else {
             panic!("it is given up")
         };
         assert!(reason.contains("drain deadline") && reason.contains("away"), "{reason}");
+        let night = 100 + 10 * drain;
+        assert_eq!(decide(away(), night, night + 1), LogStep::Wait, "nobody has asked while all was off");
+        assert_eq!(since(night, night + drain - 31, night + drain - 1), LogStep::Ask);
+        assert!(matches!(since(night, night, night + drain), LogStep::Settle(Log::Incomplete { .. })));
     }
 
     #[test]

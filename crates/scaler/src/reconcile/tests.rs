@@ -93,7 +93,7 @@ impl Facts {
 
     fn closed(&mut self, worker: &WorkerId, complete: bool) {
         let status = Ok(LogStatus::Closed { complete, reason: "cut".to_owned() });
-        self.logs.insert(worker.clone(), LogAnswer { status, at: at(0) });
+        self.logs.insert(worker.clone(), LogAnswer::new(status, at(0)));
     }
 }
 
@@ -219,7 +219,7 @@ fn a_log_that_was_left_open_is_closed_with_the_reason() {
     let out_of_memory = Exit { cause: Cause::OutOfMemory, ended_at: at(100), ..exit(137) };
     let worker = facts.observe("a", 0, Phase::Ended(out_of_memory));
     facts.settle(100);
-    facts.logs.insert(worker.clone(), LogAnswer { status: Ok(LogStatus::Open), at: at(110) });
+    facts.logs.insert(worker.clone(), LogAnswer::new(Ok(LogStatus::Open), at(110)));
     let actions = facts.decide(110);
     let [Action::CloseLog(closing)] = actions.as_slice() else { panic!("{actions:?}") };
     assert_eq!((&closing.worker, closing.exit_code), (&worker, Some(137)));
@@ -275,13 +275,31 @@ fn p2_a_record_that_was_lost_goes_on_with_the_workers_that_are_there_and_runs_no
     let mut facts = Facts::new(3, Vec::new());
     let there = task.worker_spec(index(1), Attempt::FIRST);
     facts.see(there.clone(), running(1));
-    let (rebuilt, told) = rebuild(&there, &facts.observation, at(50));
+    let (rebuilt, told) = rebuild(&there, &facts.observation, false, at(50));
     assert_eq!(told.len(), 2);
     facts.records.insert(Record::Task(Box::new(rebuilt)));
     let actions = facts.settle(51);
     assert_eq!(created(&actions), []);
     assert_eq!(facts.slot("a", 1).progress, Progress::Running);
     assert_eq!(facts.slot("a", 0).outcome().unwrap().verdict, Verdict::Lost);
+}
+
+#[test]
+fn a_record_that_was_lost_does_not_run_again_what_was_stopped() {
+    let task = TaskRecord::new(ScaleUp { max_attempts: 2.try_into().unwrap(), ..scale_up("a", "r", 1, 1) });
+    let there = task.worker_spec(index(0), Attempt::FIRST);
+    let after = |stops_are_ours| {
+        let mut facts = Facts::new(3, Vec::new());
+        let stopped = Exit { cause: Cause::Infrastructure("signal 15".to_owned()), ..exit(143) };
+        let worker = facts.see(there.clone(), Phase::Ended(stopped));
+        facts.observation.get_mut(&worker).unwrap().stopping = true;
+        let (rebuilt, _) = rebuild(&there, &facts.observation, stops_are_ours, at(50));
+        facts.records.insert(Record::Task(Box::new(rebuilt)));
+        facts.settle(51);
+        facts.slot("a", 0).clone()
+    };
+    assert_eq!(after(true).outcome().unwrap().verdict, Verdict::Cancelled);
+    assert_eq!(after(false).attempt.get(), 2, "somebody else may have deleted its Pod");
 }
 
 #[test]

@@ -76,23 +76,25 @@ pub fn refused(spec: &WorkerSpec, records: &Records, reason: &str, now: Timestam
 }
 
 /// The record of a worker whose record Redis has lost. Of those of its task that are there, the record
-/// goes on; the others are lost, whether they ever ran or not: running one again could run it twice.
+/// goes on; the others are lost, whether they ever ran or not: running one again could run it twice. One whose end
+/// was asked for was not to be tried again, if `stops_are_ours`.
 pub fn rebuild(
     spec: &WorkerSpec,
     observation: &Observation,
+    stops_are_ours: bool,
     now: Timestamp,
 ) -> (TaskRecord, Vec<Notification>) {
     let mut task = TaskRecord::new(spec.request.clone());
-    let mut there: BTreeMap<WorkerIndex, Attempt> = BTreeMap::new();
+    let mut there: BTreeMap<WorkerIndex, (Attempt, bool)> = BTreeMap::new();
     for observed in observation.values().filter(|observed| observed.record == *task.id()) {
-        let identity = &observed.identity;
-        let attempt = there.entry(identity.index).or_insert(identity.attempt);
-        *attempt = (*attempt).max(identity.attempt);
+        let found = (observed.identity.attempt, observed.stopping && stops_are_ours);
+        let last = there.entry(observed.identity.index).or_insert(found);
+        *last = found.max(*last);
     }
     let mut told = Vec::new();
     for index in WorkerIndex::all(task.spec().count) {
-        let slot = if let Some(attempt) = there.get(&index) {
-            found(*attempt, now)
+        let slot = if let Some((attempt, is_stopped)) = there.get(&index) {
+            found(*attempt, *is_stopped, now)
         } else {
             let outcome = never_made(Verdict::Lost, "redis lost its record, and it is not there", now);
             told.push(ended(&task, index, Attempt::FIRST, &outcome, now));
@@ -104,10 +106,11 @@ pub fn rebuild(
 }
 
 /// Attempts before the one that is there have ended, and nothing else is known of them.
-fn found(attempt: Attempt, now: Timestamp) -> Slot {
+fn found(attempt: Attempt, is_stopped: bool, now: Timestamp) -> Slot {
     let before = (1..attempt.get())
         .map(|_| Outcome { log: Log::Open, ..never_made(Verdict::Lost, "redis lost its record", now) });
-    Slot { attempt, earlier: before.collect(), queued_at: Some(now), ..Slot::default() }
+    let stop = is_stopped.then_some(Stop::Cancelled);
+    Slot { attempt, stop, earlier: before.collect(), queued_at: Some(now), ..Slot::default() }
 }
 
 /// An outcome of a worker that left nothing behind.

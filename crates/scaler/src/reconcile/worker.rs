@@ -153,8 +153,8 @@ fn to(slot: &Slot, to: Progress) -> Step {
 
 fn ended(slot: &Slot, exit: &Exit) -> Outcome {
     let (verdict, reason) = match &slot.stop {
-        // It was through before it was stopped for its own sake.
-        Some(Stop::Failed { .. }) if exit.code == Some(0) => of_exit(exit),
+        // It was through before it was stopped for its own sake. What says 0 because of that stop has failed.
+        Some(Stop::Failed { .. }) if exit.code == Some(0) && exit.cause == Cause::Command => of_exit(exit),
         Some(stop) => (stop.verdict(), stop.reason().to_owned()),
         None => of_exit(exit),
     };
@@ -274,6 +274,11 @@ mod tests {
         let late = slot(Progress::Running, Some(late));
         assert_eq!(verdict(&late, Phase::Ended(exit(143))), Verdict::Failed(Class::Policy));
         assert_eq!(verdict(&late, Phase::Ended(exit(0))), Verdict::Succeeded, "it was through before");
+        let cut_off = Cause::Infrastructure("its agent was sent signal 15".to_owned());
+        let cut_off = || Phase::Ended(Exit { cause: cut_off.clone(), ..exit(0) });
+        assert_eq!(verdict(&late, cut_off()), Verdict::Failed(Class::Policy), "and is not tried again");
+        assert_eq!(verdict(&stopped, cut_off()), Verdict::Cancelled);
+        assert_eq!(verdict(&ran, cut_off()), Verdict::Failed(Class::Infra));
     }
 
     #[test]

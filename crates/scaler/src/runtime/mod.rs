@@ -15,6 +15,7 @@ mod environment;
 pub mod kubernetes;
 pub mod process;
 mod security;
+mod summary;
 mod upload;
 
 use std::collections::BTreeMap;
@@ -30,6 +31,10 @@ use crate::record::{Identity, WorkerSpec};
 
 /// Makes, stops, removes and observes workers.
 pub trait Runtime: Send + Sync + 'static {
+    /// Whether a worker's end that was asked for was asked for by `stop`, of whichever scaler. Of a Pod nobody knows
+    /// who deletes it.
+    const STOPS_ARE_OURS: bool;
+
     /// Makes the worker and starts it.
     fn create(&self, spec: &WorkerSpec) -> impl Future<Output = Result<Created, RuntimeError>> + Send;
 

@@ -299,7 +299,7 @@ impl World {
             return Some(Box::new(task.clone()));
         }
         let spec = self.server.pods.get(worker)?.spec.clone();
-        let (task, _told) = rebuild(&spec, observation, self.at());
+        let (task, _told) = rebuild(&spec, observation, false, self.at());
         self.redis.fence(leader.term()).ok()?;
         self.redis.record(&Record::Task(Box::new(task.clone())));
         Some(Box::new(task))
@@ -338,5 +338,5 @@ impl World {
 }
 
 fn lost(at: jiff::Timestamp) -> LogAnswer {
-    LogAnswer { status: Err("the answer is lost".to_owned()), at }
+    LogAnswer::new(Err("the answer is lost".to_owned()), at)
 }

@@ -23,6 +23,8 @@ pub(super) struct Violation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
     Exited(i32),
+    /// With this code, after it was asked to stop.
+    Stopped(i32),
     Infrastructure,
     OutOfMemory,
 }

@@ -334,10 +334,11 @@ impl World {
                 }
                 Done::Failed(worker) => controller.resting.push(worker),
                 Done::Logs(answers) => {
-                    for worker in answers.keys() {
-                        controller.busy.remove(worker);
+                    for (worker, answer) in answers {
+                        controller.busy.remove(&worker);
+                        let answer = answer.after(controller.logs.get(&worker));
+                        controller.logs.insert(worker, answer);
                     }
-                    controller.logs.extend(answers);
                 }
                 Done::Adopted(worker, record, Some(task)) => {
                     controller.adopting.remove(&record);

@@ -50,7 +50,7 @@ impl Ingest {
             Some(None) => Ok(LogStatus::Open),
             Some(Some(complete)) => Ok(closed(*complete)),
         };
-        LogAnswer { status, at }
+        LogAnswer::new(status, at)
     }
 
     /// Puts a marker where the rest would be. What is closed stays as it is.

@@ -311,7 +311,8 @@ impl World {
 
     fn ends(&mut self, worker: &WorkerId, since: Timestamp, stopped: bool) {
         let fate = match self.rng.below(if self.calm { 10 } else { 20 }) {
-            _ if stopped => Fate::Exited(143),
+            0..5 if stopped => Fate::Stopped(0),
+            _ if stopped => Fate::Stopped(143),
             0..10 => Fate::Exited(0),
             10..13 => Fate::Exited(3),
             13..18 => Fate::Infrastructure,
@@ -319,9 +320,9 @@ impl World {
         };
         self.note(|| format!("{worker} ends: {fate:?}"));
         self.checks.fates.insert(worker.clone(), fate);
-        let code = if let Fate::Exited(code) = fate { code } else { 137 };
+        let code = if let Fate::Exited(code) | Fate::Stopped(code) = fate { code } else { 137 };
         let (evicted, out_of_memory) = (fate == Fate::Infrastructure, fate == Fate::OutOfMemory);
-        let end = End { code, out_of_memory, evicted, started_at: since, at: self.at() };
+        let end = End { code, out_of_memory, evicted, stopped, started_at: since, at: self.at() };
         self.server.becomes(worker, Life::Ended(end));
         let flushed = !out_of_memory && (self.calm || self.rng.chance(900));
         self.ingest.ended(worker, flushed);

@@ -98,9 +98,10 @@ impl Progress {
         self.ends.values().map(Told::code).find(|code| *code != 0).unwrap_or(0)
     }
 
-    /// Whether every command was run to this end.
+    /// Whether every command was run to this end. One that says 0 because it was cut off was not.
     pub(super) fn all_exited_with(&self, code: u8) -> bool {
-        self.ends.values().all(|told| told.exit_code == Some(i32::from(code)))
+        let is_so = |told: &Told| told.exit_code == Some(i32::from(code));
+        self.ends.values().all(|told| is_so(told) && (code != 0 || told.state == State::Succeeded))
     }
 }
 
@@ -131,6 +132,9 @@ mod tests {
         assert!(progress.is_over());
         assert_eq!(progress.code(), 4);
         assert!(!progress.all_exited_with(4));
+        let mut cut_off = of(&["a"]);
+        cut_off.take(&told("a", "failed", "0", "its agent was sent signal 15"));
+        assert_eq!((cut_off.code(), cut_off.all_exited_with(0)), (1, false));
     }
 
     #[test]

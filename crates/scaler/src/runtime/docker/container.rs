@@ -84,7 +84,7 @@ pub(super) fn body(
         env: Some(environment(spec).into_iter().map(|(name, value)| format!("{name}={value}")).collect()),
         labels: Some(names::container_labels(&config.instance, spec)),
         healthcheck: Some(no_healthcheck()),
-        // The agent knows no other, whatever the image says.
+        // What the agent takes for the wish to stop its command, whatever the image says.
         stop_signal: Some("SIGTERM".to_owned()),
         stop_timeout: Some(i64::try_from(stop_timeout).unwrap_or(i64::MAX)),
         host_config: Some(host(spec, agent_volume, grant, &config.network.name)),

@@ -10,9 +10,7 @@ use super::DockerRuntime;
 use super::daemon::{CALL_LIMIT, within};
 use super::names::{self, Component};
 use crate::ids::WorkerId;
-
-/// Signals that are meant to end a container: SIGINT, SIGQUIT, SIGKILL, SIGTERM.
-const ENDING: [i32; 4] = [2, 3, 9, 15];
+use crate::runtime::summary::ENDING;
 
 /// A signal of so long ago is not what a container ended by: `docker stop` waits for the grace period, and a command
 /// may take its time. Docker itself keeps 256 events.

@@ -12,10 +12,11 @@ use jiff::Timestamp;
 use super::DockerRuntime;
 use super::container::{PLACE_DIR, STOPPING, SUMMARY};
 use super::daemon::{CALL_LIMIT, found, within};
-use super::phase::{self, Summary};
+use super::phase;
 use super::told::{Seen, State};
 use super::{events, names, refusal, tar};
 use crate::ids::WorkerId;
+use crate::runtime::summary::Summary;
 
 /// A summary is below 4 KiB, and an archive adds little to that. What is longer was not written by an agent.
 const SUMMARY_BYTES: usize = 16 << 10;
@@ -54,13 +55,18 @@ impl DockerRuntime {
             CREATED => Some(State::Created),
             RUNNING | PAUSED | RESTARTING | STOPPING => {
                 let started_at = names::time(state.started_at.as_deref());
-                let stopping = self.workers().is_found(worker) && self.is_marked(worker).await?;
-                Some(State::Running { started_at, stopping })
+                Some(State::Running { started_at, stopping: self.is_found_stopping(worker).await? })
             }
             EXITED | DEAD => {
                 let summary = summary(self.docker(), worker).await?;
                 let killed = self.killed(worker, state.exit_code).await?;
-                Some(State::Exited(phase::exit(state, summary.as_ref(), killed, Timestamp::now())))
+                let exit = phase::exit(state, summary.as_ref(), killed, Timestamp::now());
+                let stopping = match self.is_found_stopping(worker).await {
+                    // An answer all the same, and how it ended must not wait for a better one.
+                    Err(Error::DockerResponseServerError { .. }) => false,
+                    answer => answer?,
+                };
+                Some(State::Exited { exit, stopping })
             }
             REMOVING | EMPTY => None,
         })
@@ -76,7 +82,10 @@ impl DockerRuntime {
     }
 
     /// Whether an earlier scaler has asked for its end.
-    async fn is_marked(&self, worker: &WorkerId) -> Result<bool, Error> {
+    async fn is_found_stopping(&self, worker: &WorkerId) -> Result<bool, Error> {
+        if !self.workers().is_found(worker) {
+            return Ok(false);
+        }
         let path = format!("{PLACE_DIR}/{STOPPING}");
         let options = ContainerArchiveInfoOptionsBuilder::default().path(&path).build();
         let info = self.docker().get_container_archive_info(worker.as_str(), Some(options));

@@ -195,6 +195,8 @@ impl DockerRuntime {
 }
 
 impl Runtime for DockerRuntime {
+    const STOPS_ARE_OURS: bool = true;
+
     async fn create(&self, spec: &WorkerSpec) -> Result<Created, RuntimeError> {
         // What can never be made is refused before anything is.
         container::body(spec, "", self.config())

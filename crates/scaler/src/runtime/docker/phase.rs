@@ -1,30 +1,17 @@
 //! From what Docker says of a container, and what the agent left in its volume, to how a worker ended: PURE.
 //!
 //! Docker's word on the exit code counts. The agent's summary only tells the command's own end from one that
-//! somebody else brought about: the command could forge it, and gain another attempt at most.
+//! somebody else brought about.
 
 use bollard::models::ContainerState;
 use jiff::Timestamp;
-use serde::Deserialize;
 
 use super::names;
+use crate::runtime::summary::Summary;
 use crate::runtime::{Cause, Exit};
 
 /// What an agent exits with that found the command's run directory used: nothing was run.
 const NOT_RUN: i32 = 75;
-
-/// What the agent says of its command's end; more is in it than is needed here.
-#[derive(Clone, Debug, Deserialize)]
-pub(super) struct Summary {
-    exit_code: i32,
-    #[serde(default)]
-    signal: i32,
-    #[serde(default)]
-    timed_out: bool,
-    #[serde(default)]
-    stop_signal: i32,
-    started_at: Option<Timestamp>,
-}
 
 /// How a container that does not run any more ended. `killed` is the last signal that somebody sent it through
 /// Docker. Times that Docker does not tell are `now`.
@@ -46,7 +33,7 @@ pub(super) fn exit(
     let ran = summary.is_some() || code != NOT_RUN;
     Exit {
         code: ran.then_some(code),
-        signal: summary.map(|summary| summary.signal).filter(|signal| *signal != 0),
+        signal: summary.and_then(Summary::ended_by),
         cause: cause(state, code, summary, killed),
         started_at: summary.and_then(|summary| summary.started_at).or(Some(started_at)).filter(|_| ran),
         ended_at,
@@ -59,11 +46,12 @@ fn cause(state: &ContainerState, code: i32, summary: Option<&Summary>, killed: O
         return Cause::OutOfMemory;
     }
     // Docker forgets who was sent what when it is restarted.
-    let asked = summary.map(|summary| summary.stop_signal).filter(|signal| *signal != 0);
-    match (summary, killed.or(asked)) {
+    match (summary, killed.or_else(|| summary?.asked())) {
         (Some(Summary { timed_out: true, .. }), _) => Cause::Deadline,
-        // A command that was through before it was disturbed has had its say.
-        (_, _) if code == 0 => Cause::Command,
+        (Some(summary), _) if summary.is_its_own_end() => Cause::Command,
+        // A command that was through before it was disturbed has had its say. One that was asked to stop while it
+        // ran and says 0 was cut off all the same: nobody may take that for a success.
+        (summary, _) if code == 0 && summary.and_then(Summary::asked).is_none() => Cause::Command,
         // Whoever stops a worker on purpose has put that on record before, and that counts.
         (_, Some(signal)) => Cause::Infrastructure(format!(
             "its container was sent signal {signal}, by somebody or because Docker was stopped, and ended with {code}"
@@ -117,6 +105,11 @@ mod tests {
         assert_eq!(exit(&state(143), Some(&late), None, at(60)).cause, Cause::Deadline);
         let nothing_said = exit(&state(0), None, Some(15), at(60));
         assert_eq!((nothing_said.code, nothing_said.cause), (Some(0), Cause::Command));
+        let through = summary(r#"{"exit_code":0,"stop_signal":0}"#);
+        assert_eq!(exit(&state(0), Some(&through), Some(15), at(60)).cause, Cause::Command);
+        let cut_off = summary(r#"{"exit_code":0,"stop_signal":15}"#);
+        let cut_off = exit(&state(0), Some(&cut_off), None, at(60));
+        assert!(infrastructure(&cut_off).contains("signal 15") && cut_off.code == Some(0));
     }
 
     #[test]
@@ -128,6 +121,9 @@ mod tests {
         let asked = summary(r#"{"exit_code":1,"stop_signal":15}"#);
         let forgotten = exit(&state(1), Some(&asked), None, at(60));
         assert!(infrastructure(&forgotten).contains("signal 15"), "{forgotten:?}");
+        let before = summary(r#"{"exit_code":7,"stop_signal":0}"#);
+        let before = exit(&state(7), Some(&before), Some(15), at(60));
+        assert_eq!(before.cause, Cause::Command, "it had failed before somebody stopped its agent");
         let killed = exit(&state(137), None, Some(9), at(60));
         assert!(infrastructure(&killed).contains("signal 9"), "{killed:?}");
         assert_eq!(killed.code, Some(137));

@@ -57,7 +57,7 @@ impl DockerRuntime {
                 self.mark(worker).await?;
                 self.workers().stopping(worker);
             }
-            State::Exited(_) => {
+            State::Exited { .. } => {
                 self.workers().seen(seen);
             }
         }

@@ -49,7 +49,11 @@ pub(super) enum State {
         /// Its end was asked for, by an earlier scaler perhaps.
         stopping: bool,
     },
-    Exited(Exit),
+    Exited {
+        exit: Exit,
+        /// As above.
+        stopping: bool,
+    },
 }
 
 impl State {
@@ -57,7 +61,7 @@ impl State {
         match self {
             Self::Created => Life::Created,
             Self::Running { .. } => Life::Running,
-            Self::Exited(_) => Life::Exited,
+            Self::Exited { .. } => Life::Exited,
         }
     }
 }

@@ -132,7 +132,7 @@ impl Workers {
     }
 
     /// Docker lists a container and does not tell how it fares. What is known of the worker stays; of one that is
-    /// found, there is what the list said: it runs, or it may be anything.
+    /// found, there is what the list said: it runs, or did, or is still to be started.
     pub(super) fn unanswered(&mut self, listed: &Listed, trouble: Trouble, now: Timestamp) {
         let Listed { worker, identity, container: Some(container) } = listed else { return };
         if self.removed.contains_key(worker) {
@@ -140,8 +140,9 @@ impl Workers {
         }
         if !self.observation.contains_key(worker) {
             let phase = match container.life {
-                Life::Running => Phase::Running { started_at: None },
-                Life::Created | Life::Exited => Phase::Pending { since: now, obstacle: None },
+                // Its clock is not that of one which does not get to its command.
+                Life::Running | Life::Exited => Phase::Running { started_at: None },
+                Life::Created => Phase::Pending { since: now, obstacle: None },
             };
             self.put(worker, identity, phase);
         }
@@ -174,7 +175,7 @@ impl Workers {
             }
             State::Created => (Phase::Unstarted, false),
             State::Running { started_at, stopping } => (Phase::Running { started_at }, stopping),
-            State::Exited(exit) => (Phase::Ended(exit), false),
+            State::Exited { exit, stopping } => (Phase::Ended(exit), stopping),
         };
         let before = self.observation.get(&worker).map(|observed| &observed.phase);
         if matches!(before, Some(Phase::Ended(_) | Phase::Vanished { .. })) {

@@ -56,6 +56,18 @@ fn running() -> State {
     State::Running { started_at: Some(at(5)), stopping: false }
 }
 
+fn exited(code: i32) -> State {
+    State::Exited { exit: testing::exit(code), stopping: false }
+}
+
+#[test]
+fn a_worker_that_has_ended_is_known_to_have_been_stopped_by_a_scaler_before() {
+    let mut case = Case::new();
+    case.workers.seen(case.seen(State::Exited { exit: testing::exit(143), stopping: true }));
+    case.list(&[case.volume()], 10);
+    assert!(case.workers.is_stopping(&case.worker));
+}
+
 #[test]
 fn nothing_is_observed_before_the_first_list_and_what_is_asked_anew_needs_another() {
     let mut case = Case::new();
@@ -100,7 +112,7 @@ fn a_container_that_is_listed_and_cannot_be_looked_at_has_the_phase_that_it_had_
     let trouble = || Trouble::unreachable("no answer".to_owned());
     for (life, expected) in [
         (Life::Running, Phase::Running { started_at: None }),
-        (Life::Exited, Phase::Pending { since: at(3), obstacle: None }),
+        (Life::Exited, Phase::Running { started_at: None }),
         (Life::Created, Phase::Pending { since: at(3), obstacle: None }),
     ] {
         let mut case = Case::new();
@@ -119,7 +131,7 @@ fn a_container_that_is_listed_and_cannot_be_looked_at_has_the_phase_that_it_had_
             case.workers.is_found(&case.worker),
             "whether its end was asked for is still to be found out"
         );
-        case.workers.seen(case.seen(State::Exited(testing::exit(7))));
+        case.workers.seen(case.seen(exited(7)));
         assert_eq!(case.phase(), Phase::Ended(testing::exit(7)));
     }
 
@@ -164,7 +176,7 @@ fn a_container_that_somebody_removes_has_vanished_unless_its_end_was_seen() {
     assert!(case.vanished().contains("removed"));
 
     let mut case = Case::new();
-    case.workers.seen(case.seen(State::Exited(testing::exit(7))));
+    case.workers.seen(case.seen(exited(7)));
     case.list(&[case.volume(), case.container(Life::Exited)], 10);
     case.workers.gone(&case.worker, at(11));
     assert_eq!(case.phase(), Phase::Ended(testing::exit(7)));
@@ -238,6 +250,6 @@ async fn who_runs_on_long_after_the_end_is_told_now_and_then() {
     assert_eq!(case.workers.overdue(patience), std::slice::from_ref(&case.worker));
     assert!(case.workers.overdue(patience).is_empty());
     tokio::time::advance(patience * 2).await;
-    case.workers.seen(case.seen(State::Exited(testing::exit(0))));
+    case.workers.seen(case.seen(exited(0)));
     assert!(case.workers.overdue(patience).is_empty());
 }

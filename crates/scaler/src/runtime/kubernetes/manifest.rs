@@ -40,6 +40,11 @@ const SPOOL_VOLUME: &str = "320Mi";
 /// Names the variables whose values the agent masks.
 const MASKED: &str = "OTTO_MASK_ENV";
 
+/// Has the agent take what its image names as the stop signal for SIGTERM: a kubelet sends nothing else, and only a
+/// Kubernetes of 1.33 may be told otherwise. By a variable
+/// and not by a flag, which an older agent would not know.
+const IMAGE_STOP_SIGNALS: &str = "OTTO_IMAGE_STOP_SIGNALS";
+
 /// Past grace and drain, what a kubelet may be late.
 const MARGIN: Duration = Duration::from_secs(15);
 
@@ -184,6 +189,7 @@ fn worker(spec: &WorkerSpec, image: &str, security: Security, config: &PodConfig
 fn variables(spec: &WorkerSpec) -> Vec<EnvVar> {
     let mut plain = environment(spec);
     plain.entry("HOME".to_owned()).or_insert_with(|| HOME_DIR.to_owned());
+    plain.insert(IMAGE_STOP_SIGNALS.to_owned(), "true".to_owned());
     let plain = plain.into_iter().map(|(name, value)| EnvVar {
         name,
         value: Some(unexpanded(&value)),

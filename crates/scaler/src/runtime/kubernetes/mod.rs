@@ -249,6 +249,8 @@ impl KubernetesRuntime {
 }
 
 impl Runtime for KubernetesRuntime {
+    const STOPS_ARE_OURS: bool = false;
+
     async fn create(&self, spec: &WorkerSpec) -> Result<Created, RuntimeError> {
         let worker = &spec.worker_id;
         let pod = manifest::pod(spec, &self.0.config.pod)

@@ -1,16 +1,16 @@
 //! From a Pod as the API server tells it to what a worker's phase is: PURE, in the kubelet's words.
 //!
-//! The kubelet's word on the exit code counts. The agent's summary, in the termination message, only
-//! tells a deadline from other ends: the command could forge it.
+//! The kubelet's word on the exit code counts. The agent's summary, in the termination message, only tells the
+//! command's own end from one that somebody else brought about.
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{
     ContainerState, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus, PodCondition, PodStatus,
 };
-use serde::Deserialize;
 
 use super::names::WORKER;
 use super::worker_pod::WorkerPod;
+use crate::runtime::summary::Summary;
 use crate::runtime::{Cause, Exit, Obstacle, ObstacleKind, Phase};
 
 /// Reasons of the kubelet and of controllers for a Pod's end that is not its command's doing.
@@ -27,17 +27,12 @@ const POD_ENDED: [&str; 10] = [
     "OutOfmemory",
 ];
 
-/// What the agent says of its command's end; more is in it than is needed here.
-#[derive(Debug, Default, Deserialize)]
-struct Summary {
-    #[serde(default)]
-    signal: i32,
-    #[serde(default)]
-    timed_out: bool,
-    #[serde(default)]
-    stop_signal: i32,
-    started_at: Option<Timestamp>,
-}
+/// What an agent exits with that was told nonsense, and wrote no summary: nothing was run, nor will be.
+const NOT_CONFIGURED: i32 = 64;
+
+/// What containerd gives as the reason, with a code of its own, where nobody saw a container end: its machine went
+/// down and came up again.
+const UNSEEN: &str = "Unknown";
 
 /// The phase of a Pod that is there. Times that it does not tell are `now`.
 pub(super) fn phase(pod: &WorkerPod, now: Timestamp) -> Phase {
@@ -80,17 +75,20 @@ fn worker_status(status: &PodStatus) -> Option<&ContainerStatus> {
 fn exit(pod: &WorkerPod, status: &PodStatus, terminated: &ContainerStateTerminated, now: Timestamp) -> Exit {
     let summary: Option<Summary> =
         terminated.message.as_deref().and_then(|message| serde_json::from_str(message).ok());
-    let summary = summary.unwrap_or_default();
-    let signal = Some(summary.signal).filter(|signal| *signal != 0);
-    let started_at = summary.started_at;
+    // One of another end was written before the agent was killed, or by the command.
+    let was_seen = terminated.reason.as_deref() != Some(UNSEEN);
+    let summary = summary.as_ref().filter(|summary| was_seen && summary.exit_code == terminated.exit_code);
+    let started_at = summary.and_then(|summary| summary.started_at);
     let was_deleted = deleted_at(pod)
         .is_some_and(|at| terminated.finished_at.as_ref().is_none_or(|finished| at <= finished.0));
-    let cause = cause(status, terminated, &summary, was_deleted);
+    let cause = cause(status, terminated, summary, was_deleted);
     // A container that never started has no exit code of a command.
     let ran = !matches!(terminated.reason.as_deref(), Some("ContainerCannotRun" | "StartError"));
     Exit {
         code: ran.then_some(terminated.exit_code),
-        signal: signal.or_else(|| terminated.signal.filter(|signal| *signal != 0)),
+        signal: summary
+            .and_then(Summary::ended_by)
+            .or_else(|| terminated.signal.filter(|signal| *signal != 0)),
         cause,
         started_at: started_at.or_else(|| terminated.started_at.as_ref().map(|time| time.0)).filter(|_| ran),
         ended_at: terminated.finished_at.as_ref().map_or(now, |time| time.0),
@@ -107,39 +105,47 @@ fn deleted_at(pod: &WorkerPod) -> Option<Timestamp> {
 fn cause(
     status: &PodStatus,
     terminated: &ContainerStateTerminated,
-    summary: &Summary,
+    summary: Option<&Summary>,
     was_deleted: bool,
 ) -> Cause {
     let said = terminated.message.as_deref().unwrap_or_default();
+    let code = terminated.exit_code;
     match terminated.reason.as_deref() {
         // Without cgroup v2 the kernel may end a child alone, and what counts is what its command made of it.
-        Some("OOMKilled") if terminated.exit_code != 0 => return Cause::OutOfMemory,
+        Some("OOMKilled") if code != 0 => return Cause::OutOfMemory,
         Some(reason @ ("ContainerCannotRun" | "StartError" | "ContainerStatusUnknown")) => {
             return Cause::Infrastructure(format!("its container could not run: {reason}: {said}"));
         }
         Some(_) | None => {}
     }
-    // A command that was through before its Pod was disturbed has had its say.
-    if terminated.exit_code != 0
-        && let Some(why) = pod_ended(status)
-    {
+    if let Some(Summary { timed_out, .. }) = summary.filter(|summary| summary.is_its_own_end()) {
+        return if *timed_out { Cause::Deadline } else { Cause::Command };
+    }
+    let asked = summary.and_then(Summary::asked);
+    // A command that was through before its Pod was disturbed has had its say. One that was asked to stop while it ran
+    // and says 0 was cut off all the same: nobody may take that for a success.
+    let is_through = code == 0 && asked.is_none();
+    if !is_through && let Some(why) = pod_ended(status) {
         return why;
     }
-    if summary.timed_out {
+    if summary.is_some_and(|summary| summary.timed_out) {
         return Cause::Deadline;
     }
-    if terminated.exit_code != 0 && was_deleted {
+    if !is_through && was_deleted {
         // Whoever stops a worker on purpose has put that on record before, and that counts.
         return Cause::Infrastructure("its Pod was deleted, and its command ended by that".to_owned());
     }
-    if terminated.exit_code != 0 && summary.stop_signal != 0 {
+    match (summary, asked) {
         // A node that goes down may have no time to say so.
-        let Summary { stop_signal, .. } = summary;
-        return Cause::Infrastructure(format!(
-            "its agent was sent signal {stop_signal}, and nobody says why"
-        ));
+        (_, Some(signal)) => Cause::Infrastructure(format!(
+            "its agent was sent signal {signal}, and nobody says why; its command ended with {code}"
+        )),
+        (None, _) if code != 0 && code != NOT_CONFIGURED => Cause::Infrastructure(format!(
+            "its container ended with {code}, and its agent did not say how the command did: it was killed, or the \
+             node went down"
+        )),
+        _ => Cause::Command,
     }
-    Cause::Command
 }
 
 /// A Pod that has ended and whose worker's container says nothing.
@@ -266,15 +272,32 @@ mod tests {
 
     #[test]
     fn an_exit_is_the_kubelets_and_the_summary_tells_a_deadline() {
-        let exit = ended(&terminated(&json!({ "exitCode": 7, "reason": "Error" })));
+        let seven = json!({ "exitCode": 7, "reason": "Error", "message": r#"{"exit_code":7}"# });
+        let exit = ended(&terminated(&seven));
         assert_eq!((exit.code, exit.cause, exit.ended_at), (Some(7), Cause::Command, at(20)));
-        let late = r#"{"exit_code":0,"signal":15,"timed_out":true,"started_at":"1970-01-01T00:00:12Z"}"#;
+        let late = r#"{"exit_code":143,"signal":15,"timed_out":true,"started_at":"1970-01-01T00:00:12Z"}"#;
         let exit = ended(&terminated(&json!({ "exitCode": 143, "message": late })));
         assert_eq!((exit.code, exit.signal, exit.started_at), (Some(143), Some(15), Some(at(12))));
         assert_eq!(exit.cause, Cause::Deadline);
-        let forged = ended(&terminated(&json!({ "exitCode": 1, "message": r#"{"exit_code":0}"# })));
-        assert_eq!(forged.code, Some(1));
-        assert_eq!(ended(&terminated(&json!({ "message": "no json" }))).cause, Cause::Command);
+        let silent = |exit_code: i32| ended(&terminated(&json!({ "exitCode": exit_code }))).cause;
+        assert_eq!(silent(0), Cause::Command);
+        assert_eq!(silent(64), Cause::Command, "another attempt would be told the same nonsense");
+    }
+
+    #[test]
+    fn an_end_of_which_the_agent_says_nothing_is_infrastructure() {
+        let why = |more: &Value| {
+            let exit = ended(&terminated(more));
+            let Cause::Infrastructure(why) = exit.cause else { panic!("{:?}", exit.cause) };
+            (exit.code, why)
+        };
+        let (code, killed) = why(&json!({ "reason": "Error", "message": "no json" }));
+        assert!(killed.contains("ended with 137") && code == Some(137), "{killed}");
+        // The command's own end is known, and the agent was killed as it delivered, or that is forged.
+        let (code, forged) = why(&json!({ "exitCode": 137, "message": r#"{"exit_code":0}"# }));
+        assert!(forged.contains("did not say") && code == Some(137), "{forged}");
+        let reset = json!({ "exitCode": 255, "reason": "Unknown", "message": r#"{"exit_code":255}"# });
+        assert!(why(&reset).1.contains("the node went down"));
     }
 
     #[test]
@@ -298,6 +321,9 @@ mod tests {
         assert!(infrastructure(asked).contains("signal 15"));
         let through = ended(&with(terminated(&json!({ "exitCode": 0 })), &spot));
         assert_eq!(through.cause, Cause::Command, "it was through before");
+        let cut_off = json!({ "exitCode": 0, "message": r#"{"exit_code":0,"stop_signal":15}"# });
+        assert!(infrastructure(ended(&terminated(&cut_off))).contains("signal 15"));
+        assert!(infrastructure(ended(&with(terminated(&cut_off), &spot))).contains("TaintManager"));
         let start =
             ended(&terminated(&json!({ "exitCode": 128, "reason": "StartError", "message": "exec" })));
         assert_eq!((start.code, start.started_at), (None, None));
@@ -320,7 +346,8 @@ mod tests {
         });
         let cause = |exit_code: i32, more: &Value| {
             let metadata = with(deleted.clone(), more);
-            let status = terminated(&json!({ "exitCode": exit_code, "reason": "Error" }));
+            let message = json!({ "exit_code": exit_code }).to_string();
+            let status = terminated(&json!({ "exitCode": exit_code, "reason": "Error", "message": message }));
             let pod = json!({ "metadata": metadata, "status": status });
             match phase(&serde_json::from_value(pod).unwrap(), at(60)) {
                 Phase::Ended(exit) => exit.cause,
@@ -332,6 +359,23 @@ mod tests {
         assert_eq!(cause(0, &json!({})), Cause::Command, "it was through all the same");
         let later = json!({ "deletionTimestamp": "1970-01-01T00:00:55Z" });
         assert_eq!(cause(7, &later), Cause::Command, "it had failed before");
+    }
+
+    #[test]
+    fn what_befalls_a_pod_whose_agent_still_delivers_has_no_part_in_its_commands_end() {
+        let drained = json!({ "conditions": [{
+            "type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI", "message": "drained",
+        }] });
+        let cause = |exit_code: i32, message: &str| {
+            ended(&with(terminated(&json!({ "exitCode": exit_code, "message": message })), &drained)).cause
+        };
+        assert_eq!(cause(7, r#"{"exit_code":7,"stop_signal":0}"#), Cause::Command);
+        let late = r#"{"exit_code":143,"signal":15,"timed_out":true,"stop_signal":0}"#;
+        assert_eq!(cause(143, late), Cause::Deadline);
+        for message in [r#"{"exit_code":7}"#, r#"{"exit_code":7,"stop_signal":15}"#] {
+            let cause = cause(7, message);
+            assert!(matches!(&cause, Cause::Infrastructure(why) if why.contains("drained")), "{cause:?}");
+        }
     }
 
     #[test]

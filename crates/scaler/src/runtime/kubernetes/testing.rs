@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::{
     PodStatus,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use serde_json::json;
 
 use super::names::{self, WORKER};
 use super::pods::Pods;
@@ -32,6 +33,8 @@ pub(crate) struct End {
     pub(crate) code: i32,
     pub(crate) out_of_memory: bool,
     pub(crate) evicted: bool,
+    /// Its agent was asked to stop it.
+    pub(crate) stopped: bool,
     pub(crate) started_at: Timestamp,
     pub(crate) at: Timestamp,
 }
@@ -79,8 +82,11 @@ fn status(life: &Life) -> PodStatus {
         Life::Ended(end) => {
             status.phase = Some("Failed".to_owned());
             status.reason = end.evicted.then(|| "Evicted".to_owned());
+            let summary =
+                json!({ "exit_code": end.code, "stop_signal": if end.stopped { 15 } else { 0 } }).to_string();
             let terminated = ContainerStateTerminated {
                 exit_code: end.code,
+                message: Some(summary).filter(|_| !end.out_of_memory && !end.evicted),
                 reason: end.out_of_memory.then(|| "OOMKilled".to_owned()),
                 started_at: Some(Time(end.started_at)),
                 finished_at: Some(Time(end.at)),

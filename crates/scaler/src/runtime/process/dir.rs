@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::leftovers::kill_leftovers;
 use crate::record::WorkerSpec;
+use crate::runtime::summary::Summary;
 use crate::runtime::{Cause, Exit, Phase};
 
 /// A worker's directory.
@@ -44,35 +45,6 @@ pub(super) struct StartMark {
     /// Why the command is not to start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) barred: Option<String>,
-}
-
-/// What the agent says of its command's end; more is in the file than is needed here.
-#[derive(Debug, Deserialize)]
-struct Summary {
-    exit_code: i32,
-    #[serde(default)]
-    signal: i32,
-    #[serde(default)]
-    timed_out: bool,
-    #[serde(default)]
-    stop_signal: i32,
-    started_at: Option<Timestamp>,
-    ended_at: Option<Timestamp>,
-}
-
-impl Summary {
-    fn cause(&self) -> Cause {
-        match self {
-            Self { timed_out: true, .. } => Cause::Deadline,
-            // A command that was through before it was disturbed has had its say.
-            Self { exit_code: 0, .. } | Self { stop_signal: 0, .. } => Cause::Command,
-            // Whoever stops a worker on purpose has put that on record before, and that counts.
-            Self { exit_code, stop_signal, .. } => Cause::Infrastructure(format!(
-                "its agent was sent signal {stop_signal}, by somebody or because the machine went down, and its command \
-                 ended with {exit_code}"
-            )),
-        }
-    }
 }
 
 impl WorkerDir {
@@ -220,8 +192,8 @@ impl WorkerDir {
         let Ok(summary) = serde_json::from_slice::<Summary>(&bytes) else { return Ok(None) };
         Ok(Some(Exit {
             code: Some(summary.exit_code),
-            signal: (summary.signal != 0).then_some(summary.signal),
-            cause: summary.cause(),
+            signal: summary.ended_by(),
+            cause: cause(&summary),
             started_at: summary.started_at,
             ended_at: summary.ended_at.unwrap_or_else(Timestamp::now),
         }))
@@ -231,6 +203,19 @@ impl WorkerDir {
     fn made_at(&self) -> io::Result<Timestamp> {
         let modified = fs::metadata(self.0.join("spec.json"))?.modified()?;
         Ok(Timestamp::try_from(modified).unwrap_or_else(|_| Timestamp::now()))
+    }
+}
+
+fn cause(summary: &Summary) -> Cause {
+    match (summary, summary.asked()) {
+        (Summary { timed_out: true, .. }, _) => Cause::Deadline,
+        (_, None) => Cause::Command,
+        // Whoever stops a worker on purpose has put that on record before, and that counts. A command that was asked
+        // to stop while it ran and says 0 was cut off all the same: nobody may take that for a success.
+        (Summary { exit_code, .. }, Some(signal)) => Cause::Infrastructure(format!(
+            "its agent was sent signal {signal}, by somebody or because the machine went down, and its command ended \
+             with {exit_code}"
+        )),
     }
 }
 
@@ -289,12 +274,14 @@ mod tests {
 
     #[test]
     fn an_end_that_is_not_the_commands_is_told_apart() {
-        let cause = |text: &str| serde_json::from_str::<Summary>(text).unwrap().cause();
+        let cause = |text: &str| cause(&serde_json::from_str(text).unwrap());
         assert_eq!(cause(r#"{"exit_code":143,"signal":15}"#), Cause::Command);
-        assert_eq!(cause(r#"{"exit_code":0,"stop_signal":15}"#), Cause::Command, "it was through");
+        assert_eq!(cause(r#"{"exit_code":0,"stop_signal":0}"#), Cause::Command);
         assert_eq!(cause(r#"{"exit_code":143,"timed_out":true,"stop_signal":15}"#), Cause::Deadline);
-        let asked = cause(r#"{"exit_code":1,"stop_signal":15}"#);
-        assert!(matches!(&asked, Cause::Infrastructure(why) if why.contains("signal 15")), "{asked:?}");
+        for code in [0, 1] {
+            let asked = cause(&format!(r#"{{"exit_code":{code},"stop_signal":15}}"#));
+            assert!(matches!(&asked, Cause::Infrastructure(why) if why.contains("signal 15")), "{asked:?}");
+        }
     }
 
     #[test]

@@ -172,6 +172,8 @@ impl ProcessRuntime {
 }
 
 impl Runtime for ProcessRuntime {
+    const STOPS_ARE_OURS: bool = true;
+
     async fn create(&self, spec: &WorkerSpec) -> Result<Created, RuntimeError> {
         let error =
             |refusal: Refusal| RuntimeError::new(refusal.kind, "create", &spec.worker_id, refusal.reason);
