@@ -187,6 +187,13 @@ fn p10_what_cannot_work_is_refused_by_its_name() {
 
 /// What looks like one of those and is none: it is taken.
 const TAKEN: &[&[&str]] = &[
+    // What the page of upgrades says to set, and one that has any node to itself.
+    &[
+        "ottoscaler.podAntiAffinity=\"hard\"",
+        "ottoscaler.strategy.rollingUpdate.maxUnavailable=\"50%\"",
+        "ottoscaler.replicas=0",
+    ],
+    &["ottoscaler.podAntiAffinity=\"hard\"", "ottoscaler.replicas=1"],
     &["ottoscaler.podAntiAffinity=\"hard\"", "ottoscaler.strategy.rollingUpdate.maxUnavailable=\"50%\""],
     &["ottoscaler.podAntiAffinity=\"hard\"", "ottoscaler.strategy={\"type\":\"Recreate\"}"],
     &["ottoscaler.config.defaultTimeout=\"2 weeks 1 day\"", "ottoscaler.config.imageGrace=\"1.5min\""],
