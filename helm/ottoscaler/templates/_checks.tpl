@@ -182,7 +182,7 @@
 
 {{- /* The scaler refuses these as well, but only once it is installed. */ -}}
 {{- define "ottoscaler.checks.workers" -}}
-{{- include "ottoscaler.checks.template" (list "worker.podTemplate" .Values.worker.podTemplate) -}}
+{{- include "ottoscaler.checks.template" (list "worker.podTemplate" (default (dict) .Values.worker.podTemplate)) -}}
 {{- range $name, $class := .Values.worker.resourceClasses -}}
 {{- with $class -}}
 {{- include "ottoscaler.checks.template" (list (printf "worker.resourceClasses.%s.podTemplate" $name) (default (dict) .podTemplate)) -}}
