@@ -210,6 +210,24 @@ fn what_no_file_of_variables_can_set_is_told_at_the_head_of_the_compose_files() 
     assert!(main.contains("OTTO_RETAIN_BYTES: ${OTTO_RETAIN_BYTES:-"), "logs would fill the machine's disk");
 }
 
+/// Of a name that is not there the short form has Docker make a directory, as root, on its own machine.
+#[test]
+fn no_file_that_compose_mounts_is_made_by_docker() {
+    for file in ["docker/compose.yaml", "docker/compose.process.yaml"] {
+        let compose: Value = serde_saphyr::from_str(&read(file)).unwrap();
+        for (service, value) in compose["services"].as_object().unwrap() {
+            for volume in value["volumes"].as_array().into_iter().flatten() {
+                let at = format!("{file}: {service}: {volume}");
+                match volume.as_str() {
+                    // A volume, or the socket, without which nothing is up anyway.
+                    Some(short) => assert!(!short.starts_with(['.', '/']) && !short.contains("FILE"), "{at}"),
+                    None => assert_eq!(volume["bind"]["create_host_path"], false, "{at}"),
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn the_compose_files_name_the_same_images_and_build_them_from_the_same_file() {
     let dockerfile = read("docker/Dockerfile");
