@@ -6,12 +6,14 @@ use std::process::Command;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
+use k8s_openapi::api::rbac::v1::PolicyRule;
 use kube::Api;
-use kube::api::{DynamicObject, PostParams};
+use kube::api::{DeleteParams, DynamicObject, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use ottoscaler_tests::chart_tools::shell;
 use ottoscaler_tests::document::Document;
-use ottoscaler_tests::kube_api::{ADMIN, KubeApi};
+use ottoscaler_tests::kube_api::{ADMIN, KubeApi, SCALER};
+use ottoscaler_tests::rights;
 use serde_json::{Value, json};
 
 use crate::helm::{HELMS, Object, RELEASE, case, chart, objects, text, tool};
@@ -208,15 +210,59 @@ async fn what_would_leave_running_workers_behind_is_refused_while_there_is_a_sca
             ("fullnameOverride=another", "fullnameOverride"),
             ("nameOverride=another", "nameOverride"),
             ("fullnameOverride=another,ottoscaler.instance=ottoscaler", "another log-ingest"),
+            (NO_SCALER, "ottoscaler.enabled"),
         ] {
             let error = upgrade(set).expect_err(&format!("{name}: {set} is taken"));
-            for word in [named, "ottoscaler.replicas=0", "docs/upgrade.md"] {
+            for word in [named, "delete deployment ottoscaler ", "docs/upgrade.md"] {
                 assert!(error.contains(word), "{name}, {set}: no {word:?} in {error}");
             }
         }
-        // The way that is told there.
-        upgrade("ottoscaler.replicas=0").unwrap();
+        // The way that is told there, which brings the scalers back; and the one that Helm goes alone.
+        let deployments: Api<Deployment> = Api::namespaced(api.client(ADMIN), &namespace);
+        deployments.delete("ottoscaler", &DeleteParams::default()).await.unwrap();
         upgrade(&moved).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let moved_to = deployments.get("ottoscaler").await.unwrap();
+        assert!(serde_json::to_string(&moved_to).unwrap().contains(&other), "{name}: {moved_to:?}");
+        upgrade(&format!("{moved},ottoscaler.replicas=0")).unwrap();
+        upgrade(NO_SCALER).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(deployments.get_opt("ottoscaler").await.unwrap().is_none(), "{name}");
+    }
+}
+
+/// Without a Redis too, which is the scaler's.
+const NO_SCALER: &str = "ottoscaler.enabled=false,redis.bundled.enabled=false";
+
+/// A deployer's rights, who does all that Helm does and lists nothing but Helm's own records.
+fn deployer() -> Vec<PolicyRule> {
+    let verbs = ["get", "create", "update", "patch", "delete", "bind", "escalate"];
+    let rules = json!([
+        {"apiGroups": ["*"], "resources": ["*"], "verbs": verbs},
+        {"apiGroups": [""], "resources": ["secrets"], "verbs": ["list"]},
+    ]);
+    serde_json::from_value(rules).unwrap()
+}
+
+#[tokio::test]
+async fn who_may_list_no_deployment_upgrades_all_the_same_and_is_refused_what_others_are() {
+    let api = KubeApi::start().await;
+    let (chart, values) = (chart(), case("trial").values);
+    for name in HELMS {
+        let (namespace, other) = (api.namespace().await, api.namespace().await);
+        let kubeconfig = api.kubeconfig(ADMIN, &namespace);
+        // By its own name its Role would be the deployer's.
+        let with = [RELEASE, chart.to_str().unwrap(), "--values", values.to_str().unwrap()];
+        let with = [&with[..], &["--set", "fullnameOverride=ci"]].concat();
+        helm(name, &kubeconfig, &namespace, &[&["install"][..], &with].concat());
+        rights::allow(&api, &namespace, deployer()).await;
+        let kubeconfig = api.kubeconfig(SCALER, &namespace);
+        let upgrade = |set: &str| {
+            try_helm(name, &kubeconfig, &namespace, &[&["upgrade"][..], &with, &["--set", set]].concat())
+        };
+        upgrade("ottoscaler.replicas=3").unwrap_or_else(|error| panic!("{name}: {error}"));
+        let error = upgrade(&format!("worker.namespace={other}")).unwrap_err();
+        assert!(error.contains("worker.namespace: is"), "{name}: {error}");
+        let error = upgrade("fullnameOverride=another").unwrap_err();
+        assert!(error.contains("cannot list resource \"deployments\""), "{name}: {error}");
     }
 }
 

@@ -58,6 +58,36 @@ async fn refuses_beyond(command: &[&str], bytes: usize) -> usize {
     taken * CHUNK
 }
 
+/// How many bytes a large event has, which a dead letter keeps.
+const LETTER: usize = 64 << 10;
+
+/// What a scaler says of a worker, and more.
+const NOTIFICATION: usize = 400;
+
+/// Adds to a stream as the scaler does, for longer than it is kept.
+async fn overflow(redis: &mut MultiplexedConnection, stream: &str, limit: usize, bytes: usize) {
+    for _ in 0..limit / 100 + 3 {
+        let mut pipe = redis::pipe();
+        for _ in 0..100 {
+            let add = pipe.cmd("XADD").arg(stream).arg("MAXLEN").arg("~").arg(limit).arg("*");
+            add.arg("field").arg(vec![b'x'; bytes]).ignore();
+        }
+        let added: redis::RedisResult<()> = pipe.query_async(redis).await;
+        added.unwrap_or_else(|error| panic!("{stream}: {error}"));
+    }
+}
+
+/// Whether it takes records while as much is told as is kept. The limits are variables of the scaler.
+async fn takes_records(command: &[&str], limits: impl Fn(&str) -> usize) {
+    let dir = tempfile::tempdir().unwrap();
+    let (_child, mut redis) = start(command, dir.path()).await;
+    overflow(&mut redis, "letters", limits("OTTO_DLQ_LIMIT"), LETTER).await;
+    overflow(&mut redis, "status", limits("OTTO_STATUS_LIMIT"), NOTIFICATION).await;
+    let set: redis::RedisResult<()> =
+        redis::cmd("SET").arg("record").arg(vec![b'x'; CHUNK]).query_async(&mut redis).await;
+    set.unwrap();
+}
+
 fn words(command: &Value) -> Vec<&str> {
     command.as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect()
 }
@@ -74,10 +104,43 @@ async fn the_chart_has_redis_refuse_writes_before_it_is_killed() {
 }
 
 #[tokio::test]
+async fn p6_a_producer_that_is_wrong_for_ever_does_not_fill_the_charts_redis() {
+    let objects = parse(&render("helm3", &case("trial").values, &[]).unwrap());
+    let find = |id: &str| objects.iter().find(|object| object.id() == id).unwrap().pod().unwrap();
+    let redis = &find("StatefulSet/ottoscaler-redis")["containers"][0]["command"];
+    let variables = find("Deployment/ottoscaler")["containers"][0]["env"].as_array().unwrap();
+    let limit = |name: &str| {
+        let variable = variables.iter().find(|variable| variable["name"] == name).unwrap();
+        variable["value"].as_str().unwrap().parse().unwrap()
+    };
+    takes_records(&words(redis), limit).await;
+    // What was said counts, and a Redis of somebody's own has what the program has by itself.
+    let given = render("helm3", &case("trial").values, &["ottoscaler.config.dlqLimit=7"]).unwrap();
+    assert!(given.contains("name: OTTO_DLQ_LIMIT\n              value: \"7\"\n"), "{given}");
+    let own = render("helm3", &case("existing-secret").values, &[]).unwrap();
+    assert!(!own.contains("OTTO_DLQ_LIMIT") && !own.contains("OTTO_STATUS_LIMIT"), "{own}");
+}
+
+#[tokio::test]
+async fn p6_a_producer_that_is_wrong_for_ever_does_not_fill_the_redis_of_compose() {
+    let main = compose("compose.yaml");
+    let command = words(&main["services"]["redis"]["command"]);
+    let command: Vec<_> = command.into_iter().map(by_itself).collect();
+    for file in ["compose.yaml", "compose.process.yaml"] {
+        let scaler = &compose(file)["services"]["scaler"]["environment"];
+        takes_records(&command, |name| by_itself(scaler[name].as_str().unwrap()).parse().unwrap()).await;
+    }
+}
+
+fn compose(file: &str) -> Value {
+    let text = std::fs::read_to_string(workspace().join("docker").join(file)).unwrap();
+    serde_saphyr::from_str(&text).unwrap()
+}
+
+#[tokio::test]
 async fn compose_has_redis_refuse_writes_before_the_machine_is_full() {
-    let file = std::fs::read_to_string(workspace().join("docker/compose.yaml")).unwrap();
-    let compose: Value = serde_saphyr::from_str(&file).unwrap();
-    let command = words(&compose["services"]["redis"]["command"]);
+    let main = compose("compose.yaml");
+    let command = words(&main["services"]["redis"]["command"]);
     let command: Vec<_> = command.into_iter().map(by_itself).collect();
     let taken = refuses_beyond(&command, 128 << 20).await;
     assert!(taken >= 100 << 20, "{taken}");

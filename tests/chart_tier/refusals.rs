@@ -1,6 +1,8 @@
 //! What cannot work is refused before anything is installed, by the name of the value.
 
-use crate::helm::{HELMS, case, render};
+use serde_json::Value;
+
+use crate::helm::{HELMS, case, chart, render};
 
 /// What is set beside values that work, and what Helm then has to say.
 const REFUSED: &[(&[&str], &[&str])] = &[
@@ -187,6 +189,13 @@ fn p10_what_cannot_work_is_refused_by_its_name() {
 
 /// What looks like one of those and is none: it is taken.
 const TAKEN: &[&[&str]] = &[
+    // What the page of upgrades says to set, and one that has any node to itself.
+    &[
+        "ottoscaler.podAntiAffinity=\"hard\"",
+        "ottoscaler.strategy.rollingUpdate.maxUnavailable=\"50%\"",
+        "ottoscaler.replicas=0",
+    ],
+    &["ottoscaler.podAntiAffinity=\"hard\"", "ottoscaler.replicas=1"],
     &["ottoscaler.podAntiAffinity=\"hard\"", "ottoscaler.strategy.rollingUpdate.maxUnavailable=\"50%\""],
     &["ottoscaler.podAntiAffinity=\"hard\"", "ottoscaler.strategy={\"type\":\"Recreate\"}"],
     &["ottoscaler.config.defaultTimeout=\"2 weeks 1 day\"", "ottoscaler.config.imageGrace=\"1.5min\""],
@@ -209,6 +218,38 @@ fn what_works_beside_that_is_taken() {
     for set in TAKEN {
         render("helm3", &base.values, set).unwrap_or_else(|error| panic!("{set:?}: {error}"));
     }
+}
+
+/// Every value and every map of them, by its path.
+fn paths(values: &Value, at: &str, found: &mut Vec<String>) {
+    for (name, value) in values.as_object().into_iter().flatten() {
+        let path = if at.is_empty() { name.clone() } else { format!("{at}.{}", name.replace('.', "\\.")) };
+        paths(value, &path, found);
+        found.push(path);
+    }
+}
+
+/// By null Helm takes a value away, which no schema sees: where nothing can stand in its place it is refused in words,
+/// and not in those of a template that has stumbled over it.
+#[test]
+fn p10_every_value_can_be_taken_away_or_its_loss_is_refused() {
+    let values = std::fs::read_to_string(chart().join("values.yaml")).unwrap();
+    let mut found = Vec::new();
+    paths(&serde_saphyr::from_str(&values).unwrap(), "", &mut found);
+    assert!(found.len() > 300, "{}", found.len());
+    let base = case("everything-extra");
+    let try_each = |paths: &[String]| {
+        for path in paths {
+            let Err(error) = render("helm3", &base.values, &[&format!("{path}=null")]) else { continue };
+            let is_told = ["execution error at", "the specifications of the schema"];
+            assert!(is_told.iter().any(|words| error.contains(words)), "{path}: {error}");
+        }
+    };
+    std::thread::scope(|scope| {
+        for paths in found.chunks(found.len().div_ceil(4)) {
+            scope.spawn(move || try_each(paths));
+        }
+    });
 }
 
 #[test]

@@ -59,6 +59,9 @@ impl Stack {
             "OTTO_WORKERS_FILE",
             "OTTO_RETAIN_BYTES",
             "OTTO_REDIS_MAXMEMORY",
+            "OTTO_DLQ_LIMIT",
+            "OTTO_STATUS_LIMIT",
+            "OTTO_REVISION",
         ];
         for variable in taken.into_iter().chain(["COMPOSE_PROJECT_NAME", "COMPOSE_FILE"]) {
             command.env_remove(variable);

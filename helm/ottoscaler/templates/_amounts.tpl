@@ -44,6 +44,16 @@
 {{ div (include "ottoscaler.millis" .Values.test.timeout | int64) 500 }}
 {{- end -}}
 
+{{- /* Flags of the scaler that the size of the bundled Redis bounds, as YAML: dead letters of 64 KB each take half of it,
+       notifications a twentieth. Nothing where Redis is somebody else's. */ -}}
+{{- define "ottoscaler.redis.limits" -}}
+{{- if .Values.redis.bundled.enabled -}}
+{{- $bytes := include "ottoscaler.redis.maxMemory" . | int64 -}}
+dlqLimit: {{ div $bytes 131072 | max 1 | min 100000 }}
+statusLimit: {{ div $bytes 4096 | max 1 | min 100000 }}
+{{- end -}}
+{{- end -}}
+
 {{- /* So much data the bundled Redis takes. To rewrite its file it forks, which may take as much again. */ -}}
 {{- define "ottoscaler.redis.maxMemory" -}}
 {{- with .Values.redis.bundled -}}

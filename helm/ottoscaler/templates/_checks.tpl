@@ -64,7 +64,9 @@
 {{- /* With no surge at all Kubernetes lets one go whatever a percentage comes to. */ -}}
 {{- $surges := not (has (toString $rolling.maxSurge) (list "0" "0%")) -}}
 {{- $goes := include "ottoscaler.share" (list $rolling.maxUnavailable $scaler.replicas) | int -}}
-{{- if and $isRolling $isHard $surges (eq $goes 0) -}}
+{{- /* None waits for nobody, and one has another node where there is any. */ -}}
+{{- $many := gt (int $scaler.replicas) 1 -}}
+{{- if and $isRolling $isHard $surges $many (eq $goes 0) -}}
 {{- fail "ottoscaler.strategy.rollingUpdate: where podAntiAffinity is hard, a new scaler has no node until an old one has gone, and none may go, so that an upgrade would wait for ever. Set {maxSurge: 0, maxUnavailable: 1}, or podAntiAffinity to soft." -}}
 {{- end -}}
 {{- if and $isRolling (not $surges) (has (toString $rolling.maxUnavailable) (list "0" "0%")) -}}
@@ -180,7 +182,7 @@
 
 {{- /* The scaler refuses these as well, but only once it is installed. */ -}}
 {{- define "ottoscaler.checks.workers" -}}
-{{- include "ottoscaler.checks.template" (list "worker.podTemplate" .Values.worker.podTemplate) -}}
+{{- include "ottoscaler.checks.template" (list "worker.podTemplate" (default (dict) .Values.worker.podTemplate)) -}}
 {{- range $name, $class := .Values.worker.resourceClasses -}}
 {{- with $class -}}
 {{- include "ottoscaler.checks.template" (list (printf "worker.resourceClasses.%s.podTemplate" $name) (default (dict) .podTemplate)) -}}

@@ -2,24 +2,36 @@
        cluster. Nothing is known of it where Helm asks no cluster (helm template). */ -}}
 
 {{- define "ottoscaler.checks.upgrade" -}}
-{{- if and .Release.IsUpgrade .Values.ottoscaler.enabled -}}
-{{- $deployments := lookup "apps/v1" "Deployment" .Release.Namespace "" -}}
-{{- range default (list) $deployments.items -}}
-{{- $labels := default (dict) .metadata.labels -}}
-{{- $isOurs := and (eq (default "" (get $labels "app.kubernetes.io/component")) "scaler") (eq (default "" (get $labels "app.kubernetes.io/instance")) $.Release.Name) (eq (default "" (get $labels "app.kubernetes.io/part-of")) "ottoscaler") -}}
+{{- if .Release.IsUpgrade -}}
+{{- /* By its name, which needs no right to list; by its labels only where it has another or none. */ -}}
+{{- $found := list (lookup "apps/v1" "Deployment" .Release.Namespace (include "ottoscaler.fullname" .)) -}}
+{{- if not (include "ottoscaler.isScaler" (list . (first $found))) -}}
+{{- $found = default (list) (lookup "apps/v1" "Deployment" .Release.Namespace "").items -}}
+{{- end -}}
+{{- range $found -}}
 {{- /* With no scaler nothing new begins, and whoever has seen to it knows that nothing runs. */ -}}
-{{- if and $isOurs (gt (int .spec.replicas) 0) -}}
+{{- if and (include "ottoscaler.isScaler" (list $ .)) (gt (int .spec.replicas) 0) -}}
 {{- include "ottoscaler.checks.moved" (list $ .) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 
+{{- /* Whether a Deployment is this release's scaler: "true", or nothing. (list root deployment) */ -}}
+{{- define "ottoscaler.isScaler" -}}
+{{- $labels := default (dict) (default (dict) (index . 1).metadata).labels -}}
+{{- $ours := dict "app.kubernetes.io/component" "scaler" "app.kubernetes.io/instance" (index . 0).Release.Name "app.kubernetes.io/part-of" "ottoscaler" -}}
+{{- if eq (toJson (pick $labels "app.kubernetes.io/component" "app.kubernetes.io/instance" "app.kubernetes.io/part-of")) (toJson $ours) }}true{{ end -}}
+{{- end -}}
+
 {{- /* Whether the new values would leave the workers of a scaler behind: (list root deployment). */ -}}
 {{- define "ottoscaler.checks.moved" -}}
 {{- $root := index . 0 -}}
 {{- $deployment := index . 1 -}}
-{{- $way := printf "Workers that run would be left behind, without a scaler, and without a network policy. Wait until /tasks shows none, upgrade with ottoscaler.replicas=0, and then with the new value and scalers (docs/upgrade.md)." -}}
+{{- $way := printf "Workers that run would be left behind, without a scaler, and without a network policy. Wait until /tasks shows none, take the scalers away (kubectl --namespace %s delete deployment %s --cascade=foreground), and upgrade again (docs/upgrade.md)." $root.Release.Namespace $deployment.metadata.name -}}
+{{- if not $root.Values.ottoscaler.enabled -}}
+{{- fail (printf "ottoscaler.enabled: the running release has a scaler, and would have none. %s" $way) -}}
+{{- end -}}
 {{- $names := dict "OTTO_NAMESPACE" "worker.namespace" "OTTO_INSTANCE" "ottoscaler.instance (by itself the full name: fullnameOverride, nameOverride)" -}}
 {{- $new := dict -}}
 {{- range include "ottoscaler.scaler.env" $root | fromYamlArray }}{{ $_ := set $new .name .value }}{{ end -}}

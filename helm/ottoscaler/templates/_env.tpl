@@ -54,7 +54,11 @@
   value: 0.0.0.0:9091
 - name: RUST_LOG
   value: {{ .Values.ottoscaler.logFilter | quote }}
-{{- with include "ottoscaler.flags" .Values.ottoscaler.config | trim }}
+{{- $config := deepCopy .Values.ottoscaler.config }}
+{{- range $name, $limit := include "ottoscaler.redis.limits" . | fromYaml }}
+{{- if not (get $config $name) }}{{ $_ := set $config $name $limit }}{{ end }}
+{{- end }}
+{{- with include "ottoscaler.flags" $config | trim }}
 {{ . }}
 {{- end }}
 {{- end -}}

@@ -94,7 +94,7 @@ labels:
   {{- toYaml . | nindent 2 }}
   {{- end }}
   {{- include "ottoscaler.labels" (list $root .component) | nindent 2 }}
-{{- with merge (dict) (default (dict) .annotations) $root.Values.commonAnnotations }}
+{{- with merge (dict) (default (dict) .annotations) (default (dict) $root.Values.commonAnnotations) }}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}

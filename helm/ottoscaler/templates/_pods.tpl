@@ -4,7 +4,7 @@
 {{- define "ottoscaler.image" -}}
 {{- $root := index . 0 -}}
 {{- $image := index . 1 -}}
-{{- $registry := default $image.registry $root.Values.global.imageRegistry -}}
+{{- $registry := default $image.registry (default (dict) $root.Values.global).imageRegistry -}}
 {{- with $registry }}{{ . }}/{{ end -}}
 {{- $image.repository -}}
 {{- if $image.digest }}@{{ $image.digest }}{{ else }}:{{ default $root.Chart.AppVersion $image.tag }}{{ end -}}
@@ -16,7 +16,7 @@
 {{- end -}}
 
 {{- define "ottoscaler.pullSecrets" -}}
-{{- with .Values.global.imagePullSecrets }}
+{{- with (default (dict) .Values.global).imagePullSecrets }}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -134,7 +134,7 @@ envFrom:
 
 {{- /* Storage class of a claim: (list root class). Nothing means the cluster's default. */ -}}
 {{- define "ottoscaler.storageClass" -}}
-{{- with default (index . 0).Values.global.storageClass (index . 1) -}}
+{{- with default (default (dict) (index . 0).Values.global).storageClass (index . 1) -}}
 storageClassName: {{ ternary "" . (eq . "-") | quote }}
 {{- end -}}
 {{- end -}}

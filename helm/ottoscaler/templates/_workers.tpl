@@ -18,10 +18,10 @@
 {{- range $field := list "priorityClassName" "nodeSelector" "tolerations" -}}
 {{- with get $worker $field }}{{ $_ := set $spec $field . }}{{ end -}}
 {{- end -}}
-{{- with .Values.global.imagePullSecrets }}{{ $_ := set $spec "imagePullSecrets" . }}{{ end -}}
+{{- with (default (dict) .Values.global).imagePullSecrets }}{{ $_ := set $spec "imagePullSecrets" . }}{{ end -}}
 {{- $agent := dict "name" "otto-agent" "imagePullPolicy" $worker.agentImage.pullPolicy -}}
 {{- with $worker.agentResources }}{{ $_ := set $agent "resources" . }}{{ end -}}
-{{- $given := deepCopy $worker.podTemplate -}}
+{{- $given := deepCopy (default (dict) $worker.podTemplate) -}}
 {{- $theirs := default (list) (default (dict) $given.spec).initContainers -}}
 {{- $rest := list -}}
 {{- range $theirs -}}

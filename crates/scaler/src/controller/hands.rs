@@ -35,6 +35,8 @@ pub(super) enum Done {
     NotCreated(Box<WorkerSpec>, RuntimeError),
     Failed(WorkerId),
     Logs(BTreeMap<WorkerId, LogAnswer>),
+    /// What log-ingest said to the end of its log.
+    Closed(WorkerId, LogAnswer),
     /// Its log stays open for now.
     NotClosed(WorkerId),
     Adopted(WorkerId, RecordId, Adopted),
@@ -132,7 +134,7 @@ impl<R: Runtime> Hands<R> {
         if answer.status.is_ok() {
             self.metrics.logs_closed.inc();
         }
-        Done::Logs(BTreeMap::from([(closing.worker, answer)]))
+        Done::Closed(closing.worker, answer)
     }
 
     fn failed(&self, error: RuntimeError) -> RuntimeError {

@@ -10,6 +10,7 @@
 mod aside;
 mod hands;
 mod pace;
+mod places;
 mod telling;
 mod working;
 mod writing;
@@ -30,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 use self::aside::Asides;
 use self::hands::{Done, Hands};
 use self::pace::Pace;
+use self::places::Places;
 use self::telling::Telling;
 #[cfg(test)]
 pub(crate) use self::writing::finishes;
@@ -121,7 +123,7 @@ pub struct Controller<R> {
     asides: Asides,
     work: JoinSet<Done>,
     /// How much of it talks to log-ingest.
-    log_work: usize,
+    log_work: Places,
     busy: BTreeMap<WorkerId, Busy>,
     logs: BTreeMap<WorkerId, LogAnswer>,
     /// Records that are just being looked for, and workers that are nobody's.
@@ -180,7 +182,7 @@ impl<R: Runtime> Controller<R> {
             pace: Pace::new(config.create_rate),
             asides: Asides::default(),
             work: JoinSet::new(),
-            log_work: 0,
+            log_work: Places::default(),
             busy: BTreeMap::new(),
             logs: BTreeMap::new(),
             adopting: BTreeSet::new(),

@@ -17,14 +17,11 @@ use crate::runtime::{Observation, Runtime};
 /// workers go while new ones come.
 const OTHER_WORK: usize = 32;
 
-/// So many talk to log-ingest at once, beside those: that it is slow keeps nobody from being stopped.
-const LOG_WORK: usize = 16;
-
 impl<R: Runtime> Controller<R> {
     /// Starts the work, and gives what is to be written. What depends on a record being written is
     /// only decided in a later pass.
     pub(super) fn start(&mut self, actions: Vec<Action>, observation: &Arc<Observation>) -> Vec<Action> {
-        let mut others = self.work.len().saturating_sub(self.creating() + self.log_work);
+        let mut others = self.work.len().saturating_sub(self.creating() + self.log_work.taken());
         let mut writes = Vec::new();
         for action in actions {
             let work = match action {
@@ -38,14 +35,12 @@ impl<R: Runtime> Controller<R> {
                     self.spawn(Work::Create(spec));
                     continue;
                 }
-                Action::AskLogs { .. } | Action::CloseLog(_) if self.log_work >= LOG_WORK => continue,
+                Action::AskLogs { .. } | Action::CloseLog(_) if !self.log_work.take(&action) => continue,
                 Action::AskLogs { task, workers } => {
-                    self.log_work += 1;
                     self.begin(Work::AskLogs(task, workers));
                     continue;
                 }
                 Action::CloseLog(closing) => {
-                    self.log_work += 1;
                     self.begin(Work::CloseLog(closing));
                     continue;
                 }
@@ -114,15 +109,19 @@ impl<R: Runtime> Controller<R> {
             // It stays busy until the next tick: to try again at once would be a busy loop.
             Done::Failed(worker) => self.resting.push(worker),
             Done::Logs(answers) => {
-                self.log_work -= 1;
+                self.log_work.asked();
                 for (worker, answer) in answers {
                     self.busy.remove(&worker);
-                    let answer = answer.after(self.logs.get(&worker));
-                    self.logs.insert(worker, answer);
+                    self.know_log(worker, answer);
                 }
             }
+            Done::Closed(worker, answer) => {
+                self.log_work.closed();
+                self.busy.remove(&worker);
+                self.know_log(worker, answer);
+            }
             Done::NotClosed(worker) => {
-                self.log_work -= 1;
+                self.log_work.closed();
                 self.resting.push(worker);
             }
             Done::Adopted(worker, record, adopted) => {
@@ -132,6 +131,11 @@ impl<R: Runtime> Controller<R> {
             }
         }
         Ok(())
+    }
+
+    fn know_log(&mut self, worker: WorkerId, answer: LogAnswer) {
+        let answer = answer.after(self.logs.get(&worker));
+        self.logs.insert(worker, answer);
     }
 
     fn adopted(&mut self, worker: &WorkerId, adopted: Adopted) {

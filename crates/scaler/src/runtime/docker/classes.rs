@@ -122,6 +122,14 @@ impl Classes {
         }
     }
 
+    /// Classes whose workers may use all memory of their machine, that of events which name none among them.
+    pub(super) fn without_memory_limit(&self) -> Vec<&str> {
+        let usual = (DEFAULT, self.classes.get(DEFAULT).unwrap_or(&self.common));
+        let others = self.classes.iter().map(|(name, grant)| (name.as_str(), grant));
+        let all = std::iter::once(usual).chain(others.filter(|(name, _)| *name != DEFAULT));
+        all.filter(|(_, grant)| grant.memory.is_none()).map(|(name, _)| name).collect()
+    }
+
     fn no_such_class(&self, name: &str) -> String {
         let known: Vec<_> = self.classes.keys().map(String::as_str).collect();
         let known = if known.is_empty() { "none is configured".to_owned() } else { known.join(", ") };
@@ -199,6 +207,19 @@ mod tests {
         assert_eq!(Classes::default().of(None).unwrap().pids, Some(4096));
         let more = Classes::parse("docker: {pids: 30000}").unwrap();
         assert_eq!(more.of(None).unwrap().pids, Some(30_000));
+    }
+
+    #[test]
+    fn p6_classes_that_may_use_all_memory_of_the_machine_are_known() {
+        let small = "resourceClasses: {small: {docker: {memory: 1GiB}}, root: {security: baseline}}";
+        for (text, unlimited) in [
+            ("{}", &["default"][..]),
+            (small, &["default", "root"][..]),
+            ("docker: {memory: 2GiB}\nresourceClasses: {default: {}, root: {}}", &[][..]),
+            ("resourceClasses: {default: {docker: {memory: 1GiB}}, root: {}}", &["root"][..]),
+        ] {
+            assert_eq!(Classes::parse(text).unwrap().without_memory_limit(), unlimited, "{text}");
+        }
     }
 
     #[test]

@@ -42,6 +42,10 @@ pub(super) const STOPPING: &str = "stopping";
 /// Past the grace period, what an agent may need to end when Docker itself ends it.
 const STOP_MARGIN: Duration = Duration::from_secs(10);
 
+/// An upload reads a spool piece by piece, beside what it sends; by less than this some class may have killed the agent
+/// whose lines these are.
+const HAND_IN_MEMORY: i64 = 64 << 20;
+
 /// Of the agent's own log, which is a few lines; those of the command go to log-ingest alone.
 const AGENT_LOG: &str = "1m";
 
@@ -141,7 +145,8 @@ pub(super) fn hand_in(
     // A class that is gone since then is no reason to lose lines.
     let class = spec.request.run.resource_class.as_deref();
     let grant = config.classes.of(class).or_else(|_| config.classes.of(None))?;
-    let grant = Grant { security: Security::Restricted, read_only_root: true, ..grant.clone() };
+    let memory = grant.memory.map(|limit| limit.max(HAND_IN_MEMORY));
+    let grant = Grant { security: Security::Restricted, read_only_root: true, memory, ..grant.clone() };
     let entrypoint = [
         format!("{AGENT_DIR}/otto-agent"),
         "upload".to_owned(),
@@ -315,13 +320,30 @@ pub(super) mod tests {
         assert_ne!(body.labels.unwrap(), names::container_labels("ci", &spec), "it is no worker");
     }
 
-    #[test]
-    fn a_class_limits_a_container_and_an_unknown_one_is_refused() {
-        let file = "resourceClasses:\n  small: {docker: {cpus: 0.5, memory: 64MiB, pids: 7, readOnlyRoot: true}}\n  root: {security: baseline}\n";
+    fn with_classes(file: &str) -> ContainerConfig {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("classes.yaml");
         std::fs::write(&path, file).unwrap();
-        let config = ContainerConfig { classes: Classes::read(&path).unwrap(), ..config() };
+        ContainerConfig { classes: Classes::read(&path).unwrap(), ..config() }
+    }
+
+    #[test]
+    fn p9_an_upload_has_memory_for_the_lines_of_a_class_that_had_too_little() {
+        for (file, expected) in [
+            ("docker: {memory: 6MiB}", Some(64 << 20)),
+            ("docker: {memory: 2GiB}", Some(2 << 30)),
+            ("docker: {cpus: 1}", None),
+        ] {
+            let host = hand_in(&spec(), "sha256:1", "v", &with_classes(file)).unwrap().host_config.unwrap();
+            assert_eq!((host.memory, host.memory_swap), (expected, expected), "{file}");
+        }
+    }
+
+    #[test]
+    fn a_class_limits_a_container_and_an_unknown_one_is_refused() {
+        let config = with_classes(
+            "resourceClasses:\n  small: {docker: {cpus: 0.5, memory: 64MiB, pids: 7, readOnlyRoot: true}}\n  root: {security: baseline}\n",
+        );
         let of = |class: &str| {
             let mut spec = spec();
             spec.request.run.resource_class = Some(class.to_owned());

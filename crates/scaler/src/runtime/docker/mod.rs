@@ -59,12 +59,22 @@ use crate::record::WorkerSpec;
 /// in flight (64).
 const STARTS: usize = 64;
 
+/// What limits it.
+const MEMORY_HINT: &str = "set docker.memory in the file of --worker-config (OTTO_WORKER_CONFIG)";
+
 /// So many containers are made and started at a time: Docker is no quicker with more.
 const AT_ONCE: usize = 8;
 
-/// Reads the operator's classes, if there is a file.
+/// Reads the operator's classes, if there is a file, and says whom nothing limits: the machine's memory is Redis's and
+/// log-ingest's, too, and a limit that nobody has asked for would break what is larger.
 pub fn classes(path: Option<&PathBuf>) -> Result<Classes> {
-    path.map_or_else(|| Ok(Classes::default()), |path| Classes::read(path))
+    let classes = path.map_or_else(|| Ok(Classes::default()), |path| Classes::read(path))?;
+    let unlimited = classes.without_memory_limit();
+    if !unlimited.is_empty() {
+        let classes = unlimited.join(", ");
+        tracing::warn!(classes, "workers of these classes may use all memory of this machine: {MEMORY_HINT}");
+    }
+    Ok(classes)
 }
 
 /// Makes workers as containers; cheap to clone.

@@ -2,11 +2,13 @@
 //! log is closed, and goes.
 //!
 //! Its name is made from the worker's, so there is one at a time. A scaler that is killed leaves it running; its
-//! successor waits for the same one, or has it run again, which doubles nothing. Whatever keeps it from being made
+//! successor waits for the same one, or has it run again, which doubles nothing; one that was made otherwise, by
+//! another configuration, it makes anew. Whatever keeps it from being made
 //! is tried again within the time that an agent would have had to deliver its lines; then the log says that they
 //! are lost, and why. Removing the worker takes it away, too.
 
 use bollard::errors::Error;
+use bollard::models::{ContainerCreateBody, ContainerInspectResponse, HostConfig};
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, InspectContainerOptions, LogsOptionsBuilder,
     RemoveContainerOptionsBuilder, StartContainerOptions, WaitContainerOptions,
@@ -53,7 +55,9 @@ impl DockerRuntime {
         let volume = within(CALL_LIMIT, self.docker().inspect_volume(worker.as_str())).await;
         // Docker would make one where there is none.
         let Some(volume) = found(volume).map_err(told)? else { return Ok(HandedIn::Nothing) };
-        let Some(spec) = names::spec(&volume.labels) else { return Ok(HandedIn::Nothing) };
+        let Some(spec) = names::spec(&volume.labels) else {
+            return Ok(HandedIn::NotAll("what its worker was made for cannot be read".to_owned()));
+        };
         self.start_hand_in(&spec).await?;
         let code = self.wait_for_hand_in(worker).await.map_err(told)?;
         let said = self.said(worker).await.map_err(told)?;
@@ -61,7 +65,7 @@ impl DockerRuntime {
         understand(code, &said)
     }
 
-    /// One that runs is left alone, and one that has ended runs again.
+    /// One that runs is left alone, and one that has ended runs again, where they are as they would be made now.
     async fn start_hand_in(&self, spec: &WorkerSpec) -> Result<(), String> {
         let told = |error: Error| words(&error);
         let image = self.image_of(spec).await?;
@@ -69,6 +73,11 @@ impl DockerRuntime {
         let body = container::hand_in(spec, &image, &volume, self.config())?;
         let name = names::hand_in(&spec.worker_id);
         let _at_once = self.0.at_once.acquire().await;
+        let look = self.docker().inspect_container(&name, None::<InspectContainerOptions>);
+        let known = found(within(CALL_LIMIT, look).await).map_err(told)?;
+        if known.is_some_and(|known| !is_made_so(&known, &body)) {
+            self.remove_hand_in(&spec.worker_id).await.map_err(told)?;
+        }
         let options = CreateContainerOptionsBuilder::default().name(&name).build();
         match within(WORK_LIMIT, self.docker().create_container(Some(options), body)).await {
             Err(error) if !refusal::is_conflict(&error) => return Err(words(&error)),
@@ -132,6 +141,17 @@ impl DockerRuntime {
     }
 }
 
+/// Whether a container runs what one made now would run, reaches what it would reach, and may use as much.
+fn is_made_so(known: &ContainerInspectResponse, body: &ContainerCreateBody) -> bool {
+    fn means(host: Option<&HostConfig>) -> Option<(Option<&str>, Option<i64>, Vec<&str>)> {
+        let host = host?;
+        let mounts = host.mounts.iter().flatten().filter_map(|mount| mount.source.as_deref());
+        Some((host.network_mode.as_deref(), host.memory.filter(|limit| *limit > 0), mounts.collect()))
+    }
+    let runs = known.config.as_ref().and_then(|config| config.entrypoint.as_ref());
+    runs == body.entrypoint.as_ref() && means(known.host_config.as_ref()) == means(body.host_config.as_ref())
+}
+
 /// What an upload's end means. An error where another one is at it.
 fn understand(code: i64, said: &[u8]) -> Result<HandedIn, String> {
     match code {
@@ -157,7 +177,38 @@ fn without_paths(message: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use bollard::models::ContainerConfig;
+
     use super::*;
+    use crate::reconcile::testing;
+
+    /// As Docker shows a container that was made of this.
+    fn shown(body: ContainerCreateBody) -> ContainerInspectResponse {
+        ContainerInspectResponse {
+            config: Some(ContainerConfig { entrypoint: body.entrypoint, ..ContainerConfig::default() }),
+            host_config: body.host_config.map(|host| HostConfig { memory: host.memory.or(Some(0)), ..host }),
+            ..ContainerInspectResponse::default()
+        }
+    }
+
+    #[test]
+    fn p9_an_upload_that_another_configuration_made_is_not_waited_for() {
+        let made = |ingest_url: &str, network: &str, agent: &str| {
+            let mut config = container::tests::config();
+            config.ingest_url = ingest_url.to_owned();
+            config.network.name = network.to_owned();
+            container::hand_in(&testing::worker_spec("t", "r"), "sha256:1", agent, &config).unwrap()
+        };
+        let now = made("http://log-ingest:50051", "otto", "v1");
+        assert!(is_made_so(&shown(now.clone()), &now), "the same");
+        for other in [
+            made("http://elsewhere:50051", "otto", "v1"),
+            made("http://log-ingest:50051", "another", "v1"),
+            made("http://log-ingest:50051", "otto", "v2"),
+        ] {
+            assert!(!is_made_so(&shown(other), &now));
+        }
+    }
 
     #[test]
     fn p9_how_an_upload_ended_says_whether_all_that_was_left_is_in_the_log() {
