@@ -1,6 +1,6 @@
 /** Lines from the server, as they come: a window of a log is drawn before its last line is here. */
 
-import { ApiError } from "../api";
+import { ApiError, lines } from "../api";
 
 /** The NDJSON of at most `limit` lines from a sequence on. */
 export async function lineStream(
@@ -9,9 +9,7 @@ export async function lineStream(
   limit: number,
   signal: AbortSignal,
 ): Promise<ReadableStream<Uint8Array>> {
-  const address = `/api/v1/workers/${encodeURIComponent(worker)}/logs?from=${from}&limit=${limit}`;
-  const response = await fetch(address, { signal });
-  if (response.ok && response.body) return response.body;
-  const { code, message } = (await response.json().catch(() => ({}))) as { code?: string; message?: string };
-  throw new ApiError(response.status, code ?? "unreachable", message ?? `HTTP ${response.status}`);
+  const { status, body } = await lines(worker, from, limit, { signal });
+  if (!body) throw new ApiError(status, "unreachable", "an answer without a body");
+  return body;
 }
