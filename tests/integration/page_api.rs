@@ -125,7 +125,9 @@ async fn what_a_client_has_already_is_not_sent_again_until_it_changes() {
     let (_dir, mut ingest) = ingest().await;
     ended(&ingest, "known", "known-0", 0).await;
     let client = reqwest::Client::new();
-    for path in ["/api/v1/tasks", "/api/v1/tasks/known", "/", "/page.js", "/page.css"] {
+    let asked = ["tasks", "tasks/known", "workers/known-0", "workers/known-0/outline", "openapi.json"];
+    let asked = asked.map(|path| format!("/api/v1/{path}"));
+    for path in ["/", "/page.js", "/page.css"].into_iter().chain(asked.iter().map(String::as_str)) {
         for coding in ["identity", "gzip", "zstd"] {
             let ask = || client.get(ingest.http_url(path)).header(ACCEPT_ENCODING, coding);
             let first = ask().send().await.unwrap();

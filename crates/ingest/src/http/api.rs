@@ -3,18 +3,16 @@
 use std::io;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header;
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use futures::{Stream, StreamExt};
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::error::ApiError;
-use super::json;
 use super::params::{Named, Params, number};
+use super::{etag, json};
 use crate::ids::WorkerId;
 use crate::line::Sequence;
 use crate::server::Server;
@@ -29,10 +27,11 @@ const MAX_LINES: u64 = 1_000_000;
 pub(super) async fn worker(
     State(server): State<Server>,
     Named(worker): Named<WorkerId>,
-) -> Result<Json<Value>, ApiError> {
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
     let state = server.catalog.worker(&worker);
     let state = state.ok_or_else(|| ApiError::not_found("worker", worker.as_str()))?;
-    Ok(Json(json::worker(&state)))
+    Ok(etag::json(&headers, json::worker(&state).to_string()))
 }
 
 /// What to give of a log.
