@@ -158,6 +158,7 @@ async fn what_cannot_be_asked_for_is_refused_by_the_name_of_the_parameter() {
         ("tasks?cursor=*".to_owned(), "cursor"),
         ("tasks?limit=0".to_owned(), "limit"),
         ("tasks?limit=1001".to_owned(), "limit"),
+        ("workers/worker-0/logs?limit=1000001".to_owned(), "limit"),
         ("tasks?state=lost".to_owned(), "state"),
         ("tasks?order=random".to_owned(), "order"),
         (format!("tasks?q={}", "x".repeat(257)), "q"),

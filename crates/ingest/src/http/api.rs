@@ -11,7 +11,7 @@ use futures::{Stream, StreamExt};
 use serde::Deserialize;
 
 use super::error::ApiError;
-use super::params::{Named, Params, number};
+use super::params::{Named, Params, number, number_in};
 use super::{etag, json};
 use crate::ids::WorkerId;
 use crate::line::Sequence;
@@ -47,7 +47,7 @@ pub(super) async fn logs(
     Params(window): Params<Window>,
 ) -> Result<Response, ApiError> {
     let from = Sequence::new(number("from", window.from.as_ref(), 1)?);
-    let limit = number("limit", window.limit.as_ref(), LINES)?.min(MAX_LINES);
+    let limit = number_in("limit", window.limit.as_ref(), LINES, 0..=MAX_LINES)?;
     let mut left = usize::try_from(limit).unwrap_or(usize::MAX);
     let lines = blocks(&server, &worker, from)?.map(move |block| {
         let lines = json::lines(block?.block());

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::error::ApiError;
-use super::params::{Named, Params, flag, number};
+use super::params::{Named, Params, flag, number, number_in};
 use crate::ids::WorkerId;
 use crate::line::{Sequence, Source};
 use crate::search::{Kind, Sources, Wanted};
@@ -51,7 +51,7 @@ impl Asked {
         let case = flag("case", self.case.as_ref())?;
         let is_regex = flag("regex", self.regex.as_ref())?;
         let kind = if is_regex { Kind::Expression { case } } else { Kind::Text { case } };
-        let limit = number("limit", self.limit.as_ref(), RUNS)?.clamp(1, MAX_RUNS);
+        let limit = number_in("limit", self.limit.as_ref(), RUNS, 1..=MAX_RUNS)?;
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let sources = self.sources()?;
         Ok(Wanted { text: self.q.filter(|text| !text.is_empty()), kind, sources, limit })
