@@ -88,6 +88,48 @@ async fn check(ingest: &Ingest, document: &Value, (path, query, status): (&str, 
     }
 }
 
+/// For each number that a request may say, each bound of it, and what is beyond that; and the status of the answer.
+fn bounds(document: &Value) -> Vec<(String, u16)> {
+    let (schemas, mut asked) = (Schemas(document), Vec::new());
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for parameter in methods["get"]["parameters"].as_array().unwrap() {
+            let parameter = schemas.resolve(parameter);
+            let (name, schema) = (parameter["name"].as_str().unwrap(), &parameter["schema"]);
+            let bound = |bound: &str| schema[bound].as_i64();
+            assert!(name != "limit" || (bound("minimum").is_some() && bound("maximum").is_some()), "{path}");
+            for (bound, beyond) in [(bound("minimum"), -1), (bound("maximum"), 1)] {
+                let Some(bound) = bound else { continue };
+                asked.push((format!("{path}?{name}={bound}"), 200));
+                asked.push((format!("{path}?{name}={}", bound + beyond), 400));
+            }
+        }
+    }
+    asked
+}
+
+#[tokio::test]
+async fn every_number_in_a_request_is_held_to_the_range_that_is_described() {
+    let dir = tempfile::tempdir().unwrap();
+    let ingest = Ingest::start(dir.path(), &[]).await;
+    let mut command = agent::command(&ingest.url(), "told-0");
+    command.args(["--task-id", "told", "--", "true"]);
+    assert!(agent::output(command).await.status.success());
+    ingest.completed("told", "told-0").await;
+    let bounds = bounds(&ingest.get_json("/api/v1/openapi.json").await.unwrap());
+    assert!(bounds.len() >= 20, "{bounds:?}");
+    for (asked, expected) in bounds {
+        let asked = asked.replace("{task}", "told").replace("{worker}", "told-0");
+        let response = reqwest::get(ingest.http_url(&asked)).await.unwrap();
+        assert_eq!(response.status().as_u16(), expected, "{asked}");
+        if expected == 400 {
+            let error: Value = response.json().await.unwrap();
+            let name = asked.split(['?', '=']).nth(1).unwrap();
+            assert_eq!(error["code"], "invalid_argument", "{asked}");
+            assert!(error["message"].as_str().unwrap().starts_with(&format!("{name}: ")), "{asked}: {error}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn every_answer_of_the_api_is_as_it_is_described() {
     let dir = tempfile::tempdir().unwrap();

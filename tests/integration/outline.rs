@@ -197,7 +197,7 @@ async fn what_cannot_be_looked_for_is_refused_by_name() {
         ("q=x&regex=1", "regex: ", "true or false"),
         ("source=stdin", "source: ", "stdout, stderr, system"),
         ("from=-1", "from: ", "number"),
-        ("limit=many", "limit: ", "number"),
+        ("limit=many", "limit: ", "from 1 to 100000"),
     ];
     for (query, parameter, why) in cases {
         let (status, code, message) = refused(&ingest, &format!("/api/v1/workers/w/search?{query}")).await;

@@ -1,9 +1,12 @@
 //! What the page asks for beyond the lines themselves: lists that are asked for again and again, tails that carry
 //! many lines an event, and bodies as small as a client takes them.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::time::Duration;
 
+use ottoscaler_proto::v1::WorkerRegistration;
+use ottoscaler_proto::v1::log_streaming_service_client::LogStreamingServiceClient;
 use ottoscaler_tests::agent;
 use ottoscaler_tests::chatter::Script;
 use ottoscaler_tests::events::Events;
@@ -11,6 +14,7 @@ use ottoscaler_tests::ingest::{Ingest, last_sequence};
 use ottoscaler_tests::{oracle, wait};
 use reqwest::header::{ACCEPT_ENCODING, IF_NONE_MATCH};
 use serde_json::Value;
+use tonic::transport::Channel;
 
 /// What is live has come by then, or never will.
 pub(crate) const LIMIT: Duration = Duration::from_mins(1);
@@ -91,6 +95,53 @@ async fn a_list_of_tasks_is_read_page_by_page_without_a_task_missing_or_doubled(
     }
 }
 
+/// More than the page shows at a time, and some of them at work.
+#[tokio::test]
+async fn of_a_list_that_changes_while_it_is_read_no_task_comes_twice_and_none_that_stays_is_passed_over() {
+    let (_dir, ingest) = ingest().await;
+    let mut streaming = LogStreamingServiceClient::<Channel>::connect(ingest.url()).await.unwrap();
+    let mut register = async |task_id: &str, worker_id: String| {
+        let task_id = task_id.to_owned();
+        let worker = WorkerRegistration { worker_id, task_id, ..WorkerRegistration::default() };
+        streaming.register_worker(worker).await.unwrap();
+    };
+    let all: BTreeSet<_> = (0..450).map(|at| format!("task-{at:03}")).collect();
+    for task in &all {
+        register(task, format!("{task}-worker")).await;
+    }
+    for order in ["latest", "failed"] {
+        let (mut seen, mut changed, mut pages) = (BTreeSet::new(), BTreeSet::new(), 0);
+        let mut cursor = String::new();
+        loop {
+            let (tasks, answer) = names(&ingest, &format!("order={order}&limit=200{cursor}")).await;
+            pages += 1;
+            for task in tasks {
+                assert!(seen.insert(task.clone()), "{order}: {task} comes twice");
+            }
+            let Some(next) = answer["next"].as_str() else { break };
+            cursor = format!("&cursor={next}");
+            // One that was seen and one that was not, where there are such, and one that is new.
+            let others: Vec<_> = all.difference(&seen).collect();
+            for task in [seen.first(), others.first().copied(), others.last().copied()].into_iter().flatten()
+            {
+                register(task, format!("{task}-{order}-{pages}")).await;
+                changed.insert(task.clone());
+            }
+            register(&format!("new-{order}-{pages}"), format!("new-{order}-{pages}")).await;
+        }
+        assert!(pages >= 3 && !changed.is_empty(), "{order}: {pages} pages, {changed:?} changed");
+        let missed: BTreeSet<_> = all.difference(&seen).collect();
+        assert!(missed.iter().all(|task| changed.contains(*task)), "{order}: {missed:?}");
+        wait::until("what changed is at the front", LIMIT, || async {
+            let front: BTreeSet<_> =
+                names(&ingest, &format!("order={order}&limit=200")).await.0.into_iter().collect();
+            let behind: Vec<_> = changed.difference(&front).collect();
+            if behind.is_empty() { Ok(()) } else { Err(format!("{order}: {behind:?}")) }
+        })
+        .await;
+    }
+}
+
 #[tokio::test]
 async fn what_cannot_be_asked_for_is_refused_by_the_name_of_the_parameter() {
     let (_dir, ingest) = ingest().await;
@@ -107,6 +158,7 @@ async fn what_cannot_be_asked_for_is_refused_by_the_name_of_the_parameter() {
         ("tasks?cursor=*".to_owned(), "cursor"),
         ("tasks?limit=0".to_owned(), "limit"),
         ("tasks?limit=1001".to_owned(), "limit"),
+        ("workers/worker-0/logs?limit=1000001".to_owned(), "limit"),
         ("tasks?state=lost".to_owned(), "state"),
         ("tasks?order=random".to_owned(), "order"),
         (format!("tasks?q={}", "x".repeat(257)), "q"),
@@ -125,7 +177,9 @@ async fn what_a_client_has_already_is_not_sent_again_until_it_changes() {
     let (_dir, mut ingest) = ingest().await;
     ended(&ingest, "known", "known-0", 0).await;
     let client = reqwest::Client::new();
-    for path in ["/api/v1/tasks", "/api/v1/tasks/known", "/", "/page.js", "/page.css"] {
+    let asked = ["tasks", "tasks/known", "workers/known-0", "workers/known-0/outline", "openapi.json"];
+    let asked = asked.map(|path| format!("/api/v1/{path}"));
+    for path in ["/", "/page.js", "/page.css"].into_iter().chain(asked.iter().map(String::as_str)) {
         for coding in ["identity", "gzip", "zstd"] {
             let ask = || client.get(ingest.http_url(path)).header(ACCEPT_ENCODING, coding);
             let first = ask().send().await.unwrap();

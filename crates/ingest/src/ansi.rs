@@ -122,41 +122,26 @@ mod tests {
         String::from_utf8(visible(line.as_bytes(), &mut Vec::new()).to_vec()).unwrap()
     }
 
-    #[test]
-    fn people_see_what_stands_between_sequences() {
-        let cases = [
-            ("plain", "plain"),
-            ("\x1b[1;31merror\x1b[0m: no", "error: no"),
-            ("\x1b[38;2;1;2;3mtrue\x1b[39m", "true"),
-            ("\x1b[2K\x1b[1Gprogress", "progress"),
-            ("\x1b[?25lhidden cursor", "hidden cursor"),
-            ("\x1b[0 qshape", "shape"),
-            ("\x1b]8;;https://example.org\x1b\\link\x1b]8;;\x1b\\", "link"),
-            ("\x1b]0;title\x07text", "text"),
-            ("\x1b_private\x1b\\text", "text"),
-            ("\x1b(Bcharset", "charset"),
-            ("\x1b7saved\x1b8", "saved"),
-            ("가\x1b[1m나\x1b[0m다", "가나다"),
-        ];
-        for (line, text) in cases {
-            assert_eq!(seen(line), text, "{line:?}");
-        }
+    /// A line, what people see of it, and how the line behind it begins.
+    #[derive(serde::Deserialize)]
+    struct Case {
+        line: String,
+        seen: String,
+        style: String,
     }
 
+    /// The page holds itself to the same: what is found has to be there to be shown, and colors to be as told.
+    const CASES: &str = include_str!("../web/src/log/ansi.cases.json");
+
     #[test]
-    fn a_sequence_that_does_not_end_hides_nothing_behind_it() {
-        let cases = [
-            ("text\x1b", "text"),
-            ("text\x1b[", "text"),
-            ("text\x1b[12;3", "text"),
-            ("a\x1b[1\u{7f}b", "a\u{7f}b"),
-            ("a\x1b]0;title for ever", "a0;title for ever"),
-            ("a\x1b]0;title\x1b[1mb", "a0;titleb"),
-            ("\x1b\x1b\x1b[1mx", "x"),
-            ("\x1b(", ""),
-        ];
-        for (line, text) in cases {
-            assert_eq!(seen(line), text, "{line:?}");
+    fn people_see_what_stands_between_sequences_and_what_was_said_last_holds() {
+        let cases: Vec<Case> = serde_json::from_str(CASES).unwrap();
+        assert!(cases.len() > 50, "{} cases", cases.len());
+        for Case { line, seen: expected, style } in cases {
+            assert_eq!(seen(&line), expected, "{line:?}");
+            let mut after = Style::default();
+            after.read(line.as_bytes());
+            assert_eq!(after.to_string(), style, "{line:?}");
         }
     }
 

@@ -2,6 +2,7 @@
 //! and whoever waits for more of a log waits here.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio::sync::watch;
@@ -13,6 +14,8 @@ use crate::worker::WorkerState;
 #[derive(Debug)]
 pub struct Catalog {
     inner: RwLock<Inner>,
+    /// Grows with each change, once that is there to be seen.
+    changes: AtomicU64,
     /// Counts workers, so that those who wait for one to come can.
     arrivals: watch::Sender<usize>,
     /// How often a task's workers were asked for.
@@ -22,7 +25,7 @@ pub struct Catalog {
 
 #[derive(Debug, Default)]
 struct Inner {
-    workers: BTreeMap<WorkerId, Known>,
+    workers: BTreeMap<WorkerId, Arc<Known>>,
     tasks: BTreeMap<TaskId, Members>,
 }
 
@@ -30,14 +33,14 @@ struct Inner {
 struct Known {
     state: watch::Sender<Arc<WorkerState>>,
     /// Another run under this name was refused, and this one has not come back since.
-    is_disputed: bool,
+    is_disputed: AtomicBool,
 }
 
 /// The workers of a task.
 #[derive(Debug, Default)]
 struct Members {
     /// In the order of their registration.
-    workers: Vec<WorkerId>,
+    workers: Vec<Arc<Known>>,
     /// How many others there were, which ended and are nobody any more. Since the start: who ended so long ago that it
     /// is forgotten is hardly waited for.
     forgotten: usize,
@@ -47,6 +50,7 @@ impl Default for Catalog {
     fn default() -> Self {
         Self {
             inner: RwLock::default(),
+            changes: AtomicU64::new(0),
             arrivals: watch::Sender::new(0),
             #[cfg(test)]
             looks: 0.into(),
@@ -69,15 +73,26 @@ impl Catalog {
         let worker = state.registration.worker.clone();
         if let Some(known) = self.read().workers.get(&worker) {
             known.state.send_replace(Arc::new(state));
+            self.changed();
             return;
         }
         let mut inner = self.write();
         let task = state.registration.task.clone();
-        inner.tasks.entry(task).or_default().workers.push(worker.clone());
-        inner
-            .workers
-            .insert(worker, Known { state: watch::Sender::new(Arc::new(state)), is_disputed: false });
+        let known = Known { state: watch::Sender::new(Arc::new(state)), is_disputed: AtomicBool::new(false) };
+        let known = Arc::new(known);
+        inner.tasks.entry(task).or_default().workers.push(Arc::clone(&known));
+        inner.workers.insert(worker, known);
+        self.changed();
         self.arrivals.send_replace(inner.workers.len());
+    }
+
+    fn changed(&self) {
+        self.changes.fetch_add(1, Ordering::Release);
+    }
+
+    /// A number that grows with each change: what was read since it was last as it is now is still so.
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
     }
 
     /// Forgets a worker. Who follows its log comes to its end.
@@ -86,12 +101,13 @@ impl Catalog {
         let Some(known) = inner.workers.remove(worker) else { return };
         let task = known.state.borrow().registration.task.clone();
         if let Some(members) = inner.tasks.get_mut(&task) {
-            members.workers.retain(|known| known != worker);
+            members.workers.retain(|member| !Arc::ptr_eq(member, &known));
             members.forgotten += 1;
             if members.workers.is_empty() {
                 inner.tasks.remove(&task);
             }
         }
+        self.changed();
     }
 
     /// How many workers there are.
@@ -116,17 +132,14 @@ impl Catalog {
 
     /// Whether the last run that came under the name of this worker was another, and was refused.
     pub fn is_disputed(&self, worker: &WorkerId) -> bool {
-        self.read().workers.get(worker).is_some_and(|known| known.is_disputed)
+        self.read().workers.get(worker).is_some_and(|known| known.is_disputed.load(Ordering::Relaxed))
     }
 
     /// Notes whether the run that came last under the name of this worker was another, and was refused. Not durable:
     /// after a restart, all have to come again.
     pub fn dispute(&self, worker: &WorkerId, is_disputed: bool) {
-        if self.is_disputed(worker) == is_disputed {
-            return;
-        }
-        if let Some(known) = self.write().workers.get_mut(worker) {
-            known.is_disputed = is_disputed;
+        if let Some(known) = self.read().workers.get(worker) {
+            known.is_disputed.store(is_disputed, Ordering::Relaxed);
         }
     }
 
@@ -138,15 +151,15 @@ impl Catalog {
     /// A task's workers in the order of their registration; none where it is unknown.
     pub fn task(&self, task: &TaskId) -> Option<Vec<Arc<WorkerState>>> {
         #[cfg(test)]
-        self.looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let inner = self.read();
-        Some(inner.states(&inner.tasks.get(task)?.workers))
+        self.looks.fetch_add(1, Ordering::Relaxed);
+        let workers = self.read().tasks.get(task)?.workers.clone();
+        Some(states(&workers))
     }
 
     /// How often a task's workers were asked for.
     #[cfg(test)]
     pub(crate) fn looks(&self) -> usize {
-        self.looks.load(std::sync::atomic::Ordering::Relaxed)
+        self.looks.load(Ordering::Relaxed)
     }
 
     /// How many workers of a task have ended and are forgotten.
@@ -156,16 +169,13 @@ impl Catalog {
 
     /// All tasks with their workers.
     pub fn tasks(&self) -> Vec<(TaskId, Vec<Arc<WorkerState>>)> {
-        let inner = self.read();
-        inner.tasks.iter().map(|(task, members)| (task.clone(), inner.states(&members.workers))).collect()
+        let members = |(task, members): (&TaskId, &Members)| (task.clone(), members.workers.clone());
+        // Who registers waits for no more than this; how each worker stands is looked at afterwards.
+        let tasks: Vec<_> = self.read().tasks.iter().map(members).collect();
+        tasks.into_iter().map(|(task, workers)| (task, states(&workers))).collect()
     }
 }
 
-impl Inner {
-    fn states(&self, workers: &[WorkerId]) -> Vec<Arc<WorkerState>> {
-        workers
-            .iter()
-            .filter_map(|worker| Some(Arc::clone(&self.workers.get(worker)?.state.borrow())))
-            .collect()
-    }
+fn states(workers: &[Arc<Known>]) -> Vec<Arc<WorkerState>> {
+    workers.iter().map(|known| Arc::clone(&known.state.borrow())).collect()
 }

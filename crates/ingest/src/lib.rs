@@ -28,6 +28,7 @@ pub mod service;
 pub mod session;
 pub mod space;
 pub mod store;
+pub mod summaries;
 pub mod summary;
 pub mod tail;
 #[cfg(test)]
@@ -68,6 +69,7 @@ use service::generated::log_query_service_server::{self, LogQueryServiceServer};
 use service::generated::log_streaming_service_server::{self, LogStreamingServiceServer};
 use service::inflow::Inflow;
 use store::{Damage, Opened};
+use summaries::Summaries;
 use tail::Tails;
 use writer::Writer;
 use writer::held::Held;
@@ -155,6 +157,7 @@ async fn assemble(
     let server = Server {
         queue,
         catalog: Arc::clone(&catalog),
+        summaries: Summaries::new(Arc::clone(&catalog)),
         tails: Tails::new(Arc::clone(&opened.reader), config.max_readers, metrics.clone()),
         outlines: Outlines::new(metrics.clone()),
         searches: Searches::new(metrics.clone()),

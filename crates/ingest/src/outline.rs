@@ -77,9 +77,10 @@ impl Outline {
         self.lines[source as usize] += 1;
         self.last_ns = line.time_ns;
         let seen = ansi::visible(line.bytes, room);
-        self.styles.line(at, seen.len() != line.bytes.len(), line.bytes);
-        let said = line.extra.and_then(|extra| Level::named(&extra.level));
         // The agent's own words are none of the command's.
+        let colors = source != Source::System && seen.len() != line.bytes.len();
+        self.styles.line(at, colors, line.bytes);
+        let said = line.extra.and_then(|extra| Level::named(&extra.level));
         if source == Source::System {
             if let Some(level) = said {
                 self.levels.count(level);

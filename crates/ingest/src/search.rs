@@ -10,7 +10,26 @@ use std::ops::ControlFlow;
 use crate::ansi;
 use crate::line::{Block, Content, Line, Sequence, Source};
 
-pub(crate) use pattern::{Kind, Pattern};
+pub(crate) use pattern::{InvalidPattern, Kind, Pattern};
+
+/// What somebody wants to find. Of a pattern it has no more than what was typed: to make it takes memory and time.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    /// None for every line.
+    pub(crate) text: Option<String>,
+    pub(crate) kind: Kind,
+    pub(crate) sources: Sources,
+    /// How many runs of lines are wanted, at least one.
+    pub(crate) limit: usize,
+}
+
+impl Wanted {
+    /// What is looked for.
+    pub(crate) fn query(self) -> Result<Query, InvalidPattern> {
+        let pattern = self.text.map(|text| Pattern::new(&text, self.kind)).transpose()?;
+        Ok(Query { pattern, sources: self.sources, limit: self.limit })
+    }
+}
 
 /// What is looked for.
 #[derive(Debug)]

@@ -13,6 +13,7 @@ use crate::parse::Limits;
 use crate::queue::Queue;
 use crate::rate::{Charge, Rates};
 use crate::searches::Searches;
+use crate::summaries::Summaries;
 use crate::tail::Tails;
 use crate::worker::WorkerState;
 
@@ -23,6 +24,8 @@ pub struct Server {
     pub queue: Queue,
     /// What is durable.
     pub catalog: Arc<Catalog>,
+    /// The summaries of its tasks.
+    pub summaries: Summaries,
     /// The lines themselves.
     pub tails: Tails,
     /// What one look through each log told.

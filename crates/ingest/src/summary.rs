@@ -1,5 +1,6 @@
 //! A task in a line, derived from its workers.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use crate::catalog::Catalog;
@@ -64,7 +65,12 @@ impl Summary {
     pub fn all(catalog: &Catalog) -> Vec<Self> {
         let tasks = catalog.tasks().into_iter();
         let mut all: Vec<_> = tasks.map(|(task, workers)| Self::new(task, &workers)).collect();
-        all.sort_by(|a, b| b.updated_ns.cmp(&a.updated_ns).then_with(|| a.task.cmp(&b.task)));
+        all.sort_by(Self::by_latest);
         all
+    }
+
+    /// The latest activity first.
+    pub fn by_latest(&self, other: &Self) -> Ordering {
+        other.updated_ns.cmp(&self.updated_ns).then_with(|| self.task.cmp(&other.task))
     }
 }

@@ -24,6 +24,7 @@ use crate::retention::{Limits, Trust};
 use crate::searches::Searches;
 use crate::server::Server;
 use crate::store::{CommitError, LogStore, Opened, memory};
+use crate::summaries::Summaries;
 use crate::tail::Tails;
 use crate::worker::Record;
 use crate::writer::Writer;
@@ -136,6 +137,7 @@ pub(crate) fn parts(opened: Opened, sizes: Sizes, tasks: &Tasks) -> Server {
     tasks.spawn("writer", OnFailure::StopService, crate::run_writer(writer, submissions));
     Server {
         queue,
+        summaries: Summaries::new(Arc::clone(&catalog)),
         catalog,
         tails: Tails::new(opened.reader, sizes.max_readers, metrics.clone()),
         outlines: Outlines::new(metrics.clone()),

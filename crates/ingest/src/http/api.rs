@@ -3,18 +3,16 @@
 use std::io;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header;
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use futures::{Stream, StreamExt};
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::error::ApiError;
-use super::json;
-use super::params::{Named, Params, number};
+use super::params::{Named, Params, number, number_in};
+use super::{etag, json};
 use crate::ids::WorkerId;
 use crate::line::Sequence;
 use crate::server::Server;
@@ -29,10 +27,11 @@ const MAX_LINES: u64 = 1_000_000;
 pub(super) async fn worker(
     State(server): State<Server>,
     Named(worker): Named<WorkerId>,
-) -> Result<Json<Value>, ApiError> {
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
     let state = server.catalog.worker(&worker);
     let state = state.ok_or_else(|| ApiError::not_found("worker", worker.as_str()))?;
-    Ok(Json(json::worker(&state)))
+    Ok(etag::json(&headers, json::worker(&state).to_string()))
 }
 
 /// What to give of a log.
@@ -48,7 +47,7 @@ pub(super) async fn logs(
     Params(window): Params<Window>,
 ) -> Result<Response, ApiError> {
     let from = Sequence::new(number("from", window.from.as_ref(), 1)?);
-    let limit = number("limit", window.limit.as_ref(), LINES)?.min(MAX_LINES);
+    let limit = number_in("limit", window.limit.as_ref(), LINES, 0..=MAX_LINES)?;
     let mut left = usize::try_from(limit).unwrap_or(usize::MAX);
     let lines = blocks(&server, &worker, from)?.map(move |block| {
         let lines = json::lines(block?.block());

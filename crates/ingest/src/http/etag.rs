@@ -46,13 +46,31 @@ fn is_of(tag: &str, digest: &str) -> bool {
 
 /// A JSON answer with its tag, or 304 where the client has it.
 pub(super) fn json(headers: &HeaderMap, body: impl Into<Bytes>) -> Response {
-    let body = body.into();
-    let tag = Tag::of(&body);
-    if let Some(known) = tag.known(headers) {
-        return not_modified(known);
+    Tagged::new(body).answer(headers)
+}
+
+/// A JSON answer and its tag. To make the tag of a large one takes some milliseconds.
+pub(super) struct Tagged {
+    body: Bytes,
+    tag: Tag,
+}
+
+impl Tagged {
+    pub(super) fn new(body: impl Into<Bytes>) -> Self {
+        let body = body.into();
+        let tag = Tag::of(&body);
+        Self { body, tag }
     }
-    let json = HeaderValue::from_static("application/json");
-    ([(header::CONTENT_TYPE, json), (header::ETAG, tag.header()), ASK_AGAIN], body).into_response()
+
+    /// The answer, or 304 where the client has it.
+    pub(super) fn answer(self, headers: &HeaderMap) -> Response {
+        if let Some(known) = self.tag.known(headers) {
+            return not_modified(known);
+        }
+        let json = HeaderValue::from_static("application/json");
+        let headers = [(header::CONTENT_TYPE, json), (header::ETAG, self.tag.header()), ASK_AGAIN];
+        (headers, self.body).into_response()
+    }
 }
 
 /// A client may keep the answer, and asks each time whether it is still that.

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use axum::extract::State;
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use serde::Serialize;
 
 use super::error::ApiError;
+use super::etag::Tagged;
 use super::params::Named;
 use crate::ids::WorkerId;
 use crate::line::{Sequence, Source};
@@ -20,13 +21,14 @@ use crate::worker::WorkerState;
 pub(super) async fn outline(
     State(server): State<Server>,
     Named(worker): Named<WorkerId>,
+    headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let states =
         server.catalog.watch(&worker).ok_or_else(|| ApiError::not_found("worker", worker.as_str()))?;
-    let tell = |outline: &Outline, state: &WorkerState| Told::new(outline, state).to_json();
+    let tell = |outline: &Outline, state: &WorkerState| Tagged::new(Told::new(outline, state).to_json());
     let told = server.outlines.told(&server.tails, states, &server.draining, tell).await;
-    let json = told.map_err(|error| ApiError::scan(&error, "too_many_scans"))?;
-    Ok(([(header::CONTENT_TYPE, "application/json")], json).into_response())
+    let told = told.map_err(|error| ApiError::scan(&error, "too_many_scans"))?;
+    Ok(told.answer(&headers))
 }
 
 /// First and last line that are missing, and why.

@@ -6,11 +6,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::error::ApiError;
-use super::params::{Named, Params, flag, number};
+use super::params::{Named, Params, flag, number, number_in};
 use crate::ids::WorkerId;
 use crate::line::{Sequence, Source};
-use crate::search::{Kind, Pattern, Query, Sources};
-use crate::searches::Found;
+use crate::search::{Kind, Sources, Wanted};
+use crate::searches::{Found, SearchError};
 use crate::server::Server;
 
 /// Runs of lines that one answer gives where the client does not say.
@@ -36,26 +36,25 @@ pub(super) async fn search(
     Params(asked): Params<Asked>,
 ) -> Result<Json<Value>, ApiError> {
     let from = Sequence::new(number("from", asked.from.as_ref(), 1)?);
+    let wanted = asked.wanted()?;
     let states =
         server.catalog.watch(&worker).ok_or_else(|| ApiError::not_found("worker", worker.as_str()))?;
-    // To make a large pattern takes a moment.
-    let query = tokio::task::spawn_blocking(move || asked.query()).await;
-    let query = query.map_err(|_| ApiError::invalid("q: nothing could be made of it"))??;
-    let found = server.searches.find(query, from, &server.tails, states, &server.draining).await;
-    found.map(|found| Json(told(&found))).map_err(|error| ApiError::scan(&error, "too_many_searches"))
+    let found = server.searches.find(wanted, from, &server.tails, states, &server.draining).await;
+    found.map(|found| Json(told(&found))).map_err(|error| match error {
+        SearchError::Pattern(why) => ApiError::invalid(format!("q: {why}")),
+        SearchError::Scan(error) => ApiError::scan(&error, "too_many_searches"),
+    })
 }
 
 impl Asked {
-    fn query(&self) -> Result<Query, ApiError> {
+    fn wanted(self) -> Result<Wanted, ApiError> {
         let case = flag("case", self.case.as_ref())?;
         let is_regex = flag("regex", self.regex.as_ref())?;
         let kind = if is_regex { Kind::Expression { case } } else { Kind::Text { case } };
-        let text = self.q.as_deref().filter(|text| !text.is_empty());
-        let pattern = text.map(|text| Pattern::new(text, kind)).transpose();
-        let pattern = pattern.map_err(|why| ApiError::invalid(format!("q: {why}")))?;
-        let limit = number("limit", self.limit.as_ref(), RUNS)?.clamp(1, MAX_RUNS);
+        let limit = number_in("limit", self.limit.as_ref(), RUNS, 1..=MAX_RUNS)?;
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        Ok(Query { pattern, sources: self.sources()?, limit })
+        let sources = self.sources()?;
+        Ok(Wanted { text: self.q.filter(|text| !text.is_empty()), kind, sources, limit })
     }
 
     fn sources(&self) -> Result<Sources, ApiError> {

@@ -13,6 +13,7 @@ use super::params::{Named, Params, number_in};
 use super::{cursor, etag, json};
 use crate::ids::TaskId;
 use crate::server::Server;
+use crate::summaries::Listed;
 use crate::summary::{Standing, Summary};
 
 /// Tasks that one answer lists at the most, and where the client does not say.
@@ -99,21 +100,19 @@ impl Order {
     }
 }
 
-/// All that are wanted, the first of them first.
-fn wanted(server: &Server, wanted: &Wanted) -> Result<Vec<Summary>, ApiError> {
+/// Of all, which are in the order of the latest, those that are wanted, the first of them first.
+fn wanted<'a>(all: &'a [Listed], wanted: &Wanted) -> Result<Vec<&'a Summary>, ApiError> {
     let text = wanted.q.as_deref().unwrap_or_default().to_lowercase();
     if text.len() > MAX_TEXT {
         return Err(ApiError::invalid(format!("q: must have at most {MAX_TEXT} bytes")));
     }
-    let has_text = |name: &str| text.is_empty() || name.to_lowercase().contains(&text);
-    let tasks = server.catalog.tasks().into_iter();
-    let named = tasks.filter(|(task, workers)| {
-        has_text(task.as_str()) || workers.iter().any(|state| has_text(state.names().0.as_str()))
-    });
-    let all = named.map(|(task, workers)| Summary::new(task, &workers));
-    let mut found: Vec<_> =
-        all.filter(|summary| wanted.state.is_none_or(|state| state.takes(summary))).collect();
-    found.sort_by(|a, b| wanted.order.place(a).cmp(&wanted.order.place(b)));
+    let takes = |task: &&Listed| wanted.state.is_none_or(|state| state.takes(&task.summary));
+    let named = all.iter().filter(takes).filter(|task| task.is_named(&text));
+    let mut found: Vec<_> = named.map(|task| &task.summary).collect();
+    if wanted.order == Order::Failed {
+        // Among their like they stay as they are.
+        found.sort_by_key(|summary| summary.standing());
+    }
     Ok(found)
 }
 
@@ -125,13 +124,14 @@ pub(super) async fn list(
     let limit = number_in("limit", params.limit.as_ref(), MAX_TASKS, 1..=MAX_TASKS)?;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let after = params.cursor.as_ref().map(|text| params.order.open(text)).transpose()?;
-    let found = wanted(&server, &params)?;
+    let all = server.summaries.latest().await.map_err(|error| ApiError::store(&error))?;
+    let found = wanted(&all, &params)?;
     let start = after.map_or(0, |(standing, updated, task)| {
         found.partition_point(|summary| params.order.place(summary) <= (standing, updated, &task))
     });
     let shown = &found[start..found.len().min(start.saturating_add(limit))];
     let mut answer = json!({
-        "tasks": shown.iter().map(json::summary).collect::<Vec<_>>(),
+        "tasks": shown.iter().map(|task| json::summary(task)).collect::<Vec<_>>(),
         "total": found.len(),
     });
     if let Some(last) = shown.last().filter(|_| start + shown.len() < found.len()) {

@@ -54,6 +54,17 @@ fn lines_are_counted_by_source_and_level_and_what_is_missing_is_told() {
 }
 
 #[test]
+fn the_agents_own_words_have_no_part_in_the_commands_colors() {
+    let mut lines: Vec<Given<'_>> = vec![(Source::Stdout, 0, "", &b"red"[..]); 512];
+    lines[0].3 = b"\x1b[31mred from here on";
+    lines[1] = (Source::System, 0, "info", b"\x1b[1mheard\x1b[0m");
+    lines.push((Source::Stdout, 0, "", b"still red"));
+    let outline = outline(&[block(1, &lines)]);
+    let styles: Vec<_> = outline.styles().iter().map(|(at, style)| (at.get(), style.to_string())).collect();
+    assert_eq!(styles, [(513, "31".to_owned())]);
+}
+
+#[test]
 fn what_a_command_says_of_its_failure_goes_before_the_words_of_its_tools() {
     let first = |lines: &[&str]| stdout(lines).first_failure().map(Sequence::get);
     assert_eq!(first(&["fine", "error: no", "FAILED"]), Some(2));

@@ -87,13 +87,3 @@ describe("a question without an answer", () => {
     await expect(api.task("T", { signal: life.signal })).rejects.toSatisfy(api.isAborted);
   });
 });
-
-it("lines are read one JSON object a line", async () => {
-  expect(api.linesOf("")).toEqual([]);
-  expect(
-    api.linesOf('{"sequence":1,"message":"a,\\n"}\n{"sequence":2,"gap":{"last_sequence":9,"reason":"x"}}\n'),
-  ).toEqual([
-    { sequence: 1, message: "a,\n" },
-    { sequence: 2, gap: { last_sequence: 9, reason: "x" } },
-  ]);
-});

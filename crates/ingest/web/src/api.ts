@@ -216,9 +216,9 @@ async function refusal(response: Response): Promise<ApiError> {
   }
 }
 
-async function read<T>(response: Response, signal: AbortSignal | undefined, as: "json" | "text"): Promise<T> {
+async function read<T>(response: Response, signal: AbortSignal | undefined): Promise<T> {
   try {
-    return await response[as]();
+    return await response.json();
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new ApiError(0, "unreachable", error instanceof Error ? error.message : String(error));
@@ -226,13 +226,13 @@ async function read<T>(response: Response, signal: AbortSignal | undefined, as: 
 }
 
 async function get<T>(address: string, options: Options): Promise<T> {
-  return read(await request(address, options), options.signal, "json");
+  return read(await request(address, options), options.signal);
 }
 
 async function getTagged<T>(address: string, options: Options): Promise<Answer<T>> {
   const response = await request(address, options);
   if (response.status === 304) return "unchanged";
-  const value = await read<T>(response, options.signal, "json");
+  const value = await read<T>(response, options.signal);
   return { value, etag: response.headers.get("etag") ?? undefined };
 }
 
@@ -248,15 +248,9 @@ export function worker(name: string, options: Options = {}): Promise<Answer<Work
   return getTagged(url(ofWorker(name)), options);
 }
 
-/** Lines from a sequence on, at most `limit` of them. */
-export async function lines(name: string, from: number, limit: number, options: Options = {}): Promise<Line[]> {
-  const response = await request(url(ofWorker(name, "/logs"), { from, limit }), options);
-  return linesOf(await read<string>(response, options.signal, "text"));
-}
-
-/** The lines of an answer, one JSON object each. */
-export function linesOf(text: string): Line[] {
-  return JSON.parse(`[${text.trimEnd().replaceAll("\n", ",")}]`);
+/** Lines from a sequence on, at most `limit` of them, one JSON object each. */
+export function lines(name: string, from: number, limit: number, options: Options = {}): Promise<Response> {
+  return request(url(ofWorker(name, "/logs"), { from, limit }), options);
 }
 
 export function outline(name: string, options: Options = {}): Promise<Answer<Outline>> {

@@ -8,6 +8,7 @@ use anyhow::{Result, bail};
 use super::Controller;
 use super::hands::{Adopted, Done, Work};
 use crate::ids::{RecordId, WorkerId};
+use crate::logs::LogAnswer;
 use crate::name;
 use crate::reconcile::{Action, Busy};
 use crate::record::{Record, WorkerSpec};

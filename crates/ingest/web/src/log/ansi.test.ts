@@ -1,5 +1,11 @@
+import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { advance, contrast, MAX_SPANS, PLAIN, paint, plain, readable, rgbOf, safeLink, select } from "./ansi";
+
+/** What the server holds itself to as well. */
+const cases: { line: string; seen: string; style: string }[] = JSON.parse(
+  readFileSync(new URL("ansi.cases.json", import.meta.url), "utf8"),
+);
 
 const texts = (text: string) => paint(text, PLAIN).spans.map((span) => span.text);
 
@@ -48,15 +54,18 @@ test("a colour that is left on goes on in the next line", () => {
   expect(advance("x\x1b[1m\x1b[0my", first.style)).toBe(PLAIN);
 });
 
-test("what a terminal would do besides is left out", () => {
-  expect(texts("a\x1b[2Kb\x1b[10;5Hc\x1b(Bd\x1b]0;title\x07e\x1bPq\x1b\\f\x1b_bk;t=1\x07g")).toEqual(["abcdefg"]);
-  expect(plain("\x1b[1;31merror\x1b[0m: \x9b32mbad\x9bm")).toBe("error: bad");
+test("lines are seen and leave a style as the server says", () => {
+  expect(cases.length).toBeGreaterThan(50);
+  for (const { line, seen, style } of cases) {
+    const { spans, style: left } = paint(line, PLAIN);
+    expect([line, plain(line), spans.map(({ text }) => text).join("")]).toEqual([line, seen, seen]);
+    const told = select(PLAIN, style);
+    expect([line, left, advance(line, PLAIN)]).toEqual([line, told, told]);
+  }
 });
 
-test("a sequence that is cut off takes nothing with it that could be read", () => {
-  expect(plain("a\x1b")).toBe("a");
-  expect(plain("a\x1b[31")).toBe("a");
-  expect(plain("a\x1b]8;;http://x never ended, and readable")).toBe("a8;;http://x never ended, and readable");
+test("what a terminal would do besides is left out, and makes no span of its own", () => {
+  expect(texts("a\x1b[2Kb\x1b[10;5Hc\x1b(Bd\x1b]0;title\x07e\x1bPq\x1b\\f\x1b_bk;t=1\x07g")).toEqual(["abcdefg"]);
 });
 
 test("a link is a span with its address", () => {

@@ -46,10 +46,12 @@ export interface Painted {
 export const MAX_SPANS = 256;
 const MAX_LINK = 2083;
 const ESC = "\x1b";
+const BEL = "\x07";
+const ST = "\x1b\\";
 
 /** The text as spans, from the style that the line before left. */
 export function paint(text: string, style: Style): Painted {
-  if (!text.includes(ESC) && !text.includes("\x9b")) {
+  if (!text.includes(ESC)) {
     return { spans: text === "" ? [] : [{ text, style, href: null }], style };
   }
   const spans: Span[] = [];
@@ -77,7 +79,7 @@ export function paint(text: string, style: Style): Painted {
 
 /** The style that a text leaves for the next line. */
 export function advance(text: string, style: Style): Style {
-  if (!text.includes(ESC) && !text.includes("\x9b")) return style;
+  if (!text.includes(ESC)) return style;
   let current = style;
   for (const token of tokens(text)) if (token.kind === "sgr") current = select(current, token.codes);
   return current;
@@ -85,7 +87,7 @@ export function advance(text: string, style: Style): Style {
 
 /** The text as people see it. */
 export function plain(text: string): string {
-  if (!text.includes(ESC) && !text.includes("\x9b")) return text;
+  if (!text.includes(ESC)) return text;
   let seen = "";
   for (const token of tokens(text)) if (token.kind === "text") seen += token.text;
   return seen;
@@ -93,25 +95,18 @@ export function plain(text: string): string {
 
 type Token = { kind: "text"; text: string } | { kind: "sgr"; codes: string } | { kind: "link"; href: string | null };
 
+/** The pieces of a text, the same as the server's: `ansi.cases.json` holds both to that. */
 function* tokens(text: string): Generator<Token> {
-  const ends = new Terminators(text);
   let at = 0;
   while (at < text.length) {
-    const start = nextEscape(text, at);
+    const found = text.indexOf(ESC, at);
+    const start = found < 0 ? text.length : found;
     if (start > at) yield { kind: "text", text: text.slice(at, start) };
     if (start === text.length) return;
-    const sequence = sequenceAt(text, start, ends);
+    const sequence = sequenceAt(text, start);
     if (sequence.token) yield sequence.token;
     at = sequence.end;
   }
-}
-
-function nextEscape(text: string, from: number): number {
-  for (let at = from; at < text.length; at += 1) {
-    const code = text.charCodeAt(at);
-    if (code === 0x1b || code === 0x9b) return at;
-  }
-  return text.length;
 }
 
 interface Sequence {
@@ -120,8 +115,7 @@ interface Sequence {
 }
 
 /** The sequence that begins at an escape. */
-function sequenceAt(text: string, at: number, ends: Terminators): Sequence {
-  if (text.charCodeAt(at) === 0x9b) return control(text, at + 1);
+function sequenceAt(text: string, at: number): Sequence {
   const kind = text[at + 1];
   switch (kind) {
     case undefined:
@@ -133,35 +127,49 @@ function sequenceAt(text: string, at: number, ends: Terminators): Sequence {
     case "X":
     case "^":
     case "_":
-      return string(text, at + 2, kind === "]", ends);
+      return string(text, at + 2, kind === "]");
     default:
       return { end: short(text, at + 1) };
   }
 }
 
-/** CSI: parameters 0x30–0x3F, intermediates 0x20–0x2F, one final byte. */
-function control(text: string, from: number): Sequence {
+/** Where what is of these codes ends. */
+function run(text: string, from: number, least: number, most: number): number {
   let at = from;
-  while (at < text.length && text.charCodeAt(at) >= 0x20 && text.charCodeAt(at) <= 0x3f) at += 1;
-  const final = text.charCodeAt(at);
-  if (!(final >= 0x40 && final <= 0x7e)) return { end: at };
-  const codes = text.slice(from, at);
-  return final === 0x6d && /^[\d;:]*$/.test(codes) ? { end: at + 1, token: { kind: "sgr", codes } } : { end: at + 1 };
+  while (at < text.length && text.charCodeAt(at) >= least && text.charCodeAt(at) <= most) at += 1;
+  return at;
 }
 
-/** OSC, DCS, APC …: a string up to its terminator. Without one only its beginning goes: the rest may be meant to be read. */
-function string(text: string, from: number, osc: boolean, ends: Terminators): Sequence {
-  const found = ends.after(from);
-  if (!found) return { end: from };
-  const body = text.slice(from, Math.min(found.at, from + MAX_LINK + 256));
+/** CSI: parameters 0x30–0x3F, intermediates 0x20–0x2F, one final byte. */
+function control(text: string, from: number): Sequence {
+  const between = run(text, from, 0x30, 0x3f);
+  const at = run(text, between, 0x20, 0x2f);
+  const final = text.charCodeAt(at);
+  if (!(final >= 0x40 && final <= 0x7e)) return { end: at };
+  // With `<`, `=`, `>` or `?` in front it is about something else.
+  const first = text.charCodeAt(from);
+  if (final !== 0x6d || at > between || (first >= 0x3c && first <= 0x3f)) return { end: at + 1 };
+  return { end: at + 1, token: { kind: "sgr", codes: text.slice(from, between) } };
+}
+
+/**
+ * OSC, DCS, APC …: a string up to BEL or `ESC \`. Another escape ends it as well, and then, as where nothing ends it, the
+ * string is text: it may be meant to be read.
+ */
+function string(text: string, from: number, osc: boolean): Sequence {
+  let at = from;
+  while (at < text.length && text[at] !== BEL && text[at] !== ESC) at += 1;
+  const length = text[at] === BEL ? 1 : text.startsWith(ST, at) ? 2 : 0;
+  if (length === 0) return { end: from };
+  const end = at + length;
+  const body = text.slice(from, Math.min(at, from + MAX_LINK + 256));
   const link = osc && body.startsWith("8;") ? linkOf(body) : undefined;
-  return link === undefined ? { end: found.end } : { end: found.end, token: { kind: "link", href: link } };
+  return link === undefined ? { end } : { end, token: { kind: "link", href: link } };
 }
 
 /** `ESC (B` and the like: intermediates, then one byte. */
 function short(text: string, from: number): number {
-  let at = from;
-  while (at < text.length && text.charCodeAt(at) >= 0x20 && text.charCodeAt(at) <= 0x2f) at += 1;
+  const at = run(text, from, 0x20, 0x2f);
   const final = text.charCodeAt(at);
   return final >= 0x30 && final <= 0x7e ? at + 1 : at;
 }
@@ -175,29 +183,6 @@ function linkOf(body: string): string | null {
 export function safeLink(uri: string): string | null {
   if (uri.length > MAX_LINK || !/^(https?:\/\/|mailto:)[\x21-\x7e]+$/i.test(uri)) return null;
   return URL.canParse(uri) ? uri : null;
-}
-
-/** Where strings end. Looks at each place of the text at most twice, however many strings begin. */
-class Terminators {
-  readonly #text: string;
-  #bell = -1;
-  #st = -1;
-
-  constructor(text: string) {
-    this.#text = text;
-  }
-
-  after(from: number): { at: number; end: number } | null {
-    if (this.#bell < from) this.#bell = this.#find("\x07", from);
-    if (this.#st < from) this.#st = this.#find("\x1b\\", from);
-    if (this.#bell === Number.POSITIVE_INFINITY && this.#st === Number.POSITIVE_INFINITY) return null;
-    return this.#bell < this.#st ? { at: this.#bell, end: this.#bell + 1 } : { at: this.#st, end: this.#st + 2 };
-  }
-
-  #find(what: string, from: number): number {
-    const at = this.#text.indexOf(what, from);
-    return at < 0 ? Number.POSITIVE_INFINITY : at;
-  }
 }
 
 type Mutable = { -readonly [K in keyof Style]: Style[K] };
@@ -221,7 +206,7 @@ const FLAGS: Readonly<Record<number, Partial<Style>>> = {
 
 /** Select graphic rendition: the codes of one `ESC [ … m` upon a style. */
 export function select(style: Style, codes: string): Style {
-  const numbers = codes.split(";", 64).map((code) => code.split(":").map(Number));
+  const numbers = codes.split(";").map((code) => code.split(":").map(Number));
   const next: Mutable = { ...style };
   for (let at = 0; at < numbers.length; at += 1) at += applied(next, numbers, at);
   return same(next, PLAIN) ? PLAIN : next;
@@ -230,9 +215,10 @@ export function select(style: Style, codes: string): Style {
 /** Applies one code; how many more it took. */
 function applied(style: Mutable, numbers: number[][], at: number): number {
   const [code = 0, detail] = numbers[at] ?? [];
-  if (code === 38 || code === 48) {
+  if (code === 38 || code === 48 || code === 58) {
     const { taken, colour } = extendedColour(numbers, at);
-    if (colour !== null) style[code === 38 ? "fg" : "bg"] = colour;
+    // The colour of underlines is not shown.
+    if (colour !== null && code !== 58) style[code === 38 ? "fg" : "bg"] = colour;
     return taken;
   }
   if (code === 0) Object.assign(style, PLAIN);
@@ -256,9 +242,9 @@ function extendedColour(numbers: number[][], at: number): { taken: number; colou
     const parts = own[1] === 2 && own.length >= 6 ? own.slice(3) : own.slice(2);
     return { taken: 0, colour: own[1] === 5 ? indexed(parts[0]) : own[1] === 2 ? rgb(parts) : null };
   }
-  const kind = numbers[at + 1]?.[0];
-  if (kind === 5) return { taken: 2, colour: indexed(numbers[at + 2]?.[0]) };
-  if (kind === 2) return { taken: 4, colour: rgb([at + 2, at + 3, at + 4].map((index) => numbers[index]?.[0])) };
+  const [kind, ...parts] = numbers.slice(at + 1, at + 5).map((number) => (number.length > 1 ? Number.NaN : number[0]));
+  if (kind === 5) return { taken: 2, colour: indexed(parts[0]) };
+  if (kind === 2) return { taken: 4, colour: rgb(parts) };
   return { taken: 1, colour: null };
 }
 

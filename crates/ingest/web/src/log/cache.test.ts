@@ -1,4 +1,5 @@
 import { expect, test, vi } from "vitest";
+import { ApiError } from "../api";
 import { Cache, CHUNK, LINES_GONE, type Load } from "./cache";
 import { entryOf } from "./line";
 import type { Range } from "./rows";
@@ -160,4 +161,43 @@ test("a failure is told, and what failed is asked for again after a while", asyn
   expect(load).toHaveBeenCalledTimes(1);
   await vi.waitFor(() => expect(told.recovered).toHaveBeenCalledTimes(1), { timeout: 3_000 });
   expect(cache.get(1)).toBeDefined();
+});
+
+test("a server that has no time is asked again after as long as it says", async () => {
+  vi.useFakeTimers();
+  try {
+    const busy = new ApiError(503, "too_many_readers", "come back later", 20_000);
+    const load = vi.fn<Load>().mockRejectedValueOnce(busy).mockImplementation(server(10).load);
+    const { cache, told } = cacheOf(load);
+    told.changed.mockImplementation(() => cache.want([[1, 1]], 10, true));
+    cache.want([[1, 1]], 10, true);
+    await vi.advanceTimersByTimeAsync(19_000);
+    expect(load).toHaveBeenCalledTimes(1);
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(load).toHaveBeenCalledTimes(2);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+test.each([
+  ["a log that is not there", new ApiError(404, "not_found", "worker w is not known"), 1],
+  ["a page of a proxy", new ApiError(404, "unreachable", "HTTP 404"), 2],
+])("%s is asked for so often by itself, and again when somebody wants it", async (_, error, times) => {
+  vi.useFakeTimers();
+  try {
+    const load = vi.fn<Load>().mockRejectedValueOnce(error).mockImplementation(server(10).load);
+    const { cache, told } = cacheOf(load);
+    told.changed.mockImplementation(() => cache.want([[1, 1]], 10, true));
+    cache.want([[1, 1]], 10, true);
+    await vi.advanceTimersByTimeAsync(600_000);
+    expect(load).toHaveBeenCalledTimes(times);
+    expect(told.failed).toHaveBeenCalledWith(error);
+    cache.retry();
+    await vi.advanceTimersByTimeAsync(1);
+    expect(cache.get(1)).toBeDefined();
+    expect(told.recovered).toHaveBeenCalledTimes(1);
+  } finally {
+    vi.useRealTimers();
+  }
 });

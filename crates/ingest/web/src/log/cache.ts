@@ -62,8 +62,8 @@ export class Cache {
   #wanted: readonly Range[] = [];
   #bytes = 0;
   #failures = 0;
-  /** Nothing is asked for until it is over. */
-  #pause: ReturnType<typeof setTimeout> | undefined;
+  /** Nothing is asked for until it is over; without an end of its own where the server refused. */
+  #pause: ReturnType<typeof setTimeout> | "refused" | undefined;
 
   constructor(load: Load, told: Told, limit = LIMIT) {
     this.#load = load;
@@ -115,7 +115,7 @@ export class Cache {
   }
 
   close(): void {
-    clearTimeout(this.#pause);
+    this.#resume();
     for (const request of this.#requests) request.abort.abort();
     this.#requests.clear();
     this.#chunks.clear();
@@ -166,12 +166,17 @@ export class Cache {
       });
   }
 
-  /** Who cannot be read is left alone for a while, ever longer. */
+  /** Who cannot be read is left alone for a while, ever longer; who refuses, until somebody wants it tried again. */
   #failed(error: unknown): void {
     this.#failures += 1;
-    clearTimeout(this.#pause);
-    this.#pause = setTimeout(() => this.retry(), waitAfter(this.#failures, Math.random()));
+    this.#resume();
+    this.#pause = isRefusal(error) ? "refused" : setTimeout(() => this.retry(), waitFor(error, this.#failures));
     this.#told.failed(error);
+  }
+
+  #resume(): void {
+    if (this.#pause !== "refused") clearTimeout(this.#pause);
+    this.#pause = undefined;
   }
 
   #recovered(): void {
@@ -182,8 +187,7 @@ export class Cache {
 
   /** Asks again now for what could not be read. */
   retry(): void {
-    clearTimeout(this.#pause);
-    this.#pause = undefined;
+    this.#resume();
     this.#told.changed();
   }
 
@@ -251,6 +255,16 @@ function near([first, last]: Range, whole: boolean): Range {
 
 function meet(one: Range, other: Range): boolean {
   return one[0] <= other[1] && other[0] <= one[1];
+}
+
+/** Whether log-ingest itself says that the same request has no answer. What a proxy says may pass. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof ApiError && !error.isTransient && error.code !== "unreachable";
+}
+
+function waitFor(error: unknown, failures: number): number {
+  const asked = error instanceof ApiError ? (error.retryAfterMs ?? 0) : 0;
+  return Math.max(asked, waitAfter(failures, Math.random()));
 }
 
 function sizeOf(entry: Entry | undefined): number {

@@ -1,6 +1,6 @@
 /** Lines from the server, as they come: a window of a log is drawn before its last line is here. */
 
-import { ApiError, ofWorker, request, url } from "../api";
+import { ApiError, lines } from "../api";
 
 /** The NDJSON of at most `limit` lines from a sequence on. */
 export async function lineStream(
@@ -9,7 +9,7 @@ export async function lineStream(
   limit: number,
   signal: AbortSignal,
 ): Promise<ReadableStream<Uint8Array>> {
-  const { body } = await request(url(ofWorker(worker, "/logs"), { from, limit }), { signal });
-  if (body) return body;
-  throw new ApiError(0, "unreachable", "");
+  const { status, body } = await lines(worker, from, limit, { signal });
+  if (!body) throw new ApiError(status, "unreachable", "an answer without a body");
+  return body;
 }

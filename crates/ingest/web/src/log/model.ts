@@ -178,8 +178,9 @@ export class Log {
   async sourceOf(line: number): Promise<Source | null> {
     const here = this.get(line);
     if (here) return here.kind === "line" ? here.source : null;
-    const [asked] = await api.lines(this.name, line, 1, { signal: this.#left.signal });
-    const entry = asked && entryOf(asked);
+    const answer = await api.lines(this.name, line, 1, { signal: this.#left.signal });
+    const text = await answer.text();
+    const entry = text === "" ? null : entryOf(JSON.parse(text));
     return entry?.kind === "line" && entry.sequence === line ? entry.source : null;
   }
 
