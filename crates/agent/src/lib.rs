@@ -5,6 +5,7 @@
 //! beyond memory in a [`spool`], [`ship`] sends it and lets it go once it is durable. [`command`] sees to the command
 //! meanwhile. Everything runs on one thread, and the exit code is the command's, whatever became of the lines.
 
+mod allowance;
 pub mod batch;
 pub mod buffer;
 pub mod capture;
