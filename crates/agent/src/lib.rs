@@ -232,6 +232,7 @@ fn summary(run: &Run, identity: &Identity, record: &Record, log: &Log) -> Summar
         acked_sequence: buffer.acked(),
         dropped: buffer.dropped(),
         disconnects: 0,
+        refusals: 0,
         unmirrored_bytes: record.captured.unmirrored,
         complete: false,
         error: record.error.clone(),
@@ -247,6 +248,7 @@ fn final_summary(summary: Summary, shipper: &Shipper, end: &Shipped) -> Summary 
     Summary {
         phase: Phase::Flushed,
         disconnects: shipper.disconnects(),
+        refusals: shipper.log().refusals(),
         complete,
         error: summary.error.or(not_shipped),
         ..summary

@@ -46,6 +46,8 @@ pub struct Log {
     line_limit: AtomicUsize,
     /// Lines dropped that the log itself speaks of.
     told: AtomicU64,
+    /// How often the server took no lines and asked for them again.
+    refusals: AtomicU64,
     /// What kept lines from becoming durable last.
     obstacle: Mutex<Option<String>>,
 }
@@ -62,6 +64,7 @@ impl Log {
             allowance: Mutex::new(Allowance::new(Instant::now())),
             line_limit: AtomicUsize::new(line_limit),
             told: AtomicU64::new(0),
+            refusals: AtomicU64::new(0),
             obstacle: Mutex::default(),
         }
     }
@@ -138,6 +141,19 @@ impl Log {
         if obstacle.as_deref() != Some(why) {
             *obstacle = Some(why.to_owned());
         }
+    }
+
+    /// The server took no lines and asked for them again.
+    pub fn refused(&self, why: Option<&str>) {
+        self.refusals.fetch_add(1, Ordering::Relaxed);
+        if let Some(why) = why {
+            self.held_up(why);
+        }
+    }
+
+    /// How often it did.
+    pub fn refusals(&self) -> u64 {
+        self.refusals.load(Ordering::Relaxed)
     }
 
     /// The last such thing, if there was any since the server was reached last.

@@ -19,6 +19,7 @@ use super::denial::Denial;
 use super::greeting::Objection;
 use super::pace::Pace;
 use super::registration;
+use super::retries::Retries;
 use super::session::{self, Next};
 use super::{Finish, Identity, Shipped, completion};
 use crate::ids::WorkerId;
@@ -149,6 +150,7 @@ pub(super) struct Link {
     /// The last answer, or the first batch after it.
     waiting_since: Instant,
     paused_until: Instant,
+    retries: Retries,
     pace: Pace,
 }
 
@@ -257,6 +259,7 @@ impl Link {
             last_sent: now,
             waiting_since: now,
             paused_until: now,
+            retries: Retries::default(),
             pace,
         })
     }
@@ -293,6 +296,7 @@ impl Link {
                     }
                     if let Some(piece) = self.log.buffer().take_all() {
                         self.pace.sent(piece.lines(), self.last_sent);
+                        self.retries.sent();
                         permit.send(piece.to_wire(self.worker_id.as_str()));
                     }
                 }
@@ -316,7 +320,8 @@ impl Link {
         if now < ready_at {
             return Due::At(ready_at);
         }
-        if !buffer.has_window() || !(buffer.has_complete() || buffer.has_open()) {
+        let may_go = buffer.in_flight() == 0 || buffer.has_window() && !self.retries.probes();
+        if !may_go || !(buffer.has_complete() || buffer.has_open()) {
             return Due::WhenSomethingHappens;
         }
         // The first line of a burst goes at once; those behind it wait for company.
@@ -339,15 +344,19 @@ impl Link {
             (session::step(&mut buffer, response), buffer.acked() > before)
         };
         if progress {
+            self.retries.stored();
             self.log.freed();
         }
         match next {
             Next::Continue => Ok(()),
-            Next::Pause(delay) => {
-                if let Some(why) = session::reason(response) {
-                    self.log.held_up(why);
-                }
-                self.paused_until = Instant::now() + delay;
+            // What was behind lines that were refused misses them, and does not make them come sooner.
+            Next::Pause(asked) if session::is_gap(response) => {
+                self.paused_until = self.paused_until.max(Instant::now() + asked);
+                Ok(())
+            }
+            Next::Pause(asked) => {
+                self.log.refused(session::reason(response));
+                self.paused_until = Instant::now() + self.retries.refused(asked, rand::random());
                 Ok(())
             }
             Next::Reconnect => Err(LinkError::NotNow(format!("an answer that does not fit: {response:?}"))),

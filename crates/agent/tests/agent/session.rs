@@ -239,6 +239,17 @@ async fn what_the_server_asks_for_later_is_sent_no_sooner_and_over_the_same_conn
 }
 
 #[tokio::test]
+async fn a_server_that_refuses_the_same_lines_again_and_again_is_asked_less_and_less_often() {
+    let server = Server::start([Mischief::Retry; 5]).await;
+    let started = Instant::now();
+    let said = ship(&server, &[], "echo 1").await;
+    let least = Duration::from_millis(20 * (1 + 2 + 4 + 8 + 16));
+    assert!(started.elapsed() >= least, "{:?}", started.elapsed());
+    assert_eq!((&said["complete"], &said["refusals"]), (&true.into(), &5.into()), "{said}");
+    assert_eq!(server.seen().text(), numbers(1));
+}
+
+#[tokio::test]
 async fn an_ack_that_no_server_sent_lets_go_of_nothing() {
     for mischief in [Mischief::AckTooMuch, Mischief::Flip] {
         let server = Server::start([mischief]).await;
