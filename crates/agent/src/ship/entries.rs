@@ -161,10 +161,10 @@ impl EntryLink {
 
     /// Takes what there is of the log, once the piece before has arrived: lines gather meanwhile.
     fn take_off(&mut self) {
-        if self.flight.is_some() {
+        if self.flight.is_some() || Instant::now() < self.paused_until {
             return;
         }
-        let piece = self.log.buffer().take_all();
+        let piece = link::take(&self.log, &mut self.paused_until);
         self.flight =
             piece.map(|piece| (Flight::new(piece.to_entries(&self.entry), self.window), piece.last()));
     }
@@ -176,6 +176,7 @@ impl EntryLink {
                 let ready_at = self.paused_until.max(self.pace.ready_at());
                 if Instant::now() < ready_at { Due::At(ready_at) } else { Due::Now }
             }
+            None if Instant::now() < self.paused_until => Due::At(self.paused_until),
             Some(_) | None => Due::WhenSomethingHappens,
         }
     }

@@ -22,6 +22,7 @@ use super::registration;
 use super::retries::Retries;
 use super::session::{self, Next};
 use super::{Finish, Identity, Shipped, completion};
+use crate::buffer::Piece;
 use crate::ids::WorkerId;
 use crate::log::Log;
 
@@ -50,6 +51,9 @@ pub(super) const STALL: Duration = Duration::from_secs(30);
 
 /// A batch that is not full goes at the latest so long after the one before.
 const LINGER: Duration = Duration::from_millis(5);
+
+/// After which a spool that could not be read is read again.
+const UNREADABLE: Duration = Duration::from_secs(1);
 
 /// Batches that wait for HTTP/2 to take them. They are part of the window.
 const QUEUE: usize = 4;
@@ -204,6 +208,19 @@ pub(super) fn is_drained(log: &Log) -> bool {
     drained && !log.say_what_is_missing()
 }
 
+/// The next piece. Where the spool does not give it back for now, that is tried again later.
+pub(super) fn take(log: &Log, paused_until: &mut Instant) -> Option<Piece> {
+    let (piece, unreadable) = {
+        let mut buffer = log.buffer();
+        (buffer.take_all(), buffer.unreadable())
+    };
+    if let Some(error) = unreadable {
+        log.held_up(&format!("the spool cannot be read: {error}"));
+        *paused_until = Instant::now() + UNREADABLE;
+    }
+    piece
+}
+
 /// Ends the log.
 pub(super) async fn complete(
     client: &mut LogStreamingServiceClient<Channel>,
@@ -294,7 +311,7 @@ impl Link {
                     if !waits_for_answer {
                         self.waiting_since = self.last_sent;
                     }
-                    if let Some(piece) = self.log.buffer().take_all() {
+                    if let Some(piece) = take(&self.log, &mut self.paused_until) {
                         self.pace.sent(piece.lines(), self.last_sent);
                         self.retries.sent();
                         permit.send(piece.to_wire(self.worker_id.as_str()));
