@@ -11,6 +11,10 @@ mod piece;
 mod pieces;
 mod spill;
 
+use std::io;
+
+use tracing::warn;
+
 use crate::batch::{Builder, Source};
 use crate::line::Ending;
 use crate::spool::Spool;
@@ -65,6 +69,8 @@ pub struct Buffer {
     losses: Losses,
     /// The last line that the server refused by itself.
     last_refused: u64,
+    /// Why the spool did not give back what goes next, where that may pass.
+    unreadable: Option<io::Error>,
     /// Lines are counted and let go.
     is_abandoned: bool,
 }
@@ -87,6 +93,7 @@ impl Buffer {
             acked: 0,
             losses: Losses::default(),
             last_refused: 0,
+            unreadable: None,
             is_abandoned: false,
         }
     }
@@ -132,7 +139,12 @@ impl Buffer {
             self.seal();
             return could_seal;
         };
-        self.part_first(at);
+        if let Err(error) = self.part_first(at) {
+            // Nobody knows which lines would go with how much of it; what is in memory goes first.
+            warn!(%error, "the spool cannot be read; memory alone has to do meanwhile");
+            self.spool.pause();
+            return self.drop_oldest();
+        }
         self.lose(at, "buffer_full");
         self.join_with_neighbours(at);
         true
@@ -149,11 +161,11 @@ impl Buffer {
         self.pieces.replace(at, Kept::Gap { first, last, reason });
     }
 
-    /// The next piece to send, if one is complete.
+    /// The next piece to send, if one is complete, and if it can be read.
     pub fn take(&mut self) -> Option<Piece> {
         let piece = match self.pieces.get(self.sent)? {
             Kept::Lines(lines, _) => Piece::Lines(lines.clone()),
-            Kept::Spooled { .. } => self.read_back(),
+            Kept::Spooled { .. } => self.read_back().map_err(|error| self.unreadable = Some(error)).ok()?,
             Kept::Gap { first, last, reason } => Piece::Gap { first: *first, last: *last, reason },
         };
         self.in_flight += self.pieces[self.sent].weight();
@@ -168,6 +180,11 @@ impl Buffer {
             self.seal();
         }
         self.take()
+    }
+
+    /// Why the last piece could not be taken, where that was so: the spool may give it back later.
+    pub fn unreadable(&mut self) -> Option<io::Error> {
+        self.unreadable.take()
     }
 
     /// Everything up to `sequence` is durable.

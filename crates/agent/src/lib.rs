@@ -5,6 +5,7 @@
 //! beyond memory in a [`spool`], [`ship`] sends it and lets it go once it is durable. [`command`] sees to the command
 //! meanwhile. Everything runs on one thread, and the exit code is the command's, whatever became of the lines.
 
+mod allowance;
 pub mod batch;
 pub mod buffer;
 pub mod capture;
@@ -231,6 +232,7 @@ fn summary(run: &Run, identity: &Identity, record: &Record, log: &Log) -> Summar
         acked_sequence: buffer.acked(),
         dropped: buffer.dropped(),
         disconnects: 0,
+        refusals: 0,
         unmirrored_bytes: record.captured.unmirrored,
         complete: false,
         error: record.error.clone(),
@@ -246,6 +248,7 @@ fn final_summary(summary: Summary, shipper: &Shipper, end: &Shipped) -> Summary 
     Summary {
         phase: Phase::Flushed,
         disconnects: shipper.disconnects(),
+        refusals: shipper.log().refusals(),
         complete,
         error: summary.error.or(not_shipped),
         ..summary

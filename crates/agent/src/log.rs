@@ -8,14 +8,15 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior};
 
+use crate::allowance::Allowance;
 use crate::batch::Source;
 use crate::buffer::{Buffer, WhenFull};
 use crate::line::Ending;
 use crate::spool::Spool;
 
-/// So long a full buffer waits for the next ACK before it drops any line. A command that prints faster than
-/// the server takes goes at the server's pace; one whose server is gone loses this once, and is not held up
-/// again until the server takes lines (P7).
+/// So long a full buffer waits for the next ACK before it drops any line. A command that prints a burst faster than
+/// the server takes it goes at the server's pace, within its [`Allowance`]; one whose server is gone loses this once, and
+/// is not held up again until the server takes lines (P7).
 const PATIENCE: Duration = Duration::from_millis(200);
 
 /// The same while a connection stands, or the first is still being made. Behind a narrow link, or a disk that others use as well, ACKs come in
@@ -40,9 +41,13 @@ pub struct Log {
     is_connected: AtomicBool,
     /// Nothing was let go for as long as there is patience.
     is_stuck: AtomicBool,
+    /// How long the command may be held up all the same.
+    allowance: Mutex<Allowance>,
     line_limit: AtomicUsize,
     /// Lines dropped that the log itself speaks of.
     told: AtomicU64,
+    /// How often the server took no lines and asked for them again.
+    refusals: AtomicU64,
     /// What kept lines from becoming durable last.
     obstacle: Mutex<Option<String>>,
 }
@@ -56,8 +61,10 @@ impl Log {
             freed: Notify::new(),
             is_connected: AtomicBool::new(true),
             is_stuck: AtomicBool::new(false),
+            allowance: Mutex::new(Allowance::new(Instant::now())),
             line_limit: AtomicUsize::new(line_limit),
             told: AtomicU64::new(0),
+            refusals: AtomicU64::new(0),
             obstacle: Mutex::default(),
         }
     }
@@ -103,7 +110,13 @@ impl Log {
                 WhenFull::Block => self.freed.notified().await,
                 WhenFull::DropOldest if self.is_stuck.load(Ordering::Relaxed) => return,
                 WhenFull::DropOldest => {
-                    let freed = tokio::time::timeout_at(since + self.patience(), self.freed.notified()).await;
+                    let left = self.allowance().left(Instant::now());
+                    if left.is_zero() {
+                        return;
+                    }
+                    let until = (since + self.patience()).min(Instant::now() + left);
+                    let freed = tokio::time::timeout_at(until, self.freed.notified()).await;
+                    self.allowance().waited(Instant::now());
                     if freed.is_ok() {
                         since = Instant::now();
                     }
@@ -112,6 +125,10 @@ impl Log {
                 }
             }
         }
+    }
+
+    fn allowance(&self) -> MutexGuard<'_, Allowance> {
+        self.allowance.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn patience(&self) -> Duration {
@@ -124,6 +141,19 @@ impl Log {
         if obstacle.as_deref() != Some(why) {
             *obstacle = Some(why.to_owned());
         }
+    }
+
+    /// The server took no lines and asked for them again.
+    pub fn refused(&self, why: Option<&str>) {
+        self.refusals.fetch_add(1, Ordering::Relaxed);
+        if let Some(why) = why {
+            self.held_up(why);
+        }
+    }
+
+    /// How often it did.
+    pub fn refusals(&self) -> u64 {
+        self.refusals.load(Ordering::Relaxed)
     }
 
     /// The last such thing, if there was any since the server was reached last.
@@ -212,6 +242,8 @@ pub fn now_ns() -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt;
+
     use super::*;
 
     fn full() -> Log {
@@ -252,6 +284,27 @@ mod tests {
         };
         let (lost, ()) = tokio::join!(waited(&log), lost);
         assert_eq!(lost, PATIENCE_CONNECTED / 2 + PATIENCE);
+    }
+
+    /// Each answer makes room for one read, and the next is as far away as a server may be that is waited for.
+    #[tokio::test(start_paused = true)]
+    async fn p7_a_server_that_takes_lines_slowly_does_not_hold_the_command_up_for_ever() {
+        let log = full();
+        log.connected();
+        let answers = async {
+            for _ in 0..30 {
+                tokio::time::sleep(PATIENCE_CONNECTED / 2).await;
+                log.freed();
+            }
+        };
+        let command = async {
+            let before = Instant::now();
+            log.room().await;
+            let waited = before.elapsed();
+            assert!(waited > PATIENCE_CONNECTED && waited <= Duration::from_secs(10), "{waited:?}");
+            assert!(log.room().now_or_never().is_some(), "from here on the oldest lines go");
+        };
+        tokio::join!(command, answers);
     }
 
     #[test]

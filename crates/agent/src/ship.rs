@@ -10,6 +10,7 @@ mod greeting;
 pub(crate) mod link;
 mod pace;
 pub(crate) mod registration;
+mod retries;
 pub mod session;
 
 use std::path::PathBuf;

@@ -87,7 +87,12 @@ impl Spool {
         self.failed_at.is_some_and(|at| at.elapsed() < PAUSE)
     }
 
-    /// Ends the pause after a write that failed.
+    /// Takes nothing for a moment, as after a write that failed.
+    pub fn pause(&mut self) {
+        self.failed_at = Some(Instant::now());
+    }
+
+    /// Ends such a pause.
     pub fn retry(&mut self) {
         self.failed_at = None;
     }
@@ -127,21 +132,27 @@ impl Spool {
         file.append(lines.first, lines.last, &lines.to_wire(&self.run.worker_id))
     }
 
-    /// The first piece of a run of them, and its last sequence. Nothing where that cannot be known: the run
+    /// The first piece of a run of them, and its last sequence. Nothing where its head is damaged: the run
     /// has the lines `first` to `last`, and is to begin with a head that fits.
-    pub fn first_of(&self, run: Place, first: u64, last: u64) -> Option<(Place, u64)> {
-        let head = self.file.as_ref()?.head(run).ok()?;
+    pub fn first_of(&self, run: Place, first: u64, last: u64) -> io::Result<Option<(Place, u64)>> {
+        let head = match self.file()?.head(run) {
+            Err(error) if is_damage(&error) => return Ok(None),
+            head => head?,
+        };
         let place = Place { length: head.length, ..run };
         let is_one = head.kind == Kind::Lines && head.first == first && (first..=last).contains(&head.last);
         let is_all = head.last == last && place == run;
         let is_part = head.last < last && run.behind(place).is_some();
-        (is_one && (is_all || is_part)).then_some((place, head.last))
+        Ok((is_one && (is_all || is_part)).then_some((place, head.last)))
+    }
+
+    fn file(&self) -> io::Result<&SpoolFile> {
+        self.file.as_ref().ok_or_else(|| frame::damaged("it is gone"))
     }
 
     /// Reads a piece back: the lines `first` to `last`.
     pub fn read(&self, place: Place, first: u64, last: u64) -> io::Result<Sealed> {
-        let file = self.file.as_ref().ok_or_else(|| io::Error::other("the spool is gone"))?;
-        let lines = Sealed::from_wire(LogBatch::decode(file.read(place)?)?, last);
+        let lines = Sealed::from_wire(LogBatch::decode(self.file()?.read(place)?)?, last);
         lines.filter(|lines| lines.first == first).ok_or_else(|| frame::damaged("a piece's columns"))
     }
 
@@ -186,10 +197,10 @@ impl Spool {
         self.pause();
     }
 
-    /// As after a write that failed.
+    /// From here on every read fails, as on a volume that is away for a while, or none does.
     #[cfg(test)]
-    pub(crate) fn pause(&mut self) {
-        self.failed_at = Some(Instant::now());
+    pub(crate) fn set_away(&mut self, is_away: bool) {
+        self.file.as_mut().expect("something was written").set_away(&self.path, is_away);
     }
 
     /// Room that is not given back costs room, and nothing else.
@@ -198,6 +209,11 @@ impl Spool {
             info!(path = %self.path.display(), %error, "the spool's room was not given back");
         }
     }
+}
+
+/// Whether what was read is not what was written. Any other error says nothing of that, and may pass.
+pub fn is_damage(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
 }
 
 #[cfg(test)]

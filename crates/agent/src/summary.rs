@@ -55,6 +55,8 @@ pub struct Summary {
     pub dropped: u64,
     /// Connections to log-ingest that ended before the log did, or never came to be.
     pub disconnects: u64,
+    /// How often log-ingest took no lines and asked for them again.
+    pub refusals: u64,
     /// Bytes that the readers of the agent's own output did not take in time.
     pub unmirrored_bytes: u64,
     /// Whether log-ingest said that the log is whole.
@@ -172,6 +174,7 @@ mod tests {
             acked_sequence: 0,
             dropped: 0,
             disconnects: 0,
+            refusals: 0,
             unmirrored_bytes: 0,
             complete: false,
             error: Some("\u{1}".repeat(10 * MAX_ERROR)),

@@ -8,6 +8,7 @@ use tracing::error;
 
 use super::pieces::Kept;
 use super::{Buffer, Piece};
+use crate::spool;
 
 /// Why lines are missing that the spool had.
 const DAMAGED: &str = "spool_damaged";
@@ -56,15 +57,15 @@ impl Buffer {
     }
 
     /// Parts the first piece of a run from the others.
-    pub(super) fn part_first(&mut self, at: usize) {
-        let Kept::Spooled { first, last, place, .. } = self.pieces[at] else { return };
-        // Where that is not known it is all lost: sooner or later it is read, and found to be damaged.
-        if let Some((place, until)) =
-            self.spool.first_of(place, first, last).filter(|(_, until)| *until < last)
-        {
+    pub(super) fn part_first(&mut self, at: usize) -> io::Result<()> {
+        let Kept::Spooled { first, last, place, .. } = self.pieces[at] else { return Ok(()) };
+        // Where that is damaged it is all lost: sooner or later it is read, and found to be so.
+        let parted = self.spool.first_of(place, first, last)?;
+        if let Some((place, until)) = parted.filter(|(_, until)| *until < last) {
             self.pieces.split(at, until, place);
             self.written += usize::from(at < self.written);
         }
+        Ok(())
     }
 
     /// Writes everything to the spool that was read by `until_ns` and is not acknowledged: an agent that is
@@ -100,22 +101,28 @@ impl Buffer {
         self.spool.delete();
     }
 
-    /// What the spool cannot give back is lost.
-    pub(super) fn read_back(&mut self) -> Piece {
-        self.part_first(self.sent);
+    /// What is damaged in the spool is lost; what cannot be read for another reason waits there.
+    pub(super) fn read_back(&mut self) -> io::Result<Piece> {
+        self.part_first(self.sent)?;
         let piece = &self.pieces[self.sent];
         let (first, last) = (piece.first(), piece.last());
-        let read = piece.place().ok_or_else(|| io::Error::other("it is nowhere"));
-        match read.and_then(|place| Ok((place, self.spool.read(place, first, last)?))) {
-            Ok((place, lines)) => {
+        let Some(place) = piece.place() else {
+            return Ok(self.lose_damaged(&io::Error::other("it is nowhere")));
+        };
+        match self.spool.read(place, first, last) {
+            Ok(lines) => {
                 self.pieces.replace(self.sent, Kept::Spooled { first, last, weight: lines.size, place });
-                Piece::Lines(lines)
+                Ok(Piece::Lines(lines))
             }
-            Err(error) => {
-                error!(%error, "lines in the spool cannot be read");
-                self.lose(self.sent, DAMAGED);
-                Piece::Gap { first, last, reason: DAMAGED }
-            }
+            Err(error) if spool::is_damage(&error) => Ok(self.lose_damaged(&error)),
+            Err(error) => Err(error),
         }
+    }
+
+    fn lose_damaged(&mut self, error: &io::Error) -> Piece {
+        error!(%error, "lines in the spool are damaged");
+        let (first, last) = (self.pieces[self.sent].first(), self.pieces[self.sent].last());
+        self.lose(self.sent, DAMAGED);
+        Piece::Gap { first, last, reason: DAMAGED }
     }
 }

@@ -3,9 +3,9 @@
 //! Covered are the value itself, and what people print without noticing that it holds the value: base64
 //! (both alphabets, at any place in a longer text, and as `base64` and `openssl` break its lines), URL and
 //! form encoding, and JSON strings as the usual libraries write them. No form holds a newline: a value of
-//! many lines is masked line by line.
+//! many lines is masked line by line, and what may stand between the characters of base64 is `wrapped`'s.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -67,21 +67,32 @@ const PATH: &AsciiSet = &STRICT.remove(b'/');
 /// Forms, where a blank becomes `+`.
 const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'*').remove(b' ');
 
+/// Whether line breaks may stand between the characters of a form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Breaks {
+    Nowhere,
+    Anywhere,
+}
+
+/// What is masked, and where it may be broken.
+pub(super) type Forms = BTreeMap<Vec<u8>, Breaks>;
+
 /// All forms of a value.
-pub(super) fn forms(secret: &Secret) -> BTreeSet<Vec<u8>> {
+pub(super) fn forms(secret: &Secret) -> Forms {
     let value = secret.as_bytes();
-    let mut forms = BTreeSet::new();
+    let mut forms = Forms::new();
     let lines = value.split(|byte| matches!(byte, b'\n' | b'\r')).map(<[u8]>::trim_ascii);
-    forms.extend(lines.flat_map(pieces).filter(|piece| piece.len() >= SHORTEST).map(<[u8]>::to_vec));
-    for piece in pieces(value) {
-        forms.extend(base64(piece));
-        forms.extend(url(piece));
-        forms.extend(json(piece));
-    }
-    forms.extend(BASE64_LINES.into_iter().flat_map(|width| base64_lines(value, width)));
+    let plain = lines.flat_map(pieces).filter(|piece| piece.len() >= SHORTEST).map(<[u8]>::to_vec);
+    let others = pieces(value).flat_map(|piece| url(piece).chain(json(piece)));
+    // Each line by itself, too: something may stand before each of them.
+    let base64_lines = BASE64_LINES.into_iter().flat_map(|width| base64_lines(value, width));
+    let solid = plain.chain(others).chain(base64_lines);
+    forms.extend(solid.map(|form| (form, Breaks::Nowhere)));
+    // Last: what is both may be broken.
+    forms.extend(pieces(value).flat_map(base64).map(|form| (form, Breaks::Anywhere)));
     // What needs no encoding is itself in all of them; a newline is in none of the others. What is left of
     // bytes that are no text may be a letter, and is not worth a log without it.
-    forms.retain(|form| form.len() >= SHORTEST && !form.contains(&b'\n'));
+    forms.retain(|form, _| form.len() >= SHORTEST && !form.contains(&b'\n'));
     forms
 }
 
@@ -222,12 +233,12 @@ mod tests {
 
     use super::*;
 
-    fn forms_of(value: &str) -> BTreeSet<Vec<u8>> {
+    fn forms_of(value: &str) -> Forms {
         forms(&Secret::new(value.as_bytes()).unwrap())
     }
 
-    fn has(forms: &BTreeSet<Vec<u8>>, form: &str) -> bool {
-        forms.contains(form.as_bytes())
+    fn has(forms: &Forms, form: &str) -> bool {
+        forms.contains_key(form.as_bytes())
     }
 
     #[test]
@@ -270,13 +281,13 @@ mod tests {
         let forms = forms_of("-----BEGIN KEY-----\r\n  MIIE+abc\r\nxy\r\n-----END KEY-----\n");
         assert!(has(&forms, "MIIE+abc") && has(&forms, "-----END KEY-----") && !has(&forms, "xy"));
         assert!(has(&forms, r"-----BEGIN KEY-----\r\n  MIIE+abc\r\nxy\r\n-----END KEY-----"));
-        assert!(forms.iter().all(|form| !form.contains(&b'\n')));
+        assert!(forms.keys().all(|form| !form.contains(&b'\n')));
     }
 
     #[test]
     fn what_is_left_of_bytes_that_are_no_text_is_not_masked_by_itself() {
         let forms = forms(&Secret::new(b"\x80\x81\x82\x83a").unwrap());
-        assert!(forms.iter().all(|form| form.len() >= SHORTEST), "{forms:?}");
+        assert!(forms.keys().all(|form| form.len() >= SHORTEST), "{forms:?}");
     }
 
     proptest! {

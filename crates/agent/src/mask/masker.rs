@@ -122,6 +122,7 @@ impl Masker {
         if line.len() <= LONGEST_DIRECTIVE {
             return Line::Directive(line);
         }
+        self.out.extend_from_slice(self.redactor.finish());
         self.refused.push(format!("it is in a line of more than {} KiB", LONGEST_DIRECTIVE >> 10));
         self.out.extend_from_slice(&[DIRECTIVE, MARK].concat());
         Line::Overlong
@@ -135,6 +136,8 @@ impl Masker {
             self.out.extend_from_slice(self.redactor.feed(line));
             return;
         };
+        // No value goes on in such a line, so the one before it waits no longer.
+        self.out.extend_from_slice(self.redactor.finish());
         if value.trim_ascii().is_empty() {
             self.out.extend_from_slice(line);
             return;
@@ -235,6 +238,20 @@ mod tests {
         let long = format!("::add-mask::{}\nnext\n", "x".repeat(LONGEST_DIRECTIVE));
         let (output, refused) = masked(&long, 1000);
         assert_eq!((output.as_str(), refused.len()), ("::add-mask::***\nnext\n", 1));
+    }
+
+    #[test]
+    fn what_waited_for_the_next_line_is_shown_before_it() {
+        let before = "x".repeat(60);
+        for directive in
+            ["::add-mask::hunter33".to_owned(), format!("::add-mask::{}", "x".repeat(LONGEST_DIRECTIVE))]
+        {
+            let input = format!("::add-mask::hello0world123\n{before}aGVs\n{directive}\nno\n");
+            let expected = format!("::add-mask::***\n{before}aGVs\n::add-mask::***\nno\n");
+            for size in [1, 7, input.len()] {
+                assert_eq!(masked(&input, size).0, expected, "in pieces of {size}");
+            }
+        }
     }
 
     #[test]

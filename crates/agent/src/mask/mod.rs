@@ -2,8 +2,9 @@
 //!
 //! Owns the values. They are named by environment variables, by a file, and by the command itself. What is
 //! shorter than [`SHORTEST`] bytes is not masked, and said so. A value is masked in the forms that
-//! `encodings` lists, wherever reads cut it. Up to three characters of base64 at either end of a value stay,
-//! which it shares with its neighbours.
+//! `encodings` lists, wherever reads cut it, and in base64 wherever lines break. Up to three characters of base64 at
+//! either end of a value stay, which it shares with its neighbours, and of its first ones up to three where a line
+//! breaks behind them: else lines would wait for the next one that end like a value begins by chance.
 //!
 //! What it costs: whatever looks like one of the forms by chance is masked as well. A value that is a word
 //! vanishes wherever that word stands, also inside of others: with `test` masked, `latest` reads `la***`. In
@@ -18,13 +19,14 @@ mod patterns;
 mod prefilter;
 mod redactor;
 mod secret;
+mod wrapped;
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use masker::Masker;
 pub use secret::{Named, SHORTEST, Unmaskable, Unreadable, of_environment, of_file};
 
+use encodings::Forms;
 use patterns::Patterns;
 use redactor::Redactor;
 use secret::Secret;
@@ -40,7 +42,7 @@ pub struct Masks {
 
 #[derive(Clone, Debug, Default)]
 struct Known {
-    forms: BTreeSet<Vec<u8>>,
+    forms: Forms,
     /// Of all of these, once somebody looks for them: one automaton for a hundred values, not a hundred.
     patterns: Option<Arc<Patterns>>,
 }
@@ -67,8 +69,11 @@ impl Masks {
         let secret = Secret::new(value)?;
         let mut known = self.known();
         let mut forms = known.forms.clone();
-        forms.extend(encodings::forms(&secret));
-        if forms.len() == known.forms.len() {
+        for (form, breaks) in encodings::forms(&secret) {
+            let known = forms.entry(form).or_insert(breaks);
+            *known = breaks.max(*known);
+        }
+        if forms == known.forms {
             return Ok(());
         }
         if states(&forms) > MOST_STATES {
@@ -102,13 +107,13 @@ impl Masks {
 }
 
 /// What an automaton of these has at the most: a form that begins another one shares all of its states.
-fn states(forms: &BTreeSet<Vec<u8>>) -> usize {
-    let next = forms.iter().skip(1).map(Some).chain([None]);
+fn states(forms: &Forms) -> usize {
+    let next = forms.keys().skip(1).map(Some).chain([None]);
     let own = |(form, next): (&Vec<u8>, Option<&Vec<u8>>)| match next {
         Some(next) if next.starts_with(form) => 0,
         _ => form.len(),
     };
-    forms.iter().zip(next).map(own).sum()
+    forms.keys().zip(next).map(own).sum()
 }
 
 #[cfg(test)]

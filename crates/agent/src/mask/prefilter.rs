@@ -4,7 +4,7 @@
 //! far the next window may be. With values of usual length that is one look for every fourteen bytes, where
 //! an automaton needs a step for each.
 
-use std::collections::BTreeSet;
+use super::encodings::Forms;
 
 /// Bytes that are looked up at a time.
 const BLOCK: usize = 3;
@@ -30,12 +30,12 @@ pub(super) struct Prefilter {
 
 impl Prefilter {
     /// Nothing where there is no form, or one that is too short for it.
-    pub(super) fn new(forms: &BTreeSet<Vec<u8>>) -> Option<Self> {
-        let shortest = forms.iter().map(Vec::len).min().filter(|&bytes| bytes >= SHORTEST_WINDOW)?;
+    pub(super) fn new(forms: &Forms) -> Option<Self> {
+        let shortest = forms.keys().map(Vec::len).min().filter(|&bytes| bytes >= SHORTEST_WINDOW)?;
         let window = shortest.min(LONGEST_WINDOW);
         let shift = |bytes: usize| u8::try_from(bytes).expect("a window is short");
         let mut shifts = vec![shift(window - BLOCK + 1); 1 << BITS].into_boxed_slice();
-        for form in forms {
+        for form in forms.keys() {
             for (at, block) in form[..window].windows(BLOCK).enumerate() {
                 let entry = &mut shifts[place(block)];
                 *entry = shift(window - BLOCK - at).min(*entry);
@@ -70,9 +70,10 @@ fn place(block: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mask::encodings::Breaks;
 
     fn prefilter(forms: &[&str]) -> Option<Prefilter> {
-        Prefilter::new(&forms.iter().map(|form| form.as_bytes().to_vec()).collect())
+        Prefilter::new(&forms.iter().map(|form| (form.as_bytes().to_vec(), Breaks::Nowhere)).collect())
     }
 
     #[test]

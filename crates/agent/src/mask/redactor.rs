@@ -1,12 +1,13 @@
 //! One stream of bytes in, the same without secrets out.
 //!
-//! Where secrets overlap, all of them vanish behind one mark. Only bytes with which a secret may begin are
-//! held back, and never across a newline, so that no whole line ever waits.
+//! Where secrets overlap, all of them vanish behind one mark in each line. Only bytes with which a secret may begin are
+//! held back, and with them a whole line only where base64 may go on in the next one.
 
 use std::sync::Arc;
 
 use super::Masks;
 use super::patterns::{At, Patterns};
+use super::wrapped::{Wrapped, with_breaks};
 
 /// Stands for a secret, however long that is.
 pub(super) const MARK: &[u8] = b"***";
@@ -17,6 +18,7 @@ pub(super) struct Redactor {
     masks: Arc<Masks>,
     patterns: Arc<Patterns>,
     at: At,
+    wrapped: Wrapped,
     /// Read, and not yet given away.
     held: Vec<u8>,
     /// Secrets in what is held, in order, apart from each other.
@@ -29,24 +31,23 @@ pub(super) struct Redactor {
 struct Span {
     start: usize,
     end: usize,
-    /// Its mark was given away already, with the bytes before these.
+    /// The mark of its first line was given away already, with the bytes before these.
     is_marked: bool,
 }
 
 impl Redactor {
     pub(super) fn new(masks: Arc<Masks>) -> Self {
         let patterns = masks.patterns();
-        let at = patterns.start();
-        Self { masks, patterns, at, held: Vec::new(), spans: Vec::new(), out: Vec::new() }
+        let (at, wrapped) = (patterns.start(), Wrapped::new(&patterns));
+        Self { masks, patterns, at, wrapped, held: Vec::new(), spans: Vec::new(), out: Vec::new() }
     }
 
     /// Takes the next bytes and gives those that are decided.
     pub(super) fn feed<'a>(&'a mut self, bytes: &'a [u8]) -> &'a [u8] {
         self.learn();
-        let (held, spans) = (self.held.len(), &mut self.spans);
-        self.at =
-            self.patterns.scan(self.at, bytes, |end, length| hide(spans, held + end - length, held + end));
-        let decided = held + bytes.len() - self.patterns.undecided(self.at);
+        let held = std::mem::take(&mut self.held);
+        let decided = held.len() + bytes.len() - self.look(&held, bytes);
+        self.held = held;
         if self.held.is_empty() && self.spans.is_empty() {
             self.held.extend_from_slice(&bytes[decided..]);
             return &bytes[..decided];
@@ -57,8 +58,28 @@ impl Redactor {
 
     /// Nothing more comes: gives what was held back.
     pub(super) fn finish(&mut self) -> &[u8] {
-        self.at = self.patterns.start();
+        self.begin();
         self.give(self.held.len())
+    }
+
+    fn begin(&mut self) {
+        (self.at, self.wrapped) = (self.patterns.start(), Wrapped::new(&self.patterns));
+    }
+
+    /// Finds the secrets in the next bytes, behind what is held. Gives how many of the last bytes are not decided.
+    fn look(&mut self, held: &[u8], bytes: &[u8]) -> usize {
+        let (before, spans) = (held.len(), &mut self.spans);
+        let found = |end, length| hide(spans, before + end - length, before + end);
+        self.at = self.patterns.scan(self.at, bytes, found);
+        let length_of = |end: usize, characters| {
+            with_breaks(bytes[..end].iter().rev().chain(held.iter().rev()), characters)
+        };
+        let found = |end, characters| {
+            hide(&mut self.spans, before + end - length_of(end, characters), before + end);
+        };
+        self.wrapped.pass(&self.patterns, bytes, found);
+        let undecided = self.wrapped.undecided(&self.patterns);
+        self.patterns.undecided(self.at).max(length_of(bytes.len(), undecided))
     }
 
     /// The first bytes of what is held, with marks in place of secrets.
@@ -66,18 +87,17 @@ impl Redactor {
         self.out.clear();
         let mut from = 0;
         let mut kept = Vec::new();
-        for span in self.spans.drain(..) {
+        for mut span in self.spans.drain(..) {
             if span.start < decided {
                 self.out.extend_from_slice(&self.held[from..span.start]);
-                self.out.extend_from_slice(if span.is_marked { &[] } else { MARK });
                 from = span.end.min(decided);
+                let hidden = &self.held[span.start..from];
+                mark(&mut self.out, hidden, span.is_marked);
+                span.is_marked = !hidden.ends_with(b"\n");
             }
             if span.end > decided {
-                kept.push(Span {
-                    start: span.start.saturating_sub(decided),
-                    end: span.end - decided,
-                    is_marked: span.is_marked || span.start < decided,
-                });
+                let (start, end) = (span.start.saturating_sub(decided), span.end - decided);
+                kept.push(Span { start, end, ..span });
             }
         }
         self.out.extend_from_slice(&self.held[from..decided]);
@@ -92,21 +112,34 @@ impl Redactor {
             return;
         }
         self.patterns = self.masks.patterns();
-        let spans = &mut self.spans;
-        let start = self.patterns.start();
-        self.at = self.patterns.scan(start, &self.held, |end, length| hide(spans, end - length, end));
+        self.begin();
+        let held = std::mem::take(&mut self.held);
+        self.look(&[], &held);
+        self.held = held;
     }
 }
 
-/// Adds what ends behind all that is hidden already.
-fn hide(spans: &mut Vec<Span>, start: usize, end: usize) {
-    let mut whole = Span { start, end, is_marked: false };
-    while let Some(last) = spans.pop_if(|last| last.end > whole.start) {
-        whole.start = whole.start.min(last.start);
-        whole.end = whole.end.max(last.end);
-        whole.is_marked |= last.is_marked;
+/// Stands for what is hidden, line by line: a break stays one.
+fn mark(out: &mut Vec<u8>, hidden: &[u8], mut is_marked: bool) {
+    for line in hidden.split_inclusive(|byte| *byte == b'\n') {
+        let secret = line.iter().position(|byte| matches!(byte, b'\r' | b'\n')).unwrap_or(line.len());
+        out.extend_from_slice(if secret == 0 || is_marked { &[] } else { MARK });
+        out.extend_from_slice(&line[secret..]);
+        is_marked = false;
     }
-    spans.push(whole);
+}
+
+/// Adds to what is hidden already. What only touches it stays apart.
+fn hide(spans: &mut Vec<Span>, start: usize, end: usize) {
+    let first = spans.partition_point(|span| span.end <= start);
+    let behind = spans.partition_point(|span| span.start < end);
+    let overlapped = &spans[first..behind];
+    let whole = Span {
+        start: overlapped.first().map_or(start, |span| span.start.min(start)),
+        end: overlapped.last().map_or(end, |span| span.end.max(end)),
+        is_marked: overlapped.iter().any(|span| span.is_marked),
+    };
+    spans.splice(first..behind, [whole]);
 }
 
 #[cfg(test)]
@@ -151,6 +184,29 @@ mod tests {
         assert_eq!(masked(&["abab"], &["ababab", "ab-"]).concat(), "***-");
         assert_eq!(masked(&["abcd", "dcba"], &["abcdcba"]).concat(), "***");
         assert_eq!(masked(&["abcd", "efgh"], &["abcdefgh"]).concat(), "******");
+    }
+
+    /// The base64 of a value behind 60 characters, of which a line has 64.
+    #[test]
+    fn a_break_stays_where_it_is_and_what_is_hidden_has_a_mark_in_each_line() {
+        let before = "x".repeat(60);
+        for end in ["\n", "\r\n"] {
+            let text = format!("{before}aGVs{end}bG8wd29ybGQxMjM...\nno secret");
+            let expected = format!("{before}***{end}***...\nno secret");
+            for size in 1..=text.len() {
+                let chunks: Vec<_> =
+                    text.as_bytes().chunks(size).map(str::from_utf8).map(Result::unwrap).collect();
+                assert_eq!(masked(&["hello0world123"], &chunks).concat(), expected, "in pieces of {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_that_may_go_on_waits_and_no_other() {
+        let before = "x".repeat(60);
+        let (begun, other) = (format!("{before}aGVs\n"), format!("{before}aGV\n"));
+        assert_eq!(masked(&["hello0world123"], &[&begun, "no\n"]), [&*before, "aGVs\nno\n", ""]);
+        assert_eq!(masked(&["hello0world123"], &[&other, "no\n"]), [&*other, "no\n", ""]);
     }
 
     #[test]

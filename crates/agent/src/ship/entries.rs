@@ -18,6 +18,7 @@ use super::denial::Denial;
 use super::flight::{Answer, Flight};
 use super::link::{self, Due, LinkError, STALL};
 use super::pace::Pace;
+use super::retries::Retries;
 use super::{Finish, Identity, Shipped, registration, session};
 use crate::log::Log;
 
@@ -40,6 +41,7 @@ pub(super) struct EntryLink {
     window: usize,
     waiting_since: Instant,
     paused_until: Instant,
+    retries: Retries,
     pace: Pace,
 }
 
@@ -106,6 +108,7 @@ impl EntryLink {
             window: if asked == 0 { WINDOW } else { asked.min(WINDOW) },
             waiting_since: now,
             paused_until: now,
+            retries: Retries::default(),
             pace,
         }
     }
@@ -139,6 +142,7 @@ impl EntryLink {
                     }
                     self.pace.sent(1, now);
                     if let Some(entry) = self.flight.as_mut().and_then(|(flight, _)| flight.send()) {
+                        self.retries.sent();
                         permit.send(entry);
                     }
                 }
@@ -157,20 +161,22 @@ impl EntryLink {
 
     /// Takes what there is of the log, once the piece before has arrived: lines gather meanwhile.
     fn take_off(&mut self) {
-        if self.flight.is_some() {
+        if self.flight.is_some() || Instant::now() < self.paused_until {
             return;
         }
-        let piece = self.log.buffer().take_all();
+        let piece = link::take(&self.log, &mut self.paused_until);
         self.flight =
             piece.map(|piece| (Flight::new(piece.to_entries(&self.entry), self.window), piece.last()));
     }
 
     fn due(&self) -> Due {
         match &self.flight {
+            Some((flight, _)) if self.retries.probes() && flight.is_waiting() => Due::WhenSomethingHappens,
             Some((flight, _)) if flight.is_ready() => {
                 let ready_at = self.paused_until.max(self.pace.ready_at());
                 if Instant::now() < ready_at { Due::At(ready_at) } else { Due::Now }
             }
+            None if Instant::now() < self.paused_until => Due::At(self.paused_until),
             Some(_) | None => Due::WhenSomethingHappens,
         }
     }
@@ -179,12 +185,13 @@ impl EntryLink {
         self.waiting_since = Instant::now();
         let Some((flight, last)) = &mut self.flight else { return Err(stray()) };
         match flight.answer(response) {
-            Answer::Stored => {}
-            Answer::Again(delay) => {
-                if let Some(why) = session::reason(response) {
-                    self.log.held_up(why);
-                }
-                self.paused_until = Instant::now() + delay;
+            Answer::Stored => self.retries.stored(),
+            Answer::Again(asked) if session::is_gap(response) => {
+                self.paused_until = self.paused_until.max(Instant::now() + asked);
+            }
+            Answer::Again(asked) => {
+                self.log.refused(session::reason(response));
+                self.paused_until = Instant::now() + self.retries.refused(asked, rand::random());
             }
             Answer::Refused(sequence) => self.log.buffer().refuse_line(sequence),
             Answer::Stop(reason) => return Err(LinkError::Permanent(reason)),

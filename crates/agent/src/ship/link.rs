@@ -19,8 +19,10 @@ use super::denial::Denial;
 use super::greeting::Objection;
 use super::pace::Pace;
 use super::registration;
+use super::retries::Retries;
 use super::session::{self, Next};
 use super::{Finish, Identity, Shipped, completion};
+use crate::buffer::Piece;
 use crate::ids::WorkerId;
 use crate::log::Log;
 
@@ -49,6 +51,9 @@ pub(super) const STALL: Duration = Duration::from_secs(30);
 
 /// A batch that is not full goes at the latest so long after the one before.
 const LINGER: Duration = Duration::from_millis(5);
+
+/// After which a spool that could not be read is read again.
+const UNREADABLE: Duration = Duration::from_secs(1);
 
 /// Batches that wait for HTTP/2 to take them. They are part of the window.
 const QUEUE: usize = 4;
@@ -149,6 +154,7 @@ pub(super) struct Link {
     /// The last answer, or the first batch after it.
     waiting_since: Instant,
     paused_until: Instant,
+    retries: Retries,
     pace: Pace,
 }
 
@@ -200,6 +206,19 @@ fn known_late(status: Status, is_compressed: bool) -> LinkError {
 pub(super) fn is_drained(log: &Log) -> bool {
     let drained = log.buffer().is_drained();
     drained && !log.say_what_is_missing()
+}
+
+/// The next piece. Where the spool does not give it back for now, that is tried again later.
+pub(super) fn take(log: &Log, paused_until: &mut Instant) -> Option<Piece> {
+    let (piece, unreadable) = {
+        let mut buffer = log.buffer();
+        (buffer.take_all(), buffer.unreadable())
+    };
+    if let Some(error) = unreadable {
+        log.held_up(&format!("the spool cannot be read: {error}"));
+        *paused_until = Instant::now() + UNREADABLE;
+    }
+    piece
 }
 
 /// Ends the log.
@@ -257,6 +276,7 @@ impl Link {
             last_sent: now,
             waiting_since: now,
             paused_until: now,
+            retries: Retries::default(),
             pace,
         })
     }
@@ -291,8 +311,9 @@ impl Link {
                     if !waits_for_answer {
                         self.waiting_since = self.last_sent;
                     }
-                    if let Some(piece) = self.log.buffer().take_all() {
+                    if let Some(piece) = take(&self.log, &mut self.paused_until) {
                         self.pace.sent(piece.lines(), self.last_sent);
+                        self.retries.sent();
                         permit.send(piece.to_wire(self.worker_id.as_str()));
                     }
                 }
@@ -316,7 +337,8 @@ impl Link {
         if now < ready_at {
             return Due::At(ready_at);
         }
-        if !buffer.has_window() || !(buffer.has_complete() || buffer.has_open()) {
+        let may_go = buffer.in_flight() == 0 || buffer.has_window() && !self.retries.probes();
+        if !may_go || !(buffer.has_complete() || buffer.has_open()) {
             return Due::WhenSomethingHappens;
         }
         // The first line of a burst goes at once; those behind it wait for company.
@@ -339,15 +361,19 @@ impl Link {
             (session::step(&mut buffer, response), buffer.acked() > before)
         };
         if progress {
+            self.retries.stored();
             self.log.freed();
         }
         match next {
             Next::Continue => Ok(()),
-            Next::Pause(delay) => {
-                if let Some(why) = session::reason(response) {
-                    self.log.held_up(why);
-                }
-                self.paused_until = Instant::now() + delay;
+            // What was behind lines that were refused misses them, and does not make them come sooner.
+            Next::Pause(asked) if session::is_gap(response) => {
+                self.paused_until = self.paused_until.max(Instant::now() + asked);
+                Ok(())
+            }
+            Next::Pause(asked) => {
+                self.log.refused(session::reason(response));
+                self.paused_until = Instant::now() + self.retries.refused(asked, rand::random());
                 Ok(())
             }
             Next::Reconnect => Err(LinkError::NotNow(format!("an answer that does not fit: {response:?}"))),

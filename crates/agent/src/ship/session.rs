@@ -60,8 +60,12 @@ pub(super) fn delay(response: &LogResponse) -> Duration {
 
 /// Why something is to be sent again, in the server's word.
 pub(super) fn reason(response: &LogResponse) -> Option<&str> {
-    // A line before it that is missing is no obstacle: it comes next.
-    part(&response.message, "reason").filter(|reason| *reason != "gap")
+    part(&response.message, "reason")
+}
+
+/// Whether only a line before it is missing. That is no obstacle: it comes next.
+pub(super) fn is_gap(response: &LogResponse) -> bool {
+    reason(response) == Some("gap")
 }
 
 /// Whether the log takes no more lines.

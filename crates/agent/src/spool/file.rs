@@ -49,13 +49,26 @@ impl SpoolFile {
     /// From here on it can only be read.
     #[cfg(test)]
     pub(super) fn fail(&mut self, path: &Path) {
-        let Ok(readable) = File::open(path) else { panic!("{} is gone", path.display()) };
+        self.exchange(File::options().read(true), path);
+    }
+
+    /// What is there instead cannot be read at all, until what is at `path` is there again.
+    #[cfg(test)]
+    pub(super) fn set_away(&mut self, path: &Path, is_away: bool) {
+        let directory = path.parent().unwrap_or(path);
+        let mut options = File::options();
+        self.exchange(options.read(true).write(!is_away), if is_away { directory } else { path });
+    }
+
+    #[cfg(test)]
+    fn exchange(&mut self, options: &OpenOptions, path: &Path) {
+        let Ok(other) = options.open(path) else { panic!("{} is gone", path.display()) };
         // Two locks of one process are in each other's way.
         self.file = match Flock::lock(File::open("/dev/null").expect("it is there"), FlockArg::LockShared) {
             Ok(nothing) => nothing,
             Err((_, errno)) => panic!("{errno}"),
         };
-        self.file = lock(readable).expect("its lock was just let go");
+        self.file = lock(other).expect("its lock was just let go");
     }
 
     /// As on a file system without holes.

@@ -170,14 +170,17 @@ fn a_run_of_pieces_is_parted_one_by_one() {
     let places: Vec<_> = (0..3).map(|at| spool.append(&lines(1 + at * 10, 10, 20)).unwrap()).collect();
     let run = places[0].join(places[1]).unwrap().join(places[2]).unwrap();
     assert_eq!(places[0].join(places[2]), None, "they do not lie side by side");
-    assert_eq!(spool.first_of(run, 1, 30), Some((places[0], 10)));
+    assert_eq!(spool.first_of(run, 1, 30).unwrap(), Some((places[0], 10)));
     let rest = run.behind(places[0]).unwrap();
-    assert_eq!((rest.offset, spool.first_of(rest, 11, 30)), (places[1].offset, Some((places[1], 20))));
+    assert_eq!(
+        (rest.offset, spool.first_of(rest, 11, 30).unwrap()),
+        (places[1].offset, Some((places[1], 20)))
+    );
     assert_eq!(rest.behind(places[1]), Some(places[2]));
-    assert_eq!(spool.first_of(places[2], 21, 30), Some((places[2], 30)));
+    assert_eq!(spool.first_of(places[2], 21, 30).unwrap(), Some((places[2], 30)));
     assert_eq!(run.behind(run), None);
     for wrong in [(2, 30), (1, 5), (1, 10)] {
-        assert_eq!(spool.first_of(run, wrong.0, wrong.1), None, "{wrong:?}");
+        assert_eq!(spool.first_of(run, wrong.0, wrong.1).unwrap(), None, "{wrong:?}");
     }
 }
 

