@@ -176,7 +176,7 @@ async fn p5_p9_everything_recovers_when_docker_is_restarted_during_a_task_and_no
     let said = String::from_utf8(oracle::bytes(&kept, "stdout")).unwrap();
     let count = said.lines().count().saturating_sub(2);
     assert!(count > 20, "{count}, {closed}");
-    let expected: String = (0..count).map(|line| format!("line {line}\n")).collect();
+    let expected = (0..count).fold(String::new(), |text, line| text + &format!("line {line}\n"));
     assert_eq!(said, format!("attempt 1\n{expected}end\n"), "{closed}");
     let said = succeed(stack.submit(&["--", "sh", "-c", "echo still here"])).await;
     assert_eq!(said, "still here\n");

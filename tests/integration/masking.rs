@@ -14,6 +14,9 @@ const AS_URL: &str = "tok%2Fen%2Bwith%3Dsigns+%26+%22quotes%22";
 const AS_JSON: &str = r#"tok/en+with=signs & \"quotes\""#;
 const KEY: &str =
     "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQ\nEFAASCBKcwggSjAgEAAoIBA\n-----END KEY-----";
+/// As long as some are that GitHub gives out: `base64` breaks it.
+const LONG: &str =
+    "github_pat_11ABCDEFG0aBcDeFgHiJkLmN_oPqRsTuVwXyZ0123456789AbCdEfGhIjKlMnOpQrStUvWxYz01234567";
 const LATE: &str = "named-by-the-command";
 
 /// Prints each secret in many ways, also cut between two writes.
@@ -22,6 +25,8 @@ printf 'plain %s\n' "$TOKEN"
 printf '%s\n' "$KEY"
 printf 'user:%s' "$TOKEN" | base64
 printf '%s' "$TOKEN" | base64 >&2
+printf 'oauth2:%s' "$LONG" | base64
+printf 'x-access-token:%s' "$LONG" | base64 -w 64 >&2
 half=$(printf '%s' "$TOKEN" | cut -c 1-9)
 rest=$(printf '%s' "$TOKEN" | cut -c 10-)
 printf 'cut %s' "$half"; sleep 0.2; printf '%s\n' "$rest"
@@ -41,8 +46,15 @@ fn forms(secret: &str) -> Vec<Vec<u8>> {
     lines.chain([encoded]).chain(others).collect()
 }
 
+/// On both sides of the breaks of its base64.
+fn around_breaks() -> Vec<Vec<u8>> {
+    let encoded = |before: &str| STANDARD.encode(format!("{before}{LONG}")).into_bytes();
+    let parts = |text: Vec<u8>, at: usize| [text[at - 16..at].to_vec(), text[at..at + 16].to_vec()];
+    [parts(encoded("oauth2:"), 76), parts(encoded("x-access-token:"), 64)].concat()
+}
+
 fn assert_absent(place: &str, bytes: &[u8], secrets: &[&str]) {
-    for form in secrets.iter().flat_map(|secret| forms(secret)) {
+    for form in secrets.iter().flat_map(|secret| forms(secret)).chain(around_breaks()) {
         let found = bytes.windows(form.len()).any(|window| window == form);
         assert!(!found, "{} is in {place}", String::from_utf8_lossy(&form));
     }
@@ -69,9 +81,10 @@ async fn secrets_are_neither_on_the_wire_nor_in_the_store_nor_on_the_agents_own_
     command
         .env("TOKEN", TOKEN)
         .env("KEY", KEY)
+        .env("LONG", LONG)
         .env("AS_URL", AS_URL)
         .env("AS_JSON", AS_JSON)
-        .env("OTTO_MASK_ENV", "TOKEN,KEY,NOT_SET");
+        .env("OTTO_MASK_ENV", "TOKEN,KEY,LONG,NOT_SET");
     command.arg("--mask-file").arg(&file).args(["--", "sh", "-c", COMMAND]);
     let output = agent::output(command).await;
     assert!(output.status.success(), "{output:?}");
@@ -85,7 +98,7 @@ async fn secrets_are_neither_on_the_wire_nor_in_the_store_nor_on_the_agents_own_
     }
     assert!(text.lines().any(|line| line.starts_with("late *** ***")), "{text}");
 
-    let secrets = [TOKEN, KEY, LATE, "value-in-a-file"];
+    let secrets = [TOKEN, KEY, LONG, LATE, "value-in-a-file"];
     assert_absent("what is shown", &shown, &secrets);
     assert_absent("the store", &everything(&dir.path().join("data")), &secrets);
     assert_absent("the wire", &wire.heard(), &secrets);
@@ -104,15 +117,16 @@ async fn secrets_are_not_in_the_spool() {
     command
         .env("TOKEN", TOKEN)
         .env("KEY", KEY)
+        .env("LONG", LONG)
         .env("AS_URL", AS_URL)
         .env("AS_JSON", AS_JSON)
-        .env("OTTO_MASK_ENV", "TOKEN,KEY");
+        .env("OTTO_MASK_ENV", "TOKEN,KEY,LONG");
     command.arg("--mask-file").arg(&file).args(["--flush-timeout", "100ms", "--spool-dir"]).arg(&spool);
     command.args(["--", "sh", "-c", COMMAND]);
     let output = agent::output(command).await;
     assert!(output.status.success(), "{output:?}");
     let spooled = everything(&spool);
-    assert_absent("the spool", &spooled, &[TOKEN, KEY, LATE, "value-in-a-file"]);
+    assert_absent("the spool", &spooled, &[TOKEN, KEY, LONG, LATE, "value-in-a-file"]);
     assert!(spooled.windows(7).any(|window| window == b"the end"), "the spool was looked at");
 }
 

@@ -45,15 +45,15 @@ struct Run {
 }
 
 impl Fleet {
-    /// Starts them; `change` does to each command what the test needs.
+    /// Starts them; `change` does to each command what the test needs. By default the oldest lines would be dropped
+    /// where there is no room, and there is: one that is dropped all the same is a failure like any other loss.
     pub(crate) fn start(url: &str, task: &'static str, load: Load, change: impl Fn(&mut Command)) -> Self {
         let runs = (0..load.agents).map(|number| {
             let worker = format!("{task}-{number}");
             let script = Script { seed: 1_000 + number, lines: load.lines };
             let mut command = agent::chatter(url, task, &worker, script);
             command.args(["--spread-ms", &load.spread.as_millis().to_string()]);
-            // Held back rather than dropped: a loss of any kind is a failure.
-            change(command.env("OTTO_WHEN_FULL", "block"));
+            change(&mut command);
             Run { worker, script, child: command.spawn().unwrap() }
         });
         Self { task, load, started: Instant::now(), runs: runs.collect() }

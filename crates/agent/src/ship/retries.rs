@@ -44,7 +44,7 @@ impl Retries {
     }
 
     /// Whether only one batch may be in flight: what was refused twice is first tried alone.
-    pub(super) const fn probes(&self) -> bool {
+    pub(super) const fn probes(self) -> bool {
         self.in_a_row > 1
     }
 }
