@@ -134,11 +134,10 @@ export class List {
     this.#lead = lead;
   }
 
-  /** Whether somebody's focus or selection is in a row: it must not be found in another line. */
+  /** Whether somebody's focus is in a row, or a selection or its beginning: it must not be found in another line. */
   #isHeld(): boolean {
-    const selection = getSelection();
-    const selects = selection !== null && !selection.isCollapsed && selection.containsNode(this.element, true);
-    return selects || this.element.contains(document.activeElement);
+    const { anchorNode = null, focusNode = null } = getSelection() ?? {};
+    return [anchorNode, focusNode, document.activeElement].some((node) => node !== null && this.element.contains(node));
   }
 
   #recycle(row: Row): void {
