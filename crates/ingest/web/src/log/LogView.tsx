@@ -189,6 +189,8 @@ function isElsewhere(target: EventTarget | null): boolean {
 function copySelected(event: ClipboardEvent, view: View, root: Element): void {
   const selection = getSelection();
   if (!selection || isElsewhere(event.target)) return;
+  // The browser tells of it a moment later, and a key may be quicker.
+  view.selected.changed(selection);
   const { beyond } = view.selected;
   const text = beyond ? null : selectedText(root, selection);
   if (beyond) copyStretch(view, view.around.texts, beyond);
