@@ -23,9 +23,14 @@ with grpc.insecure_channel(os.environ.get("OTTO_INGEST", "127.0.0.1:50051")) as 
     def entries():
         """gRPC takes from here as fast as the server reads."""
         global sent
-        for line in sys.stdin:
+        # Bytes: text would end lines at a lone carriage return as well, and need not be UTF-8.
+        for line in sys.stdin.buffer:
             sent += 1
-            yield LogEntry(worker_id=worker, message=line.removesuffix("\n"), sequence=sent)
+            line = line.removesuffix(b"\n")
+            try:
+                yield LogEntry(worker_id=worker, message=line.decode(), sequence=sent)
+            except UnicodeDecodeError:
+                yield LogEntry(worker_id=worker, message=line.decode(errors="replace"), raw=line, sequence=sent)
 
     # One answer for each entry, in their order.
     for answer in service.StreamLogs(entries()):

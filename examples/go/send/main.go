@@ -10,7 +10,9 @@ import (
 	"io"
 	"log"
 	"os"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -56,16 +58,27 @@ func main() {
 // Send waits where HTTP/2 has no room until the server has read.
 func send(stream pb.LogStreamingService_StreamLogsClient, worker string, sent chan<- int64) {
 	var sequence int64
-	lines := bufio.NewScanner(os.Stdin)
-	for lines.Scan() {
-		sequence++
-		entry := &pb.LogEntry{WorkerId: worker, Message: lines.Text(), Sequence: sequence}
-		if err := stream.Send(entry); err != nil {
-			return // Recv says why
+	lines := bufio.NewReader(os.Stdin)
+	for {
+		// Not by a Scanner: it gives up at a line of 64 KiB, and drops carriage returns.
+		line, err := lines.ReadString('\n')
+		if err != nil && !errors.Is(err, io.EOF) {
+			log.Fatal(err)
 		}
-	}
-	if err := lines.Err(); err != nil {
-		log.Fatal(err)
+		if line != "" {
+			sequence++
+			line = strings.TrimSuffix(line, "\n")
+			entry := &pb.LogEntry{WorkerId: worker, Message: strings.ToValidUTF8(line, "\uFFFD"), Sequence: sequence}
+			if !utf8.ValidString(line) {
+				entry.Raw = []byte(line)
+			}
+			if err := stream.Send(entry); err != nil {
+				return // Recv says why
+			}
+		}
+		if err != nil {
+			break
+		}
 	}
 	stream.CloseSend()
 	sent <- sequence
