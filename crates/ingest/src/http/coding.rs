@@ -42,7 +42,8 @@ impl Coding {
                 encoder.write_all(body)?;
                 encoder.finish()
             }
-            Self::Zstd => zstd::encode_all(body, ZSTD_LEVEL),
+            // Told the size: for a stream, whose end nobody knows, this level takes 64 MiB.
+            Self::Zstd => zstd::bulk::compress(body, ZSTD_LEVEL),
         }
     }
 

@@ -18,9 +18,11 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use tokio::process::Child;
 use tokio::sync::{Notify, mpsc};
@@ -289,12 +291,23 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
+/// A scaler that was killed while it started an agent holds its lock for a moment yet: what was forked, and has not come to
+/// its own program, has open what it had.
+const HANDOVER: Duration = Duration::from_secs(2);
+const HANDOVER_LOOK: Duration = Duration::from_millis(20);
+
+#[allow(clippy::disallowed_methods, reason = "nothing else runs yet, and a lock of the kernel tells nobody")]
 fn lock_state(state_dir: &Path) -> Result<Flock<File>> {
-    let file = File::create(state_dir.join("lock"))?;
-    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-        Ok(lock) => Ok(lock),
-        Err((_, nix::errno::Errno::EWOULDBLOCK)) => bail!("another ottoscaler uses it"),
-        Err((_, errno)) => Err(errno.into()),
+    let mut file = File::create(state_dir.join("lock"))?;
+    let until = Instant::now() + HANDOVER;
+    loop {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Ok(lock),
+            Err((held, Errno::EWOULDBLOCK)) if Instant::now() < until => file = held,
+            Err((_, Errno::EWOULDBLOCK)) => bail!("another ottoscaler uses it"),
+            Err((_, errno)) => return Err(errno.into()),
+        }
+        std::thread::sleep(HANDOVER_LOOK);
     }
 }
 
