@@ -283,7 +283,9 @@ impl Shipper {
         let left = self.log.buffer().leave_behind(&whole);
         // A completion names no run, so it is left alone where the log may be another run's.
         if left.is_none() && self.registration.is_confirmed() {
-            self.close(WorkerCompletion { reason: cut.reason().to_owned(), ..whole }).await;
+            // Without a line nothing is given up, and a reason would stand for one that nobody wrote.
+            let reason = if last > 0 { cut.reason() } else { "" };
+            self.close(WorkerCompletion { reason: reason.to_owned(), ..whole }).await;
         }
         left
     }
