@@ -92,6 +92,20 @@ export class LogPage {
     await this.shows(`line ${sequence}`, (rows) => rows.some(is), limit);
   }
 
+  /** The rows, once turns of the wheel move them no more. */
+  async atRest(): Promise<Row[]> {
+    await this.scroller.evaluate(async (scroller) => {
+      const frame = () => new Promise((drawn) => requestAnimationFrame(drawn));
+      let seen = -1;
+      for (let still = 0; still < 10; still += 1) {
+        if (scroller.scrollTop !== seen) still = 0;
+        seen = scroller.scrollTop;
+        await frame();
+      }
+    });
+    return this.rows();
+  }
+
   async press(...keys: string[]): Promise<void> {
     for (const key of keys) await this.page.keyboard.press(key);
   }

@@ -72,3 +72,43 @@ sees("a log is scrolled by the browser's own keys, right after it was jumped to 
   await log.press("ArrowUp", "ArrowUp", "PageUp");
   await log.showsLine(1, "1");
 });
+
+/** What the browser says of things that moved without anybody's doing (the Layout Instability API). */
+interface Shift extends PerformanceEntry {
+  readonly value: number;
+  readonly sources: readonly { node: Node | null }[];
+}
+
+/** Has the page write down all that moves in it. */
+function watchShifts(): void {
+  const shifts: string[] = [];
+  Object.assign(globalThis, { shifts });
+  new PerformanceObserver((list) => {
+    for (const { value, sources } of list.getEntries() as Shift[]) {
+      const moved = sources.map(({ node }) => (node instanceof Element ? node.className : node?.nodeName));
+      // The name of a worker's task comes with its first answer, and stands before the worker's own in the head.
+      if (value > 0.001) shifts.push(`${value.toFixed(4)}: ${moved.join(", ")}`);
+    }
+  }).observe({ type: "layout-shift", buffered: true });
+}
+
+/** What has moved, ten frames on: the browser tells of it after the frame. */
+async function shiftsSoFar(): Promise<string[]> {
+  for (let frame = 0; frame < 10; frame += 1) await new Promise((drawn) => requestAnimationFrame(drawn));
+  return (globalThis as unknown as { shifts: string[] }).shifts;
+}
+
+for (const [view, path] of [
+  ["the list of tasks", "/"],
+  ["a task", "/#/tasks/opening-still"],
+  ["a worker's log", "/#/workers/opening-still-0"],
+] as const) {
+  sees(`nothing of ${view} moves once it can be seen`, async ({ page }) => {
+    const server = await ingest();
+    await server.ran("opening-still", "opening-still-0", "seq 1 300; echo still");
+    await page.addInitScript(watchShifts);
+    await page.goto(server.url(path));
+    await page.locator("main").getByText("still").first().waitFor();
+    assert.deepEqual(await page.evaluate(shiftsSoFar), []);
+  });
+}

@@ -55,12 +55,13 @@ function FilterNote({ view, words }: { view: View; words: Texts }) {
 
 function EmptyNote({ view, words }: { view: View; words: Texts }) {
   const { worker, rows, connection, filter } = view.log;
-  if (!worker) return connection === "connecting" ? <p class="log-note quiet loading">{words.loading}</p> : null;
+  if (!worker)
+    return connection === "connecting" ? <p class="log-note log-note-over quiet loading">{words.loading}</p> : null;
   // What is hidden may be of a stream that is shown, where that is not known yet.
   if (rows.count > 0 || filter.busy || (filter.through < rows.end && filter.stopped === null)) return null;
   const text = rows.end > 0 ? words.noneShown : worker.state === "open" ? words.empty : words.emptyClosed;
   return (
-    <p class="log-note quiet" data-log="empty">
+    <p class="log-note log-note-over quiet" data-log="empty">
       {text}
     </p>
   );

@@ -19,6 +19,8 @@ export class Selected {
   #left = false;
   /** The next selection begins anew. */
   #pressed = false;
+  /** The browser's selection, as it was looked at last. */
+  #seen: readonly unknown[] = [];
 
   constructor(root: Element) {
     this.#root = root;
@@ -37,9 +39,16 @@ export class Selected {
     this.#pressed = event.button === 0 && !event.shiftKey && isText;
   }
 
+  /** Rows may leave now, and the browser tells of a selection in them only when they have. */
+  drawing(): void {
+    const selection = getSelection();
+    if (endsOf(selection).some((end, at) => end !== this.#seen[at])) this.changed(selection);
+  }
+
   /** The browser says that its selection is another. */
   changed(selection: Selection | null): void {
     const { anchorNode, anchorOffset, focusNode, focusOffset } = selection ?? {};
+    this.#seen = endsOf(selection);
     const pressed = this.#pressed;
     this.#pressed = false;
     if (!anchorNode || !focusNode || !(this.#root.contains(anchorNode) || this.#root.contains(focusNode))) {
@@ -130,6 +139,10 @@ export function selectedText(root: Element, selection: Selection): string | null
 /** Whether anything of the log is selected. */
 export function isSelected(root: Element, selection: Selection | null): boolean {
   return selection !== null && !selection.isCollapsed && root.contains(selection.anchorNode);
+}
+
+function endsOf(selection: Selection | null): readonly unknown[] {
+  return [selection?.anchorNode, selection?.anchorOffset, selection?.focusNode, selection?.focusOffset];
 }
 
 function within(range: Range, text: Element): string {

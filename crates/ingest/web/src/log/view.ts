@@ -72,6 +72,7 @@ export class View {
     this.selected = new Selected(element);
     this.scroller = new Scroller(element, {
       drawing: () => {
+        this.selected.drawing();
         this.#takeIn();
         return this.#content;
       },
