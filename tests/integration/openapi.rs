@@ -14,7 +14,7 @@ const SCRIPT: &str = "echo '::group::build'; echo '::error::broken'; echo '::end
                       printf 'caf\\351\\n'; echo on stderr >&2; printf 'no newline'; exit 3";
 
 /// Paths to ask for each of the API's, and the status of the answer.
-const QUESTIONS: [(&str, &str, u16); 27] = [
+const QUESTIONS: [(&str, &str, u16); 29] = [
     ("/api/v1/openapi.json", "", 200),
     ("/api/v1/tasks", "", 200),
     ("/api/v1/tasks", "?limit=1", 200),
@@ -31,7 +31,9 @@ const QUESTIONS: [(&str, &str, u16); 27] = [
     ("/api/v1/workers/{worker}", "", 200),
     ("/api/v1/workers/unknown", "", 404),
     ("/api/v1/workers/{worker}/logs", "", 200),
+    ("/api/v1/workers/{worker}/logs", "?from=-2", 200),
     ("/api/v1/workers/{worker}/logs", "?from=x", 400),
+    ("/api/v1/workers/{worker}/logs", "?from=--1", 400),
     ("/api/v1/workers/{worker}/log.txt", "?from=2&to=3&download=true", 200),
     ("/api/v1/workers/{worker}/log.txt", "?download=maybe", 400),
     ("/api/v1/workers/{worker}/outline", "", 200),

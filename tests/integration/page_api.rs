@@ -202,6 +202,30 @@ async fn what_a_client_has_already_is_not_sent_again_until_it_changes() {
 }
 
 #[tokio::test]
+async fn lines_are_counted_from_the_end_as_well() {
+    let (_dir, ingest) = ingest().await;
+    let script = Script { seed: 4, lines: 50 };
+    assert!(
+        agent::output(agent::chatter(&ingest.url(), "counted", "counted", script)).await.status.success()
+    );
+    for (query, lines) in [
+        ("from=-3&limit=100", 48..=50),
+        ("from=-3&limit=2", 48..=49),
+        ("from=-1", 50..=50),
+        ("from=-50", 1..=50),
+        ("from=-51", 1..=50),
+        ("from=-18446744073709551615", 1..=50),
+    ] {
+        let answer = ingest.get(&format!("/api/v1/workers/counted/logs?{query}")).await.unwrap();
+        let entries = serde_json::Deserializer::from_slice(&answer).into_iter::<serde_json::Value>();
+        let sequences = entries.map(|entry| entry.unwrap()["sequence"].as_u64().unwrap());
+        assert_eq!(sequences.collect::<Vec<_>>(), lines.collect::<Vec<_>>(), "{query}");
+    }
+    let nothing = ingest.get("/api/v1/workers/counted/logs?from=-0").await.unwrap();
+    assert!(nothing.is_empty(), "the last none");
+}
+
+#[tokio::test]
 async fn bodies_are_as_small_as_the_client_takes_them_and_events_are_not_held_back() {
     let (_dir, ingest) = ingest().await;
     let script = Script { seed: 4, lines: 2_000 };

@@ -7,11 +7,22 @@ const sameConnections: Plugin = {
   transformIndexHtml: (html) => html.replaceAll(" crossorigin", ""),
 };
 
+/** What is asked before there is a page is a script of its own, which runs as soon as it is here. */
+const FIRST = "first";
+const asksFirst: Plugin = {
+  name: "asks-first",
+  enforce: "post",
+  transformIndexHtml: (html) =>
+    html
+      .replace(`\n    <link rel="modulepreload" href="/${FIRST}.js">`, "")
+      .replace("<script ", `<script type="module" async src="/${FIRST}.js"></script>\n    <script `),
+};
+
 // The names are fixed: the server embeds these files, and their ETags say what has changed.
 export default defineConfig({
   base: "/",
   publicDir: false,
-  plugins: [sameConnections],
+  plugins: [sameConnections, asksFirst],
   build: {
     outDir: "dist",
     emptyOutDir: true,
@@ -24,6 +35,7 @@ export default defineConfig({
       output: {
         entryFileNames: "page.js",
         chunkFileNames: "[name].js",
+        manualChunks: (id) => (/\/src\/(first|early)\.ts$/.test(id) ? FIRST : undefined),
         assetFileNames: "page[extname]",
       },
     },

@@ -1,13 +1,24 @@
 // Sends the lines of the standard input as the log of one worker: send TASK
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { createInterface } from 'node:readline';
 
 import type { LogResponse__Output } from '../gen/ottoscaler/v1/LogResponse';
 import { soon, streaming } from './services';
 
 const task = process.argv[2];
 const worker = `${task}-${randomUUID()}`;
+
+// Not `readline`: that takes a carriage return, as of progress, for the end of a line as well.
+async function* linesOf(input: NodeJS.ReadableStream): AsyncGenerator<string> {
+  let rest = '';
+  input.setEncoding('utf8');
+  for await (const chunk of input) {
+    const parts = (rest + chunk).split('\n');
+    rest = parts.pop() ?? '';
+    yield* parts;
+  }
+  if (rest !== '') yield rest;
+}
 
 async function main(): Promise<void> {
   await new Promise<void>((resolve, reject) =>
@@ -25,7 +36,7 @@ async function main(): Promise<void> {
     }
   })();
   const lines = (async () => {
-    for await (const message of createInterface({ input: process.stdin })) {
+    for await (const message of linesOf(process.stdin)) {
       // False: HTTP/2 has no room for more until the server has read.
       if (!stream.write({ workerId: worker, message, sequence: ++sent })) await once(stream, 'drain');
     }

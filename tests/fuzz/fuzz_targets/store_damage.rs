@@ -16,6 +16,9 @@ use log_ingest::store::{LogReader, Opened, fuzzing};
 use log_ingest::worker::{Change, Closing, Numbering, Record, Registration};
 use ottoscaler_fuzz::Damage;
 
+/// Small, so that most of a store is sealed, with an index beside it.
+const SEGMENT_BYTES: u64 = 512;
+
 #[derive(Arbitrary, Debug)]
 struct Input<'a> {
     groups: Vec<Vec<Stored<'a>>>,
@@ -37,7 +40,8 @@ struct Oracle(HashMap<WorkerId, Vec<Vec<u8>>>);
 fuzz_target!(|input: Input<'_>| {
     let directory = tempfile::tempdir().expect("it is in memory");
     let mut oracle = Oracle::default();
-    let Opened { mut store, reader, .. } = fuzzing::open(directory.path()).expect("it is new").0;
+    let Opened { mut store, reader, .. } =
+        fuzzing::open(directory.path(), SEGMENT_BYTES).expect("it is new").0;
     for group in &input.groups {
         let records: Vec<_> = group.iter().filter_map(|stored| oracle.record(stored)).collect();
         store.commit(&records).expect("it is in memory");
@@ -46,7 +50,10 @@ fuzz_target!(|input: Input<'_>| {
     drop((store, reader));
     damage(directory.path(), &input.damages);
     // What is no store of this version is refused, and left as it is.
-    let Ok((Opened { mut store, reader, .. }, states)) = fuzzing::open(directory.path()) else { return };
+    let Ok((Opened { mut store, reader, .. }, states)) = fuzzing::open(directory.path(), SEGMENT_BYTES)
+    else {
+        return;
+    };
     let found = oracle.read(&*reader);
     assert!(!input.damages.is_empty() || found == oracle.lines());
 
@@ -55,7 +62,8 @@ fuzz_target!(|input: Input<'_>| {
     let line = [&b"after the damage"[..]];
     store.commit(&[appended(&worker, next, &line)]).expect("it is in memory");
     drop((store, reader));
-    let (Opened { reader, .. }, states) = fuzzing::open(directory.path()).expect("it was opened before");
+    let (Opened { reader, .. }, states) =
+        fuzzing::open(directory.path(), SEGMENT_BYTES).expect("it was opened before");
     let blocks = reader.read(&worker, next, usize::MAX).expect("nothing happened meanwhile");
     assert_eq!(states[&worker].high, next, "what was stored last is there");
     assert_eq!(text(&blocks[0], next).as_deref(), Some(line[0]));

@@ -41,13 +41,42 @@ pub(super) struct Window {
     limit: Option<String>,
 }
 
+/// Where a part of a log begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Start {
+    At(Sequence),
+    /// So many lines before its end, as that is when it is asked for.
+    FromEnd(u64),
+}
+
+impl Start {
+    fn parse(field: &str, text: Option<&String>) -> Result<Self, ApiError> {
+        match text.and_then(|text| text.strip_prefix('-')) {
+            Some(digits) => Ok(Self::FromEnd(number(field, Some(&digits.to_owned()), 0)?)),
+            None => Ok(Self::At(Sequence::new(number(field, text, 1)?))),
+        }
+    }
+
+    /// The first line, of a log with this as its last.
+    fn of(self, last: Sequence) -> Sequence {
+        match self {
+            Self::At(first) => first,
+            Self::FromEnd(lines) => {
+                Sequence::new(last.next().get().saturating_sub(lines)).max(Sequence::new(1))
+            }
+        }
+    }
+}
+
 pub(super) async fn logs(
     State(server): State<Server>,
     Named(worker): Named<WorkerId>,
     Params(window): Params<Window>,
 ) -> Result<Response, ApiError> {
-    let from = Sequence::new(number("from", window.from.as_ref(), 1)?);
+    let start = Start::parse("from", window.from.as_ref())?;
     let limit = number_in("limit", window.limit.as_ref(), LINES, 0..=MAX_LINES)?;
+    let last = server.catalog.worker(&worker).map_or(Sequence::ZERO, |state| state.high);
+    let from = start.of(last);
     let mut left = usize::try_from(limit).unwrap_or(usize::MAX);
     let lines = blocks(&server, &worker, from)?.map(move |block| {
         let lines = json::lines(block?.block());

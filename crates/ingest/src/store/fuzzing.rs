@@ -30,9 +30,9 @@ pub fn write_segment<'a>(directory: &Path, payloads: impl Iterator<Item = &'a [u
     file.write_all_at(&[&seal.header()[..], &frames.concat()].concat(), 0)
 }
 
-/// Opens a store and rebuilds the workers' states, as at each start.
-pub fn open(directory: &Path) -> Result<(Opened, HashMap<WorkerId, WorkerState>)> {
-    let mut opened = disk::open(directory, disk::SEGMENT_BYTES, Damage::default())?;
+/// Opens a store with segments of about so many bytes, and rebuilds the workers' states, as at each start.
+pub fn open(directory: &Path, segment_bytes: u64) -> Result<(Opened, HashMap<WorkerId, WorkerState>)> {
+    let mut opened = disk::open(directory, segment_bytes, Damage::default())?;
     let states = std::mem::take(&mut opened.states);
     let by_worker = |state: WorkerState| (state.registration.worker.clone(), state);
     let states = states.into_iter().map(by_worker).collect();

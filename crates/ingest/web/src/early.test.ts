@@ -1,25 +1,64 @@
-import { expect, test, vi } from "vitest";
-import { askFor, taken } from "./early";
+import { beforeEach, expect, test, vi } from "vitest";
 
-test("a worker's log is asked for before there is a page, and the answer is for one", async () => {
+const ADDRESS = "/api/v1/workers/one";
+
+/** What is asked of a server at first. */
+async function opened(hash: string) {
   const ask = vi.fn((address: string) => Promise.resolve(new Response(address)));
-  askFor("#/workers/build%201?line=3#L3", ask);
-  expect(ask.mock.calls.map(([address]) => address)).toEqual([
-    "/api/v1/workers/build%201",
-    "/api/v1/workers/build%201/outline",
-  ]);
-  expect(await (await taken("/api/v1/workers/build%201"))?.text()).toBe("/api/v1/workers/build%201");
-  expect(taken("/api/v1/workers/build%201")).toBeUndefined();
+  const early = await import("./early");
+  early.askFor(hash, ask);
+  return { ...early, asked: ask.mock.calls.map(([address]) => address) };
+}
+
+// What is kept of one page is nothing to another.
+beforeEach(() => vi.resetModules());
+
+test("a worker's log is asked for before there is a page", async () => {
+  const { asked } = await opened("#/workers/build%201");
+  const address = "/api/v1/workers/build%201";
+  expect(asked).toEqual([address, `${address}/outline`, `${address}/logs?from=-128&limit=128`]);
+});
+
+test("how a worker stands is for two who ask, what is in its log for one", async () => {
+  const { taken } = await opened("#/workers/one");
+  for (const turn of [1, 2]) expect(await (await taken(ADDRESS))?.text(), `${turn}`).toBe(ADDRESS);
+  expect(taken(ADDRESS)).toBeUndefined();
+  expect(await (await taken(`${ADDRESS}/outline`))?.text()).toBe(`${ADDRESS}/outline`);
+  expect(taken(`${ADDRESS}/outline`)).toBeUndefined();
   expect(taken("/api/v1/workers/other")).toBeUndefined();
 });
 
-test("other views ask nothing early", () => {
-  const ask = vi.fn(() => Promise.resolve(new Response()));
-  for (const hash of ["", "#/", "#/tasks/workers", "#/workers/"]) askFor(hash, ask);
-  expect(ask).not.toHaveBeenCalled();
+test.each([
+  ["at its end", "#/workers/one", 5_000, "-128", [4_873, 5_000]],
+  ["whole, where it is short", "#/workers/one", 5, "-128", [1, 5]],
+  ["at a line", "#/workers/one?line=700-720", 5_000, "636", [636, 763]],
+  ["at a line as it is written", "#/workers/one#L700-L720", 5_000, "636", [636, 763]],
+  ["at a line near its beginning", "#/workers/one#L7", 5_000, "1", [1, 128]],
+  ["at a line near its end", "#/workers/one#L700", 720, "636", [636, 720]],
+])("lines are asked for %s", async (_, hash, end, from, lines) => {
+  const { asked, takenLines } = await opened(hash);
+  const address = `${ADDRESS}/logs?from=${from}&limit=128`;
+  expect(asked[2]).toBe(address);
+  const taken = takenLines(ADDRESS, end);
+  expect(taken?.lines).toEqual(lines);
+  expect(await (await taken?.response)?.text()).toBe(address);
+  expect(takenLines(ADDRESS, end)).toBeUndefined();
+});
+
+test.each([
+  ["an empty log", "#/workers/one", 0],
+  ["a log that ends before the line", "#/workers/one#L9999", 5_000],
+])("%s has no lines there", async (_, hash, end) => {
+  const { takenLines } = await opened(hash);
+  expect(takenLines(ADDRESS, end)).toBeUndefined();
+});
+
+test("other views ask nothing early", async () => {
+  for (const hash of ["", "#/", "#/tasks/workers", "#/workers/"]) expect((await opened(hash)).asked).toEqual([]);
 });
 
 test("a failure is told to who takes the answer, and to nobody else", async () => {
+  const { askFor, taken } = await import("./early");
   askFor("#/workers/gone", () => Promise.reject(new TypeError("gone")));
   await expect(taken("/api/v1/workers/gone")).rejects.toThrow("gone");
 });

@@ -4,7 +4,7 @@
  * pressed with Ctrl, Alt or Meta: these are the browser's.
  */
 
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { letterKeys } from "./settings";
 import { Cell } from "./store";
 
@@ -73,8 +73,9 @@ export function useKeys(title: string, bindings: readonly Binding[], active = tr
   now.current = bindings;
   // The words and the keys; what they do may change with each drawing, and is looked up when a key comes.
   const shape = JSON.stringify([title, bindings.map(({ keys, label }) => [keys, label])]);
+  // With what is drawn, and not a frame later: who sees it may press a key.
   // biome-ignore lint/correctness/useExhaustiveDependencies: `shape` stands for title and bindings.
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!active) return;
     const group: KeyGroup = {
       title,

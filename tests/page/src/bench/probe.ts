@@ -52,14 +52,28 @@ export function logOf(url: string, worker: string): string {
 
 /** Runs in the page, and knows nothing that is outside of it. */
 function install(limit: number): void {
+  const nextTask = (run: () => void) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = run;
+    port2.postMessage(null);
+  };
+  // What the page changes as part of a frame is painted with this one, not with the next.
+  let isInFrame = false;
+  const inFrame = requestAnimationFrame.bind(window);
+  window.requestAnimationFrame = (run) =>
+    inFrame((time) => {
+      isInFrame = true;
+      nextTask(() => {
+        isInFrame = false;
+      });
+      run(time);
+    });
   const painted = () =>
     new Promise<number>((resolve) => {
-      requestAnimationFrame(() => {
-        const { port1, port2 } = new MessageChannel();
-        port1.onmessage = () => resolve(performance.now());
-        // Style, layout and paint of this frame come before it.
-        port2.postMessage(null);
-      });
+      // Style, layout and paint of a frame come before the next task.
+      const after = () => nextTask(() => resolve(performance.now()));
+      if (isInFrame) after();
+      else inFrame(after);
     });
   const until = (holds: () => boolean) =>
     new Promise<number>((resolve, reject) => {

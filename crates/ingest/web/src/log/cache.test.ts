@@ -201,3 +201,36 @@ test.each([
     vi.useRealTimers();
   }
 });
+
+/** An answer with these lines. */
+const bodyOf = (...sequences: number[]) => {
+  const lines = sequences.map((sequence) => `${JSON.stringify({ sequence, message: `early ${sequence}` })}\n`);
+  return new Response(lines.join("")).body as ReadableStream<Uint8Array>;
+};
+
+test("lines that are on their way are not asked for, and what does not come of them is", async () => {
+  const { asked, load } = server(2_000);
+  const { cache, told } = cacheOf(load);
+  cache.bring([100, 103], Promise.resolve(bodyOf(100, 101, 102)));
+  cache.want([[100, 103]], 2_000, false);
+  expect(asked).toHaveLength(0);
+  await vi.waitFor(() => expect(told.changed).toHaveBeenCalledTimes(1));
+  expect(cache.get(102)).toMatchObject({ message: "early 102" });
+  cache.want([[100, 103]], 2_000, false);
+  expect(asked.map(({ from, limit }) => [from, limit])).toEqual([[103, 1]]);
+});
+
+test.each([
+  ["nothing of them comes", () => Promise.resolve(bodyOf())],
+  ["their answer fails", () => Promise.reject(new TypeError("gone"))],
+  ["they are others", () => Promise.resolve(bodyOf(900))],
+])("lines that were on their way are asked for where %s, and nothing is said of it", async (_, body) => {
+  const { asked, load } = server(2_000);
+  const { cache, told } = cacheOf(load);
+  cache.bring([100, 103], body());
+  await vi.waitFor(() => expect(told.changed).toHaveBeenCalledTimes(1));
+  cache.want([[100, 103]], 2_000, false);
+  await vi.waitFor(() => expect(cache.get(103)).toMatchObject({ message: "line 103" }));
+  expect(asked).toHaveLength(1);
+  expect(told.failed).not.toHaveBeenCalled();
+});

@@ -114,6 +114,15 @@ export class Cache {
     }
   }
 
+  /** Lines that are on their way already: while they are, nobody asks for them. What does not come is asked for then. */
+  bring(lines: Range, body: Promise<ReadableStream<Uint8Array>>): void {
+    const request = { abort: new AbortController(), lines };
+    this.#requests.add(request);
+    this.#read(request, body)
+      .catch(() => {})
+      .finally(() => this.#ended(request));
+  }
+
   close(): void {
     this.#resume();
     for (const request of this.#requests) request.abort.abort();
@@ -161,9 +170,11 @@ export class Cache {
       .catch((error: unknown) => {
         if (!request.abort.signal.aborted) this.#failed(error);
       })
-      .finally(() => {
-        if (this.#requests.delete(request)) this.#told.changed();
-      });
+      .finally(() => this.#ended(request));
+  }
+
+  #ended(request: Request): void {
+    if (this.#requests.delete(request)) this.#told.changed();
   }
 
   /** Who cannot be read is left alone for a while, ever longer; who refuses, until somebody wants it tried again. */
@@ -191,15 +202,18 @@ export class Cache {
     this.#told.changed();
   }
 
-  /** How many it brought. */
-  async #fetch(request: Request): Promise<number> {
+  #fetch(request: Request): Promise<number> {
     const [from, last] = request.lines;
-    const body = await this.#load(from, last - from + 1, request.abort.signal);
+    return this.#read(request, this.#load(from, last - from + 1, request.abort.signal));
+  }
+
+  /** How many it brought. */
+  async #read({ lines: [from, last], abort }: Request, body: Promise<ReadableStream<Uint8Array>>): Promise<number> {
     let bytes = 0;
     let brought = 0;
-    await readLines(body, (value, length) => {
+    await readLines(await body, (value, length) => {
       const entry = entryOf(value);
-      if (entry.sequence > last) return false;
+      if (entry.sequence > last || abort.signal.aborted) return false;
       this.put(entry);
       bytes += length;
       brought += 1;

@@ -9,7 +9,12 @@ export async function lineStream(
   limit: number,
   signal: AbortSignal,
 ): Promise<ReadableStream<Uint8Array>> {
-  const { status, body } = await lines(worker, from, limit, { signal });
-  if (!body) throw new ApiError(status, "unreachable", "an answer without a body");
+  return bodyOf(lines(worker, from, limit, { signal }));
+}
+
+/** What an answer holds, where it is one. */
+export async function bodyOf(answer: Promise<Response>): Promise<ReadableStream<Uint8Array>> {
+  const { ok, status, body } = await answer;
+  if (!ok || !body) throw new ApiError(status, "unreachable", "an answer without a body");
   return body;
 }

@@ -5,13 +5,14 @@
  */
 
 import * as api from "../api";
+import { takenLines } from "../early";
 import { reasonOf } from "../troubles";
 import type { Style } from "./ansi";
 import { Cache, chunkOf, LINES_GONE } from "./cache";
 import { Filter } from "./filter";
 import { Groups } from "./groups";
 import { type Entry, entryOf, type Source } from "./line";
-import { lineStream } from "./lines";
+import { bodyOf, lineStream } from "./lines";
 import { type Connection, type Heard, Live, type Server } from "./live";
 import { type Range, Rows, union } from "./rows";
 import { type Ask, Search } from "./search";
@@ -101,6 +102,12 @@ export class Log {
     if (known) this.#know(known);
     this.#live.connect();
     void this.#lookThrough();
+  }
+
+  /** Where it opens is settled: lines there may have been asked for before there was a page. */
+  opened(): void {
+    const early = takenLines(api.url(api.ofWorker(this.name)), this.end);
+    if (early) this.cache.bring(early.lines, bodyOf(early.response));
   }
 
   close(): void {

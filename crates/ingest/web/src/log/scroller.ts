@@ -28,6 +28,8 @@ const REST_MS = 150;
 const SAMPLE = 200;
 
 export interface Heard {
+  /** Before a frame is drawn: where it is to be may change yet. */
+  settling(): void;
   /** Before rows are drawn. */
   drawing(): Content;
   drawn(sequences: readonly number[]): void;
@@ -107,7 +109,7 @@ export class Scroller {
 
   /** Draws in the next frame. */
   redraw(): void {
-    this.#frame ||= requestAnimationFrame(() => this.draw());
+    this.#frame ||= requestAnimationFrame(() => this.#draw());
   }
 
   toStart(): void {
@@ -163,8 +165,8 @@ export class Scroller {
     this.#settle();
   }
 
-  draw(): void {
-    cancelAnimationFrame(this.#frame);
+  #draw(): void {
+    this.#heard.settling();
     this.#frame = 0;
     const content = this.#heard.drawing();
     this.#count = content.count;

@@ -42,7 +42,8 @@ export class View {
   readonly aloud = new Cell<number | null>(null);
   visible: readonly number[] = [];
   #rows: Rows;
-  #frame = 0;
+  /** The log is another than the one that is drawn. */
+  #hasChanged = false;
   #telling: ReturnType<typeof setTimeout> | undefined;
   /** Where to begin is settled, by the log or by the person. */
   #begun = false;
@@ -71,6 +72,7 @@ export class View {
     this.#rows = this.log.rows;
     this.selected = new Selected(element);
     this.scroller = new Scroller(element, {
+      settling: () => this.#settle(),
       drawing: () => {
         this.selected.drawing();
         this.#takeIn();
@@ -83,7 +85,6 @@ export class View {
   }
 
   close(): void {
-    cancelAnimationFrame(this.#frame);
     clearTimeout(this.#telling);
     clearTimeout(this.#opening);
     this.#asker.close();
@@ -322,7 +323,8 @@ export class View {
     this.#begin();
     this.#unfoldChosen();
     this.#reach();
-    this.#frame ||= requestAnimationFrame(() => this.#draw());
+    this.#hasChanged = true;
+    this.scroller.redraw();
     this.#tell();
   }
 
@@ -336,11 +338,11 @@ export class View {
     if (moved !== row) this.scroller.keep({ row: moved, px });
   }
 
-  #draw(): void {
-    this.#frame = 0;
+  #settle(): void {
+    if (!this.#hasChanged) return;
+    this.#hasChanged = false;
     this.#firstHit();
     if (this.follow) this.scroller.toEnd();
-    this.scroller.draw();
   }
 
   /** Where the log opens: at the chosen line, at the end of one that runs or went well, where one failed. */
@@ -352,7 +354,9 @@ export class View {
     else if (!failed || outline) this.#beginAt(firstFailure);
     // Its end is shown until the failure is known, unless the person has gone elsewhere by then.
     else this.#opening ??= setTimeout(() => this.#showEnd(), FAILURE_WAIT_MS);
-    if (this.#begun) this.#asker.around(this.cursor ?? this.log.end, this.scroller.page);
+    if (!this.#begun) return;
+    this.log.opened();
+    this.#asker.around(this.cursor ?? this.log.end, this.scroller.page);
   }
 
   #beginAt(failure: number | null): void {
