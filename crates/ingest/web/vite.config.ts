@@ -11,11 +11,16 @@ const sameConnections: Plugin = {
 const FIRST = "first";
 const asksFirst: Plugin = {
   name: "asks-first",
+  apply: "build",
   enforce: "post",
-  transformIndexHtml: (html) =>
-    html
-      .replace(`\n    <link rel="modulepreload" href="/${FIRST}.js">`, "")
-      .replace("<script ", `<script type="module" async src="/${FIRST}.js"></script>\n    <script `),
+  transformIndexHtml: (html) => {
+    const preload = `\n    <link rel="modulepreload" href="/${FIRST}.js">`;
+    const page = '<script type="module" src="/page.js">';
+    if (!html.includes(preload) || !html.includes(page)) throw new Error(`the page is built otherwise now: ${html}`);
+    return html
+      .replace(preload, "")
+      .replace(page, `<script type="module" async src="/${FIRST}.js"></script>\n    ${page}`);
+  },
 };
 
 // The names are fixed: the server embeds these files, and their ETags say what has changed.

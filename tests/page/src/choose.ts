@@ -163,6 +163,28 @@ sees(
 );
 
 sees(
+  "a word that was selected is what is copied, also after a press that selects nothing, and far from it",
+  async ({ page }) => {
+    const server = await ingest();
+    await server.ran("choose", "choose-word", "seq -f 'line %g' 1 2000");
+    const log = await LogPage.open(page, server, "choose-word", "#L100");
+    await log.showsLine(100, "line 100");
+    const word = await log.text(100).boundingBox();
+    assert.ok(word);
+    await page.mouse.dblclick(word.x + 4, word.y + word.height / 2);
+    // As of a finger that scrolls: it presses, and leaves what is selected.
+    for (const event of ["pointerdown", "pointercancel"])
+      await log.text(105).dispatchEvent(event, { pointerType: "touch", isPrimary: true, button: 0 });
+    await log.wheel(5_000);
+    await log.shows("lines far from there", (rows) => (rows[0]?.sequence ?? 0) > 200);
+    await log.atRest();
+    await page.keyboard.press("Control+c");
+    await copied(page, "line");
+  },
+  WITH_CLIPBOARD,
+);
+
+sees(
   "Ctrl and A select the whole log, and a copy that is not all of it says so",
   async ({ page }) => {
     const server = await ingest();

@@ -37,6 +37,23 @@ sees("running workers that were opened behind leave the browser its connections"
   await agent.done();
 });
 
+sees("a log that was opened behind others is shown as it is by then, not as it was", async ({ page, context }) => {
+  const server = await ingest();
+  const agent = server.agent("hidden", "hidden-later");
+  agent.does("seq 1 100");
+  await agent.sent(100);
+  const behind = await context.newPage();
+  await hide(behind, true);
+  await behind.goto(server.url("/#/workers/hidden-later"));
+  await behind.locator(".log").waitFor();
+  agent.does("seq 101 1000; echo 'error: it broke'; seq 1002 5000; exit 3");
+  await agent.done();
+  await hide(behind, false);
+  const log = new LogPage(behind);
+  await log.showsLine(1_001, "error: it broke");
+  await page.close();
+});
+
 sees("two windows with four logs beside each other are live at once", async ({ page, context }) => {
   const server = await ingest();
   const names = ["a", "b", "c", "d"].map((letter) => `beside-live-${letter}`);

@@ -73,6 +73,77 @@ sees("a log is scrolled by the browser's own keys, right after it was jumped to 
   await log.showsLine(1, "1");
 });
 
+for (const [where, rest, first, line] of [
+  ["at its end", "", "?from=-128&limit=128", 3_000],
+  ["at a linked line", "#L700", "?from=636&limit=128", 700],
+] as const) {
+  sees(`the lines of a log that opens ${where} are asked for at once, and none twice`, async ({ page }) => {
+    const server = await ingest();
+    const worker = `opening-early-${line}`;
+    await server.ran("opening", worker, "seq 1 3000");
+    const asked: URL[] = [];
+    page.on("request", (request) => {
+      const url = new URL(request.url());
+      if (url.pathname.endsWith(`/${worker}/logs`)) asked.push(url);
+    });
+    const log = await LogPage.open(page, server, worker, rest);
+    await log.showsLine(line, String(line));
+    assert.equal(asked[0]?.search, first);
+    await log.press("g");
+    await log.showsLine(1, "1");
+    const lines = asked.flatMap(({ searchParams }) => {
+      const [from, limit] = [Number(searchParams.get("from")), Number(searchParams.get("limit"))];
+      return Array.from({ length: limit }, (_, at) => (from < 0 ? 3_001 + from : from) + at);
+    });
+    assert.equal(new Set(lines).size, lines.length, asked.map(({ search }) => search).join(" "));
+  });
+}
+
+sees("keys that are pressed before anything is known of a log lead where they say", async ({ page }) => {
+  const server = await ingest();
+  const agent = server.agent("opening", "opening-quick");
+  agent.does("seq 1 500");
+  await agent.sent(500);
+  // Nothing is answered until the keys have been pressed.
+  let answer = (): void => {};
+  const pressed = new Promise<void>((resolve) => {
+    answer = resolve;
+  });
+  await page.route("**/api/v1/**", (route) => pressed.then(() => route.continue()));
+  await page.goto(server.url("/#/workers/opening-quick"));
+  await page.locator(".log").waitFor();
+  await page.keyboard.press("g");
+  answer();
+  const log = new LogPage(page);
+  await log.showsLine(1, "1");
+  await log.isPressed("follow", false);
+  await log.press("f");
+  await log.showsLine(500, "500");
+  await log.isPressed("follow");
+  await agent.done();
+});
+
+sees("a link to a line of a task's failed worker stays there", async ({ page }) => {
+  const server = await ingest();
+  await server.ran("opening-task", "opening-task-0", "seq 1 2000; exit 1");
+  // How the log failed is told long after the line is shown.
+  let tell = (): void => {};
+  const shown = new Promise<void>((resolve) => {
+    tell = resolve;
+  });
+  await page.route("**/outline", (route) => shown.then(() => route.continue()));
+  await page.goto(server.url("/#/tasks/opening-task?w=opening-task-0&line=700"));
+  const log = new LogPage(page);
+  await log.showsLine(700, "700");
+  const before = await log.atRest();
+  // As long as a failed log waits to be told where it failed, and half as long again.
+  await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 225)));
+  const told = page.waitForResponse(/outline/);
+  tell();
+  await told;
+  assert.deepEqual(await log.atRest(), before);
+});
+
 /** What the browser says of things that moved without anybody's doing (the Layout Instability API). */
 interface Shift extends PerformanceEntry {
   readonly value: number;

@@ -3,7 +3,7 @@
  * its signal. Nothing here retries: that is for those who know what for.
  */
 
-import { taken } from "./early";
+import { TIMEOUT_MS, taken } from "./early";
 
 export interface TaskSummary {
   task_id: string;
@@ -179,23 +179,33 @@ export function url(path: string, params: Record<string, string | number | boole
 const ofTask = (task: string, rest = "") => `/tasks/${encodeURIComponent(task)}${rest}`;
 export const ofWorker = (worker: string, rest = "") => `/workers/${encodeURIComponent(worker)}${rest}`;
 
-/** What is not here by then does not come: a server that is gone says nothing, and a browser may have no connection left. */
-const TIMEOUT_MS = 30_000;
-
-/** Ends when the question is given up, or has waited too long. */
+/**
+ * Ends when the question is given up, or has waited too long: a server that is gone says nothing, and a browser may have
+ * no connection left.
+ */
 function timed(signal?: AbortSignal): AbortSignal {
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
   return signal ? AbortSignal.any([signal, timeout]) : timeout;
 }
 
+/** An answer that was asked for by others, for as long as this signal lets wait for it. */
+function unless<T>(signal: AbortSignal, answer: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+    if (signal.aborted) reject(signal.reason);
+    answer.then(resolve, reject);
+  });
+}
+
 /** The answer, or an `ApiError` with what the server says. */
 export async function request(address: string, { signal, etag }: Options): Promise<Response> {
-  const init: RequestInit = { cache: "no-store", signal: timed(signal) };
+  const until = timed(signal);
+  const init: RequestInit = { cache: "no-store", signal: until };
   if (etag) init.headers = { "If-None-Match": etag };
   let response: Response;
   try {
-    response = await (taken(address) ?? fetch(address, init));
-    signal?.throwIfAborted();
+    const early = taken(address);
+    response = await (early ? unless(until, early) : fetch(address, init));
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new ApiError(0, "unreachable", error instanceof Error ? error.message : String(error));

@@ -1,17 +1,22 @@
-import { beforeEach, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
 const ADDRESS = "/api/v1/workers/one";
 
 /** What is asked of a server at first. */
 async function opened(hash: string) {
-  const ask = vi.fn((address: string) => Promise.resolve(new Response(address)));
+  const ask = vi.fn((address: string, _signal: AbortSignal) => Promise.resolve(new Response(address)));
   const early = await import("./early");
   early.askFor(hash, ask);
-  return { ...early, asked: ask.mock.calls.map(([address]) => address) };
+  const { calls } = ask.mock;
+  return { ...early, asked: calls.map(([address]) => address), signals: calls.map(([, signal]) => signal) };
 }
 
 // What is kept of one page is nothing to another.
-beforeEach(() => vi.resetModules());
+beforeEach(() => {
+  vi.resetModules();
+  vi.useFakeTimers();
+});
+afterEach(() => vi.useRealTimers());
 
 test("a worker's log is asked for before there is a page", async () => {
   const { asked } = await opened("#/workers/build%201");
@@ -53,8 +58,32 @@ test.each([
   expect(takenLines(ADDRESS, end)).toBeUndefined();
 });
 
+test("a name is spelled as the API's addresses are, however the link is written", async () => {
+  const { asked } = await opened("#/workers/build:17@b");
+  expect(asked[0]).toBe("/api/v1/workers/build%3A17%40b");
+});
+
+test("what nobody has taken for a while is given up, and asked anew", async () => {
+  const { taken, takenLines, signals, FRESH_MS, TIMEOUT_MS } = await opened("#/workers/one");
+  expect(taken(`${ADDRESS}/outline`)).toBeDefined();
+  vi.advanceTimersByTime(FRESH_MS);
+  expect(taken(ADDRESS)).toBeUndefined();
+  expect(takenLines(ADDRESS, 100)).toBeUndefined();
+  expect(signals.map(({ aborted }) => aborted)).toEqual([true, false, true]);
+  // Who has taken it waits no longer than for any answer.
+  vi.advanceTimersByTime(TIMEOUT_MS);
+  expect(signals[1]?.reason).toMatchObject({ name: "TimeoutError" });
+});
+
+test("lines that are not there are waited for no longer", async () => {
+  const { takenLines, signals } = await opened("#/workers/one#L9999");
+  takenLines(ADDRESS, 5_000);
+  expect(signals[2]?.aborted).toBe(true);
+});
+
 test("other views ask nothing early", async () => {
-  for (const hash of ["", "#/", "#/tasks/workers", "#/workers/"]) expect((await opened(hash)).asked).toEqual([]);
+  for (const hash of ["", "#/", "#/tasks/workers", "#/workers/", "#/workers/a/b", "#/workers/%"])
+    expect((await opened(hash)).asked).toEqual([]);
 });
 
 test("a failure is told to who takes the answer, and to nobody else", async () => {

@@ -1,66 +1,103 @@
 /**
  * Questions that are asked before the page is made, so that their answers are on their way meanwhile. Each is for those
- * who ask the same first; later ones ask anew.
+ * who ask the same first, within moments; later ones ask anew. What nobody takes is given up.
  */
 
 /** The ends of a range of lines, both of it. */
 type Lines = readonly [first: number, last: number];
 
+type Ask = (address: string, signal: AbortSignal) => Promise<Response>;
+
 /** Lines that are asked for where a log may be opened: what most windows show, and some more. */
 const LINES = 128;
-
 /** How a worker stands is asked for its log and for what stands above it. */
 const STATE_ASKERS = 2;
+/** What was not taken by then would be old. */
+export const FRESH_MS = 5_000;
+/** What is not here by then does not come, as with all other questions. */
+export const TIMEOUT_MS = 30_000;
 
-interface Answer {
+class Question {
+  readonly abort = new AbortController();
   readonly response: Promise<Response>;
-  /** For how many it is yet. */
+  /** For how many its answer is yet. */
   askers: number;
+
+  constructor(address: string, ask: Ask, askers = 1) {
+    this.askers = askers;
+    this.response = ask(address, this.abort.signal);
+    // Whoever takes it hears of a failure; nobody else has to.
+    this.response.catch(() => {});
+    setTimeout(() => this.abort.abort(new DOMException("no answer", "TimeoutError")), TIMEOUT_MS);
+  }
 }
 
 interface Opening {
-  readonly response: Promise<Response>;
+  readonly question: Question;
   /** Of a log with so many lines; none where it is too short. */
   of(end: number): Lines | undefined;
 }
 
-const answers = new Map<string, Answer>();
+/** Lines that were asked for early. */
+export interface EarlyLines {
+  readonly lines: Lines;
+  readonly response: Promise<Response>;
+  readonly abort: AbortController;
+}
+
+const answers = new Map<string, Question>();
 const openings = new Map<string, Opening>();
 
 /** What a page at this address will ask first: of a worker's log, how it stands, what is in it, its lines there or at its end. */
-export function askFor(hash: string, ask: (address: string) => Promise<Response>): void {
-  const worker = /^#\/workers\/([^/?#]+)/.exec(hash)?.[1];
+export function askFor(hash: string, ask: Ask): void {
+  const worker = workerOf(hash);
   if (worker === undefined) return;
-  const quietly = (address: string) => {
-    const response = ask(address);
-    // Whoever takes it hears of a failure; nobody else has to.
-    response.catch(() => {});
-    return response;
-  };
   const address = `/api/v1/workers/${worker}`;
-  answers.set(address, { response: quietly(address), askers: STATE_ASKERS });
-  const outline = `${address}/outline`;
-  answers.set(outline, { response: quietly(outline), askers: 1 });
+  answers.set(address, new Question(address, ask, STATE_ASKERS));
+  answers.set(`${address}/outline`, new Question(`${address}/outline`, ask));
   const { from, of } = openingAt(lineOf(hash));
-  openings.set(address, { response: quietly(`${address}/logs?from=${from}&limit=${LINES}`), of });
+  openings.set(address, { question: new Question(`${address}/logs?from=${from}&limit=${LINES}`, ask), of });
+  setTimeout(giveUp, FRESH_MS);
 }
 
 /** The answer to a question that was asked early, if it is for one more. */
 export function taken(address: string): Promise<Response> | undefined {
-  const answer = answers.get(address);
-  if (!answer) return undefined;
-  answer.askers -= 1;
-  if (answer.askers > 0) return answer.response.then((response) => response.clone());
+  const question = answers.get(address);
+  if (!question) return undefined;
+  question.askers -= 1;
+  if (question.askers > 0) return question.response.then((response) => response.clone());
   answers.delete(address);
-  return answer.response;
+  return question.response;
 }
 
 /** Lines that were asked for early, of the worker at this address, whose log has so many; once. */
-export function takenLines(address: string, end: number): { lines: Lines; response: Promise<Response> } | undefined {
+export function takenLines(address: string, end: number): EarlyLines | undefined {
   const opening = openings.get(address);
+  if (!opening) return undefined;
   openings.delete(address);
-  const lines = opening?.of(end);
-  return opening && lines && { lines, response: opening.response };
+  const { response, abort } = opening.question;
+  const lines = opening.of(end);
+  if (lines) return { lines, response, abort };
+  abort.abort();
+  return undefined;
+}
+
+/** An answer that nobody reads would keep its connection. */
+function giveUp(): void {
+  const untaken = [...answers.values(), ...[...openings.values()].map(({ question }) => question)];
+  answers.clear();
+  openings.clear();
+  for (const { abort } of untaken) abort.abort();
+}
+
+/** The worker that an address is of, as the API's addresses spell it. */
+function workerOf(hash: string): string | undefined {
+  const name = /^#\/workers\/([^/?#]+)(?:[?#]|$)/.exec(hash)?.[1];
+  try {
+    return name && encodeURIComponent(decodeURIComponent(name));
+  } catch {
+    return undefined;
+  }
 }
 
 /** The line that a link leads to. */

@@ -2,4 +2,5 @@
 
 import { askFor } from "./early";
 
-askFor(location.hash, (address) => fetch(address, { cache: "no-store" }));
+// A page that is opened behind others may be looked at much later, and asks then.
+if (!document.hidden) askFor(location.hash, (address, signal) => fetch(address, { cache: "no-store", signal }));

@@ -23,6 +23,7 @@ import type { Range } from "./rows";
 import { Said } from "./Said";
 import { isSelected, selectedText } from "./selected";
 import * as settings from "./settings";
+import type { Start } from "./start";
 import { Tools } from "./Tools";
 import { View } from "./view";
 import "./log.css";
@@ -50,13 +51,15 @@ export function LogView({ worker, state, tail, query, setQuery, active }: LogVie
     [words, worker],
   );
   const own: Server["tail"] = (from) => listen(tailUrl(worker, from));
-  const [scroller, view] = useView(worker, around, state ?? null, tail ?? own);
+  const line = query.get("line");
+  const start = { known: state ?? null, tail: tail ?? own, chosen: rangeOf(line) };
+  const [scroller, view] = useView(worker, around, start);
   const [finding, setFinding] = useState(false);
   useCell(view?.told ?? IDLE);
   const wrap = useCell(settings.wraps);
   const times = useCell(settings.times);
   useSettings(view, wrap, times);
-  useAddress(view, query.get("line"));
+  useAddress(view, line);
   const setRange = (range: Range | null) => setQuery(withEntry(query, "line", range && numbersOf(range)), true);
   useSelectAll(view, active);
   useLogKeys({ view, words, active, finding, setFinding, setRange });
@@ -119,7 +122,7 @@ function NewLines({ view, label }: { view: View; label: string }) {
 }
 
 /** The window, made once for a log. */
-function useView(worker: string, around: Surroundings, known: WorkerState | null, tail: Server["tail"]) {
+function useView(worker: string, around: Surroundings, start: Omit<Start, "renewed">) {
   const element = useRef<HTMLDivElement>(null);
   const [view, setView] = useState<View | null>(null);
   // Another log under the same name begins anew.
@@ -128,26 +131,31 @@ function useView(worker: string, around: Surroundings, known: WorkerState | null
   useLayoutEffect(() => {
     const root = element.current;
     if (!root) return;
-    const made = new View(worker, root, around, { known: renewed ?? known, tail, renewed: setRenewed });
+    const made = new View(worker, root, around, { ...start, known: renewed ?? start.known, renewed: setRenewed });
     setView(made);
     const shown = () => made.log.shown(!document.hidden);
     const online = () => made.log.retry();
     // Rows that move away would take what is selected with them.
     const selects = () => {
       made.selected.changed(getSelection());
-      if (made.follow && isSelected(root, getSelection())) made.setFollow(false);
+      if (isSelected(root, getSelection())) made.hold();
     };
     const presses = (event: PointerEvent) => made.selected.pressed(event);
+    const releases = () => made.selected.released();
     const copies = (event: ClipboardEvent) => copySelected(event, made, root);
     document.addEventListener("visibilitychange", shown);
     document.addEventListener("selectionchange", selects);
     document.addEventListener("pointerdown", presses);
+    document.addEventListener("pointerup", releases);
+    document.addEventListener("pointercancel", releases);
     document.addEventListener("copy", copies);
     window.addEventListener("online", online);
     return () => {
       document.removeEventListener("visibilitychange", shown);
       document.removeEventListener("selectionchange", selects);
       document.removeEventListener("pointerdown", presses);
+      document.removeEventListener("pointerup", releases);
+      document.removeEventListener("pointercancel", releases);
       document.removeEventListener("copy", copies);
       window.removeEventListener("online", online);
       made.close();
@@ -155,8 +163,8 @@ function useView(worker: string, around: Surroundings, known: WorkerState | null
   }, [worker, renewed]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: what else is new of the worker comes with its lines.
   useEffect(() => {
-    if (known) view?.log.hear(known);
-  }, [view, known?.created_at]);
+    if (start.known) view?.log.hear(start.known);
+  }, [view, start.known?.created_at]);
   useEffect(() => {
     if (!view) return;
     view.around = around;
@@ -210,11 +218,15 @@ function useSettings(view: View | null, wrap: string, times: string): void {
 /** What is chosen is what the address says; the log goes there where the address was not of its own making. */
 function useAddress(view: View | null, line: string | null): void {
   useLayoutEffect(() => {
-    const range = line === null ? null : parseRange(`L${line}`);
+    const range = rangeOf(line);
     const own = view?.chosen ?? null;
     const same = range !== null && own !== null && range[0] === own[0] && range[1] === own[1];
     if (!same) view?.setChosen(range, range !== null);
   }, [view, line]);
+}
+
+function rangeOf(line: string | null): Range | null {
+  return line === null ? null : parseRange(`L${line}`);
 }
 
 function pressed(event: MouseEvent, view: View, setRange: (range: Range | null) => void): void {

@@ -115,8 +115,8 @@ export class Cache {
   }
 
   /** Lines that are on their way already: while they are, nobody asks for them. What does not come is asked for then. */
-  bring(lines: Range, body: Promise<ReadableStream<Uint8Array>>): void {
-    const request = { abort: new AbortController(), lines };
+  bring(lines: Range, body: Promise<ReadableStream<Uint8Array>>, abort = new AbortController()): void {
+    const request = { abort, lines };
     this.#requests.add(request);
     this.#read(request, body)
       .catch(() => {})
@@ -235,6 +235,8 @@ export class Cache {
       this.#bytes += CHUNK_OVERHEAD;
     }
     const at = (sequence - 1) % CHUNK;
+    // A line never changes, and rows know by the entry whether they show it.
+    if (chunk.entries[at]?.kind === "line" && entry.kind === "line") return;
     const size = sizeOf(entry) - sizeOf(chunk.entries[at]);
     chunk.entries[at] = entry;
     chunk.bytes += size;

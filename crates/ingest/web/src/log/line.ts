@@ -1,5 +1,7 @@
 /** What the server says of one line, and the part of it that the page keeps. */
 
+import { ApiError, isAborted } from "../api";
+
 /** Characters of a line that are kept; the rest of a longer one is asked for when somebody wants to see it. */
 export const KEPT_CHARACTERS = 8_192;
 
@@ -76,7 +78,10 @@ function detached(text: string): string {
   return JSON.parse(JSON.stringify(text)) as string;
 }
 
-/** Reads `application/x-ndjson` as it comes and hands over each value, until `take` says that it has enough. */
+/**
+ * Reads `application/x-ndjson` as it comes and hands over each value, until `take` says that it has enough. An
+ * `ApiError` where the answer breaks off.
+ */
 export async function readLines(
   body: ReadableStream<Uint8Array>,
   take: (value: unknown, length: number) => boolean,
@@ -85,7 +90,7 @@ export async function readLines(
   const decoder = new TextDecoder();
   let rest: string[] = [];
   for (;;) {
-    const { done, value } = await reader.read();
+    const { done, value } = await reader.read().catch(brokenOff);
     const pieces = (value ? decoder.decode(value, { stream: true }) : decoder.decode()).split("\n");
     const last = pieces.pop() ?? "";
     for (const piece of pieces) {
@@ -96,5 +101,11 @@ export async function readLines(
     if (last !== "") rest.push(last);
     if (done) break;
   }
-  if (rest.length > 0) throw new Error("the answer was cut");
+  if (rest.length > 0) brokenOff("the answer was cut");
+}
+
+/** What has been given up is nobody's fault. */
+function brokenOff(why: unknown): never {
+  if (isAborted(why)) throw why;
+  throw new ApiError(0, "unreachable", why instanceof Error ? why.message : String(why));
 }

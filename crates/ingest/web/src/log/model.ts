@@ -101,13 +101,13 @@ export class Log {
   open(known: api.WorkerState | null): void {
     if (known) this.#know(known);
     this.#live.connect();
-    void this.#lookThrough();
+    this.#lookAgain();
   }
 
   /** Where it opens is settled: lines there may have been asked for before there was a page. */
   opened(): void {
     const early = takenLines(api.url(api.ofWorker(this.name)), this.end);
-    if (early) this.cache.bring(early.lines, bodyOf(early.response));
+    if (early) this.cache.bring(early.lines, bodyOf(early.response), early.abort);
   }
 
   close(): void {
@@ -131,6 +131,7 @@ export class Log {
 
   shown(shown: boolean): void {
     this.#live.shown(shown);
+    if (shown && !this.outline?.complete) void this.#lookThrough();
   }
 
   get(sequence: number): Entry | undefined {

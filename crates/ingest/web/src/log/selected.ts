@@ -32,11 +32,17 @@ export class Selected {
     return between(this.#anchor, this.#focus);
   }
 
-  /** Somebody presses the button of a mouse: without Shift, a selection begins there. */
+  /** Somebody presses a button of a mouse, or a finger: without Shift, a selection begins there. */
   pressed(event: PointerEvent): void {
     const { target } = event;
-    const isText = target instanceof Element && !target.closest("button, .log-number");
-    this.#pressed = event.button === 0 && !event.shiftKey && isText;
+    const isText = target instanceof Element && target.closest("button, .log-number") === null;
+    this.#pressed = !event.shiftKey && isText;
+  }
+
+  /** A press that selected nothing, as that of a finger that scrolls, begins no selection later. */
+  released(): void {
+    this.drawing();
+    this.#pressed = false;
   }
 
   /** Rows may leave now, and the browser tells of a selection in them only when they have. */
@@ -56,9 +62,9 @@ export class Selected {
       this.#focus = null;
       return;
     }
-    // While one is drawn the browser moves its beginning from a row that has left into one that is there.
-    const stays = !pressed && this.#anchor !== null && !this.#isDrawn(this.#anchor);
-    if (!stays) this.#anchor = this.#placeOf(anchorNode, anchorOffset ?? 0, this.#anchor);
+    const isGone = !pressed && this.#anchor !== null && !this.#isDrawn(this.#anchor);
+    if (!isGone || !this.#isEdge(anchorNode, anchorOffset ?? 0))
+      this.#anchor = this.#placeOf(anchorNode, anchorOffset ?? 0, this.#anchor);
     this.#focus = this.#placeOf(focusNode, focusOffset ?? 0, pressed ? null : this.#focus);
   }
 
@@ -100,9 +106,17 @@ export class Selected {
     return this.#rowOf(place) !== null;
   }
 
+  /** Whether it is where the browser moves the beginning of a selection whose row has left: to what is drawn next to it. */
+  #isEdge(node: Node, offset: number): boolean {
+    const row = rowOf(node);
+    if (!row) return true;
+    const [rows, place] = [this.#rows, placeIn(row, node, offset)];
+    return (row === rows[0] && place?.before === "") || (row === rows[rows.length - 1] && place?.behind === "");
+  }
+
   /** A place of the browser's selection. Where the row of the one before has left, the browser has moved it. */
   #placeOf(node: Node, offset: number, before: Place | null): Place | null {
-    const row = (node instanceof Element ? node : node.parentElement)?.closest<HTMLElement>(".log-row");
+    const row = rowOf(node);
     if (row && this.#root.contains(row)) return placeIn(row, node, offset);
     if (this.#root.contains(node) && before && !this.#isDrawn(before)) return before;
     const range = document.createRange();
@@ -158,6 +172,10 @@ function textOf(part: Range): string {
   const copy = part.cloneContents();
   for (const ours of copy.querySelectorAll(OURS)) ours.remove();
   return copy.textContent ?? "";
+}
+
+function rowOf(node: Node): HTMLElement | null {
+  return (node instanceof Element ? node : node.parentElement)?.closest<HTMLElement>(".log-row") ?? null;
 }
 
 function placeIn(row: HTMLElement, node: Node, offset: number): Place | null {

@@ -2,11 +2,14 @@
 
 import type { WorkerState } from "../api";
 import type { Server } from "./live";
+import type { Range } from "./rows";
 
 export interface Start {
   /** What is known of the worker already. */
   readonly known: WorkerState | null;
   readonly tail: Server["tail"];
+  /** The lines that the address names. */
+  readonly chosen: Range | null;
   /** There is another log under this name. */
   readonly renewed: (state: WorkerState) => void;
 }

@@ -52,6 +52,8 @@ export class View {
   /** Its end is shown until it is settled. */
   #atEnd = false;
   #opening: ReturnType<typeof setTimeout> | undefined;
+  /** Where a key was to lead before anything was known of the log. */
+  #wish: "start" | "end" | null = null;
   #findFrom: number | null = null;
   /** Where the person wants to go, while it is not known whether that line is shown. */
   #awaited: { readonly line: number; readonly where: "third" | "nearest" | "top" } | null = null;
@@ -61,6 +63,8 @@ export class View {
 
   constructor(worker: string, element: HTMLElement, around: Surroundings, start: Start) {
     this.around = around;
+    this.chosen = start.chosen;
+    this.cursor = start.chosen?.[0] ?? null;
     this.#opened = new Opened(worker);
     const told = {
       changed: () => this.#changed(),
@@ -119,7 +123,7 @@ export class View {
   }
 
   setFollow(follow: boolean): void {
-    this.#begun = true;
+    this.#settled();
     this.#awaited = null;
     this.follow = follow;
     this.seen = this.log.end;
@@ -128,15 +132,28 @@ export class View {
     this.redraw();
   }
 
+  /** What is shown stays: somebody uses it. */
+  hold(): void {
+    if (this.follow || !this.#begun) this.setFollow(false);
+  }
+
   toStart(): void {
+    if (!this.log.worker) {
+      this.#wish = "start";
+      return;
+    }
     this.setFollow(false);
     this.cursor = null;
     this.scroller.toStart();
   }
 
   toEnd(): void {
+    if (!this.log.worker) {
+      this.#wish = "end";
+      return;
+    }
     this.cursor = null;
-    this.setFollow(this.log.worker?.state === "open");
+    this.setFollow(this.log.worker.state === "open");
     this.scroller.toEnd();
   }
 
@@ -214,7 +231,7 @@ export class View {
 
   fold(group: Group | undefined, folded?: boolean): void {
     if (!group) return;
-    this.#begun = true;
+    this.#settled();
     this.log.groups.fold(group, folded ?? !this.log.groups.isFolded(group));
     this.cursor = group.first;
     this.log.refold();
@@ -301,7 +318,7 @@ export class View {
 
   #scrolled(moved: number, atEnd: boolean): void {
     if (!this.#begun) this.#tell();
-    this.#begun = true;
+    this.#settled();
     this.#awaited = null;
     const open = this.log.worker?.state === "open";
     if (this.follow && moved < 0) this.setFollow(false);
@@ -349,7 +366,9 @@ export class View {
   #begin(): void {
     const { worker, outline, failed, firstFailure } = this.log;
     if (this.#begun || !worker) return;
-    if (this.chosen) this.toLine(this.chosen[0]);
+    if (this.#wish === "start") this.toStart();
+    else if (this.#wish === "end") this.toEnd();
+    else if (this.chosen) this.toLine(this.chosen[0]);
     else if (worker.state === "open") this.setFollow(true);
     else if (!failed || outline) this.#beginAt(firstFailure);
     // Its end is shown until the failure is known, unless the person has gone elsewhere by then.
@@ -359,8 +378,14 @@ export class View {
     this.#asker.around(this.cursor ?? this.log.end, this.scroller.page);
   }
 
-  #beginAt(failure: number | null): void {
+  /** Where the log opens is decided; before anything is known of it, it cannot be. */
+  #settled(): void {
+    if (!this.log.worker) return;
+    this.#begun = true;
     clearTimeout(this.#opening);
+  }
+
+  #beginAt(failure: number | null): void {
     if (failure === null) {
       this.setFollow(false);
       this.scroller.toEnd();
@@ -372,6 +397,7 @@ export class View {
 
   #showEnd(): void {
     this.#atEnd = true;
+    this.log.opened();
     this.scroller.toEnd();
   }
 
