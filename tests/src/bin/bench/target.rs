@@ -219,6 +219,11 @@ impl Target {
                 "a bare document of one line, measured in turn with it, has a tail of the same length: the browser's \
                  own start of a page."
             }
+            Self::PageFrame => {
+                "scrolled from end to end, no line stays from one frame to the next, and all rows are written over. Of the \
+                 slowest frames half is waiting for a core, which the browser's own threads take to paint without a \
+                 graphics card; the CPU time of the same frames is in the table."
+            }
             _ => return None,
         })
     }
