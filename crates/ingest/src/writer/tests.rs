@@ -1,3 +1,5 @@
+mod room;
+
 use bytes::Bytes;
 use futures::StreamExt;
 use ottoscaler_kit::supervise::Tasks;
