@@ -35,7 +35,7 @@ impl Logs {
     }
 
     fn close(&mut self, name: &'static str) {
-        let closing = Closing { exit_code: 0, signal: 0, reason: Arc::default() };
+        let closing = Closing { exit_code: Some(0), signal: 0, reason: Arc::default() };
         let last = Sequence::new(self.high[name]);
         self.commit(Change::Closed { worker: worker(name), closing, last });
     }
@@ -52,7 +52,9 @@ impl Logs {
             other => panic!("{other:?}"),
         };
         let mut gone: Vec<_> = changes.iter().map(told).collect();
-        changes.into_iter().for_each(|change| self.commit(change));
+        for change in changes {
+            self.commit(change);
+        }
         self.opened.store.retain().unwrap().give_back();
         gone.sort();
         gone
