@@ -25,7 +25,7 @@ async fn build(server: &Server, name: &str, blocks: u64) {
         assert_eq!((answer.refusal, answer.acked), (None, Sequence::new(first + LINES - 1)), "{name}");
     }
     let (reply, completed) = oneshot::channel();
-    let closing = Closing { exit_code: 0, signal: 0, reason: Arc::default() };
+    let closing = Closing { exit_code: Some(0), signal: 0, reason: Arc::default() };
     let completion = Completion { worker: worker(name), last: Sequence::new(blocks * LINES), closing };
     server.queue.submit(1, Submission::Complete(completion, reply)).await.unwrap();
     assert!(matches!(completed.await.unwrap(), Completed::Complete), "{name}");
