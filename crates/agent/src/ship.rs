@@ -313,6 +313,7 @@ pub(crate) fn completion(worker_id: &str, finish: Finish, last: u64, reason: &st
         bytes: finish.bytes.cast_signed(),
         reason: reason.to_owned(),
         crc32c: None,
+        exit_code_unknown: false,
     }
 }
 

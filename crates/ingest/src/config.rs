@@ -41,7 +41,7 @@ pub struct Config {
     /// Where logs are kept. One process at a time.
     #[arg(long, env = "OTTO_DATA_DIR", default_value = "./otto-data", help_heading = "Store")]
     pub data_dir: PathBuf,
-    /// How logs are kept: `disk`, or `memory`, which takes 1 GiB and forgets all at the end.
+    /// How logs are kept: `disk`, or `memory`, which forgets all at the end.
     #[arg(long, env = "OTTO_STORE", default_value = "disk", help_heading = "Store")]
     pub store: StoreKind,
     /// Room that is kept free on the disk: below it lines have to wait, and what is small still fits. 0 for none.
@@ -50,7 +50,7 @@ pub struct Config {
     /// How long lines are kept. Default: for ever.
     #[arg(long, env = "OTTO_RETAIN_FOR", value_parser = parse_duration, help_heading = "Store")]
     pub retain_for: Option<Duration>,
-    /// How large the store may grow before its oldest lines go. Default: as large as the disk.
+    /// How large the store may grow before its oldest lines go. Default: as large as the disk; 256 MiB in memory.
     #[arg(long, env = "OTTO_RETAIN_BYTES", value_parser = parse_retain_bytes, help_heading = "Store")]
     pub retain_bytes: Option<ByteSize>,
     /// How much the lines of one task may take up in the store before its oldest go. Default: as much as all together.
@@ -126,6 +126,9 @@ fn parse_retain_bytes(text: &str) -> Result<ByteSize, String> {
     Ok(size)
 }
 
+/// Memory that is full ends the process, and with it all that is kept there.
+const RETAINED_IN_MEMORY: ByteSize = ByteSize::mib(256);
+
 /// A store of limited size has at least so many segments: they go one by one.
 const SEGMENTS_AT_LEAST: u64 = 16;
 
@@ -138,9 +141,10 @@ impl Config {
 
     /// How much is kept.
     pub fn retention(&self) -> Limits {
+        let by_itself = (self.store == StoreKind::Memory).then_some(RETAINED_IN_MEMORY);
         Limits {
             age: self.retain_for,
-            bytes: self.retain_bytes.map(ByteSize::as_u64),
+            bytes: self.retain_bytes.or(by_itself).map(ByteSize::as_u64),
             task_bytes: self.retain_task_bytes.map(ByteSize::as_u64),
         }
     }

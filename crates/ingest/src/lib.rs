@@ -202,9 +202,9 @@ async fn open_store(config: &Config, catalog: Arc<Catalog>, metrics: &Metrics) -
     let (kind, data_dir) = (config.store, config.data_dir.clone());
     let segment_bytes = config.segment_bytes();
     let damage = Damage::new(metrics.read_damage.clone());
-    if kind == StoreKind::Memory && config.retention() != retention::Limits::default() {
+    if kind == StoreKind::Memory && config.retain_for.is_some() {
         warn!(
-            "--store memory takes 1 GiB and keeps what it has: --retain-for, --retain-bytes and --retain-task-bytes do nothing"
+            "--store memory keeps the newest lines by what they take, however old they are: --retain-for does nothing"
         );
     }
     let open = move || match kind {

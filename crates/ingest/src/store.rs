@@ -77,8 +77,15 @@ pub trait Retain {
     /// passed over, and told in the log: it fails nothing else.
     fn excess(&mut self, limit: u64, at_most: Stint) -> Excess;
 
-    /// Gives the room of the lines back that [`Retain::excess`] named last, once that was committed; where it was not,
-    /// nothing happens. How many bytes the disk got: none where it cannot, which is told in the log, and then it gets
+    /// What has to be committed so that all lines together take no more than `limit` bytes, where that cannot wait for its
+    /// turn among parts: what memory has no room for. Asked after each commit.
+    fn overflow(&self, limit: u64) -> Vec<Change> {
+        let _ = limit;
+        Vec::new()
+    }
+
+    /// Gives the room of the lines back that [`Retain::excess`] or [`Retain::overflow`] named last, once that was
+    /// committed; where it was not, nothing happens. How many bytes the disk got: none where it cannot, which is told in the log, and then it gets
     /// them with the whole part.
     fn give_back(&mut self) -> u64;
 }

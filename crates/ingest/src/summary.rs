@@ -40,7 +40,9 @@ pub enum Standing {
 impl Summary {
     /// Of a task's workers, at least one.
     pub fn new(task: TaskId, workers: &[Arc<WorkerState>]) -> Self {
-        let failed = |state: &&Arc<WorkerState>| state.closing.as_ref().is_some_and(|c| c.exit_code != 0);
+        // What nobody knows the end of has not passed.
+        let failed =
+            |state: &&Arc<WorkerState>| state.closing.as_ref().is_some_and(|c| c.exit_code != Some(0));
         Self {
             task,
             workers: workers.len(),

@@ -59,8 +59,8 @@ impl Registration {
 /// How a log ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Closing {
-    /// Of the command; 128+n where signal n ended it.
-    pub exit_code: i32,
+    /// Of the command; 128+n where signal n ended it. None where whoever closed the log did not know it.
+    pub exit_code: Option<i32>,
     /// 0 for none.
     pub signal: i32,
     /// Empty where the log was closed because it was complete.

@@ -108,6 +108,7 @@ impl Writer {
             }
             let tends = std::mem::take(&mut group.tends);
             self.commit(group).context(FAILED)?;
+            self.make_room().context(FAILED)?;
             for reply in tends {
                 // What is in the place of a store that is gone is another's.
                 let has_more = self.home.is_there() && self.tend().context(FAILED)?;
@@ -281,7 +282,7 @@ impl Writer {
                     self.forget(&record.change);
                 }
                 self.count_workers();
-                self.metrics.store_bytes.set(i64::try_from(self.store.size()).unwrap_or(i64::MAX));
+                self.show_size();
                 let now = Instant::now();
                 for reply in replies {
                     self.held.learn(&reply, now);
@@ -315,6 +316,10 @@ impl Writer {
             self.catalog.forget(worker);
             self.metrics.forgotten();
         }
+    }
+
+    fn show_size(&self) {
+        self.metrics.store_bytes.set(i64::try_from(self.store.size()).unwrap_or(i64::MAX));
     }
 
     /// Shows how many workers are known, and tells when there is little room for more, or enough again.

@@ -283,6 +283,7 @@ mod tests {
             bytes: 9,
             reason: "flush_timeout".into(),
             crc32c: None,
+            exit_code_unknown: false,
         }
     }
 

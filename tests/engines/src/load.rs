@@ -124,7 +124,7 @@ fn registration(worker: &WorkerId) -> Registration {
 }
 
 fn closing() -> Closing {
-    Closing { exit_code: 0, signal: 0, reason: "".into() }
+    Closing { exit_code: Some(0), signal: 0, reason: "".into() }
 }
 
 /// `lines` lines that look like a build's.

@@ -95,7 +95,7 @@ impl Oracle {
             Stored::Closed(number) => {
                 let worker = worker(*number);
                 let last = Sequence::new(self.0.get(&worker).map_or(0, Vec::len) as u64);
-                let closing = Closing { exit_code: 0, signal: 0, reason: "".into() };
+                let closing = Closing { exit_code: Some(0), signal: 0, reason: "".into() };
                 Change::Closed { worker, closing, last }
             }
         };

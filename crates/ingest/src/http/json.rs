@@ -30,7 +30,7 @@ pub(super) fn worker(state: &WorkerState) -> Value {
         "attempt": state.registration.attempt,
         "state": if closing.is_some() { "closed" } else { "open" },
         "complete": state.is_complete(),
-        "exit_code": closing.map(|closing| closing.exit_code),
+        "exit_code": closing.and_then(|closing| closing.exit_code),
         "signal": closing.map(|closing| closing.signal),
         "reason": closing.map(|closing| closing.reason.as_ref()),
         "last_sequence": state.high.get(),

@@ -155,7 +155,7 @@ mod tests {
     const LINES: [&str; 4] = ["::group::a", "::error::no", "::endgroup::", "+++ rest"];
 
     fn close(state: &mut WorkerState) {
-        state.closing = Some(Closing { exit_code: 1, signal: 0, reason: Arc::default() });
+        state.closing = Some(Closing { exit_code: Some(1), signal: 0, reason: Arc::default() });
     }
 
     #[test]

@@ -58,7 +58,7 @@ impl Logs {
     fn close(&mut self, worker: &str) {
         self.apply(worker, |state| Change::Closed {
             worker: state.registration.worker.clone(),
-            closing: Closing { exit_code: 0, signal: 0, reason: Arc::default() },
+            closing: Closing { exit_code: Some(0), signal: 0, reason: Arc::default() },
             last: state.high,
         });
     }

@@ -75,7 +75,7 @@ impl Streaming {
     }
 
     /// What became of a closed log that is not complete, and whether it had an end before.
-    fn closed(&self, worker: &WorkerId, exit_code: i32) -> String {
+    fn closed(&self, worker: &WorkerId, exit_code: Option<i32>) -> String {
         let state = self.0.catalog.worker(worker);
         let reason = state.as_ref().and_then(|state| state.closing.as_ref()).map(|closing| &*closing.reason);
         if let Some(reason) = reason.filter(|reason| !reason.is_empty()) {
@@ -89,11 +89,14 @@ impl Streaming {
     }
 
     /// Empty, or that a log had another end before: the first one stands.
-    fn closed_otherwise(&self, worker: &WorkerId, exit_code: i32) -> String {
+    fn closed_otherwise(&self, worker: &WorkerId, exit_code: Option<i32>) -> String {
         let state = self.0.catalog.worker(worker);
         let before = state.as_ref().and_then(|state| state.closing.as_ref()).map(|closing| closing.exit_code);
-        let other = before.filter(|before| *before != exit_code);
-        other.map_or_else(String::new, |code| format!("the log was closed before, with exit code {code}"))
+        match before.filter(|before| *before != exit_code) {
+            None => String::new(),
+            Some(Some(code)) => format!("the log was closed before, with exit code {code}"),
+            Some(None) => "the log was closed before, without an exit code".to_owned(),
+        }
     }
 
     fn config(&self) -> LoggingConfig {
@@ -168,8 +171,8 @@ fn completion(request: &WorkerCompletion) -> Result<Completion, Status> {
     if !request.reason.is_empty() {
         ident::check(&request.reason).map_err(|why| invalid(format!("reason: {why}")))?;
     }
-    let closing =
-        Closing { exit_code: request.exit_code, signal: request.signal, reason: Arc::from(&*request.reason) };
+    let exit_code = (!request.exit_code_unknown).then_some(request.exit_code);
+    let closing = Closing { exit_code, signal: request.signal, reason: Arc::from(&*request.reason) };
     Ok(Completion { worker, last, closing })
 }
 

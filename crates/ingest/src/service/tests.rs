@@ -1,6 +1,7 @@
 //! The services as clients see them, in one process, on a port of their own.
 
 mod checksums;
+mod closing;
 mod forged;
 mod health;
 mod rates;

@@ -83,10 +83,19 @@ pub(super) fn end(state: &WorkerState) -> WorkerEnd {
         worker_id: state.registration.worker.to_string(),
         last_sequence: state.high.to_wire(),
         state: log_state(state).into(),
-        exit_code: closing.map_or(0, |closing| closing.exit_code),
+        exit_code: exit_code(state),
         signal: closing.map_or(0, |closing| closing.signal),
         complete: state.is_complete(),
+        exit_code_unknown: is_exit_code_unknown(state),
     }
+}
+
+fn exit_code(state: &WorkerState) -> i32 {
+    state.closing.as_ref().and_then(|closing| closing.exit_code).unwrap_or_default()
+}
+
+fn is_exit_code_unknown(state: &WorkerState) -> bool {
+    state.closing.as_ref().is_some_and(|closing| closing.exit_code.is_none())
 }
 
 fn log_state(state: &WorkerState) -> LogState {
@@ -101,7 +110,8 @@ pub(super) fn worker(state: &WorkerState) -> Worker {
         attempt: state.registration.attempt,
         state: log_state(state).into(),
         complete: state.is_complete(),
-        exit_code: closing.map_or(0, |closing| closing.exit_code),
+        exit_code: exit_code(state),
+        exit_code_unknown: is_exit_code_unknown(state),
         signal: closing.map_or(0, |closing| closing.signal),
         last_sequence: state.high.to_wire(),
         lines: to_wire(state.lines),

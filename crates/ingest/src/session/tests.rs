@@ -62,7 +62,7 @@ fn each_rule_of_the_contract_has_its_decision() {
     let open = state(5, Some(Numbering::Client));
     let fresh = state(0, None);
     let by_server = state(5, Some(Numbering::Server));
-    let closing = Closing { exit_code: 0, signal: 0, reason: "".into() };
+    let closing = Closing { exit_code: Some(0), signal: 0, reason: "".into() };
     let closed = WorkerState { closing: Some(closing), ..open.clone() };
     let table = [
         (&fresh, lines(1, 3), "lines 1-3; ack up to 3"),

@@ -116,6 +116,8 @@ struct StoredClosing {
     reason: String,
     #[prost(uint64, tag = "4")]
     last: u64,
+    #[prost(bool, tag = "5")]
+    exit_code_unknown: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -209,10 +211,11 @@ fn stored_registration(registration: &Registration) -> StoredRegistration {
 
 fn stored_closing(closing: &Closing, last: Sequence) -> StoredClosing {
     StoredClosing {
-        exit_code: closing.exit_code,
+        exit_code: closing.exit_code.unwrap_or_default(),
         signal: closing.signal,
         reason: closing.reason.as_ref().to_owned(),
         last: last.get(),
+        exit_code_unknown: closing.exit_code.is_none(),
     }
 }
 
@@ -328,7 +331,8 @@ fn registration(worker: WorkerId, stored: StoredRegistration) -> Result<Registra
 }
 
 fn closing(stored: StoredClosing) -> Closing {
-    Closing { exit_code: stored.exit_code, signal: stored.signal, reason: stored.reason.into() }
+    let exit_code = (!stored.exit_code_unknown).then_some(stored.exit_code);
+    Closing { exit_code, signal: stored.signal, reason: stored.reason.into() }
 }
 
 /// The state that was kept of `worker`.

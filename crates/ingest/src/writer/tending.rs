@@ -86,6 +86,20 @@ impl Writer {
         Ok(true)
     }
 
+    /// Takes what a store holds in memory back below its limit, where the last group brought it beyond.
+    pub(super) fn make_room(&mut self) -> Result<(), CommitError> {
+        let Some((limit, store)) = self.limits.bytes.zip(self.store.retain()) else { return Ok(()) };
+        let changes = store.overflow(limit);
+        // First for readers, as ever.
+        if changes.is_empty() || !self.say(changes, now_ns())? {
+            return Ok(());
+        }
+        let Some(store) = self.store.retain() else { return Ok(()) };
+        self.metrics.removed(Why::Size, store.give_back());
+        self.show_size();
+        Ok(())
+    }
+
     /// One step of forgetting those of whom no line is left, which also has to come where no new line ever ends a part:
     /// a full table lets nobody send any. Whether there may be another.
     fn forget_silent(&mut self, now_ns: i64, now: Instant) -> Result<bool, CommitError> {

@@ -1,3 +1,5 @@
+mod room;
+
 use bytes::Bytes;
 use futures::StreamExt;
 use ottoscaler_kit::supervise::Tasks;
@@ -145,7 +147,7 @@ async fn an_incarnation_that_could_not_be_stored_is_not_adopted() {
 
 fn complete(server: &Server, name: &str, last: u64, reason: &str) -> oneshot::Receiver<Completed> {
     let (reply, answer) = oneshot::channel();
-    let closing = Closing { exit_code: 0, signal: 0, reason: reason.into() };
+    let closing = Closing { exit_code: Some(0), signal: 0, reason: reason.into() };
     let completion = Completion { worker: worker(name), last: Sequence::new(last), closing };
     server.queue.try_submit(1, Submission::Complete(completion, reply)).unwrap();
     answer

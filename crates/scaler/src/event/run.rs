@@ -14,8 +14,9 @@ use super::fields::{Fields, Given};
 /// Variables with this prefix configure the agent and tell the command about itself.
 const RESERVED_PREFIX: &str = "OTTO_";
 
-/// The one of them that an event may set: it names variables whose values the agent masks.
-const MASK_ENV: &str = "OTTO_MASK_ENV";
+/// Those of them that an event may set: variables whose values the agent masks, and whether it takes the stop signals of
+/// images for SIGTERM.
+const SETTABLE: [&str; 2] = ["OTTO_MASK_ENV", "OTTO_IMAGE_STOP_SIGNALS"];
 
 /// A program and its arguments; never empty.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,7 +114,7 @@ impl Run {
     pub(super) fn parse(fields: &mut Fields, defaults: &RunDefaults) -> Result<Self, Rejection> {
         let image = fields.text("image")?.or_else(|| defaults.image.clone());
         let command = command(fields, defaults)?;
-        let env = variables(fields.take(&["env"])?, &[MASK_ENV])?;
+        let env = variables(fields.take(&["env"])?, &SETTABLE)?;
         let secrets = fields.take(&["secret_env"])?;
         let secret_env = variables(secrets.clone(), &[])?;
         if let Some(given) = secrets {

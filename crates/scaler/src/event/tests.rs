@@ -167,6 +167,13 @@ fn an_event_may_name_variables_to_mask_and_only_as_plain_text() {
     assert_eq!(event.run.env["OTTO_MASK_ENV"], "PASSWORD");
     assert_eq!(with("secret_env", r#"{"OTTO_MASK_ENV":"s/k"}"#).unwrap_err().field(), "secret_env");
     assert_eq!(with("env", r#"{"OTTO_MASK_FILE":"/x"}"#).unwrap_err().field(), "env");
+    let Event::ScaleUp(event) = with("env", r#"{"OTTO_IMAGE_STOP_SIGNALS":false}"#).unwrap() else {
+        panic!()
+    };
+    assert_eq!(
+        event.run.env["OTTO_IMAGE_STOP_SIGNALS"], "false",
+        "its commands may want them for themselves"
+    );
 }
 
 #[test]

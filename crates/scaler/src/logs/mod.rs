@@ -171,6 +171,7 @@ impl LogIngest {
         let completion = WorkerCompletion {
             worker_id: closing.worker.to_string(),
             exit_code: closing.exit_code.unwrap_or_default(),
+            exit_code_unknown: closing.exit_code.is_none(),
             // Nobody knows, and the agent may live on: the marker stands behind whatever is there.
             last_sequence: 0,
             reason: closing.reason.clone(),

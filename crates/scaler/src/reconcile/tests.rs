@@ -288,18 +288,22 @@ fn p2_a_record_that_was_lost_goes_on_with_the_workers_that_are_there_and_runs_no
 fn a_record_that_was_lost_does_not_run_again_what_was_stopped() {
     let task = TaskRecord::new(ScaleUp { max_attempts: 2.try_into().unwrap(), ..scale_up("a", "r", 1, 1) });
     let there = task.worker_spec(index(0), Attempt::FIRST);
-    let after = |stops_are_ours| {
+    let stopped = || Exit { cause: Cause::Infrastructure("signal 15".to_owned()), ..exit(143) };
+    let after = |ended: Exit, stops_are_ours| {
         let mut facts = Facts::new(3, Vec::new());
-        let stopped = Exit { cause: Cause::Infrastructure("signal 15".to_owned()), ..exit(143) };
-        let worker = facts.see(there.clone(), Phase::Ended(stopped));
+        let worker = facts.see(there.clone(), Phase::Ended(ended));
         facts.observation.get_mut(&worker).unwrap().stopping = true;
         let (rebuilt, _) = rebuild(&there, &facts.observation, stops_are_ours, at(50));
         facts.records.insert(Record::Task(Box::new(rebuilt)));
         facts.settle(51);
         facts.slot("a", 0).clone()
     };
-    assert_eq!(after(true).outcome().unwrap().verdict, Verdict::Cancelled);
-    assert_eq!(after(false).attempt.get(), 2, "somebody else may have deleted its Pod");
+    let ended = after(stopped(), true).outcome().unwrap().clone();
+    assert_eq!(ended.verdict, Verdict::Failed(Class::Policy), "nobody may have cancelled it");
+    assert!(ended.reason.contains("asked for"), "{}", ended.reason);
+    let through = after(exit(0), true).outcome().unwrap().verdict;
+    assert_eq!(through, Verdict::Succeeded, "it was through before");
+    assert_eq!(after(stopped(), false).attempt.get(), 2, "somebody else may have deleted its Pod");
 }
 
 #[test]

@@ -13,6 +13,9 @@ use crate::record::{Log, Outcome, Progress, Records, Slot, Stop, TaskRecord, Upd
 use crate::runtime::Observation;
 use crate::status::{Class, Notification, State};
 
+/// Why a worker whose record was lost had been stopped. Not that somebody cancelled it: it may have run for too long.
+const STOPPED_BEFORE: &str = "its end was asked for, and redis lost its record and why";
+
 pub(super) fn advance(
     task: &TaskRecord,
     index: WorkerIndex,
@@ -77,7 +80,7 @@ pub fn refused(spec: &WorkerSpec, records: &Records, reason: &str, now: Timestam
 
 /// The record of a worker whose record Redis has lost. Of those of its task that are there, the record
 /// goes on; the others are lost, whether they ever ran or not: running one again could run it twice. One whose end
-/// was asked for was not to be tried again, if `stops_are_ours`.
+/// was asked for was not to be tried again, if `stops_are_ours`; what its command was through with by then stands.
 pub fn rebuild(
     spec: &WorkerSpec,
     observation: &Observation,
@@ -109,7 +112,7 @@ pub fn rebuild(
 fn found(attempt: Attempt, is_stopped: bool, now: Timestamp) -> Slot {
     let before = (1..attempt.get())
         .map(|_| Outcome { log: Log::Open, ..never_made(Verdict::Lost, "redis lost its record", now) });
-    let stop = is_stopped.then_some(Stop::Cancelled);
+    let stop = is_stopped.then(|| Stop::Failed { class: Class::Policy, reason: STOPPED_BEFORE.to_owned() });
     Slot { attempt, stop, earlier: before.collect(), queued_at: Some(now), ..Slot::default() }
 }
 

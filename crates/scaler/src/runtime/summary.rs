@@ -8,6 +8,56 @@ use serde::Deserialize;
 /// Signals that are meant to end: SIGINT, SIGQUIT, SIGKILL, SIGTERM.
 pub(super) const ENDING: [i32; 4] = [2, 3, 9, 15];
 
+/// What an agent exits with that failed itself, and has no word of its command.
+const AGENT_FAILED: i32 = 70;
+
+/// What is where an agent leaves its summary.
+#[derive(Clone, Debug)]
+pub(super) enum Said {
+    /// Nothing, or no more than the room for it.
+    Nothing,
+    /// Something else than a whole summary.
+    Damaged,
+    /// What it had to say.
+    Whole(Summary),
+}
+
+impl Said {
+    pub(super) fn of(text: &[u8]) -> Self {
+        match serde_json::from_slice(text) {
+            Ok(summary) => Self::Whole(summary),
+            Err(_) if text.trim_ascii().is_empty() => Self::Nothing,
+            Err(_) => Self::Damaged,
+        }
+    }
+
+    /// The summary, where it is of the end with this code. One of another end was written before the agent was killed, or
+    /// by the command.
+    pub(super) fn of_end(&self, code: i32) -> Option<&Summary> {
+        match self {
+            Self::Whole(summary) => Some(summary).filter(|summary| summary.exit_code == code),
+            Self::Nothing | Self::Damaged => None,
+        }
+    }
+
+    /// Why nothing is known of how the command did in a container that ended with `code` on a `machine` of this kind.
+    pub(super) fn why_unknown(&self, code: i32, machine: &str) -> String {
+        match self {
+            _ if code == AGENT_FAILED => format!(
+                "its container ended with {code}, and its agent did not say how the command did: the agent itself failed, \
+                 and its container's log says why"
+            ),
+            Self::Damaged => format!(
+                "its container ended with {code}, and what its agent said of how the command did is damaged"
+            ),
+            Self::Nothing | Self::Whole(_) => format!(
+                "its container ended with {code}, and its agent did not say how the command did: it was killed, or the \
+                 {machine} went down"
+            ),
+        }
+    }
+}
+
 /// More is in it than is needed here.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Summary {
@@ -47,6 +97,24 @@ impl Summary {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_whole_summary_is_told_from_none() {
+        let why = |text: &[u8], code| Said::of(text).why_unknown(code, "node");
+        for nothing in ["", "  \n ", r#"{"exit_code":0}"#] {
+            assert!(why(nothing.as_bytes(), 137).contains("killed, or the node went down"), "{nothing}");
+        }
+        for damaged in [&br#"{"exit_code":1,"sig"#[..], b"no json", b"\xff"] {
+            assert!(
+                why(damaged, 1).contains("ended with 1, and what its agent said")
+                    && Said::of(damaged).of_end(1).is_none()
+            );
+        }
+        for text in ["", "no json"] {
+            assert!(why(text.as_bytes(), 70).contains("agent itself failed"));
+        }
+        assert!(Said::of(br#"{"exit_code":70}"#).of_end(70).is_some(), "a command may end so, too");
+    }
 
     #[test]
     fn an_end_is_the_commands_own_only_where_the_agent_says_that_nobody_asked_for_it() {

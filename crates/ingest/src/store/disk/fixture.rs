@@ -82,7 +82,7 @@ fn gap(last: u64, reason: &str) -> Content {
 }
 
 fn closed(name: &str, last: u64, exit_code: i32, reason: &str) -> Change {
-    let closing = Closing { exit_code, signal: 0, reason: reason.into() };
+    let closing = Closing { exit_code: Some(exit_code), signal: 0, reason: reason.into() };
     Change::Closed { worker: worker(name), closing, last: Sequence::new(last) }
 }
 

@@ -185,7 +185,7 @@ fn damage_at_the_end_of_a_closed_log_is_known_from_its_closing() {
     opened.store.commit(&group(1, 1)).unwrap();
     let damaged = usize::try_from(opened.store.size()).unwrap();
     opened.store.commit(&group(2, 2)).unwrap();
-    let closing = crate::worker::Closing { exit_code: 0, signal: 0, reason: "".into() };
+    let closing = crate::worker::Closing { exit_code: Some(0), signal: 0, reason: "".into() };
     let closed = Change::Closed { worker, closing, last: Sequence::new(2) };
     opened.store.commit(&[Record { at_ns: 0, change: closed }]).unwrap();
     drop(opened);

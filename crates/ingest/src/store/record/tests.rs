@@ -30,7 +30,8 @@ fn every_kind_of_record_is_read_as_it_was_written() {
         session_id: "s".into(),
         metadata: Arc::new(WorkerMetadata { pod_name: "p".into(), ..WorkerMetadata::default() }),
     };
-    let closing = Closing { exit_code: 137, signal: 9, reason: "agent_gone".into() };
+    let closing = Closing { exit_code: Some(137), signal: 9, reason: "agent_gone".into() };
+    let unknown = Closing { exit_code: None, signal: 0, ..closing.clone() };
     let state = WorkerState {
         numbering: Some(Numbering::Server),
         high: Sequence::new(9),
@@ -47,6 +48,7 @@ fn every_kind_of_record_is_read_as_it_was_written() {
     for change in [
         Change::Registered(registration.clone()),
         Change::Closed { worker: worker.clone(), closing, last: Sequence::new(4) },
+        Change::Closed { worker: worker.clone(), closing: unknown, last: Sequence::new(4) },
         appended(worker.clone(), true, 3, gap),
         Change::Trimmed { worker: worker.clone(), until: Sequence::new(3) },
         Change::Carried(Box::new(WorkerState::new(registration.clone(), 7))),

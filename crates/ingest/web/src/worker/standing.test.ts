@@ -27,7 +27,7 @@ const OPEN: WorkerState = {
   created_at: "2026-03-01T12:00:00Z",
   updated_at: "2026-03-01T12:01:00Z",
 };
-const closed = (exit_code: number, change: Partial<WorkerState> = {}): WorkerState => ({
+const closed = (exit_code: number | null, change: Partial<WorkerState> = {}): WorkerState => ({
   ...OPEN,
   state: "closed",
   complete: true,
@@ -43,6 +43,7 @@ describe("a worker", () => {
     ["writes", OPEN, { kind: "running" }],
     ["went well", closed(0), { kind: "passed", code: 0 }],
     ["failed", closed(3), { kind: "failed", code: 3 }],
+    ["nobody knows the end of", closed(null, { reason: "agent_gone" }), { kind: "failed", code: "?" }],
     ["was killed", closed(137, { signal: 9 }), { kind: "signalled", signal: 9 }],
   ])("that %s stands so", (_, worker, standing) => {
     expect(standingOf(worker)).toEqual(standing);

@@ -6,13 +6,16 @@ export type Standing =
   | { readonly kind: "waiting" | "running" }
   /** The command ended by itself. */
   | { readonly kind: "passed" | "failed"; readonly code: number }
+  /** Somebody else closed the log, and nobody knows how the command ended. */
+  | { readonly kind: "failed"; readonly code: "?" }
   /** A signal ended the command. */
   | { readonly kind: "signalled"; readonly signal: number };
 
 export function standingOf(worker: WorkerState): Standing {
   if (worker.state === "open") return { kind: worker.last_sequence === 0 ? "waiting" : "running" };
   if (worker.signal) return { kind: "signalled", signal: worker.signal };
-  const code = worker.exit_code ?? 0;
+  const code = worker.exit_code;
+  if (code === null) return { kind: "failed", code: "?" };
   return { kind: code === 0 ? "passed" : "failed", code };
 }
 

@@ -16,7 +16,7 @@ use super::phase;
 use super::told::{Seen, State};
 use super::{events, names, refusal, tar};
 use crate::ids::WorkerId;
-use crate::runtime::summary::Summary;
+use crate::runtime::summary::Said;
 
 /// A summary is below 4 KiB, and an archive adds little to that. What is longer was not written by an agent.
 const SUMMARY_BYTES: usize = 16 << 10;
@@ -58,9 +58,9 @@ impl DockerRuntime {
                 Some(State::Running { started_at, stopping: self.is_found_stopping(worker).await? })
             }
             EXITED | DEAD => {
-                let summary = summary(self.docker(), worker).await?;
+                let said = summary(self.docker(), worker).await?;
                 let killed = self.killed(worker, state.exit_code).await?;
-                let exit = phase::exit(state, summary.as_ref(), killed, Timestamp::now());
+                let exit = phase::exit(state, &said, killed, Timestamp::now());
                 let stopping = match self.is_found_stopping(worker).await {
                     // An answer all the same, and how it ended must not wait for a better one.
                     Err(Error::DockerResponseServerError { .. }) => false,
@@ -94,16 +94,16 @@ impl DockerRuntime {
 }
 
 /// The agent's last word; nothing where it left none that can be read.
-async fn summary(docker: &Docker, worker: &WorkerId) -> Result<Option<Summary>, Error> {
+async fn summary(docker: &Docker, worker: &WorkerId) -> Result<Said, Error> {
     let options = DownloadFromContainerOptionsBuilder::default().path(SUMMARY).build();
     let archive = docker.download_from_container(worker.as_str(), Some(options));
     match within(CALL_LIMIT, read(archive)).await {
-        Ok(archive) => Ok(tar::first_file(&archive).and_then(|file| serde_json::from_slice(file).ok())),
-        Err(error) if refusal::is_absent(&error) => Ok(None),
+        Ok(archive) => Ok(tar::first_file(&archive).map_or(Said::Nothing, Said::of)),
+        Err(error) if refusal::is_absent(&error) => Ok(Said::Nothing),
         // An answer all the same, and it will be no other the next time.
         Err(error @ Error::DockerResponseServerError { .. }) => {
             tracing::warn!(worker_id = %worker, why = refusal::words(&error), "cannot read a worker's summary");
-            Ok(None)
+            Ok(Said::Nothing)
         }
         Err(error) => Err(error),
     }

@@ -3,17 +3,18 @@
 //!
 //! Its name is made from the worker's, so there is one at a time. A scaler that is killed leaves it running; its
 //! successor waits for the same one, or has it run again, which doubles nothing; one that was made otherwise, by
-//! another configuration, it makes anew. Whatever keeps it from being made
+//! another configuration, as its label says, it makes anew. Whatever keeps it from being made
 //! is tried again within the time that an agent would have had to deliver its lines; then the log says that they
 //! are lost, and why. Removing the worker takes it away, too.
 
 use bollard::errors::Error;
-use bollard::models::{ContainerCreateBody, ContainerInspectResponse, HostConfig};
+use bollard::models::{ContainerCreateBody, ContainerInspectResponse};
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, InspectContainerOptions, LogsOptionsBuilder,
     RemoveContainerOptionsBuilder, StartContainerOptions, WaitContainerOptions,
 };
 use futures::TryStreamExt;
+use sha2::{Digest, Sha256};
 use tokio::time::timeout_at;
 
 use super::container::{self, SPOOL_DIR};
@@ -27,6 +28,9 @@ use crate::runtime::upload::{HELD, MARGIN, SAID_BYTES, messages};
 
 /// Of a log so many lines are asked for: an upload says little, and its last words count.
 const SAID_LINES: &str = "50";
+
+/// What a container was asked to be, as a hash: Docker leaves out what its kernel cannot do, and shows the rest otherwise.
+const ASKED: &str = "ottoscaler.dev/asked-for";
 
 /// What an upload says that has handed in something.
 const HANDED_IN: &str = "handed in";
@@ -70,7 +74,7 @@ impl DockerRuntime {
         let told = |error: Error| words(&error);
         let image = self.image_of(spec).await?;
         let volume = self.0.agent.ensure(&self.0.images, &image).await.map_err(|trouble| trouble.message)?;
-        let body = container::hand_in(spec, &image, &volume, self.config())?;
+        let body = labelled(container::hand_in(spec, &image, &volume, self.config())?);
         let name = names::hand_in(&spec.worker_id);
         let _at_once = self.0.at_once.acquire().await;
         let look = self.docker().inspect_container(&name, None::<InspectContainerOptions>);
@@ -141,15 +145,25 @@ impl DockerRuntime {
     }
 }
 
-/// Whether a container runs what one made now would run, reaches what it would reach, and may use as much.
+/// The same with a label that says what it runs, what it reaches, and how much it may use.
+fn labelled(mut body: ContainerCreateBody) -> ContainerCreateBody {
+    let host = body.host_config.as_ref();
+    let mounts = host.and_then(|host| host.mounts.as_ref()).into_iter().flatten();
+    let sources: Vec<_> = mounts.map(|mount| &mount.source).collect();
+    let reaches = host.map(|host| (&host.network_mode, host.memory, sources));
+    let asked = Sha256::digest(format!("{:?}", (&body.entrypoint, reaches)));
+    body.labels.get_or_insert_default().insert(ASKED.to_owned(), hex::encode(asked));
+    body
+}
+
+/// Whether a container was made of what one would be made of now.
 fn is_made_so(known: &ContainerInspectResponse, body: &ContainerCreateBody) -> bool {
-    fn means(host: Option<&HostConfig>) -> Option<(Option<&str>, Option<i64>, Vec<&str>)> {
-        let host = host?;
-        let mounts = host.mounts.iter().flatten().filter_map(|mount| mount.source.as_deref());
-        Some((host.network_mode.as_deref(), host.memory.filter(|limit| *limit > 0), mounts.collect()))
-    }
-    let runs = known.config.as_ref().and_then(|config| config.entrypoint.as_ref());
-    runs == body.entrypoint.as_ref() && means(known.host_config.as_ref()) == means(body.host_config.as_ref())
+    let labels = known.config.as_ref().and_then(|config| config.labels.as_ref());
+    let (was, is) = (
+        labels.and_then(|labels| labels.get(ASKED)),
+        body.labels.as_ref().and_then(|labels| labels.get(ASKED)),
+    );
+    was.is_some() && was == is
 }
 
 /// What an upload's end means. An error where another one is at it.
@@ -177,37 +191,43 @@ fn without_paths(message: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use bollard::models::ContainerConfig;
+    use bollard::models::{ContainerConfig, HostConfig};
 
     use super::*;
     use crate::reconcile::testing;
 
-    /// As Docker shows a container that was made of this.
+    /// As Docker shows a container that was made of this, where it can limit no memory and mounts are told elsewhere.
     fn shown(body: ContainerCreateBody) -> ContainerInspectResponse {
         ContainerInspectResponse {
-            config: Some(ContainerConfig { entrypoint: body.entrypoint, ..ContainerConfig::default() }),
-            host_config: body.host_config.map(|host| HostConfig { memory: host.memory.or(Some(0)), ..host }),
+            config: Some(ContainerConfig { labels: body.labels, ..ContainerConfig::default() }),
+            host_config: body.host_config.map(|host| HostConfig { memory: Some(0), mounts: None, ..host }),
             ..ContainerInspectResponse::default()
         }
     }
 
     #[test]
     fn p9_an_upload_that_another_configuration_made_is_not_waited_for() {
-        let made = |ingest_url: &str, network: &str, agent: &str| {
+        let made = |ingest_url: &str, network: &str, agent: &str, memory: i64| {
             let mut config = container::tests::config();
             config.ingest_url = ingest_url.to_owned();
             config.network.name = network.to_owned();
-            container::hand_in(&testing::worker_spec("t", "r"), "sha256:1", agent, &config).unwrap()
+            let spec = testing::worker_spec("t", "r");
+            let mut body = container::hand_in(&spec, "sha256:1", agent, &config).unwrap();
+            body.host_config.as_mut().unwrap().memory = Some(memory);
+            labelled(body)
         };
-        let now = made("http://log-ingest:50051", "otto", "v1");
-        assert!(is_made_so(&shown(now.clone()), &now), "the same");
+        let now = made("http://log-ingest:50051", "otto", "v1", 1);
+        assert!(is_made_so(&shown(now.clone()), &now), "the same, whatever Docker kept of it");
         for other in [
-            made("http://elsewhere:50051", "otto", "v1"),
-            made("http://log-ingest:50051", "another", "v1"),
-            made("http://log-ingest:50051", "otto", "v2"),
+            made("http://elsewhere:50051", "otto", "v1", 1),
+            made("http://log-ingest:50051", "another", "v1", 1),
+            made("http://log-ingest:50051", "otto", "v2", 1),
+            made("http://log-ingest:50051", "otto", "v1", 2),
         ] {
             assert!(!is_made_so(&shown(other), &now));
         }
+        let older = ContainerCreateBody { labels: None, ..now.clone() };
+        assert!(!is_made_so(&shown(older), &now), "an older scaler's, of which nothing is known");
     }
 
     #[test]

@@ -189,7 +189,8 @@ fn worker(spec: &WorkerSpec, image: &str, security: Security, config: &PodConfig
 fn variables(spec: &WorkerSpec) -> Vec<EnvVar> {
     let mut plain = environment(spec);
     plain.entry("HOME".to_owned()).or_insert_with(|| HOME_DIR.to_owned());
-    plain.insert(IMAGE_STOP_SIGNALS.to_owned(), "true".to_owned());
+    // A task whose command wants these signals for itself says so.
+    plain.entry(IMAGE_STOP_SIGNALS.to_owned()).or_insert_with(|| "true".to_owned());
     let plain = plain.into_iter().map(|(name, value)| EnvVar {
         name,
         value: Some(unexpanded(&value)),

@@ -95,6 +95,20 @@ fn only_the_baseline_class_may_run_as_root() {
 }
 
 #[test]
+fn a_task_may_have_the_stop_signals_of_images_for_itself() {
+    let told = |own: Option<&str>| {
+        let mut spec = spec(None);
+        let own = own.map(|value| (IMAGE_STOP_SIGNALS.to_owned(), value.to_owned()));
+        spec.request.run.env.extend(own);
+        let all = pod(&spec, &config("{}")).unwrap().spec.unwrap().containers.remove(0).env.unwrap();
+        let named = all.into_iter().filter(|variable| variable.name == IMAGE_STOP_SIGNALS);
+        named.map(|variable| variable.value.unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(told(None), ["true"]);
+    assert_eq!(told(Some("false")), ["false"]);
+}
+
+#[test]
 fn a_worker_is_known_again_by_its_pod() {
     let pod = made(Some("small"), CLASSES);
     let told = WorkerPod { metadata: pod.metadata.clone(), status: None };

@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::{
 
 use super::names::WORKER;
 use super::worker_pod::WorkerPod;
-use crate::runtime::summary::Summary;
+use crate::runtime::summary::{Said, Summary};
 use crate::runtime::{Cause, Exit, Obstacle, ObstacleKind, Phase};
 
 /// Reasons of the kubelet and of controllers for a Pod's end that is not its command's doing.
@@ -73,15 +73,15 @@ fn worker_status(status: &PodStatus) -> Option<&ContainerStatus> {
 }
 
 fn exit(pod: &WorkerPod, status: &PodStatus, terminated: &ContainerStateTerminated, now: Timestamp) -> Exit {
-    let summary: Option<Summary> =
-        terminated.message.as_deref().and_then(|message| serde_json::from_str(message).ok());
-    // One of another end was written before the agent was killed, or by the command.
+    // What is there of an end that nobody saw was the command's to write.
     let was_seen = terminated.reason.as_deref() != Some(UNSEEN);
-    let summary = summary.as_ref().filter(|summary| was_seen && summary.exit_code == terminated.exit_code);
+    let message = terminated.message.as_deref().filter(|_| was_seen);
+    let said = message.map_or(Said::Nothing, |message| Said::of(message.as_bytes()));
+    let summary = said.of_end(terminated.exit_code);
     let started_at = summary.and_then(|summary| summary.started_at);
     let was_deleted = deleted_at(pod)
         .is_some_and(|at| terminated.finished_at.as_ref().is_none_or(|finished| at <= finished.0));
-    let cause = cause(status, terminated, summary, was_deleted);
+    let cause = cause(status, terminated, &said, was_deleted);
     // A container that never started has no exit code of a command.
     let ran = !matches!(terminated.reason.as_deref(), Some("ContainerCannotRun" | "StartError"));
     Exit {
@@ -102,19 +102,15 @@ fn deleted_at(pod: &WorkerPod) -> Option<Timestamp> {
     due.checked_sub(SignedDuration::from_secs(grace)).ok()
 }
 
-fn cause(
-    status: &PodStatus,
-    terminated: &ContainerStateTerminated,
-    summary: Option<&Summary>,
-    was_deleted: bool,
-) -> Cause {
-    let said = terminated.message.as_deref().unwrap_or_default();
+fn cause(status: &PodStatus, terminated: &ContainerStateTerminated, said: &Said, was_deleted: bool) -> Cause {
     let code = terminated.exit_code;
+    let summary = said.of_end(code);
     match terminated.reason.as_deref() {
         // Without cgroup v2 the kernel may end a child alone, and what counts is what its command made of it.
         Some("OOMKilled") if code != 0 => return Cause::OutOfMemory,
         Some(reason @ ("ContainerCannotRun" | "StartError" | "ContainerStatusUnknown")) => {
-            return Cause::Infrastructure(format!("its container could not run: {reason}: {said}"));
+            let message = terminated.message.as_deref().unwrap_or_default();
+            return Cause::Infrastructure(format!("its container could not run: {reason}: {message}"));
         }
         Some(_) | None => {}
     }
@@ -140,10 +136,9 @@ fn cause(
         (_, Some(signal)) => Cause::Infrastructure(format!(
             "its agent was sent signal {signal}, and nobody says why; its command ended with {code}"
         )),
-        (None, _) if code != 0 && code != NOT_CONFIGURED => Cause::Infrastructure(format!(
-            "its container ended with {code}, and its agent did not say how the command did: it was killed, or the \
-             node went down"
-        )),
+        (None, _) if code != 0 && code != NOT_CONFIGURED => {
+            Cause::Infrastructure(said.why_unknown(code, "node"))
+        }
         _ => Cause::Command,
     }
 }
@@ -296,6 +291,9 @@ mod tests {
         // The command's own end is known, and the agent was killed as it delivered, or that is forged.
         let (code, forged) = why(&json!({ "exitCode": 137, "message": r#"{"exit_code":0}"# }));
         assert!(forged.contains("did not say") && code == Some(137), "{forged}");
+        let cut = json!({ "exitCode": 1, "message": r#"{"exit_code":1,"sig"# });
+        assert!(why(&cut).1.contains("is damaged"), "nothing was killed");
+        assert!(why(&json!({ "exitCode": 70 })).1.contains("the agent itself failed"));
         let reset = json!({ "exitCode": 255, "reason": "Unknown", "message": r#"{"exit_code":255}"# });
         assert!(why(&reset).1.contains("the node went down"));
     }

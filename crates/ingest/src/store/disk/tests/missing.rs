@@ -24,7 +24,7 @@ fn check_said(opened: &Opened, written: u64) {
 }
 
 fn close(opened: &mut Opened) {
-    let closing = crate::worker::Closing { exit_code: 0, signal: 0, reason: "".into() };
+    let closing = crate::worker::Closing { exit_code: Some(0), signal: 0, reason: "".into() };
     let closed = |name| {
         let change =
             Change::Closed { worker: worker(name), closing: closing.clone(), last: Sequence::new(40) };

@@ -91,7 +91,7 @@ fn p5_lines_that_are_to_go_are_read_until_their_segment_goes() {
 fn p6_an_ended_worker_without_lines_is_forgotten_in_the_end() {
     let dir = tempfile::tempdir().unwrap();
     let mut opened = open_small(dir.path(), &Damage::default());
-    let closing = crate::worker::Closing { exit_code: 0, signal: 0, reason: "".into() };
+    let closing = crate::worker::Closing { exit_code: Some(0), signal: 0, reason: "".into() };
     let closed = Change::Closed { worker: worker("w"), closing, last: Sequence::new(1) };
     opened.store.commit(&[group(1, 1), vec![Record { at_ns: 7, change: closed }]].concat()).unwrap();
     opened.store.commit(&[appended_lines("open", 1, &["x"])]).unwrap();
@@ -112,7 +112,7 @@ fn p6_an_ended_worker_without_lines_is_forgotten_in_the_end() {
 fn p6_silent_workers_without_lines_are_forgotten_without_any_new_line() {
     let dir = tempfile::tempdir().unwrap();
     let mut opened = open(dir.path(), SEGMENT_BYTES, Damage::default()).unwrap();
-    let closing = crate::worker::Closing { exit_code: 0, signal: 0, reason: "".into() };
+    let closing = crate::worker::Closing { exit_code: Some(0), signal: 0, reason: "".into() };
     let closed = Change::Closed { worker: worker("w"), closing, last: Sequence::new(1) };
     let records = [group(1, 1), vec![Record { at_ns: 7, change: closed }]].concat();
     opened.store.commit(&records).unwrap();
