@@ -89,6 +89,7 @@ const en = {
   // A worker's state
   waiting: "no line yet",
   exit: (code: string) => `exit code ${code}`,
+  exitUnknown: "exit code unknown",
   signal: (name: string) => `ended by ${name}`,
   incomplete: "log incomplete",
   incompleteBecause: (reason: string) => `Log incomplete: ${reason}`,
@@ -205,6 +206,7 @@ const ko: typeof en = {
 
   waiting: "아직 출력 없음",
   exit: (code) => `종료 코드 ${code}`,
+  exitUnknown: "종료 코드를 알 수 없음",
   signal: (name) => `${name} 시그널로 종료`,
   incomplete: "불완전한 로그",
   incompleteBecause: (reason) => `로그가 불완전합니다: ${reason}`,

@@ -43,7 +43,7 @@ function wordOf(standing: Standing, words: (typeof text)["en"]): string {
       return words.signal(signalName(standing.signal));
     case "passed":
     case "failed":
-      return words.exit(String(standing.code));
+      return standing.code === null ? words.exitUnknown : words.exit(String(standing.code));
   }
 }
 

@@ -43,7 +43,7 @@ describe("a worker", () => {
     ["writes", OPEN, { kind: "running" }],
     ["went well", closed(0), { kind: "passed", code: 0 }],
     ["failed", closed(3), { kind: "failed", code: 3 }],
-    ["nobody knows the end of", closed(null, { reason: "agent_gone" }), { kind: "failed", code: "?" }],
+    ["nobody knows the end of", closed(null, { reason: "agent_gone" }), { kind: "failed", code: null }],
     ["was killed", closed(137, { signal: 9 }), { kind: "signalled", signal: 9 }],
   ])("that %s stands so", (_, worker, standing) => {
     expect(standingOf(worker)).toEqual(standing);

@@ -7,7 +7,7 @@ export type Standing =
   /** The command ended by itself. */
   | { readonly kind: "passed" | "failed"; readonly code: number }
   /** Somebody else closed the log, and nobody knows how the command ended. */
-  | { readonly kind: "failed"; readonly code: "?" }
+  | { readonly kind: "failed"; readonly code: null }
   /** A signal ended the command. */
   | { readonly kind: "signalled"; readonly signal: number };
 
@@ -15,7 +15,7 @@ export function standingOf(worker: WorkerState): Standing {
   if (worker.state === "open") return { kind: worker.last_sequence === 0 ? "waiting" : "running" };
   if (worker.signal) return { kind: "signalled", signal: worker.signal };
   const code = worker.exit_code;
-  if (code === null) return { kind: "failed", code: "?" };
+  if (code === null) return { kind: "failed", code: null };
   return { kind: code === 0 ? "passed" : "failed", code };
 }
 
