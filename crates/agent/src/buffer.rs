@@ -280,10 +280,9 @@ impl Buffer {
         self.is_let_go = true;
     }
 
-    /// Whether more may be sent before something is acknowledged. Half of the memory stays for lines
-    /// that come in meanwhile.
-    pub fn has_window(&self) -> bool {
-        self.in_flight < WINDOW.min(self.limit / 2)
+    /// As much may be in flight. Half of the memory stays for lines that come in meanwhile.
+    pub fn window(&self) -> usize {
+        WINDOW.min(self.limit / 2)
     }
 
     /// Whether more may be read from the command. With `block` one read may go beyond the limit, by its
