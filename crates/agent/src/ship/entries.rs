@@ -117,10 +117,12 @@ impl EntryLink {
     pub(super) async fn run(
         &mut self,
         finish: &mut watch::Receiver<Option<Finish>>,
+        last_try: &mut watch::Receiver<bool>,
     ) -> Result<Shipped, LinkError> {
         let entries = self.entries.clone();
         loop {
             let end = *finish.borrow_and_update();
+            self.retries.is_last_try = *last_try.borrow();
             if let Some(end) = end.filter(|_| link::is_drained(&self.log)) {
                 return self.complete(end).await;
             }
@@ -153,8 +155,9 @@ impl EntryLink {
                 () = sleep_until(at.unwrap_or(stalled)), if at.is_some() => {}
                 () = sleep_until(stalled), if waits_for_answer => return Err(LinkError::Stalled),
                 () = self.log.arrived.notified(), if !now => {}
-                // The sender lives as long as the agent.
+                // The senders live as long as the agent.
                 _ = finish.changed() => {}
+                _ = last_try.changed() => self.paused_until = Instant::now(),
             }
         }
     }

@@ -286,10 +286,12 @@ impl Link {
     pub(super) async fn run(
         &mut self,
         finish: &mut watch::Receiver<Option<Finish>>,
+        last_try: &mut watch::Receiver<bool>,
     ) -> Result<Shipped, LinkError> {
         let batches = self.batches.clone();
         loop {
             let end = *finish.borrow_and_update();
+            self.retries.is_last_try = *last_try.borrow();
             if let Some(end) = end.filter(|_| is_drained(&self.log)) {
                 return complete(&mut self.client, self.worker_id.as_str(), end, &self.log).await;
             }
@@ -324,8 +326,9 @@ impl Link {
                 () = sleep_until(at.unwrap_or(stalled)), if at.is_some() => {}
                 () = sleep_until(stalled), if waits_for_answer => return Err(LinkError::Stalled),
                 () = self.log.arrived.notified(), if !now => {}
-                // The sender lives as long as the agent.
+                // The senders live as long as the agent.
                 _ = finish.changed() => {}
+                _ = last_try.changed() => self.paused_until = Instant::now(),
             }
         }
     }

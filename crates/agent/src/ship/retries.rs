@@ -35,7 +35,7 @@ pub(super) struct Retries {
     /// Something went since the last of them: another one before that only answers the same flight.
     has_sent: bool,
     /// There is no time left to wait for more than what is asked for.
-    is_last_try: bool,
+    pub(super) is_last_try: bool,
 }
 
 impl Retries {
@@ -80,11 +80,6 @@ impl Retries {
         self.in_a_row = 0;
         let more = (self.whole / STEP).saturating_mul(amount.min(self.window)) / self.window;
         self.window = self.window.saturating_add(more.max(1)).min(self.whole);
-    }
-
-    /// From here on no wait is longer than what is asked for.
-    pub(super) const fn try_for_the_last_time(&mut self) {
-        self.is_last_try = true;
     }
 
     /// No more goes where so much is in flight. What is refused again and again is tried alone, or nearly so.

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::process::{agent, output, summary, until};
+use nix::sys::signal::Signal;
+
+use crate::process::{agent, output, signal, summary, until, wait};
 use crate::server::{Mischief, Server};
 
 /// What was here and not answered as the server stored the next batches or entries, from when it had `most` of them, and
@@ -58,6 +60,21 @@ async fn p7_who_is_refused_again_and_again_tries_one_batch_and_has_its_window_ba
 async fn refusals_of_all_that_was_in_flight_are_one() {
     let after = batches_after(&[Mischief::RetryEach; 4]).await;
     assert!(after[..4].contains(&2) && !after[..2].contains(&4), "{after:?}");
+}
+
+/// Whoever asks the agent to end leaves it a second, and after the fourth refusal it would wait for two.
+#[tokio::test]
+async fn p8_a_signal_during_the_flush_ends_the_wait_of_who_was_refused() {
+    let (server, dir) = (Server::start([Mischief::DiskFull; 4]).await, tempfile::tempdir().unwrap());
+    let path = dir.path().join("summary.json");
+    let flags = ["--flush-timeout", "60s", "--mirror", "false", "--summary", path.to_str().unwrap()];
+    let mut child = agent(&server.url, &flags, "echo one").spawn().unwrap();
+    until("it was refused four times", || server.seen().mischief.is_empty() && path.exists()).await;
+    signal(&child, Signal::SIGTERM);
+    assert_eq!(wait(&mut child).await.code(), Some(0));
+    let said = summary(&path);
+    assert_eq!((&said["complete"], &said["refusals"]), (&true.into(), &4.into()), "{said}");
+    assert_eq!(server.seen().text(), ["one"]);
 }
 
 #[tokio::test]

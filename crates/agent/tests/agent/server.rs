@@ -30,6 +30,8 @@ pub(crate) enum Mischief {
     RetryEach,
     /// RETRY, `rate_limited`, after 700 ms.
     RetryLater,
+    /// RETRY, `disk_full`, after 300 ms.
+    DiskFull,
     /// Stores it, and ends the stream with ABORTED before the ACK.
     StoreAndCut,
     /// Acknowledges it, forgets everything, and ends the stream.
@@ -200,13 +202,18 @@ fn respond(seen: &mut Seen, batch: &LogBatch, here: usize) -> Result<Vec<LogResp
         let was_asked = std::mem::replace(&mut seen.has_asked, true);
         return Ok(if was_asked { Vec::new() } else { vec![retry] });
     }
-    seen.has_asked =
-        matches!(seen.mischief.front(), Some(Mischief::Retry | Mischief::RetryEach | Mischief::RetryLater));
+    seen.has_asked = matches!(
+        seen.mischief.front(),
+        Some(Mischief::Retry | Mischief::RetryEach | Mischief::RetryLater | Mischief::DiskFull)
+    );
     seen.waiting.push((!seen.has_asked).then_some(here));
     match seen.mischief.pop_front() {
         None => seen.store(batch),
         Some(Mischief::Retry | Mischief::RetryEach) => {
             return Ok(vec![answer(Answer::Retry, "reason=queue_full;retry_after_ms=20", high)]);
+        }
+        Some(Mischief::DiskFull) => {
+            return Ok(vec![answer(Answer::Retry, "reason=disk_full;retry_after_ms=300", high)]);
         }
         Some(Mischief::RetryLater) => {
             return Ok(vec![answer(Answer::Retry, "reason=rate_limited;retry_after_ms=700", high)]);

@@ -78,6 +78,6 @@ fn no_two_agents_come_back_in_the_same_moment() {
 fn a_last_try_waits_for_what_is_asked_for_alone() {
     let mut retries = retries();
     waits(&mut retries, "disk_full", ASKED, 6);
-    retries.try_for_the_last_time();
+    retries.is_last_try = true;
     assert_eq!(waits(&mut retries, "disk_full", ASKED, 2), [50, 50]);
 }
