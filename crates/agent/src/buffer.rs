@@ -21,6 +21,7 @@ use crate::spool::Spool;
 pub use losses::Losses;
 pub use piece::Piece;
 use pieces::{Kept, Pieces};
+use spill::Stuck;
 
 /// What to do with lines for which there is no memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -71,6 +72,7 @@ pub struct Buffer {
     last_refused: u64,
     /// Why the spool did not give back what goes next, where that may pass.
     unreadable: Option<io::Error>,
+    stuck: Option<Stuck>,
     /// Lines are counted and let go.
     is_abandoned: bool,
 }
@@ -94,6 +96,7 @@ impl Buffer {
             losses: Losses::default(),
             last_refused: 0,
             unreadable: None,
+            stuck: None,
             is_abandoned: false,
         }
     }
@@ -280,10 +283,9 @@ impl Buffer {
         self.is_let_go = true;
     }
 
-    /// Whether more may be sent before something is acknowledged. Half of the memory stays for lines
-    /// that come in meanwhile.
-    pub fn has_window(&self) -> bool {
-        self.in_flight < WINDOW.min(self.limit / 2)
+    /// As much may be in flight. Half of the memory stays for lines that come in meanwhile.
+    pub fn window(&self) -> usize {
+        WINDOW.min(self.limit / 2)
     }
 
     /// Whether more may be read from the command. With `block` one read may go beyond the limit, by its

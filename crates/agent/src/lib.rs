@@ -82,7 +82,7 @@ pub async fn run(run: &Run) -> Result<i32> {
         summary::reserve(&path);
     }
     let (finished, finish) = watch::channel(None);
-    let mut shipper = Shipper::new(identity.clone(), Arc::clone(&log), finish);
+    let mut shipper = Shipper::new(identity.clone(), Arc::clone(&log), finish, supervisor.last_try());
     let command = async {
         let record = command::execute(run, &mut supervisor, &log, &masks).await;
         write_summary(run, &summary(run, &identity, &record, &log));
@@ -223,7 +223,7 @@ fn summary(run: &Run, identity: &Identity, record: &Record, log: &Log) -> Summar
         exit_code: record.outcome.ended.exit_code(),
         signal: record.outcome.ended.signal(),
         timed_out: record.outcome.timed_out,
-        stop_signal: record.outcome.asked.map_or(0, |signal| signal as i32),
+        stop_signal: record.outcome.asked.unwrap_or(0),
         started_at: record.started_at,
         ended_at: record.ended_at,
         lines: record.captured.lines,

@@ -128,6 +128,7 @@ pub struct Shipper {
     identity: Identity,
     log: Arc<Log>,
     finish: watch::Receiver<Option<Finish>>,
+    last_try: watch::Receiver<bool>,
     registration: Registration,
     wire: Wire,
     denials: Denials,
@@ -138,11 +139,25 @@ pub struct Shipper {
 }
 
 impl Shipper {
-    /// Of `log`; it is complete once `finish` holds the command's end.
-    pub fn new(identity: Identity, log: Arc<Log>, finish: watch::Receiver<Option<Finish>>) -> Self {
-        let registration = Registration::default();
-        let (wire, denials) = (Wire::Batches, Denials::default());
-        Self { identity, log, finish, registration, wire, denials, failed_attempts: 0, disconnects: 0 }
+    /// Of `log`; it is complete once `finish` holds the command's end. Once `last_try` is true there is no time left to
+    /// wait for a better moment. Both senders live for as long as it ships.
+    pub fn new(
+        identity: Identity,
+        log: Arc<Log>,
+        finish: watch::Receiver<Option<Finish>>,
+        last_try: watch::Receiver<bool>,
+    ) -> Self {
+        Self {
+            identity,
+            log,
+            finish,
+            last_try,
+            registration: Registration::default(),
+            wire: Wire::Batches,
+            denials: Denials::default(),
+            failed_attempts: 0,
+            disconnects: 0,
+        }
     }
 
     /// What it ships.
@@ -193,7 +208,12 @@ impl Shipper {
                 }
             }
             // The builder has no end; the fallback only satisfies the type.
-            tokio::time::sleep(waits.next().unwrap_or(LONGEST_WAIT)).await;
+            let wait = tokio::time::sleep(waits.next().unwrap_or(LONGEST_WAIT));
+            // Cancel safe: whoever looks at it later finds the value itself.
+            tokio::select! {
+                () = wait => {}
+                _ = self.last_try.changed() => {}
+            }
         }
     }
 
@@ -209,13 +229,13 @@ impl Shipper {
                     Link::open(&self.identity, client, &answer.session_id, &self.log, pace).await?;
                 self.registration.resume(&self.identity, &self.log, &answer)?;
                 self.connected();
-                link.run(&mut self.finish).await
+                link.run(&mut self.finish, &mut self.last_try).await
             }
             Wire::Entries => {
                 let mut link = EntryLink::open(&self.identity, client, &answer, &self.log);
                 self.registration.resume_anywhere();
                 self.connected();
-                link.run(&mut self.finish).await
+                link.run(&mut self.finish, &mut self.last_try).await
             }
         }
     }
@@ -359,7 +379,8 @@ mod tests {
         let log = Arc::new(Log::new(256 << 10, WhenFull::Block, 64 << 10, Spool::none()));
         fill(&log);
         let (_finished, finish) = watch::channel(None);
-        let shipper = Shipper::new(identity, Arc::clone(&log), finish);
+        let (_supervisor, last_try) = watch::channel(false);
+        let shipper = Shipper::new(identity, Arc::clone(&log), finish, last_try);
         assert!(log.room().now_or_never().is_none(), "it waits");
         let denial = Denial::Registration(Code::Unimplemented);
         shipper.hold_back_no_longer(&LinkError::Denied(denial, "no such call".to_owned()));

@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use futures::FutureExt;
 use nix::sys::signal::Signal;
 use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use crate::child::{Child, Ended};
@@ -53,9 +54,28 @@ const NEVER: Duration = Duration::from_hours(24 * 365 * 30);
 #[derive(Debug)]
 pub struct Supervisor {
     children: Signals,
-    forwarded: Vec<(Signal, bool, Signals)>,
+    forwarded: Vec<Forwarded>,
     /// Since the agent was asked to end: by when all has to be done.
     last_moment: Option<Instant>,
+    last_try: watch::Sender<bool>,
+}
+
+/// A signal that reaches the command.
+#[derive(Debug)]
+struct Forwarded {
+    heard: Heard,
+    signals: Signals,
+}
+
+/// What the agent was sent.
+#[derive(Clone, Copy, Debug)]
+struct Heard {
+    /// As it came.
+    number: i32,
+    /// As the command gets it.
+    signal: Signal,
+    /// Whether it asks the command to stop.
+    stops: bool,
 }
 
 /// How the command ended.
@@ -65,8 +85,8 @@ pub struct Outcome {
     pub ended: Ended,
     /// Whether it was stopped because it ran too long.
     pub timed_out: bool,
-    /// The first signal by which somebody asked the agent to stop it.
-    pub asked: Option<Signal>,
+    /// The first signal by which somebody asked the agent to stop it, as it was sent.
+    pub asked: Option<i32>,
 }
 
 impl Supervisor {
@@ -81,13 +101,21 @@ impl Supervisor {
         let is_heard =
             |(name, _): &(Signal, bool)| !ignored.contains(name) && !of_images.contains(&(*name as i32));
         let as_they_are =
-            FORWARDED.into_iter().filter(is_heard).map(|(name, stops)| (name as i32, name, stops));
+            FORWARDED.into_iter().filter(is_heard).map(|(signal, stops)| (signal as i32, signal, stops));
         let as_sigterm = of_images.iter().map(|number| (*number, Signal::SIGTERM, true));
         let forwarded = as_they_are
             .chain(as_sigterm)
-            .map(|(number, name, stops)| Ok((name, stops, listen(number)?)))
+            .map(|(number, signal, stops)| {
+                Ok(Forwarded { heard: Heard { number, signal, stops }, signals: listen(number)? })
+            })
             .collect::<Result<_>>()?;
-        Ok(Self { children: listen(Signal::SIGCHLD as i32)?, forwarded, last_moment: None })
+        let (last_try, _) = watch::channel(false);
+        Ok(Self { children: listen(Signal::SIGCHLD as i32)?, forwarded, last_moment: None, last_try })
+    }
+
+    /// Becomes true when a signal leaves time for a last try of what comes after the command's end, and for no more.
+    pub fn last_try(&self) -> watch::Receiver<bool> {
+        self.last_try.subscribe()
     }
 
     /// Waits until the command has ended, and stops it when it is time or when it is asked for.
@@ -108,15 +136,15 @@ impl Supervisor {
             // Each branch is cancel safe: signals are kept until they are received, and sleeps go on.
             tokio::select! {
                 _ = self.children.recv() => {}
-                (signal, stops) = next_signal(&mut self.forwarded) => {
-                    if is_of_the_keyboard(child, signal) {
+                heard = next_signal(&mut self.forwarded) => {
+                    if is_of_the_keyboard(child, heard.signal) {
                         continue;
                     }
-                    child.signal(signal);
-                    if stops {
-                        asked = asked.or(Some(signal));
+                    child.signal(heard.signal);
+                    if heard.stops {
+                        asked = asked.or(Some(heard.number));
                     }
-                    if stops && !stopping {
+                    if heard.stops && !stopping {
                         stopping = true;
                         kill.as_mut().reset(Instant::now() + grace);
                     }
@@ -139,26 +167,33 @@ impl Supervisor {
 
     /// What came before the command's end was meant for the command: Ctrl-C ends it first, and must not
     /// cost the log its flush. Gives the first signal of these by which somebody asked for that end.
-    fn asked_meanwhile(&mut self, child: &Child) -> Option<Signal> {
+    fn asked_meanwhile(&mut self, child: &Child) -> Option<i32> {
         let mut asked = None;
-        while let Some((signal, stops)) = next_signal(&mut self.forwarded).now_or_never() {
-            if stops && !is_of_the_keyboard(child, signal) {
-                asked = asked.or(Some(signal));
+        while let Some(heard) = next_signal(&mut self.forwarded).now_or_never() {
+            if heard.stops && !is_of_the_keyboard(child, heard.signal) {
+                asked = asked.or(Some(heard.number));
             }
         }
         asked
     }
 
-    /// Whether what ended the command was sent to the agent as well, and so to all.
-    async fn asked_as_well(&mut self, child: &Child) -> Option<Signal> {
+    /// Whether what ended the command was sent to the agent as well, and so to all. It came after that end, and cuts the
+    /// rest short like any that does.
+    async fn asked_as_well(&mut self, child: &Child) -> Option<i32> {
         let mut waiting = pin!(sleep_until(Instant::now() + ITS_OWN));
         loop {
             // Cancel safe: signals are kept until they are received, and the sleep goes on.
             tokio::select! {
                 biased;
-                (signal, stops) = next_signal(&mut self.forwarded) => {
-                    if stops && !is_of_the_keyboard(child, signal) {
-                        return Some(signal);
+                heard = next_signal(&mut self.forwarded) => {
+                    if is_of_the_keyboard(child, heard.signal) {
+                        continue;
+                    }
+                    if END.contains(&heard.signal) {
+                        self.cut_short();
+                    }
+                    if heard.stops {
+                        return Some(heard.number);
                     }
                 }
                 () = &mut waiting => return None,
@@ -176,12 +211,16 @@ impl Supervisor {
             tokio::select! {
                 biased;
                 output = &mut future => return Some(output),
-                () = asked_to_end(&mut self.forwarded), if self.last_moment.is_none() => {
-                    self.last_moment = Some(Instant::now() + LAST_TRY);
-                }
+                () = asked_to_end(&mut self.forwarded), if self.last_moment.is_none() => self.cut_short(),
                 () = sleep_until(until) => return None,
             }
         }
+    }
+
+    /// What comes after the command's end has time for a last try.
+    fn cut_short(&mut self) {
+        self.last_moment.get_or_insert_with(|| Instant::now() + LAST_TRY);
+        self.last_try.send_replace(true);
     }
 
     /// Whether a signal has cut short what comes after the command's end.
@@ -210,16 +249,16 @@ fn ignored_from_the_start() -> Vec<Signal> {
 }
 
 /// A signal that means the agent, now that there is no command to forward it to.
-async fn asked_to_end(forwarded: &mut [(Signal, bool, Signals)]) {
-    while !END.contains(&next_signal(forwarded).await.0) {}
+async fn asked_to_end(forwarded: &mut [Forwarded]) {
+    while !END.contains(&next_signal(forwarded).await.signal) {}
 }
 
 /// The next signal that is to be forwarded.
-async fn next_signal(forwarded: &mut [(Signal, bool, Signals)]) -> (Signal, bool) {
-    let receive = forwarded.iter_mut().map(|(name, stops, signals)| {
+async fn next_signal(forwarded: &mut [Forwarded]) -> Heard {
+    let receive = forwarded.iter_mut().map(|Forwarded { heard, signals }| {
         Box::pin(async move {
             signals.recv().await;
-            (*name, *stops)
+            *heard
         })
     });
     futures::future::select_all(receive).await.0
@@ -263,7 +302,8 @@ mod tests {
         send(Signal::SIGTERM).await;
         send(Signal::SIGINT).await;
         let outcome = supervisor.supervise(&child, None, MOMENT).await;
-        assert_eq!((outcome.ended, outcome.asked), (Ended::Exited(3), Some(Signal::SIGTERM)));
+        assert_eq!((outcome.ended, outcome.asked), (Ended::Exited(3), Some(Signal::SIGTERM as i32)));
+        assert!(!supervisor.is_asked_to_end(), "what comes after it has all its time");
         let outcome = supervisor.supervise(&dead("exit 3"), None, MOMENT).await;
         assert_eq!(outcome.asked, None, "it is its own end");
     }
@@ -271,14 +311,20 @@ mod tests {
     #[tokio::test]
     async fn what_ends_by_a_signal_that_the_agent_gets_a_moment_later_was_asked_to() {
         let _alone = ALONE.lock().await;
-        let mut supervisor = Supervisor::new(false).unwrap();
         for script in ["kill -TERM $$", "exit 143"] {
+            let mut supervisor = Supervisor::new(false).unwrap();
+            let last_try = supervisor.last_try();
             let child = dead(script);
-            let mut ending = pin!(supervisor.supervise(&child, None, MOMENT));
-            assert!(futures::poll!(ending.as_mut()).is_pending(), "it waits for a signal of its own");
-            raise(Signal::SIGTERM).unwrap();
-            assert_eq!(ending.await.asked, Some(Signal::SIGTERM), "{script}");
+            let asked = {
+                let mut ending = pin!(supervisor.supervise(&child, None, MOMENT));
+                assert!(futures::poll!(ending.as_mut()).is_pending(), "it waits for a signal of its own");
+                raise(Signal::SIGTERM).unwrap();
+                ending.await.asked
+            };
+            assert_eq!(asked, Some(Signal::SIGTERM as i32), "{script}");
+            assert!(supervisor.is_asked_to_end() && *last_try.borrow(), "{script}: it means the agent, too");
         }
+        let mut supervisor = Supervisor::new(false).unwrap();
         let child = dead("kill -KILL $$");
         let outcome = supervisor.supervise(&child, None, MOMENT).await;
         assert_eq!((outcome.ended, outcome.asked), (Ended::Signalled(9), None), "nobody else was sent any");

@@ -2,16 +2,30 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ottoscaler_proto::v1::WorkerCompletion;
-use tracing::error;
+use tokio::time::Instant;
+use tracing::{error, warn};
 
 use super::pieces::Kept;
 use super::{Buffer, Piece};
+use crate::batch::Sealed;
 use crate::spool;
 
 /// Why lines are missing that the spool had.
 const DAMAGED: &str = "spool_damaged";
+
+/// What cannot be read for so long never can: a bad sector, a file that its server has lost. A volume that is away for
+/// a moment is back by then.
+const HOPELESS: Duration = Duration::from_secs(30);
+
+/// What the spool does not give back: the piece that begins at this line.
+#[derive(Debug)]
+pub(super) struct Stuck {
+    first: u64,
+    since: Instant,
+}
 
 impl Buffer {
     /// Writes the oldest piece that is not yet in the spool, and lets the newest that is there leave memory.
@@ -101,21 +115,42 @@ impl Buffer {
         self.spool.delete();
     }
 
-    /// What is damaged in the spool is lost; what cannot be read for another reason waits there.
+    /// What is damaged in the spool is lost; what cannot be read for another reason waits there, but not for ever: all
+    /// that is behind it waits as well. Where not even its head can be read, nobody knows where the next piece begins,
+    /// and its whole run is lost.
     pub(super) fn read_back(&mut self) -> io::Result<Piece> {
-        self.part_first(self.sent)?;
-        let piece = &self.pieces[self.sent];
-        let (first, last) = (piece.first(), piece.last());
-        let Some(place) = piece.place() else {
-            return Ok(self.lose_damaged(&io::Error::other("it is nowhere")));
-        };
-        match self.spool.read(place, first, last) {
+        match self.try_read_back() {
             Ok(lines) => {
-                self.pieces.replace(self.sent, Kept::Spooled { first, last, weight: lines.size, place });
+                self.stuck = None;
                 Ok(Piece::Lines(lines))
             }
-            Err(error) if spool::is_damage(&error) => Ok(self.lose_damaged(&error)),
+            Err(error) if spool::is_damage(&error) || self.is_hopeless(&error) => {
+                Ok(self.lose_damaged(&error))
+            }
             Err(error) => Err(error),
+        }
+    }
+
+    fn try_read_back(&mut self) -> io::Result<Sealed> {
+        self.part_first(self.sent)?;
+        let Kept::Spooled { first, last, place, .. } = self.pieces[self.sent] else {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "it is nowhere"));
+        };
+        let lines = self.spool.read(place, first, last)?;
+        self.pieces.replace(self.sent, Kept::Spooled { first, last, weight: lines.size, place });
+        Ok(lines)
+    }
+
+    /// Whether what goes next could not be read for too long.
+    fn is_hopeless(&mut self, error: &io::Error) -> bool {
+        let (first, now) = (self.pieces[self.sent].first(), Instant::now());
+        match &self.stuck {
+            Some(stuck) if stuck.first == first => now - stuck.since >= HOPELESS,
+            Some(_) | None => {
+                warn!(%error, "the spool cannot be read; what is in it waits, and what came after that");
+                self.stuck = Some(Stuck { first, since: now });
+                false
+            }
         }
     }
 

@@ -112,7 +112,8 @@ impl Redactor {
             return;
         }
         self.patterns = self.masks.patterns();
-        self.begin();
+        // What is held begins where a secret may, and its line before that.
+        (self.at, self.wrapped) = (self.patterns.start(), Wrapped::amid(&self.patterns));
         let held = std::mem::take(&mut self.held);
         self.look(&[], &held);
         self.held = held;
@@ -207,6 +208,24 @@ mod tests {
         let (begun, other) = (format!("{before}aGVs\n"), format!("{before}aGV\n"));
         assert_eq!(masked(&["hello0world123"], &[&begun, "no\n"]), [&*before, "aGVs\nno\n", ""]);
         assert_eq!(masked(&["hello0world123"], &[&other, "no\n"]), [&*other, "no\n", ""]);
+    }
+
+    /// Wherever that is: as by the other stream of the command, which names its own.
+    #[test]
+    fn a_value_that_is_named_in_the_midst_of_another_ones_base64_does_not_let_that_through() {
+        let before = "x".repeat(60);
+        let log = format!("{before}aGVs\nbG8wd29ybGQxMjM...\nno secret");
+        let expected = format!("{before}***\n***...\nno secret");
+        for at in 0..=log.len() {
+            let masks = Arc::new(Masks::default());
+            masks.add(b"hello0world123").unwrap();
+            let mut redactor = Redactor::new(Arc::clone(&masks));
+            let mut given = redactor.feed(&log.as_bytes()[..at]).to_vec();
+            masks.add(b"hunter22").unwrap();
+            given.extend_from_slice(redactor.feed(&log.as_bytes()[at..]));
+            given.extend_from_slice(redactor.finish());
+            assert_eq!(text(&given), expected, "named behind {at} bytes");
+        }
     }
 
     #[test]

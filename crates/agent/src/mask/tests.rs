@@ -165,6 +165,34 @@ proptest! {
         }
     }
 
+    /// As by the other stream of the command.
+    #[test]
+    fn a_value_that_is_named_meanwhile_takes_the_mask_off_no_other(
+        value in value(),
+        leak in leak(),
+        at in any::<prop::sample::Index>(),
+        sizes in prop::collection::vec(1_usize..100, 1..8),
+    ) {
+        let masks = Arc::new(Masks::default());
+        masks.add(value.as_bytes()).unwrap();
+        let log = [b"said: ", &*leak.of(&value), b" .\n"].concat();
+        let (before, after) = log.split_at(at.index(log.len()));
+        let mut masker = Masker::new(Arc::clone(&masks));
+        let mut shown = masker.feed(before).to_vec();
+        masks.add(b"another one, of no matter").unwrap();
+        let mut rest = after;
+        for &size in sizes.iter().cycle() {
+            if rest.is_empty() {
+                break;
+            }
+            let (chunk, later) = rest.split_at(size.min(rest.len()));
+            shown.extend_from_slice(masker.feed(chunk));
+            rest = later;
+        }
+        shown.extend_from_slice(masker.finish());
+        prop_assert!(!leak.shows(&value, &shown), "{value:?} as {leak:?} in {:?}", String::from_utf8_lossy(&shown));
+    }
+
     /// Six bytes in a row are eight characters: of a value's own, some three at its ends and at a break stay.
     #[test]
     fn nearly_nothing_of_a_value_is_shown_where_its_base64_is_broken_behind_any_prefix(

@@ -34,6 +34,11 @@ impl Wrapped {
         Self { at: patterns.start(), in_line: 0, is_returned: false }
     }
 
+    /// In the midst of a stream, where nobody knows any more what was before: that may have been a line that was broken.
+    pub(super) fn amid(patterns: &Patterns) -> Self {
+        Self { in_line: SHORTEST_LINE, ..Self::new(patterns) }
+    }
+
     /// Takes the next bytes, and tells where a form ends that began in a line before: behind which of these bytes, and
     /// how many characters the longest has that does.
     pub(super) fn pass(&mut self, patterns: &Patterns, bytes: &[u8], mut found: impl FnMut(usize, usize)) {

@@ -38,7 +38,6 @@ pub(super) struct EntryLink {
     answers: Answers,
     /// What is on its way, and the sequence of its last line.
     flight: Option<(Flight, u64)>,
-    window: usize,
     waiting_since: Instant,
     paused_until: Instant,
     retries: Retries,
@@ -97,6 +96,7 @@ impl EntryLink {
             task_id: identity.task_id.to_string(),
             ..LogEntry::default()
         };
+        let window = if asked == 0 { WINDOW } else { asked.min(WINDOW) };
         let now = Instant::now();
         Self {
             log: Arc::clone(log),
@@ -105,10 +105,9 @@ impl EntryLink {
             entries,
             answers,
             flight: None,
-            window: if asked == 0 { WINDOW } else { asked.min(WINDOW) },
             waiting_since: now,
             paused_until: now,
-            retries: Retries::default(),
+            retries: Retries::new(window),
             pace,
         }
     }
@@ -118,10 +117,12 @@ impl EntryLink {
     pub(super) async fn run(
         &mut self,
         finish: &mut watch::Receiver<Option<Finish>>,
+        last_try: &mut watch::Receiver<bool>,
     ) -> Result<Shipped, LinkError> {
         let entries = self.entries.clone();
         loop {
             let end = *finish.borrow_and_update();
+            self.retries.is_last_try = *last_try.borrow();
             if let Some(end) = end.filter(|_| link::is_drained(&self.log)) {
                 return self.complete(end).await;
             }
@@ -141,7 +142,8 @@ impl EntryLink {
                         self.waiting_since = now;
                     }
                     self.pace.sent(1, now);
-                    if let Some(entry) = self.flight.as_mut().and_then(|(flight, _)| flight.send()) {
+                    let window = self.retries.window();
+                    if let Some(entry) = self.flight.as_mut().and_then(|(flight, _)| flight.send(window)) {
                         self.retries.sent();
                         permit.send(entry);
                     }
@@ -153,8 +155,9 @@ impl EntryLink {
                 () = sleep_until(at.unwrap_or(stalled)), if at.is_some() => {}
                 () = sleep_until(stalled), if waits_for_answer => return Err(LinkError::Stalled),
                 () = self.log.arrived.notified(), if !now => {}
-                // The sender lives as long as the agent.
+                // The senders live as long as the agent.
                 _ = finish.changed() => {}
+                _ = last_try.changed() => self.paused_until = Instant::now(),
             }
         }
     }
@@ -165,14 +168,12 @@ impl EntryLink {
             return;
         }
         let piece = link::take(&self.log, &mut self.paused_until);
-        self.flight =
-            piece.map(|piece| (Flight::new(piece.to_entries(&self.entry), self.window), piece.last()));
+        self.flight = piece.map(|piece| (Flight::new(piece.to_entries(&self.entry)), piece.last()));
     }
 
     fn due(&self) -> Due {
         match &self.flight {
-            Some((flight, _)) if self.retries.probes() && flight.is_waiting() => Due::WhenSomethingHappens,
-            Some((flight, _)) if flight.is_ready() => {
+            Some((flight, _)) if flight.is_ready(self.retries.window()) => {
                 let ready_at = self.paused_until.max(self.pace.ready_at());
                 if Instant::now() < ready_at { Due::At(ready_at) } else { Due::Now }
             }
@@ -185,13 +186,14 @@ impl EntryLink {
         self.waiting_since = Instant::now();
         let Some((flight, last)) = &mut self.flight else { return Err(stray()) };
         match flight.answer(response) {
-            Answer::Stored => self.retries.stored(),
+            Answer::Stored => self.retries.stored(1),
             Answer::Again(asked) if session::is_gap(response) => {
                 self.paused_until = self.paused_until.max(Instant::now() + asked);
             }
             Answer::Again(asked) => {
-                self.log.refused(session::reason(response));
-                self.paused_until = Instant::now() + self.retries.refused(asked, rand::random());
+                let reason = session::reason(response);
+                self.log.refused(reason);
+                self.paused_until = Instant::now() + self.retries.refused(reason, asked, rand::random());
             }
             Answer::Refused(sequence) => self.log.buffer().refuse_line(sequence),
             Answer::Stop(reason) => return Err(LinkError::Permanent(reason)),

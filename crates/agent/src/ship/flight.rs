@@ -35,24 +35,23 @@ pub struct Flight {
     unsent: VecDeque<usize>,
     waiting: VecDeque<usize>,
     again: VecDeque<usize>,
-    window: usize,
 }
 
 impl Flight {
-    /// Of these, of which at most `window` wait for their answers at a time.
-    pub fn new(entries: Vec<LogEntry>, window: usize) -> Self {
+    /// Of these.
+    pub fn new(entries: Vec<LogEntry>) -> Self {
         let unsent = (0..entries.len()).collect();
-        Self { entries, unsent, waiting: VecDeque::new(), again: VecDeque::new(), window }
+        Self { entries, unsent, waiting: VecDeque::new(), again: VecDeque::new() }
     }
 
-    /// Whether an entry may be sent.
-    pub fn is_ready(&self) -> bool {
-        self.again.is_empty() && !self.unsent.is_empty() && self.waiting.len() < self.window
+    /// Whether an entry may be sent, where at most `window` wait for their answers at a time.
+    pub fn is_ready(&self, window: usize) -> bool {
+        self.again.is_empty() && !self.unsent.is_empty() && self.waiting.len() < window
     }
 
     /// The next one to send.
-    pub fn send(&mut self) -> Option<LogEntry> {
-        let next = self.is_ready().then(|| self.unsent.pop_front()).flatten()?;
+    pub fn send(&mut self, window: usize) -> Option<LogEntry> {
+        let next = self.is_ready(window).then(|| self.unsent.pop_front()).flatten()?;
         self.waiting.push_back(next);
         Some(self.entries[next].clone())
     }
@@ -94,25 +93,25 @@ mod tests {
 
     use super::*;
 
-    fn flight(count: i64, window: usize) -> Flight {
+    fn flight(count: i64) -> Flight {
         let entry = |sequence| LogEntry { sequence, ..LogEntry::default() };
-        Flight::new((1..=count).map(entry).collect(), window)
+        Flight::new((1..=count).map(entry).collect())
     }
 
     fn response(status: Status, message: &str) -> LogResponse {
         LogResponse { status: status.into(), message: message.to_owned(), sequence: 0, crc32c: None }
     }
 
-    fn send_all(flight: &mut Flight) -> Vec<i64> {
-        std::iter::from_fn(|| flight.send()).map(|entry| entry.sequence).collect()
+    fn send_all(flight: &mut Flight, window: usize) -> Vec<i64> {
+        std::iter::from_fn(|| flight.send(window)).map(|entry| entry.sequence).collect()
     }
 
     #[test]
     fn answers_belong_to_entries_by_their_position() {
-        let mut flight = flight(3, 2);
-        assert_eq!(send_all(&mut flight), [1, 2]);
+        let mut flight = flight(3);
+        assert_eq!(send_all(&mut flight, 2), [1, 2]);
         assert_eq!(flight.answer(&response(Status::Ack, "")), Answer::Stored);
-        assert_eq!(send_all(&mut flight), [3]);
+        assert_eq!(send_all(&mut flight, 2), [3]);
         assert_eq!(flight.answer(&response(Status::Drop, "reason=message_too_large")), Answer::Refused(2));
         assert!(!flight.is_settled());
         assert_eq!(flight.answer(&response(Status::Ack, "")), Answer::Stored);
@@ -122,21 +121,23 @@ mod tests {
 
     #[test]
     fn exactly_what_was_asked_for_is_sent_again_once_all_is_answered() {
-        let mut flight = flight(5, 4);
-        assert_eq!(send_all(&mut flight), [1, 2, 3, 4]);
+        let mut flight = flight(5);
+        assert_eq!(send_all(&mut flight, 4), [1, 2, 3, 4]);
         let retry = response(Status::Retry, "reason=queue_full;retry_after_ms=7");
         flight.answer(&response(Status::Ack, ""));
         assert_eq!(flight.answer(&retry), Answer::Again(Duration::from_millis(7)));
-        assert_eq!(send_all(&mut flight), [0; 0], "3 and 4 are not answered yet");
+        assert_eq!(send_all(&mut flight, 4), [0; 0], "3 and 4 are not answered yet");
         flight.answer(&response(Status::Ack, ""));
         flight.answer(&retry);
-        assert_eq!(send_all(&mut flight), [2, 4, 5]);
+        assert_eq!(send_all(&mut flight, 2), [2, 4], "no more than may wait");
+        flight.answer(&response(Status::Ack, ""));
+        assert_eq!(send_all(&mut flight, 2), [5]);
     }
 
     #[test]
     fn a_closed_log_stops_it() {
-        let mut flight = flight(1, 1);
-        flight.send();
+        let mut flight = flight(1);
+        flight.send(1);
         assert!(matches!(flight.answer(&response(Status::Drop, "reason=log_closed")), Answer::Stop(_)));
     }
 
@@ -147,11 +148,11 @@ mod tests {
             count in 1_i64..40, window in 1_usize..9, keeps_order in any::<bool>(),
             moods in prop::collection::vec(any::<bool>(), 1..30),
         ) {
-            let mut flight = flight(count, window);
+            let mut flight = flight(count);
             let (mut stored, mut sent) = (Vec::new(), VecDeque::new());
             let mut moods = moods.into_iter().chain(std::iter::repeat(true));
             while !flight.is_settled() {
-                sent.extend(send_all(&mut flight));
+                sent.extend(send_all(&mut flight, window));
                 let sequence: i64 = sent.pop_front().expect("something is under way");
                 let is_next = i64::try_from(stored.len()).unwrap() + 1 == sequence;
                 let takes = moods.next().unwrap() && (is_next || !keeps_order);

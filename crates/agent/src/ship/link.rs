@@ -276,7 +276,7 @@ impl Link {
             last_sent: now,
             waiting_since: now,
             paused_until: now,
-            retries: Retries::default(),
+            retries: Retries::new(log.buffer().window()),
             pace,
         })
     }
@@ -286,10 +286,12 @@ impl Link {
     pub(super) async fn run(
         &mut self,
         finish: &mut watch::Receiver<Option<Finish>>,
+        last_try: &mut watch::Receiver<bool>,
     ) -> Result<Shipped, LinkError> {
         let batches = self.batches.clone();
         loop {
             let end = *finish.borrow_and_update();
+            self.retries.is_last_try = *last_try.borrow();
             if let Some(end) = end.filter(|_| is_drained(&self.log)) {
                 return complete(&mut self.client, self.worker_id.as_str(), end, &self.log).await;
             }
@@ -324,8 +326,9 @@ impl Link {
                 () = sleep_until(at.unwrap_or(stalled)), if at.is_some() => {}
                 () = sleep_until(stalled), if waits_for_answer => return Err(LinkError::Stalled),
                 () = self.log.arrived.notified(), if !now => {}
-                // The sender lives as long as the agent.
+                // The senders live as long as the agent.
                 _ = finish.changed() => {}
+                _ = last_try.changed() => self.paused_until = Instant::now(),
             }
         }
     }
@@ -337,7 +340,7 @@ impl Link {
         if now < ready_at {
             return Due::At(ready_at);
         }
-        let may_go = buffer.in_flight() == 0 || buffer.has_window() && !self.retries.probes();
+        let may_go = buffer.in_flight() < self.retries.window();
         if !may_go || !(buffer.has_complete() || buffer.has_open()) {
             return Due::WhenSomethingHappens;
         }
@@ -355,13 +358,15 @@ impl Link {
         if !self.checks.holds(response) {
             return Err(LinkError::Changed);
         }
-        let (next, progress) = {
+        let (next, stored) = {
             let mut buffer = self.log.buffer();
-            let before = buffer.acked();
-            (session::step(&mut buffer, response), buffer.acked() > before)
+            let (acked, in_flight) = (buffer.acked(), buffer.in_flight());
+            let next = session::step(&mut buffer, response);
+            let is_progress = buffer.acked() > acked;
+            (next, is_progress.then(|| in_flight - buffer.in_flight()))
         };
-        if progress {
-            self.retries.stored();
+        if let Some(stored) = stored {
+            self.retries.stored(stored);
             self.log.freed();
         }
         match next {
@@ -372,8 +377,9 @@ impl Link {
                 Ok(())
             }
             Next::Pause(asked) => {
-                self.log.refused(session::reason(response));
-                self.paused_until = Instant::now() + self.retries.refused(asked, rand::random());
+                let reason = session::reason(response);
+                self.log.refused(reason);
+                self.paused_until = Instant::now() + self.retries.refused(reason, asked, rand::random());
                 Ok(())
             }
             Next::Reconnect => Err(LinkError::NotNow(format!("an answer that does not fit: {response:?}"))),

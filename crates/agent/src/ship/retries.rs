@@ -1,95 +1,95 @@
-//! How long to wait where a server asks for lines again and again, and how much to send then; pure.
+//! How much may be in flight, and how long to wait, where a server asks for lines again; pure.
 //!
-//! A server that is too busy, or whose disk is full, looks at whatever comes before it refuses it. So agents that
-//! all come back in the same moment with all that they have would keep it from what they wait for.
+//! Many agents share a queue that takes whoever comes first. So each does as TCP does: what is in flight halves with
+//! a refusal, and grows by a little with what is stored. Who has much in flight meets a full queue more often than who
+//! has little, so that in the end all have the same, and no more than there is room for. Nobody waits for long: room
+//! comes and goes, and whoever sleeps through it leaves it to the others.
 
 use std::time::Duration;
 
-/// The longest wait, but for a server that asks for a longer one.
+/// The longest wait for room in a queue. There is some each time that a group is stored, and a server looks at no
+/// more than what is in flight.
+const CROWDED: Duration = Duration::from_millis(250);
+
+/// The longest wait for what may last, such as a full disk.
 const LONGEST: Duration = Duration::from_secs(2);
 
-/// A first wait that a server leaves open, for what doubles.
+/// The first wait that doubles, where a server leaves it open.
 const SHORTEST: Duration = Duration::from_millis(10);
 
-/// Since a line was stored last.
-#[derive(Clone, Copy, Debug, Default)]
+/// As much is in flight at the least: one batch, of the usual window.
+const LEAST: usize = 64;
+
+/// So much more of the whole window may be in flight once all that was has been stored. It is back after as many of
+/// these.
+const STEP: usize = 16;
+
+/// Of one connection.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Retries {
+    /// What may be in flight where nothing is refused: bytes, or entries.
+    whole: usize,
+    window: usize,
+    /// Refusals since lines were stored last.
     in_a_row: u32,
     /// Something went since the last of them: another one before that only answers the same flight.
     has_sent: bool,
+    /// There is no time left to wait for more than what is asked for.
+    pub(super) is_last_try: bool,
 }
 
 impl Retries {
-    /// The server asks for lines again, after `asked`. Gives how long to wait; `chance` is from 0 to 1, another one
-    /// each time.
-    pub(super) fn refused(&mut self, asked: Duration, chance: f64) -> Duration {
-        if self.in_a_row == 0 || self.has_sent {
+    /// With so much in flight at the most.
+    pub(super) fn new(whole: usize) -> Self {
+        // One batch, or one entry, goes in any case.
+        let whole = whole.max(1);
+        Self { whole, window: whole, in_a_row: 0, has_sent: false, is_last_try: false }
+    }
+
+    /// The server asks for lines again, for this reason and after `asked`. Gives how long to wait; `chance` is from 0
+    /// to 1, another one each time.
+    pub(super) fn refused(&mut self, reason: Option<&str>, asked: Duration, chance: f64) -> Duration {
+        if std::mem::take(&mut self.has_sent) {
             self.in_a_row = self.in_a_row.saturating_add(1);
-            self.has_sent = false;
+            self.window = (self.window / 2).max(self.whole / LEAST).max(1).max(1);
         }
-        let doubled = asked.max(SHORTEST).saturating_mul(1 << (self.in_a_row - 1).min(16)).min(LONGEST);
+        let doubled = asked.max(SHORTEST).saturating_mul(1 << self.in_a_row.saturating_sub(1).min(16));
         // Never sooner than it asks for.
-        let wait = if self.in_a_row > 1 { asked.max(doubled) } else { asked };
+        let wait = asked.max(doubled.min(self.longest(reason)));
         wait + wait.min(LONGEST).mul_f64(chance / 4.0)
     }
 
-    /// A batch goes.
-    pub(super) fn sent(&mut self) {
+    /// The longest wait beside what is asked for.
+    fn longest(self, reason: Option<&str>) -> Duration {
+        match reason {
+            _ if self.is_last_try => Duration::ZERO,
+            // It names the very moment.
+            Some("rate_limited") => Duration::ZERO,
+            Some("queue_full") => CROWDED,
+            Some(_) | None => LONGEST,
+        }
+    }
+
+    /// Something goes.
+    pub(super) const fn sent(&mut self) {
         self.has_sent = true;
     }
 
-    /// Lines were stored.
-    pub(super) fn stored(&mut self) {
-        *self = Self::default();
+    /// So much of what was in flight was stored.
+    pub(super) fn stored(&mut self, amount: usize) {
+        self.in_a_row = 0;
+        let more = (self.whole / STEP).saturating_mul(amount.min(self.window)) / self.window;
+        self.window = self.window.saturating_add(more.max(1)).min(self.whole);
     }
 
-    /// Whether only one batch may be in flight: what was refused twice is first tried alone.
-    pub(super) const fn probes(self) -> bool {
-        self.in_a_row > 1
+    /// No more goes where so much is in flight. What is refused again and again is tried alone, or nearly so.
+    pub(super) const fn window(self) -> usize {
+        self.window
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
+mod simulation;
 
-    const ASKED: Duration = Duration::from_millis(50);
-
-    #[test]
-    fn waits_double_until_lines_are_stored() {
-        let mut retries = Retries::default();
-        for expected in [50, 100, 200, 400, 800, 1600, 2000, 2000] {
-            assert_eq!(retries.refused(ASKED, 0.0), Duration::from_millis(expected));
-            retries.sent();
-        }
-        assert_eq!(
-            retries.refused(Duration::from_secs(30), 0.0),
-            Duration::from_secs(30),
-            "no sooner than asked"
-        );
-        retries.stored();
-        assert_eq!(retries.refused(ASKED, 0.0), ASKED);
-    }
-
-    #[test]
-    fn one_refusal_costs_no_more_than_what_was_asked_for_and_a_second_makes_it_try_one_batch() {
-        let mut retries = Retries::default();
-        for _ in 0..10 {
-            assert_eq!(retries.refused(ASKED, 0.0), ASKED, "all of one flight");
-        }
-        retries.sent();
-        assert!(!retries.probes());
-        retries.refused(ASKED, 0.0);
-        assert!(retries.probes());
-        retries.stored();
-        assert!(!retries.probes());
-    }
-
-    #[test]
-    fn no_two_agents_come_back_in_the_same_moment() {
-        let wait = |chance| Retries::default().refused(ASKED, chance);
-        assert!(
-            wait(0.0) == ASKED && wait(0.5) > ASKED && wait(1.0) > wait(0.5) && wait(1.0) <= ASKED * 5 / 4
-        );
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,7 @@ mod masks;
 mod old_server;
 mod process;
 mod proxy;
+mod retries;
 mod rundir;
 mod server;
 mod session;

@@ -14,6 +14,7 @@ use ottoscaler_proto::v1::{
     UploadSummary, WorkerCompletion, WorkerRegistration,
 };
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::{Request, Response, Status, Streaming, async_trait};
@@ -25,8 +26,12 @@ use crate::proxy::{Denial, Proxy};
 pub(crate) enum Mischief {
     /// RETRY, `queue_full`.
     Retry,
+    /// The same, to a batch of a flight that was asked for again already as well.
+    RetryEach,
     /// RETRY, `rate_limited`, after 700 ms.
     RetryLater,
+    /// RETRY, `disk_full`, after 300 ms.
+    DiskFull,
     /// Stores it, and ends the stream with ABORTED before the ACK.
     StoreAndCut,
     /// Acknowledges it, forgets everything, and ends the stream.
@@ -81,6 +86,13 @@ pub(crate) struct Seen {
     pub(crate) rate_limit: i32,
     /// The stored lines, a gap as `Err` of its reason, in order of sequence from 1.
     pub(crate) lines: Vec<Result<Vec<u8>, String>>,
+    /// How many batches or entries were here and not answered when one was stored, and that one; none for each that was
+    /// refused.
+    pub(crate) waiting: Vec<Option<usize>>,
+    /// It has asked for a flight again, and what is left of that is passed over.
+    pub(crate) has_asked: bool,
+    /// Entries that it wants in flight at the most; 0: any.
+    pub(crate) window: i32,
     /// Lines of each batch, as it came.
     pub(crate) batches: Vec<usize>,
     /// As the streams named it, of lines or of uploads.
@@ -169,17 +181,39 @@ fn answer(status: Answer, message: &str, sequence: i64) -> LogResponse {
     LogResponse { status: status.into(), message: message.to_owned(), sequence, crc32c: None }
 }
 
-/// The answers to a batch, and whether the stream goes on.
-fn respond(seen: &mut Seen, batch: &LogBatch) -> Result<Vec<LogResponse>, Status> {
+/// What a client sends, read as soon as it is here: then all that is in flight is.
+fn read_on<T: Send + 'static>(mut messages: Streaming<T>) -> mpsc::Receiver<T> {
+    let (here, waiting) = mpsc::channel(1024);
+    #[allow(clippy::disallowed_methods, reason = "ends with its stream")]
+    tokio::spawn(async move {
+        while let Ok(Some(message)) = messages.message().await {
+            let Ok(()) = here.send(message).await else { return };
+        }
+    });
+    waiting
+}
+
+/// The answers to a batch, and whether the stream goes on. So many are `here`, with this one.
+fn respond(seen: &mut Seen, batch: &LogBatch, here: usize) -> Result<Vec<LogResponse>, Status> {
     seen.batches.push(batch.lengths.len());
     let high = seen.high();
-    if batch.first_sequence > high + 1 {
-        return Ok(vec![answer(Answer::Retry, "reason=gap;retry_after_ms=0", high)]);
+    if batch.first_sequence > high + 1 && seen.mischief.front() != Some(&Mischief::RetryEach) {
+        let retry = answer(Answer::Retry, "reason=gap;retry_after_ms=0", high);
+        let was_asked = std::mem::replace(&mut seen.has_asked, true);
+        return Ok(if was_asked { Vec::new() } else { vec![retry] });
     }
+    seen.has_asked = matches!(
+        seen.mischief.front(),
+        Some(Mischief::Retry | Mischief::RetryEach | Mischief::RetryLater | Mischief::DiskFull)
+    );
+    seen.waiting.push((!seen.has_asked).then_some(here));
     match seen.mischief.pop_front() {
         None => seen.store(batch),
-        Some(Mischief::Retry) => {
+        Some(Mischief::Retry | Mischief::RetryEach) => {
             return Ok(vec![answer(Answer::Retry, "reason=queue_full;retry_after_ms=20", high)]);
+        }
+        Some(Mischief::DiskFull) => {
+            return Ok(vec![answer(Answer::Retry, "reason=disk_full;retry_after_ms=300", high)]);
         }
         Some(Mischief::RetryLater) => {
             return Ok(vec![answer(Answer::Retry, "reason=rate_limited;retry_after_ms=700", high)]);
@@ -220,7 +254,8 @@ fn respond(seen: &mut Seen, batch: &LogBatch) -> Result<Vec<LogResponse>, Status
 }
 
 /// The answer to an entry, of a server that knows no sequences.
-fn respond_to_entry(seen: &mut Seen, entry: LogEntry) -> Result<LogResponse, Status> {
+fn respond_to_entry(seen: &mut Seen, entry: LogEntry, here: usize) -> Result<LogResponse, Status> {
+    seen.waiting.push((seen.mischief.front() != Some(&Mischief::Retry)).then_some(here));
     match seen.mischief.pop_front() {
         Some(Mischief::Retry) => return Ok(answer(Answer::Retry, "reason=busy;retry_after_ms=5", 0)),
         Some(Mischief::Closed) => return Ok(answer(Answer::Drop, "reason=log_closed", 0)),
@@ -256,6 +291,7 @@ impl LogStreamingService for Streams {
             config: Some(LoggingConfig {
                 rate_limit: seen.rate_limit,
                 max_message_size: seen.max_line,
+                buffer_size: seen.window,
                 ..LoggingConfig::default()
             }),
             session_id: "the session".to_owned(),
@@ -270,15 +306,15 @@ impl LogStreamingService for Streams {
         if self.0.lock().unwrap().is_old {
             return Err(Status::unimplemented("unknown method StreamLogBatches"));
         }
-        let (answers, outgoing) = tokio::sync::mpsc::channel(64);
+        let (answers, outgoing) = mpsc::channel(64);
         self.0.lock().unwrap().heard_of(&request);
-        let (seen, mut batches) = (Arc::clone(&self.0), request.into_inner());
+        let (seen, mut batches) = (Arc::clone(&self.0), read_on(request.into_inner()));
         #[allow(clippy::disallowed_methods, reason = "ends with its stream")]
         tokio::spawn(async move {
-            while let Ok(Some(batch)) = batches.message().await {
+            while let Some(batch) = batches.recv().await {
                 let delay = seen.lock().unwrap().delay;
                 tokio::time::sleep(delay).await;
-                let responses = respond(&mut seen.lock().unwrap(), &batch);
+                let responses = respond(&mut seen.lock().unwrap(), &batch, batches.len() + 1);
                 match responses {
                     Ok(responses) => {
                         for response in responses {
@@ -318,21 +354,23 @@ impl LogStreamingService for Streams {
         &self,
         request: Request<Streaming<LogEntry>>,
     ) -> Result<Response<Self::StreamLogsStream>, Status> {
-        let (answers, outgoing) = tokio::sync::mpsc::channel(64);
+        let (answers, outgoing) = mpsc::channel(64);
         self.0.lock().unwrap().heard_of(&request);
-        let (seen, mut entries) = (Arc::clone(&self.0), request.into_inner());
+        let (seen, mut entries) = (Arc::clone(&self.0), read_on(request.into_inner()));
         // As servers in Node do: before the first entry nothing goes back, not even that the stream is open.
-        let mut next = entries.message().await;
+        let mut next = entries.recv().await;
         #[allow(clippy::disallowed_methods, reason = "ends with its stream")]
         tokio::spawn(async move {
-            while let Ok(Some(entry)) = next {
-                let response = respond_to_entry(&mut seen.lock().unwrap(), entry);
+            while let Some(entry) = next {
+                let delay = seen.lock().unwrap().delay;
+                tokio::time::sleep(delay).await;
+                let response = respond_to_entry(&mut seen.lock().unwrap(), entry, entries.len() + 1);
                 let ends = response.is_err();
                 let _gone = answers.send(response).await;
                 if ends {
                     return;
                 }
-                next = entries.message().await;
+                next = entries.recv().await;
             }
         });
         Ok(Response::new(ReceiverStream::new(outgoing)))

@@ -1,5 +1,7 @@
 //! A buffer that has a spool: what goes there, what comes back, and what is left there.
 
+use std::time::Duration;
+
 use ottoscaler_proto::v1::{WorkerCompletion, WorkerRegistration};
 use proptest::prelude::*;
 
@@ -97,6 +99,56 @@ fn what_cannot_be_read_for_a_while_is_neither_lost_nor_dropped() {
         }
     }
     assert_eq!((lines, gaps, buffer.dropped()), (100 - dropped, dropped, dropped));
+}
+
+/// As behind a bad sector, or where a server of files has lost this one.
+#[tokio::test(start_paused = true)]
+async fn p7_what_can_never_be_read_again_becomes_a_gap_and_the_lines_behind_it_go_on() {
+    let (spool, _dir) = spool(1 << 20);
+    let mut buffer = Buffer::new(20_000, WhenFull::Block, spool);
+    for _ in 0..100 {
+        push(&mut buffer, 1_000);
+        buffer.seal();
+    }
+    buffer.spool.set_away(true);
+    push(&mut buffer, 10);
+    let sent = std::iter::from_fn(|| buffer.take()).last().map_or(0, |piece| piece.last());
+    for _ in 0..30 {
+        assert!(buffer.take().is_none() && buffer.unreadable().is_some());
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
+    let gap = buffer.take().expect("it has been long enough");
+    assert!(matches!(gap, Piece::Gap { first, reason: "spool_damaged", .. } if first == sent + 1), "{gap:?}");
+    assert_eq!(buffer.dropped(), gap.last() - sent);
+    let behind: Vec<_> = std::iter::from_fn(|| buffer.take_all()).collect();
+    assert!(behind.iter().all(|piece| matches!(piece, Piece::Lines(_))), "{behind:?}");
+    assert_eq!(behind.last().map(Piece::last), Some(101));
+}
+
+/// The time of one piece is not that of the next.
+#[tokio::test(start_paused = true)]
+async fn what_is_read_in_the_end_is_not_lost_however_long_others_took() {
+    let (spool, _dir) = spool(1 << 20);
+    let mut buffer = Buffer::new(20_000, WhenFull::Block, spool);
+    for _ in 0..100 {
+        push(&mut buffer, 1_000);
+        buffer.seal();
+    }
+    let is_away_for_long = async |buffer: &mut Buffer| {
+        buffer.spool.set_away(true);
+        while let Some(piece) = buffer.take() {
+            assert!(matches!(piece, Piece::Lines(_)), "{piece:?}");
+        }
+        tokio::time::advance(Duration::from_secs(29)).await;
+        assert!(buffer.take().is_none());
+        buffer.spool.set_away(false);
+    };
+    let mut last = 0;
+    while last < 100 {
+        is_away_for_long(&mut buffer).await;
+        last = buffer.take().map_or(100, |piece| piece.last());
+    }
+    assert_eq!(buffer.dropped(), 0);
 }
 
 /// A spool of many GiB must not take memory for each piece of it.
