@@ -51,7 +51,7 @@ impl Retries {
     pub(super) fn refused(&mut self, reason: Option<&str>, asked: Duration, chance: f64) -> Duration {
         if std::mem::take(&mut self.has_sent) {
             self.in_a_row = self.in_a_row.saturating_add(1);
-            self.window = (self.window / 2).max(self.whole / LEAST).max(1).max(1);
+            self.window = (self.window / 2).max(self.whole / LEAST).max(1);
         }
         let doubled = asked.max(SHORTEST).saturating_mul(1 << self.in_a_row.saturating_sub(1).min(16));
         // Never sooner than it asks for.
