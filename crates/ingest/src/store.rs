@@ -85,8 +85,8 @@ pub trait Retain {
     }
 
     /// Gives the room of the lines back that [`Retain::excess`] or [`Retain::overflow`] named last, once that was
-    /// committed; where it was not, nothing happens. How many bytes the disk got: none where it cannot, which is told in the log, and then it gets
-    /// them with the whole part.
+    /// committed; where it was not, nothing happens. How many bytes were given back: none where the disk cannot, which is
+    /// told in the log, and then it gets them with the whole part.
     fn give_back(&mut self) -> u64;
 }
 

@@ -216,8 +216,9 @@ impl Target {
                  the time that a process waits for a core."
             }
             Self::PageScreen => {
-                "a bare document of one line, measured in turn with it, has a tail of the same length: the browser's \
-                 own start of a page."
+                "a bare document of one line, measured in turn with it, takes a quarter of the time and has a tail of the \
+                 same length: that is the browser's own start of a page. The rest is the page's script and its first \
+                 frames, of which half is waiting for a core."
             }
             Self::PageFrame => {
                 "scrolled from end to end, no line stays from one frame to the next, and all rows are written over. Of the \
