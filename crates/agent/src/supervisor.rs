@@ -331,20 +331,21 @@ mod tests {
         assert!(!supervisor.is_asked_to_end());
     }
 
-    /// Ctrl-C reaches the command and the agent at once; the agent may hear of the end before the signal.
+    /// Ctrl-C reaches the command and the agent at once, and the agent may hear of the end before the signal. By
+    /// SIGTERM, which no shell has what it runs in the background ignore.
     #[tokio::test]
     async fn only_a_signal_from_after_the_commands_end_cuts_the_rest_short() {
         let _alone = ALONE.lock().await;
         let mut supervisor = Supervisor::new(false).unwrap();
         let (child, _pipes) = child::start(&["true".into()]).unwrap();
-        raise(Signal::SIGINT).unwrap();
+        raise(Signal::SIGTERM).unwrap();
         sleep(MOMENT).await;
         supervisor.supervise(&child, None, MOMENT).await;
         let for_ever = std::future::pending::<()>;
         assert_eq!(supervisor.within(Instant::now() + MOMENT, for_ever()).await, None);
         assert!(!supervisor.is_asked_to_end());
 
-        raise(Signal::SIGINT).unwrap();
+        raise(Signal::SIGTERM).unwrap();
         assert_eq!(supervisor.within(Instant::now() + 30 * LAST_TRY, for_ever()).await, None);
         assert!(supervisor.is_asked_to_end());
         assert_eq!(supervisor.within(Instant::now() + 30 * LAST_TRY, for_ever()).await, None);

@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
-use crate::process::{agent, argv, nowhere, output, signal, summary, until, wait};
+use crate::process::{agent, argv, deaf, nowhere, output, signal, summary, until, wait};
 
 const BRIEF: &[&str] = &["--flush-timeout", "200ms"];
 
@@ -54,13 +54,8 @@ async fn sigterm_reaches_the_command_and_its_answer_is_the_code() {
 /// As under nohup, or in the background of a script.
 #[tokio::test]
 async fn a_signal_that_the_agent_was_started_to_ignore_does_not_reach_the_command() {
-    let inner =
-        agent(&nowhere(), BRIEF, "kill -HUP $PPID; kill -INT $PPID; sleep 0.3; kill -HUP $$; echo lives");
-    let mut command = Command::new("sh");
-    command.args(["-c", "trap '' HUP INT; exec \"$@\"", "sh"]).kill_on_drop(true);
-    command.arg(inner.as_std().get_program()).args(inner.as_std().get_args());
-    command.envs(inner.as_std().get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let output = output(command).await;
+    let script = "kill -HUP $PPID; kill -INT $PPID; sleep 0.3; kill -HUP $$; echo lives";
+    let output = output(deaf(&nowhere(), BRIEF, script)).await;
     assert_eq!((output.status.code(), &*output.stdout), (Some(0), &b"lives\n"[..]), "{output:?}");
 }
 

@@ -26,7 +26,18 @@ pub(crate) fn agent(url: &str, flags: &[&str], script: &str) -> Command {
 
 /// `otto-agent run` with these flags, about to run this command.
 pub(crate) fn argv(url: &str, flags: &[&str], argv: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_otto-agent"));
+    // A shell that runs the tests in its background has them ignore some signals, and the agent leaves those alone.
+    started("--default-signal=HUP,INT,QUIT", url, flags, argv)
+}
+
+/// The same, about to run a shell script, and started to ignore what nohup and a background ignore.
+pub(crate) fn deaf(url: &str, flags: &[&str], script: &str) -> Command {
+    started("--ignore-signal=HUP,INT,QUIT", url, flags, &["sh", "-c", script])
+}
+
+fn started(signals: &str, url: &str, flags: &[&str], argv: &[&str]) -> Command {
+    let mut command = Command::new("env");
+    command.args([signals, env!("CARGO_BIN_EXE_otto-agent")]);
     command.args(["run", "--ingest-url", url, "--worker-id", "w"]).args(flags).arg("--").args(argv);
     command.env("OTTO_SPOOL_DIR", concat!(env!("CARGO_TARGET_TMPDIR"), "/spools"));
     command.stdin(Stdio::null()).kill_on_drop(true);
