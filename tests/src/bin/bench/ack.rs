@@ -12,16 +12,16 @@ use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use crate::limits;
+use crate::commits;
+use crate::disk::Meanwhile;
 use crate::stats::{Durations, Table};
 use crate::target::Target;
 
 /// The rate of the measurement: one line a millisecond.
 const INTERVAL: Duration = Duration::from_millis(1);
 
-/// Sends `lines` lines, one each [`INTERVAL`], and compares the p99 of their ACKs with fdatasync's.
+/// Sends `lines` lines, one each [`INTERVAL`], and compares the p99 of their ACKs with fdatasync's at the same time.
 pub(crate) async fn latency(table: &mut Table, dir: &TempDir, lines: u64) -> Result<()> {
-    let fdatasync = limits::fdatasync(table, dir, lines / 5)?;
     let mut ingest = Ingest::start(&dir.path().join("ack"), &[]).await;
     let mut client = LogStreamingServiceClient::connect(ingest.url()).await?;
     let (entries, receiver) = mpsc::channel(4096);
@@ -29,6 +29,7 @@ pub(crate) async fn latency(table: &mut Table, dir: &TempDir, lines: u64) -> Res
     let mut ticks = tokio::time::interval(INTERVAL);
     let (mut sent, mut waiting) = (0_u64, VecDeque::new());
     let mut durations = Durations::new();
+    let disk = Meanwhile::start(dir)?;
     while sent < lines || !waiting.is_empty() {
         tokio::select! {
             _ = ticks.tick(), if sent < lines => {
@@ -44,7 +45,9 @@ pub(crate) async fn latency(table: &mut Table, dir: &TempDir, lines: u64) -> Res
             }
         }
     }
+    let fdatasync = disk.stop(table)?;
     table.row("line → ACK at 1,000 lines/s", durations.to_string());
+    table.row("of it the server's commits, write and fdatasync", commits::said(&ingest).await?);
     table.mark(Target::AckLatency, durations.p99_beyond(fdatasync));
     ingest.terminate().await;
     Ok(())

@@ -1,6 +1,5 @@
 //! What the machine can do at best, with nothing of ours in the way.
 
-use std::fs::File;
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -10,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::lines::{LINE, Lines};
 use crate::print::Print;
-use crate::stats::{Durations, Table, mib, rate};
+use crate::stats::{Table, mib, rate};
 
 /// All that concern the log path.
 pub(crate) fn all(table: &mut Table, dir: &TempDir, scale: u64) -> Result<()> {
@@ -88,20 +87,6 @@ fn sequential(table: &mut Table, dir: &TempDir, bytes: u64) -> Result<()> {
 
 fn mib_s(bytes: u64, took: Duration) -> f64 {
     mib(bytes) / took.as_secs_f64()
-}
-
-/// What one fdatasync after a small append costs; gives the p99.
-pub(crate) fn fdatasync(table: &mut Table, dir: &TempDir, times: u64) -> Result<Duration> {
-    let mut file = File::create(dir.path().join("fdatasync"))?;
-    let mut durations = Durations::new();
-    for _ in 0..times {
-        file.write_all(&[b'x'; 512])?;
-        let start = Instant::now();
-        file.sync_data()?;
-        durations.record(start.elapsed());
-    }
-    table.row("limit: append 512 B + fdatasync", durations.to_string());
-    Ok(durations.quantile(0.99))
 }
 
 /// What a program says of its version.

@@ -15,7 +15,8 @@ use ottoscaler_tests::{agent, wait};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
-use crate::limits;
+use crate::commits;
+use crate::disk::Meanwhile;
 use crate::lines::Lines;
 use crate::print::Print;
 use crate::process::ended;
@@ -43,22 +44,24 @@ struct Load {
 }
 
 /// A calm worker, and ten busy ones.
-pub(crate) async fn latency(table: &mut Table, dir: &TempDir, time: Duration, scale: u64) -> Result<()> {
+pub(crate) async fn latency(table: &mut Table, dir: &TempDir, time: Duration) -> Result<()> {
     let calm = Load { workers: 1, rate: 1_000, time };
     let busy = Load { workers: 10, rate: 5_000, time };
     for (load, target) in [(calm, Target::LiveLatency), (busy, Target::LiveLatencyLoaded)] {
-        let fdatasync = limits::fdatasync(table, dir, 4_000 / scale)?;
-        let [events, tail] = watch(dir, load).await?;
+        let disk = Meanwhile::start(dir)?;
+        let ([events, tail], commits) = watch(dir, load).await?;
+        let fdatasync = disk.stop(table)?;
         let total = load.workers * load.rate;
         table.row(format!("read() in the agent → server-sent event, {total} lines/s"), events.to_string());
         table.row(format!("read() in the agent → TailLogs, {total} lines/s"), tail.to_string());
+        table.row("of it the server's commits, write and fdatasync", commits);
         table.mark(target, events.p99_beyond(fdatasync).max(tail.p99_beyond(fdatasync)));
     }
     Ok(())
 }
 
-/// Runs the workers, watched from near their start to their end.
-async fn watch(dir: &TempDir, load: Load) -> Result<[Durations; 2]> {
+/// Runs the workers, watched from near their start to their end. Beside it what the server's commits took.
+async fn watch(dir: &TempDir, load: Load) -> Result<([Durations; 2], String)> {
     let data = tempfile::tempdir_in(dir)?;
     let mut ingest = Ingest::start(data.path(), &[]).await;
     let mut agents = Vec::new();
@@ -93,9 +96,10 @@ async fn watch(dir: &TempDir, load: Load) -> Result<[Durations; 2]> {
     for agent in agents {
         ended(agent).await.context("an agent")?;
     }
+    let commits = commits::said(&ingest).await?;
     ingest.terminate().await;
     ensure!(!events.is_empty() && !tail.is_empty(), "nothing was seen live");
-    Ok([events, tail])
+    Ok(([events, tail], commits))
 }
 
 fn name(worker: u64) -> String {

@@ -4,6 +4,8 @@
 #![allow(clippy::print_stdout, reason = "the table is the point")]
 
 mod ack;
+mod commits;
+mod disk;
 mod flat;
 mod flood;
 mod http2;
@@ -156,7 +158,7 @@ impl Part {
             Self::Streamlogs => streamlogs::clients(table, dir, 32, 3_200_000 / scale).await,
             Self::Idle => idle::agents(table, dir, 10_000 / usize::try_from(scale)?).await,
             Self::Ack => ack::latency(table, dir, 20_000 / scale).await,
-            Self::Live => live::latency(table, dir, time * 3, scale).await,
+            Self::Live => live::latency(table, dir, time * 3).await,
             Self::Page => page::all(table, dir, time * 3, scale).await,
             Self::Peers => peers::compare(table, dir, rounds, time).await,
             Self::Flat => flat::costs(table, dir, rounds, time, store).await,

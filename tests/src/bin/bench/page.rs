@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use crate::limits;
+use crate::disk::Meanwhile;
 use crate::lines::Lines;
 use crate::print::Print;
 use crate::process::ended;
@@ -41,7 +41,7 @@ pub(crate) async fn all(table: &mut Table, dir: &TempDir, time: Duration, scale:
     let data = tempfile::tempdir_in(dir)?;
     let mut ingest = Ingest::start(data.path(), &[]).await;
     long_log(table, &browser, &ingest, scale).await?;
-    live(table, dir, &browser, &ingest, time, scale).await?;
+    live(table, dir, &browser, &ingest, time).await?;
     keys(table, &browser, &ingest, 200 / scale).await?;
     ingest.terminate().await;
     Ok(())
@@ -127,12 +127,12 @@ async fn live(
     browser: &Browser,
     ingest: &Ingest,
     time: Duration,
-    scale: u64,
 ) -> Result<()> {
-    let fdatasync = limits::fdatasync(table, dir, 4_000 / scale)?;
     let worker = "page-live";
     let agent = watched(ingest, worker, CALM, time).await?;
+    let disk = Meanwhile::start(dir)?;
     let seen: Seen = browser.measure("live", ingest, worker, &[time.as_secs()]).await?;
+    let fdatasync = disk.stop(table)?;
     drop(agent);
     let ages = durations(&seen.lines)?;
     table.row(format!("page: write in the worker → in the DOM, {CALM} lines/s"), ages.to_string());
