@@ -73,6 +73,8 @@ describe("a question without an answer", () => {
   it.each([
     ["the network is down", new TypeError("Failed to fetch"), 0],
     ["a proxy speaks for the server", new Response("<h1>Bad Gateway</h1>", { status: 502 }), 502],
+    ["it has no route to it", new Response("404 page not found", { status: 404 }), 404],
+    ["it wants to know who asks", new Response("<h1>Sign in</h1>", { status: 401 }), 401],
     ["the answer is cut off", new Response('{"tasks": [', { status: 200 }), 0],
   ])("is `unreachable` where %s", async (_, response, status) => {
     answer(response);

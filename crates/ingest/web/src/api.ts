@@ -147,9 +147,9 @@ export class ApiError extends Error {
     this.retryAfterMs = retryAfterMs;
   }
 
-  /** Whether the same request may have an answer later. */
+  /** Whether the same request may have an answer later. What a proxy says while it has lost the server is no refusal. */
   get isTransient(): boolean {
-    return this.status === 0 || this.status === 429 || this.status >= 500;
+    return this.code === "unreachable" || this.status === 0 || this.status === 429 || this.status >= 500;
   }
 }
 

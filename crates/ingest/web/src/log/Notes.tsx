@@ -22,7 +22,7 @@ function ConnectionNote({ view, words }: { view: View; words: Texts }) {
   return (
     <div class="log-note log-note-trouble" data-log="connection" data-connection={connection}>
       <span>{broken ? words.connections[connection] : trouble}</span>
-      {connection === "refused" && trouble !== null && <span class="quiet">{trouble}</span>}
+      {connection !== "reconnecting" && broken && trouble !== null && <span class="quiet">{trouble}</span>}
       <button type="button" class="button" data-log="retry" onClick={() => view.log.retry()}>
         {words.retry}
       </button>

@@ -273,9 +273,9 @@ function meet(one: Range, other: Range): boolean {
   return one[0] <= other[1] && other[0] <= one[1];
 }
 
-/** Whether log-ingest itself says that the same request has no answer. What a proxy says may pass. */
+/** Whether the same request has no answer. */
 function isRefusal(error: unknown): boolean {
-  return error instanceof ApiError && !error.isTransient && error.code !== "unreachable";
+  return error instanceof ApiError && !error.isTransient;
 }
 
 function waitFor(error: unknown, failures: number): number {
