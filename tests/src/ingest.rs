@@ -163,8 +163,24 @@ impl Ingest {
         self.once(task, worker, "closed", |found| found["state"] == "closed").await
     }
 
+    /// The same of a log that takes its time.
+    pub async fn closed_within(&self, limit: Duration, task: &str, worker: &str) -> Value {
+        self.once_within(limit, task, worker, "closed", |found| found["state"] == "closed").await
+    }
+
     async fn once(&self, task: &str, worker: &str, what: &str, is: impl Fn(&Value) -> bool) -> Value {
-        wait::until(&format!("the log of {worker} is {what}"), COMPLETE_LIMIT, || async {
+        self.once_within(COMPLETE_LIMIT, task, worker, what, is).await
+    }
+
+    async fn once_within(
+        &self,
+        limit: Duration,
+        task: &str,
+        worker: &str,
+        what: &str,
+        is: impl Fn(&Value) -> bool,
+    ) -> Value {
+        wait::until(&format!("the log of {worker} is {what}"), limit, || async {
             let task = self.task(task).await.map_err(|error| format!("{error:#}"))?;
             let workers = task["workers"].as_array().cloned().unwrap_or_default();
             match workers.into_iter().find(|w| w["worker_id"] == worker) {

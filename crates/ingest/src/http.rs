@@ -18,8 +18,6 @@ mod task_logs;
 mod tasks;
 mod text;
 
-use std::time::Duration;
-
 use axum::Router;
 use axum::middleware::map_response;
 use axum::routing::{MethodRouter, get};
@@ -30,24 +28,17 @@ use tracing::debug;
 
 use crate::server::Server;
 
-/// From what a client was sent, or has no room for, to the end of its connection where it takes nothing. The kernel
-/// sees to it: nobody waits for a socket that takes nothing.
-const UNTAKEN: Duration = Duration::from_mins(5);
-
 /// What the kernel keeps of an answer that the network has not yet taken.
 const UNSENT: u32 = 128 << 10;
 
-/// Puts three habits of TCP right. What there is goes at once: else the end of an event
+/// Puts two habits of TCP right. What there is goes at once: else the end of an event
 /// would wait until the client acknowledges its beginning, which clients put off for 40 ms. And none takes much
 /// of the kernel's memory: by itself that keeps up to 4 MiB for a client who does not read, and all programs of
 /// a machine share what it keeps in all: a thousand tabs that sleep would hold up everybody's connections, and
-/// count as memory of this process's Pod. And a client that is there and takes nothing is not waited for for ever.
+/// count as memory of this process's Pod.
 pub fn tune(connection: &TcpStream) {
     if let Err(error) = connection.set_nodelay(true) {
         debug!(%error, "a connection may delay what it sends");
-    }
-    if let Err(error) = SockRef::from(connection).set_tcp_user_timeout(Some(UNTAKEN)) {
-        debug!(%error, "a connection may be kept for a client that takes nothing");
     }
     if let Err(error) = SockRef::from(connection).set_tcp_notsent_lowat(UNSENT) {
         debug!(%error, "a connection may take more of the kernel's memory than it should");

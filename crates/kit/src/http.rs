@@ -1,6 +1,7 @@
 //! HTTP/1.1 connections, of which none can hold up the others.
 //!
-//! Who connects and does not say what for is gone after [`HEAD_TIMEOUT`]; no more than [`MAX_CONNECTIONS`] are
+//! Who connects and does not say what for is gone after [`HEAD_TIMEOUT`], and who takes nothing of an answer after
+//! [`UNTAKEN`]; no more than [`MAX_CONNECTIONS`] are
 //! served at a time, and more wait in the kernel's backlog; and where the process has no file left for a
 //! connection, accepting pauses instead of asking the kernel over and over.
 
@@ -13,14 +14,22 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 /// From the beginning of a connection, or the end of the request before, to the end of a request's head.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// From when a client has no room for more of an answer until its connection ends, if it takes nothing meanwhile. To
+/// the kernel that is tens of KiB before it lets more come, so that this is long: a page on a bad network takes some
+/// bytes a second and is not to be cut off. `TCP_USER_TIMEOUT` would: it counts from the first time that there was no room, whatever
+/// was taken since, for as long as the window stays smaller than what is to be sent next.
+pub const UNTAKEN: Duration = Duration::from_mins(30);
 
 /// Connections at a time: more than readers and probes need, and few enough for the files of a process.
 pub const MAX_CONNECTIONS: usize = 4096;
@@ -38,7 +47,8 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
     while let Some((stream, place)) = stop.run_until_cancelled(next(&listener, &places)).await {
         tune(&stream);
         let service = TowerToHyperService::new(router.clone());
-        let connection = graceful.watch(builder.serve_connection(TokioIo::new(stream), service));
+        let stream = TokioIo::new(Box::pin(impatient(stream)));
+        let connection = graceful.watch(builder.serve_connection(stream, service));
         connections.spawn(async move {
             if let Err(error) = connection.await {
                 debug!(%error, "an HTTP connection ended early");
@@ -49,6 +59,13 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
     }
     drop(listener);
     graceful.shutdown().await;
+}
+
+/// Fails to write once nothing could be written for [`UNTAKEN`].
+fn impatient<S: AsyncRead + AsyncWrite>(stream: S) -> TimeoutStream<S> {
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(UNTAKEN));
+    stream
 }
 
 /// The next connection, once there is a place for it. Cancel safe.
@@ -114,6 +131,40 @@ mod tests {
             "{:?}",
             begun.elapsed()
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_nothing_of_an_answer_is_gone_in_time() {
+        // More than the kernel takes for a client that reads nothing.
+        const LARGE: usize = 64 << 20;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let router = Router::new().route("/", get(async || vec![b'x'; LARGE]));
+        let mut server = JoinSet::new();
+        server.spawn(serve(listener, router, CancellationToken::new(), |_| {}));
+        let mut stream = TcpStream::connect(addr).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        stream.readable().await.unwrap();
+        tokio::time::sleep(UNTAKEN + HEAD_TIMEOUT).await;
+        let mut rest = Vec::new();
+        // That it was cut off may be an error, or an end.
+        let _read = stream.read_to_end(&mut rest).await;
+        assert!(!rest.is_empty() && rest.len() < LARGE, "{}", rest.len());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_a_little_now_and_then_is_not_cut_off() {
+        let (mut client, server) = tokio::io::duplex(64);
+        let mut writing = JoinSet::new();
+        writing.spawn(async move { Box::pin(impatient(server)).write_all(&[b'x'; 640]).await });
+        let mut some = [0; 64];
+        for _ in 0..5 {
+            tokio::time::sleep(UNTAKEN.mul_f64(0.9)).await;
+            client.read_exact(&mut some).await.unwrap();
+        }
+        tokio::time::sleep(UNTAKEN.mul_f64(1.1)).await;
+        let ended = writing.join_next().await.unwrap().unwrap();
+        assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::TimedOut, "and who takes no more is");
     }
 
     #[tokio::test]
