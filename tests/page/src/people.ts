@@ -221,6 +221,45 @@ for (const view of VIEWS) {
   );
 }
 
+for (const [screen, size] of [
+  ["a phone", { width: 360, height: 640 }],
+  ["a phone on its side", { width: 640, height: 360 }],
+  ["a low window", { width: 1000, height: 300 }],
+] as const) {
+  sees(
+    `each of four logs side by side can be read on ${screen}: the whole scrolls`,
+    async ({ page }) => {
+      const server = await ingest();
+      const workers = [1, 2, 3, 4].map((at) => `people-beside-${at}`);
+      for (const worker of workers) await server.ran("people-beside", worker, "seq 1 100");
+      const chosen = workers.map((worker) => `&w=${worker}`).join("");
+      await page.goto(server.url(`/#/tasks/people-beside?show=side${chosen}`));
+      for (const worker of workers) {
+        const log = new LogPage(page, worker);
+        await log.showsLine(100, "100");
+        await log.scroller.scrollIntoViewIfNeeded();
+        const { rows, seen } = await log.scroller.evaluate((scroller) => {
+          const { left, top, width, height } = scroller.getBoundingClientRect();
+          const at = document.elementFromPoint(left + width / 2, top + height / 2);
+          return { rows: Math.floor(height / 20), seen: at !== null && scroller.contains(at) };
+        });
+        assert.ok(rows >= 4 && seen, `${rows} rows of ${worker}, and nothing over them: ${seen}`);
+      }
+      await page.keyboard.press("l");
+      await page.locator(".column.active", { hasText: "people-beside-2" }).waitFor();
+      assert.ok(
+        await page.locator(".column.active > header").evaluate((header) => {
+          const { bottom, top } = header.getBoundingClientRect();
+          return bottom > 0 && top < innerHeight;
+        }),
+        "the log that a key went to is in sight",
+      );
+      assert.deepEqual(await findings(page), []);
+    },
+    { viewport: size, hasTouch: true },
+  );
+}
+
 sees(
   "nothing moves by itself for who wants that",
   async ({ page }) => {
