@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import type { AxeResults, RunOptions } from "axe-core";
-import type { Page } from "playwright-core";
+import type { Locator, Page } from "playwright-core";
 import { ingest, sees } from "./browser.js";
 import type { Ingest } from "./ingest.js";
 import { LogPage } from "./log.js";
@@ -220,6 +220,43 @@ for (const view of VIEWS) {
     { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true },
   );
 }
+
+/** Whether this is drawn in another colour than that: its words, or its upper edge. */
+async function differs(one: Locator, other: Locator, of: "color" | "border-top-color" = "color"): Promise<boolean> {
+  const drawn = (locator: Locator) =>
+    locator.evaluate((element, of) => getComputedStyle(element).getPropertyValue(of), of);
+  return (await drawn(one)) !== (await drawn(other));
+}
+
+sees(
+  "what is open, pressed and chosen is seen in the system's own colours",
+  async ({ page }) => {
+    await opened(page, VIEWS[1]);
+    const tab = (selected: boolean) => page.getByRole("tab", { selected }).first();
+    assert.ok(await differs(tab(true), tab(false)), "the open tab");
+    assert.deepEqual(await findings(page), []);
+    await opened(page, VIEWS[2]);
+    await page.locator(".column.active").waitFor();
+    const heading = (column: string) => page.locator(`${column} > header`).first();
+    assert.ok(
+      await differs(heading(".column.active"), heading(".column:not(.active)"), "border-top-color"),
+      "the column",
+    );
+    await opened(page, { path: "/#/workers/people-well#L13-L15", ready: "13" });
+    const log = new LogPage(page, "people-well");
+    await log.showsLine(16, "16");
+    const number = (sequence: number) => log.row(sequence).locator(".log-number");
+    assert.ok(await differs(number(13), number(16)), "a chosen line");
+    assert.ok(!(await differs(number(13), number(15))), "all of them");
+    const shape = (sequence: number) => number(sequence).evaluate((element) => getComputedStyle(element).outlineStyle);
+    assert.notEqual(await shape(13), await shape(15), "the current line");
+    await log.isPressed("wrap");
+    assert.ok(await differs(log.part("wrap"), log.part("download")), "a pressed button");
+    assert.ok(await differs(log.part("stream-stdout"), log.part("download")), "a stream that is shown");
+    assert.deepEqual(await findings(page), []);
+  },
+  { forcedColors: "active" },
+);
 
 for (const [screen, size] of [
   ["a phone", { width: 360, height: 640 }],
