@@ -221,6 +221,30 @@ for (const view of VIEWS) {
   );
 }
 
+for (const root of [16, 32]) {
+  sees(
+    `a log is as large as a browser's font of ${root} pixels, and drawings on buttons have their size`,
+    async ({ page }) => {
+      await opened(page, VIEWS[0]);
+      await page.evaluate((size) => document.documentElement.style.setProperty("font-size", size), `${root}px`);
+      await opened(page, { path: "/#/workers/people-well", ready: "300" });
+      const log = new LogPage(page, "people-well");
+      await log.showsLine(300, "300");
+      const line = await log
+        .row(299)
+        .evaluate((row) => [getComputedStyle(row).fontSize, row.getBoundingClientRect().height]);
+      assert.deepEqual(line, [`${(12.5 * root) / 16}px`, (20 * root) / 16]);
+      const drawings = page.locator(".button .icon").filter({ visible: true });
+      const widths = await drawings.evaluateAll((icons) => icons.map((icon) => icon.getBoundingClientRect().width));
+      assert.ok(widths.length >= 2 && widths.every((width) => width === 16), `${widths}`);
+      await log.press("g");
+      await log.showsLine(1, "1");
+      await log.press("G");
+      await log.showsLine(300, "300");
+    },
+  );
+}
+
 /** Whether this is drawn in another colour than that: its words, or its upper edge. */
 async function differs(one: Locator, other: Locator, of: "color" | "border-top-color" = "color"): Promise<boolean> {
   const drawn = (locator: Locator) =>
