@@ -184,6 +184,50 @@ sees("a page whose server is gone says so in the list, and goes on when it is ba
   await page.getByText("The server cannot be reached. Trying again…").waitFor({ state: "detached" });
 });
 
+sees("that the server cannot be reached is said once, also in a task by time", async ({ page }) => {
+  const server = await ingest();
+  const network = await Network.before(server.url());
+  const agent = server.agent("broken-once", "broken-once-0");
+  agent.says("begun");
+  await agent.sent(1);
+  await page.goto(network.url("/#/tasks/broken-once?show=time"));
+  await page.getByText("live", { exact: true }).waitFor();
+  network.cut();
+  await page.locator(".timeline-foot .warn").waitFor();
+  const failed = () => page.waitForEvent("requestfailed", (request) => request.url().endsWith("/tasks/broken-once"));
+  await failed();
+  await failed();
+  assert.equal(await page.getByText("The server cannot be reached. Trying again…").count(), 1);
+  network.mend();
+  await page.getByText("live", { exact: true }).waitFor();
+  await agent.done();
+});
+
+sees("a page whose log goes on says no longer that the server cannot be reached", async ({ page }) => {
+  const server = await ingest();
+  const network = await Network.before(server.url());
+  const agent = server.agent("broken-wakes", "broken-wakes-0");
+  agent.says("begun");
+  await agent.sent(1);
+  await page.clock.install();
+  await page.goto(network.url("/#/tasks/broken-wakes"));
+  const log = new LogPage(page);
+  await log.showsLine(1, "begun");
+  await page.route("**/tasks/broken-wakes", (route) => route.abort());
+  const banner = page.locator(".banner");
+  const failed = () => page.waitForEvent("requestfailed", (request) => request.url().endsWith("/tasks/broken-wakes"));
+  // Until it asks every half a minute only.
+  for (let failures = 0; failures < 6; failures += 1) await Promise.all([failed(), page.clock.fastForward(38_000)]);
+  await banner.waitFor();
+  await page.unroute("**/tasks/broken-wakes");
+  network.cut();
+  await log.part("connection").waitFor();
+  network.mend();
+  await log.part("connection").waitFor({ state: "detached" });
+  await banner.waitFor({ state: "detached", timeout: 10_000 });
+  await agent.done();
+});
+
 sees(
   "a page that was hidden lets its connection go, and has all lines when it is looked at again",
   async ({ page }) => {

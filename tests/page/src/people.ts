@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import type { AxeResults, RunOptions } from "axe-core";
-import type { Page } from "playwright-core";
+import type { Locator, Page } from "playwright-core";
 import { ingest, sees } from "./browser.js";
 import type { Ingest } from "./ingest.js";
 import { LogPage } from "./log.js";
@@ -218,6 +218,106 @@ for (const view of VIEWS) {
       }
     },
     { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true },
+  );
+}
+
+for (const root of [16, 32]) {
+  sees(
+    `a log is as large as a browser's font of ${root} pixels, and drawings on buttons have their size`,
+    async ({ page }) => {
+      await opened(page, VIEWS[0]);
+      await page.evaluate((size) => document.documentElement.style.setProperty("font-size", size), `${root}px`);
+      await opened(page, { path: "/#/workers/people-well", ready: "300" });
+      const log = new LogPage(page, "people-well");
+      await log.showsLine(300, "300");
+      const line = await log
+        .row(299)
+        .evaluate((row) => [getComputedStyle(row).fontSize, row.getBoundingClientRect().height]);
+      assert.deepEqual(line, [`${(12.5 * root) / 16}px`, (20 * root) / 16]);
+      const drawings = page.locator(".button .icon").filter({ visible: true });
+      const widths = await drawings.evaluateAll((icons) => icons.map((icon) => icon.getBoundingClientRect().width));
+      assert.ok(widths.length >= 2 && widths.every((width) => width === 16), `${widths}`);
+      await log.press("g");
+      await log.showsLine(1, "1");
+      await log.press("G");
+      await log.showsLine(300, "300");
+    },
+  );
+}
+
+/** Whether this is drawn in another colour than that: its words, or its upper edge. */
+async function differs(one: Locator, other: Locator, of: "color" | "border-top-color" = "color"): Promise<boolean> {
+  const drawn = (locator: Locator) =>
+    locator.evaluate((element, of) => getComputedStyle(element).getPropertyValue(of), of);
+  return (await drawn(one)) !== (await drawn(other));
+}
+
+sees(
+  "what is open, pressed and chosen is seen in the system's own colours",
+  async ({ page }) => {
+    await opened(page, VIEWS[1]);
+    const tab = (selected: boolean) => page.getByRole("tab", { selected }).first();
+    assert.ok(await differs(tab(true), tab(false)), "the open tab");
+    assert.deepEqual(await findings(page), []);
+    await opened(page, VIEWS[2]);
+    await page.locator(".column.active").waitFor();
+    const heading = (column: string) => page.locator(`${column} > header`).first();
+    assert.ok(
+      await differs(heading(".column.active"), heading(".column:not(.active)"), "border-top-color"),
+      "the column",
+    );
+    await opened(page, { path: "/#/workers/people-well#L13-L15", ready: "13" });
+    const log = new LogPage(page, "people-well");
+    await log.showsLine(16, "16");
+    const number = (sequence: number) => log.row(sequence).locator(".log-number");
+    assert.ok(await differs(number(13), number(16)), "a chosen line");
+    assert.ok(!(await differs(number(13), number(15))), "all of them");
+    const shape = (sequence: number) => number(sequence).evaluate((element) => getComputedStyle(element).outlineStyle);
+    assert.notEqual(await shape(13), await shape(15), "the current line");
+    await log.isPressed("wrap");
+    assert.ok(await differs(log.part("wrap"), log.part("download")), "a pressed button");
+    assert.ok(await differs(log.part("stream-stdout"), log.part("download")), "a stream that is shown");
+    assert.deepEqual(await findings(page), []);
+  },
+  { forcedColors: "active" },
+);
+
+for (const [screen, size] of [
+  ["a phone", { width: 360, height: 640 }],
+  ["a phone on its side", { width: 640, height: 360 }],
+  ["a low window", { width: 1000, height: 300 }],
+] as const) {
+  sees(
+    `each of four logs side by side can be read on ${screen}: the whole scrolls`,
+    async ({ page }) => {
+      const server = await ingest();
+      const workers = [1, 2, 3, 4].map((at) => `people-beside-${at}`);
+      for (const worker of workers) await server.ran("people-beside", worker, "seq 1 100");
+      const chosen = workers.map((worker) => `&w=${worker}`).join("");
+      await page.goto(server.url(`/#/tasks/people-beside?show=side${chosen}`));
+      for (const worker of workers) {
+        const log = new LogPage(page, worker);
+        await log.showsLine(100, "100");
+        await log.scroller.scrollIntoViewIfNeeded();
+        const { rows, seen } = await log.scroller.evaluate((scroller) => {
+          const { left, top, width, height } = scroller.getBoundingClientRect();
+          const at = document.elementFromPoint(left + width / 2, top + height / 2);
+          return { rows: Math.floor(height / 20), seen: at !== null && scroller.contains(at) };
+        });
+        assert.ok(rows >= 4 && seen, `${rows} rows of ${worker}, and nothing over them: ${seen}`);
+      }
+      await page.keyboard.press("l");
+      await page.locator(".column.active", { hasText: "people-beside-2" }).waitFor();
+      assert.ok(
+        await page.locator(".column.active > header").evaluate((header) => {
+          const { bottom, top } = header.getBoundingClientRect();
+          return bottom > 0 && top < innerHeight;
+        }),
+        "the log that a key went to is in sight",
+      );
+      assert.deepEqual(await findings(page), []);
+    },
+    { viewport: size, hasTouch: true },
   );
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { ApiError } from "./api";
-import { heard, NEVER_ASKED, waitAfter } from "./poll";
+import { heard, isOutOfReach, NEVER_ASKED, waitAfter } from "./poll";
 
 describe("the wait before the next question", () => {
   it("is two seconds while there are answers", () => {
@@ -30,6 +30,12 @@ describe("between two questions", () => {
     expect(heard(answered, "unchanged").etag).toBe('"a"');
     expect(heard(heard(answered, unreachable), busy).etag).toBe('"a"');
     expect(heard(answered, { value: 2, etag: undefined }).etag).toBeUndefined();
+  });
+
+  it("who could not reach the server asks when another does, and who was told to wait does not", () => {
+    expect(isOutOfReach(heard(NEVER_ASKED, unreachable))).toBe(true);
+    expect(isOutOfReach(heard(NEVER_ASKED, busy))).toBe(false);
+    expect(isOutOfReach(heard(NEVER_ASKED, "unchanged"))).toBe(false);
   });
 
   it("failures add up until there is an answer, and what is not known is no failure that adds up", () => {

@@ -1,6 +1,7 @@
 /** Asks again and again, as long as somebody looks. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
+import { onAnswers } from "./answers";
 import { type Answer, ApiError, type Options } from "./api";
 
 /** From an answer to the next question. */
@@ -80,6 +81,11 @@ export function heard<T>(before: Asked, answer: Answer<T> | ApiError): Asked {
   return { etag: before.etag, failures, retryAfterMs: answer.retryAfterMs };
 }
 
+/** Whether to ask at once when the server answers another; not where it was there, and asked to be left alone. */
+export function isOutOfReach({ failures, retryAfterMs }: Asked): boolean {
+  return failures > 0 && retryAfterMs === null;
+}
+
 async function poll<T>(
   ask: Ask<T>,
   onAnswer: (value: T) => boolean,
@@ -94,12 +100,15 @@ async function poll<T>(
     else if (answer === "unchanged") onError(undefined);
     else if (onAnswer(answer.value)) return;
     asked = heard(asked, answer);
-    await pause(waitAfter(asked.failures, asked.retryAfterMs, Math.random()), signal);
+    await pause(waitAfter(asked.failures, asked.retryAfterMs, Math.random()), signal, isOutOfReach(asked));
   }
 }
 
-/** Waits, and then until the page is shown. Ends early when the page is shown again, or the network is back. */
-function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+/**
+ * Waits, and then until the page is shown. Ends early when the page is shown again, or the network is back; where
+ * that is wanted, also when the server is.
+ */
+function pause(milliseconds: number, signal: AbortSignal, untilAnswers: boolean): Promise<void> {
   return new Promise((resolve) => {
     let over = false;
     const end = () => {
@@ -107,6 +116,7 @@ function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
       document.removeEventListener("visibilitychange", shown);
       window.removeEventListener("online", end);
       signal.removeEventListener("abort", end);
+      leave?.();
       resolve();
     };
     const shown = () => {
@@ -119,6 +129,7 @@ function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
     document.addEventListener("visibilitychange", shown);
     window.addEventListener("online", end);
     signal.addEventListener("abort", end);
+    const leave = untilAnswers ? onAnswers(end) : undefined;
     if (signal.aborted) end();
   });
 }

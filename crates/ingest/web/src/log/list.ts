@@ -26,13 +26,12 @@ export class List {
   /** Characters that fit beside each other, by what has been drawn. */
   #columns = 1;
   /** Of a row of one line. */
-  #lineHeight: number;
+  #lineHeight = 1;
   #lead = 0;
   #digits = 0;
 
   /** `leave` has the focus go elsewhere, where the row that has it goes. */
-  constructor(lineHeight: number, leave: () => void) {
-    this.#lineHeight = lineHeight;
+  constructor(leave: () => void) {
     this.#leave = leave;
     this.element.className = "log-rows";
     this.#lift(LEAD);

@@ -3,6 +3,8 @@
  * looks to a browser like one on which nothing comes: where not even the server's ping has come for long, it is at fault.
  */
 
+import { answers } from "../answers";
+
 /** The server says something every 15 s. */
 export const SILENT_MS = 40_000;
 const EVERY_MS = 5_000;
@@ -15,6 +17,7 @@ export function listen(address: string): EventSource {
     heard = performance.now();
   };
   for (const type of ["open", "message", "ping", "worker"]) events.addEventListener(type, hear);
+  events.addEventListener("open", answers);
   const timer = setInterval(() => {
     if (events.readyState === EventSource.CLOSED) clearInterval(timer);
     else if (performance.now() - heard >= SILENT_MS) events.dispatchEvent(new Event("error"));

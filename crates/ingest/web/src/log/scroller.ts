@@ -18,10 +18,9 @@ import {
   settled,
   spacerHeight,
 } from "./anchor";
+import { lineHeight } from "./lineHeight";
 import { type Content, List } from "./list";
 
-/** Heights of a line as in the style sheet, for a mouse and for fingers. */
-const LINE_HEIGHTS = [20, 24] as const;
 /** How long a scroller rests until its bar is put right. */
 const REST_MS = 150;
 /** Heights of so many rows are an average to go by. */
@@ -50,7 +49,8 @@ export class Scroller {
   #pinned: Anchor | null = null;
   #count = 0;
   #viewport = 0;
-  #rowHeight = this.lineHeight;
+  #lineHeight = 0;
+  #rowHeight = 0;
   #place = 0;
   #height = 0;
   #frame = 0;
@@ -67,7 +67,7 @@ export class Scroller {
     this.#heard = heard;
     this.#space.className = "log-space";
     this.#window.className = "log-window";
-    this.#list = new List(this.lineHeight, () => element.focus({ preventScroll: true }));
+    this.#list = new List(() => element.focus({ preventScroll: true }));
     this.#window.append(this.#list.element);
     this.#space.append(this.#window);
     element.append(this.#space);
@@ -75,6 +75,7 @@ export class Scroller {
     this.#coarse.addEventListener("change", this.#onPointer);
     this.#resized = new ResizeObserver(() => this.#resize());
     this.#resized.observe(element);
+    this.reshape();
     this.#resize();
   }
 
@@ -99,7 +100,7 @@ export class Scroller {
 
   /** The height of a row of one line. */
   get lineHeight(): number {
-    return LINE_HEIGHTS[this.#coarse.matches ? 1 : 0];
+    return this.#lineHeight;
   }
 
   /** Rows that fit. */
@@ -156,6 +157,9 @@ export class Scroller {
 
   /** Rows are to be measured anew. */
   reshape(): void {
+    const root = getComputedStyle(document.documentElement).fontSize;
+    this.#lineHeight = lineHeight(Number.parseFloat(root), this.#coarse.matches);
+    this.element.style.setProperty("--log-line", `${this.#lineHeight}px`);
     this.#measured = { rows: 0, px: 0 };
     this.#rowHeight = this.lineHeight;
     this.#list.reshape(this.lineHeight);

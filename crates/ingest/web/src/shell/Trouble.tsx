@@ -1,18 +1,23 @@
 /** What a view says while there is nothing to show, or while what it shows is of before. */
 
-import type { ComponentChildren } from "preact";
+import { type ComponentChildren, createContext } from "preact";
+import { useContext } from "preact/hooks";
 import type { ApiError } from "../api";
 import { useText } from "../i18n";
 import type { Polled } from "../poll";
 import { text } from "../text";
 import { reasonOf } from "../troubles";
 
+/** Whether it is said already, above all that is shown, that the server has no answer. */
+const SaidAbove = createContext(false);
+
 /** A line above what is shown, while the server has no answer. */
 export function Banner({ error }: { error: ApiError | undefined }) {
   const words = useText(text);
+  const isSaid = useContext(SaidAbove);
   return (
     <div role="status">
-      {error && (
+      {error && !isSaid && (
         <p class="banner">{error.code === "unreachable" ? words.unreachable : words.refused(reasonOf(error))}</p>
       )}
     </div>
@@ -55,7 +60,7 @@ export function Known({ error, unknown, children }: KnownProps) {
     return (
       <>
         <Banner error={error} />
-        {children}
+        <SaidAbove.Provider value={error !== undefined}>{children}</SaidAbove.Provider>
       </>
     );
   }

@@ -1,6 +1,6 @@
 /** A few logs beside each other. The one that was last touched has the keys. */
 
-import { useMemo, useState } from "preact/hooks";
+import { useMemo, useRef, useState } from "preact/hooks";
 import type { WorkerState } from "../api";
 import { useText } from "../i18n";
 import { useKeys } from "../keys";
@@ -18,14 +18,19 @@ export function SideBySide({ task, workers }: { task: string; workers: readonly 
   const [active, setActive] = useState<string | undefined>(undefined);
   const names = workers.map(({ worker_id }) => worker_id);
   const withKeys = active !== undefined && names.includes(active) ? active : names[0];
-  const step = (by: number) => () => setActive(names[names.indexOf(withKeys ?? "") + by] ?? withKeys);
+  const list = useRef<HTMLDivElement>(null);
+  const step = (by: number) => () => {
+    const at = names.indexOf(withKeys ?? "") + by;
+    setActive(names[at] ?? withKeys);
+    list.current?.children[at]?.scrollIntoView({ block: "nearest" });
+  };
   const keys = [
     { keys: ["l"], label: words.keyNextWorker, run: step(1) },
     { keys: ["h"], label: words.keyPreviousWorker, run: step(-1) },
   ];
   useKeys(words.keysTask, keys);
   return (
-    <div class="side">
+    <div class="side" ref={list}>
       {workers.map((worker) => (
         <Column
           key={worker.worker_id}
