@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { ingest, sees } from "./browser.js";
 import { LogPage } from "./log.js";
+import { until } from "./wait.js";
 
 sees("a log that is running opens at its end and follows", async ({ page }) => {
   const server = await ingest();
@@ -43,6 +44,41 @@ sees("a link to lines opens the log there and marks them, after a reload as well
     assert.deepEqual(marked, [1200, 1201, 1202, 1203]);
     await page.reload();
   }
+});
+
+sees("Back, a reload and another tab come back to where a log was left, and a link does not", async ({ page }) => {
+  const server = await ingest();
+  await server.ran("opening-left", "opening-left-0", "seq 1 2000");
+  await server.ran("opening-left", "opening-left-1", "exit 1");
+  const log = new LogPage(page, "opening-left-0");
+  /** Scrolls up, until it is remembered where; the line at the top. */
+  const scrolled = async () => {
+    await log.wheel(-6_000);
+    const top = (await log.atRest())[0]?.sequence;
+    const kept = () => page.evaluate((): string => JSON.stringify(history.state));
+    await until("the place is kept", kept, (state) => state.includes(`"opening-left-0":{"top":${top},`));
+    return top;
+  };
+  const isAt = (top?: number) => log.shows(`line ${top} at the top`, ([first]) => first?.sequence === top);
+  await LogPage.open(page, server, "opening-left-0");
+  await log.showsLine(2000);
+  const first = await scrolled();
+  await log.press("u");
+  await page.getByRole("tab").first().waitFor();
+  await page.goBack();
+  await isAt(first);
+  await page.reload();
+  await isAt(first);
+  await log.press("u");
+  await page.getByRole("tab").first().click();
+  await log.showsLine(2000);
+  const second = await scrolled();
+  await log.press("l");
+  await page.locator('.log[data-worker="opening-left-1"]').waitFor();
+  await log.press("h");
+  await isAt(second);
+  await LogPage.open(page, server, "opening-left-0", "#L700");
+  await log.showsLine(700, "700");
 });
 
 sees("a key leads from failure to failure, and says where there is none further on", async ({ page }) => {

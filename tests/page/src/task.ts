@@ -68,6 +68,10 @@ sees("workers are seen side by side, and keys go to the one that was touched", a
   await page.goto(server.url("/#/tasks/beside"));
   await shows(person, "beside-b");
   await page.getByRole("radio", { name: "Side by side" }).click();
+  await shows(person, "beside-b", "beside-c");
+  await page.locator(".workers button", { hasText: "a" }).first().click();
+  await shows(person, "beside-a", "beside-b", "beside-c");
+  await page.locator(".workers button", { hasText: "c" }).last().click();
   await shows(person, "beside-a", "beside-b");
   const [first, second] = [new LogPage(page, "beside-a"), new LogPage(page, "beside-b")];
   await first.showsLine(50, "50");
@@ -79,6 +83,34 @@ sees("workers are seen side by side, and keys go to the one that was touched", a
   await shows(person, "beside-a", "beside-b", "beside-c");
   await page.goBack();
   await shows(person, "beside-b");
+});
+
+sees("the failed workers of a task are found one after the other, by press and by key", async (person) => {
+  const { page } = person;
+  const server = await ingest();
+  for (let worker = 1; worker <= 30; worker += 1) {
+    const failed = [7, 16, 29].includes(worker);
+    await server.ran("failed-few", `failed-few-${worker}`, failed ? "echo 'error: no'; exit 7" : "true");
+  }
+  await page.goto(server.url("/#/tasks/failed-few"));
+  await shows(person, "failed-few-7");
+  const next = page.getByRole("button", { name: "3 of 30 failed" });
+  await next.click();
+  await shows(person, "failed-few-16");
+  await page.keyboard.press("F");
+  await shows(person, "failed-few-29");
+  await page.getByRole("tab", { selected: true }).getByText("29").waitFor();
+  await page.keyboard.press("F");
+  await shows(person, "failed-few-7");
+  await page.keyboard.press("?");
+  await page.getByRole("dialog").getByText("Next failed worker").waitFor();
+  await page.keyboard.press("?");
+  await page.getByRole("radio", { name: "Side by side" }).click();
+  await shows(person, "failed-few-7", "failed-few-16");
+  await next.click();
+  await shows(person, "failed-few-7", "failed-few-16", "failed-few-29");
+  await next.click();
+  await page.getByText("No other worker failed").waitFor();
 });
 
 sees("all workers' lines are seen in order of time, live, and each leads to its line", async (person) => {

@@ -3,10 +3,10 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 const ADDRESS = "/api/v1/workers/one";
 
 /** What is asked of a server at first. */
-async function opened(hash: string) {
+async function opened(hash: string, state: unknown = null) {
   const ask = vi.fn((address: string, _signal: AbortSignal) => Promise.resolve(new Response(address)));
   const early = await import("./early");
-  early.askFor(hash, ask);
+  early.askFor(hash, state, ask);
   const { calls } = ask.mock;
   return { ...early, asked: calls.map(([address]) => address), signals: calls.map(([, signal]) => signal) };
 }
@@ -51,6 +51,15 @@ test.each([
 });
 
 test.each([
+  ["where it was left", 2_000, "1936"],
+  ["at its end, where that was followed", "follow", "-128"],
+])("lines of a log are asked for %s, whatever line its address names", async (_, top, from) => {
+  const state = { places: { "build 1": { top, cursor: null }, other: { top: 9, cursor: null } } };
+  const { asked } = await opened("#/workers/build%201#L700", state);
+  expect(asked[2]).toBe(`/api/v1/workers/build%201/logs?from=${from}&limit=128`);
+});
+
+test.each([
   ["an empty log", "#/workers/one", 0],
   ["a log that ends before the line", "#/workers/one#L9999", 5_000],
 ])("%s has no lines there", async (_, hash, end) => {
@@ -88,6 +97,6 @@ test("other views ask nothing early", async () => {
 
 test("a failure is told to who takes the answer, and to nobody else", async () => {
   const { askFor, taken } = await import("./early");
-  askFor("#/workers/gone", () => Promise.reject(new TypeError("gone")));
+  askFor("#/workers/gone", null, () => Promise.reject(new TypeError("gone")));
   await expect(taken("/api/v1/workers/gone")).rejects.toThrow("gone");
 });

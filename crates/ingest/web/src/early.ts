@@ -3,6 +3,8 @@
  * who ask the same first, within moments; later ones ask anew. What nobody takes is given up.
  */
 
+import { lineOf, placeOf } from "./log/place";
+
 /** The ends of a range of lines, both of it. */
 type Lines = readonly [first: number, last: number];
 
@@ -48,14 +50,18 @@ export interface EarlyLines {
 const answers = new Map<string, Question>();
 const openings = new Map<string, Opening>();
 
-/** What a page at this address will ask first: of a worker's log, how it stands, what is in it, its lines there or at its end. */
-export function askFor(hash: string, ask: Ask): void {
+/**
+ * What a page at this address, with this state of its entry in the history, will ask first: of a worker's log, how it
+ * stands, what is in it, its lines where it was left, there or at its end.
+ */
+export function askFor(hash: string, state: unknown, ask: Ask): void {
   const worker = workerOf(hash);
   if (worker === undefined) return;
   const address = `/api/v1/workers/${worker}`;
+  const place = placeOf(state, decodeURIComponent(worker));
   answers.set(address, new Question(address, ask, STATE_ASKERS));
   answers.set(`${address}/outline`, new Question(`${address}/outline`, ask));
-  const { from, of } = openingAt(lineOf(hash));
+  const { from, of } = openingAt(place ? lineOf(place) : linkedLine(hash));
   openings.set(address, { question: new Question(`${address}/logs?from=${from}&limit=${LINES}`, ask), of });
   setTimeout(giveUp, FRESH_MS);
 }
@@ -101,7 +107,7 @@ function workerOf(hash: string): string | undefined {
 }
 
 /** The line that a link leads to. */
-function lineOf(hash: string): number | null {
+function linkedLine(hash: string): number | null {
   const line = /(?:#L|[?&]line=)(\d+)/.exec(hash.slice(1))?.[1];
   return line === undefined ? null : Number(line);
 }

@@ -3,4 +3,5 @@
 import { askFor } from "./early";
 
 // A page that is opened behind others may be looked at much later, and asks then.
-if (!document.hidden) askFor(location.hash, (address, signal) => fetch(address, { cache: "no-store", signal }));
+if (!document.hidden)
+  askFor(location.hash, history.state, (address, signal) => fetch(address, { cache: "no-store", signal }));

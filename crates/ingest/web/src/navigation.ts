@@ -16,12 +16,12 @@ export function useRoute(): Route {
   return useCell(current);
 }
 
-/** Shows another view, or the same with another query. What is replaced cannot be gone back to. */
+/** Shows another view, or the same with another query. What is replaced cannot be gone back to, but what was kept with it stays. */
 export function go(route: Route, how: "push" | "replace" = "push"): void {
   const hash = format(route);
   if (hash === location.hash) return;
   if (how === "push") history.pushState(null, "", hash);
-  else history.replaceState(null, "", hash);
+  else history.replaceState(history.state, "", hash);
   current.set(parse(hash));
 }
 

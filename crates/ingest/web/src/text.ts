@@ -84,6 +84,8 @@ const en = {
   keysTask: "Task",
   keyNextWorker: "Next worker",
   keyPreviousWorker: "Previous worker",
+  keyNextFailed: "Next failed worker",
+  noOtherFailed: "No other worker failed",
   keyWay: "Next way to show",
 
   // A worker's state
@@ -202,6 +204,8 @@ const ko: typeof en = {
   keysTask: "작업",
   keyNextWorker: "다음 워커",
   keyPreviousWorker: "이전 워커",
+  keyNextFailed: "다음 실패한 워커",
+  noOtherFailed: "실패한 다른 워커가 없습니다",
   keyWay: "다음 보기 방식",
 
   waiting: "아직 출력 없음",

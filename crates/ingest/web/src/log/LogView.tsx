@@ -18,6 +18,7 @@ import { useLogKeys } from "./logKeys";
 import { MarkStrip } from "./MarkStrip";
 import { messages } from "./messages";
 import { Notes } from "./Notes";
+import { placeOf, withPlace } from "./place";
 import type { Action, Surroundings } from "./row";
 import type { Range } from "./rows";
 import { Said } from "./Said";
@@ -122,7 +123,7 @@ function NewLines({ view, label }: { view: View; label: string }) {
 }
 
 /** The window, made once for a log. */
-function useView(worker: string, around: Surroundings, start: Omit<Start, "renewed">) {
+function useView(worker: string, around: Surroundings, start: Omit<Start, "renewed" | "place" | "remember">) {
   const element = useRef<HTMLDivElement>(null);
   const [view, setView] = useState<View | null>(null);
   // Another log under the same name begins anew.
@@ -131,7 +132,14 @@ function useView(worker: string, around: Surroundings, start: Omit<Start, "renew
   useLayoutEffect(() => {
     const root = element.current;
     if (!root) return;
-    const made = new View(worker, root, around, { ...start, known: renewed ?? start.known, renewed: setRenewed });
+    const made = new View(worker, root, around, {
+      ...start,
+      known: renewed ?? start.known,
+      renewed: setRenewed,
+      // What was left is not the other log.
+      place: renewed ? null : placeOf(history.state, worker),
+      remember: (place) => history.replaceState(withPlace(history.state, worker, place), ""),
+    });
     setView(made);
     const shown = () => made.log.shown(!document.hidden);
     const online = () => made.log.retry();

@@ -229,7 +229,7 @@ export class Scroller {
     const height = this.element.clientHeight;
     if (height !== this.#viewport) this.#window.style.setProperty("height", `${height}px`);
     // Whoever saw the end before still sees it.
-    if (this.#atEnd && this.#viewport > 0) this.#anchor = { row: Number.MAX_SAFE_INTEGER, px: 0 };
+    if (this.atEnd && this.#viewport > 0) this.#anchor = { row: Number.MAX_SAFE_INTEGER, px: 0 };
     this.#viewport = height;
     // A window that has grown may have moved the scroller, which is nobody's wish.
     this.#place = this.element.scrollTop;
@@ -267,10 +267,11 @@ export class Scroller {
     this.#moved = null;
     // At its edge the bar would stop the person while there is more to see.
     if (this.#place <= 0 || this.#place >= range(this.#extent()) - 1) this.#putRight();
-    this.#heard.scrolled(moved, this.#atEnd);
+    this.#heard.scrolled(moved, this.atEnd);
   }
 
-  get #atEnd(): boolean {
+  /** Whether the end is seen. */
+  get atEnd(): boolean {
     return this.#below.rows === 0 && this.#below.px < 1;
   }
 

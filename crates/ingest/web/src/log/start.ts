@@ -2,6 +2,7 @@
 
 import type { WorkerState } from "../api";
 import type { Server } from "./live";
+import type { Place } from "./place";
 import type { Range } from "./rows";
 
 export interface Start {
@@ -10,6 +11,10 @@ export interface Start {
   readonly tail: Server["tail"];
   /** The lines that the address names. */
   readonly chosen: Range | null;
+  /** Where it was left. */
+  readonly place: Place | null;
+  /** It is left there, unless somebody goes on. */
+  readonly remember: (place: Place) => void;
   /** There is another log under this name. */
   readonly renewed: (state: WorkerState) => void;
 }

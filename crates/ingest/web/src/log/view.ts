@@ -13,6 +13,7 @@ import { SOURCES, type Source } from "./line";
 import type { Content } from "./list";
 import { Log } from "./model";
 import { Opened } from "./opened";
+import { isSame, lineOf, type Place } from "./place";
 import type { Surroundings } from "./row";
 import type { Range, Rows } from "./rows";
 import { Scroller } from "./scroller";
@@ -23,6 +24,8 @@ import type { Start } from "./start";
 const TELL_MS = 100;
 /** How long a failed worker's log waits to be told where it failed before its end is shown. */
 const FAILURE_WAIT_MS = 150;
+/** How long a log rests until where it is left is remembered. Browsers take about 100 such notes in 30 s. */
+const REST_MS = 350;
 
 export class View {
   readonly log: Log;
@@ -58,6 +61,10 @@ export class View {
   /** Where the person wants to go, while it is not known whether that line is shown. */
   #awaited: { readonly line: number; readonly where: "third" | "nearest" | "top" } | null = null;
   #unhiding = false;
+  /** Where it was left, before anything of it is shown; then where it is. */
+  #place: Place | null;
+  #resting: ReturnType<typeof setTimeout> | undefined;
+  readonly #remember: Start["remember"];
   readonly #opened: Opened;
   readonly #asker: Asker;
 
@@ -65,6 +72,8 @@ export class View {
     this.around = around;
     this.chosen = start.chosen;
     this.cursor = start.chosen?.[0] ?? null;
+    this.#place = start.place;
+    this.#remember = start.remember;
     this.#opened = new Opened(worker);
     const told = {
       changed: () => this.#changed(),
@@ -91,6 +100,7 @@ export class View {
   close(): void {
     clearTimeout(this.#telling);
     clearTimeout(this.#opening);
+    clearTimeout(this.#resting);
     this.#asker.close();
     this.log.close();
     this.scroller.close();
@@ -313,7 +323,20 @@ export class View {
   #drawn(sequences: readonly number[]): void {
     this.visible = sequences;
     this.selected.drawn();
-    if (sequences.length > 0) this.#asker.seen(sequences, this.scroller.page);
+    if (sequences.length === 0) return;
+    this.#asker.seen(sequences, this.scroller.page);
+    if (this.#begun) this.#placed();
+  }
+
+  /** Where the log is, is remembered once it rests there. */
+  #placed(): void {
+    const closed = this.log.worker?.state === "closed";
+    const top = this.follow ? "follow" : closed && this.scroller.atEnd ? "end" : this.top;
+    const place = { top, cursor: this.cursor } as const;
+    if (isSame(this.#place, place)) return;
+    this.#place = place;
+    clearTimeout(this.#resting);
+    this.#resting = setTimeout(() => this.#remember(place), REST_MS);
   }
 
   #scrolled(moved: number, atEnd: boolean): void {
@@ -362,12 +385,15 @@ export class View {
     if (this.follow) this.scroller.toEnd();
   }
 
-  /** Where the log opens: at the chosen line, at the end of one that runs or went well, where one failed. */
+  /** Where the log opens: where it was left, at the chosen line, at the end of one that runs or went well, where one failed. */
   #begin(): void {
     const { worker, outline, failed, firstFailure } = this.log;
     if (this.#begun || !worker) return;
+    // One that was followed to its end opens as if it were new.
+    const left = this.#place?.top === "follow" && worker.state === "closed" ? null : this.#place;
     if (this.#wish === "start") this.toStart();
     else if (this.#wish === "end") this.toEnd();
+    else if (left) this.#beginWhereLeft(left);
     else if (this.chosen) this.toLine(this.chosen[0]);
     else if (worker.state === "open") this.setFollow(true);
     else if (!failed || outline) this.#beginAt(firstFailure);
@@ -375,7 +401,16 @@ export class View {
     else this.#opening ??= setTimeout(() => this.#showEnd(), FAILURE_WAIT_MS);
     if (!this.#begun) return;
     this.log.opened();
-    this.#asker.around(this.cursor ?? this.log.end, this.scroller.page);
+    this.#asker.around((left ? lineOf(left) : this.cursor) ?? this.log.end, this.scroller.page);
+  }
+
+  #beginWhereLeft({ top, cursor }: Place): void {
+    if (typeof top === "number") this.toLine(top, "top");
+    else {
+      this.setFollow(top === "follow");
+      this.scroller.toEnd();
+    }
+    this.cursor = cursor;
   }
 
   /** Where the log opens is decided; before anything is known of it, it cannot be. */

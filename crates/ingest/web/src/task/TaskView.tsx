@@ -6,6 +6,7 @@ import { useText } from "../i18n";
 import { useKeys } from "../keys";
 import { LogView } from "../log/LogView";
 import { go, useTitle } from "../navigation";
+import { notice } from "../notices";
 import { usePolled } from "../poll";
 import { Frame } from "../shell/Frame";
 import { Shown } from "../shell/Trouble";
@@ -15,9 +16,20 @@ import { WorkerBar } from "../worker/WorkerBar";
 import { ByTime } from "./ByTime";
 import { SideBySide } from "./SideBySide";
 import { TaskBar } from "./TaskBar";
-import { TaskSummary } from "./TaskSummary";
+import { failedAmong, TaskSummary } from "./TaskSummary";
 import { PANEL, tabId } from "./WorkerTabs";
-import { carried, nextWay, queryOf, type Shown as ShownWorkers, shownOf, toggled, type Way, withLog } from "./way";
+import {
+  carried,
+  chosenQuery,
+  namesOf,
+  nextFailed,
+  nextWay,
+  queryOf,
+  type Shown as ShownWorkers,
+  shownOf,
+  type Way,
+  withLog,
+} from "./way";
 import "./task.css";
 
 export function TaskView({ name, query }: { name: string; query: URLSearchParams }) {
@@ -27,14 +39,25 @@ export function TaskView({ name, query }: { name: string; query: URLSearchParams
   const polled = usePolled(name, (options) => api.task(name, options));
   const up = () => go({ view: "tasks", query: new URLSearchParams() });
   useKeys(words.everywhere, [{ keys: ["u"], label: words.keyUp, run: up }], true, "view");
-  const summary = polled.value && <TaskSummary task={polled.value} />;
+  const task = polled.value && { ...polled.value, workers: inOrder(polled.value.workers) };
+  const toFailed = () => task && showNextFailed(task, shownOf(query, task.workers), words.noOtherFailed);
+  const failedKey = { keys: ["F"], label: words.keyNextFailed, run: toFailed };
+  useKeys(words.keysTask, [failedKey], task !== undefined && failedAmong(task), "view");
+  const summary = task && <TaskSummary task={task} onFailed={toFailed} />;
   return (
     <Frame crumbs={[{ label: words.tasks, href: "#/" }]} title={name} summary={summary}>
       <Shown polled={polled} unknown={words.unknownTask(name)}>
-        {(task) => <TaskBody task={{ ...task, workers: inOrder(task.workers) }} query={query} />}
+        {() => task && <TaskBody task={task} query={query} />}
       </Shown>
     </Frame>
   );
+}
+
+/** Goes to the next worker that failed, as a press on it does. */
+function showNextFailed(task: api.Task, shown: ShownWorkers, none: string): void {
+  const next = nextFailed(task.workers, shown.workers);
+  if (next) go({ view: "task", name: task.task_id, query: chosenQuery(shown, task.workers, next) }, "replace");
+  else notice(none);
 }
 
 interface BodyProps {
@@ -46,12 +69,8 @@ function TaskBody({ task, query }: BodyProps) {
   const shown = shownOf(query, task.workers);
   const show = (query: URLSearchParams, how: "push" | "replace" = "push") =>
     go({ view: "task", name: task.task_id, query }, how);
-  const names = (workers: readonly api.WorkerState[]) => workers.map(({ worker_id }) => worker_id);
-  const showWay = (way: Way) => show(queryOf(way, names(carried(way, task.workers, shown.workers))));
-  const choose = (worker: api.WorkerState) => {
-    const chosen = shown.way === "side" ? toggled(task.workers, shown.workers, worker) : [worker];
-    show(queryOf(shown.way === "side" ? "side" : "tabs", names(chosen)), "replace");
-  };
+  const showWay = (way: Way) => show(queryOf(way, namesOf(carried(way, task.workers, shown.workers))));
+  const choose = (worker: api.WorkerState) => show(chosenQuery(shown, task.workers, worker), "replace");
   useTaskKeys(task, shown, showWay, choose);
   return (
     <>

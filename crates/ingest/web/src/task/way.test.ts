@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { WorkerState } from "../api";
-import { carried, MOST_BESIDE, nextWay, queryOf, shownOf, toggled, withLog } from "./way";
+import { carried, chosenQuery, MOST_BESIDE, nextFailed, nextWay, queryOf, shownOf, toggled, withLog } from "./way";
 
 const worker = (worker_id: string, exit_code: number | null = 0) =>
   ({ worker_id, state: exit_code === null ? "open" : "closed", complete: true, exit_code, signal: 0 }) as WorkerState;
@@ -39,9 +39,29 @@ it("a worker is put beside the others in its own place, and the first makes room
   expect(names(toggled(workers, [a], a))).toBe("a");
 });
 
-it("another way shows the same worker, and side by side somebody with it", () => {
-  const [, b, c] = workers as [WorkerState, WorkerState, WorkerState];
-  expect(names(carried("side", workers, [b]))).toBe("ab");
+it("the next failed worker is behind those that are shown, or the first again", () => {
+  const failing = ["a", "b", "c", "d", "e"].map((name) => worker(name, "bd".includes(name) ? 1 : 0));
+  const [a, b, c, d, e] = failing as [WorkerState, WorkerState, WorkerState, WorkerState, WorkerState];
+  expect(nextFailed(failing, [])).toBe(b);
+  expect(nextFailed(failing, [a])).toBe(b);
+  expect(nextFailed(failing, [b])).toBe(d);
+  expect(nextFailed(failing, [e])).toBe(b);
+  expect(nextFailed(failing, [c, d])).toBe(b);
+  expect(nextFailed(failing, [b, d])).toBeUndefined();
+  expect(nextFailed([a, c], [a])).toBeUndefined();
+});
+
+it("a worker is chosen alone, or side by side with the others", () => {
+  const [a, b] = workers as [WorkerState, WorkerState];
+  const log = new URLSearchParams("line=3");
+  expect(chosenQuery({ way: "time", workers: [], log }, workers, b).toString()).toBe("w=b");
+  expect(chosenQuery({ way: "side", workers: [a], log }, workers, b).toString()).toBe("show=side&w=a&w=b");
+});
+
+it("another way shows the same worker, and side by side the next that failed with it, or somebody", () => {
+  const [a, b, c] = workers as [WorkerState, WorkerState, WorkerState];
+  expect(names(carried("side", workers, [a]))).toBe("ac");
+  expect(names(carried("side", workers, [c]))).toBe("ac");
   expect(names(carried("side", [b], [b]))).toBe("b");
   expect(names(carried("tabs", workers, [b, c]))).toBe("b");
   expect(carried("time", workers, [b])).toEqual([]);

@@ -2,7 +2,7 @@
 
 import type { WorkerState } from "../api";
 import { divided, withEntry } from "../route";
-import { mostWanted } from "../worker/standing";
+import { hasFailed, mostWanted } from "../worker/standing";
 
 export const ways = ["tabs", "side", "time"] as const;
 export type Way = (typeof ways)[number];
@@ -38,12 +38,34 @@ function byItself(way: Way, workers: readonly WorkerState[]): WorkerState[] {
   return carried(way, workers, first ? [first] : []);
 }
 
-/** Who of those that were shown in one way are shown in another. Nobody is beside nobody. */
+/** The failed worker that comes next after those that are shown, behind the last one the first again. */
+export function nextFailed(all: readonly WorkerState[], shown: readonly WorkerState[]): WorkerState | undefined {
+  const last = shown[shown.length - 1];
+  const ahead = last ? all.indexOf(last) + 1 : 0;
+  return [...all.slice(ahead), ...all].find((worker) => hasFailed(worker) && !shown.includes(worker));
+}
+
+/** Who of those that were shown in one way are shown in another, and beside one alone the next that failed. Nobody is beside nobody. */
 export function carried(way: Way, all: readonly WorkerState[], shown: readonly WorkerState[]): WorkerState[] {
   if (way === "time") return [];
   if (way === "tabs") return shown.slice(0, 1);
-  const other = shown.length < 2 && all.find((worker) => !shown.includes(worker));
+  const other = shown.length < 2 && (nextFailed(all, shown) ?? all.find((worker) => !shown.includes(worker)));
   return other ? all.filter((worker) => worker === other || shown.includes(worker)) : [...shown];
+}
+
+/** The address with a worker chosen: alone, or put beside the others. */
+export function chosenQuery(
+  { way, workers }: Shown,
+  all: readonly WorkerState[],
+  worker: WorkerState,
+): URLSearchParams {
+  const side = way === "side";
+  const chosen = side ? toggled(all, workers, worker) : [worker];
+  return queryOf(side ? "side" : "tabs", namesOf(chosen));
+}
+
+export function namesOf(workers: readonly WorkerState[]): string[] {
+  return workers.map(({ worker_id }) => worker_id);
 }
 
 /** The address with another way, or other workers. What it says to the log was of another log. */

@@ -60,11 +60,15 @@ export function signalName(signal: number): string {
   return SIGNALS[signal] ?? `signal ${signal}`;
 }
 
+/** Whether it ended in another way than well. */
+export function hasFailed(worker: WorkerState): boolean {
+  return ["failed", "signalled"].includes(standingOf(worker).kind);
+}
+
 /** The one to look at first: that failed, else whose log fell short, else that still runs, else the first. */
 export function mostWanted(workers: readonly WorkerState[]): WorkerState | undefined {
-  const failed = (worker: WorkerState) => ["failed", "signalled"].includes(standingOf(worker).kind);
   const open = (worker: WorkerState) => worker.state === "open";
-  return workers.find(failed) ?? workers.find(isIncomplete) ?? workers.find(open) ?? workers[0];
+  return workers.find(hasFailed) ?? workers.find(isIncomplete) ?? workers.find(open) ?? workers[0];
 }
 
 const byName = new Intl.Collator("en", { numeric: true });
