@@ -130,6 +130,10 @@ const REFUSED: &[(&[&str], &[&str])] = &[
         &["redis.url", "TLS", "extraContainers"],
     ),
     (&["redis.existingSecret.name=\"\"", "redis.url=\"redis.example:6379\""], &["redis.url", "redis://"]),
+    (
+        &["redis.existingSecret.name=\"ottoscaler-redis\""],
+        &["redis.existingSecret.name", "ottoscaler-redis", "redis.url", "another name"],
+    ),
     (&["logIngest.enabled=false"], &["ottoscaler.ingestUrl", "logIngest.enabled"]),
     (
         &["logIngest.enabled=false", "ottoscaler.ingestUrl=\"http://logs:50051\""],

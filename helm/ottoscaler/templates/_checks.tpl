@@ -143,6 +143,10 @@
 {{- if gt (len $sources) 1 -}}
 {{- fail (printf "redis: %s are set together, and only one can be meant. Leave one." (join " and " $sources)) -}}
 {{- end -}}
+{{- /* Made for redis.url, and taken away by the upgrade that leaves it for this name. */ -}}
+{{- if eq $redis.existingSecret.name (include "ottoscaler.redis.fullname" .) -}}
+{{- fail (printf "redis.existingSecret.name: %s is what the chart calls the Secret that it makes of redis.url, and removes with it. Make one of another name, such as my-redis." $redis.existingSecret.name) -}}
+{{- end -}}
 {{- if and $redis.bundled.enabled (not .Values.ottoscaler.enabled) -}}
 {{- fail "redis.bundled.enabled: is the scaler's, and ottoscaler.enabled is false: log-ingest needs no Redis. Set one of the two otherwise." -}}
 {{- end -}}
