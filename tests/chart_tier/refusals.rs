@@ -149,6 +149,18 @@ const REFUSED: &[(&[&str], &[&str])] = &[
         &["ingress.enabled", "logIngest.enabled"],
     ),
     (&["ingress.enabled=true"], &["ingress.hosts"]),
+    (
+        &["ingress.enabled=true", "ingress.hosts=[\"a.example\"]", "ingress.path=\"/logs\""],
+        &["ingress.path", "not below /logs", "a host of its own"],
+    ),
+    (
+        &["ingress.enabled=true", "ingress.hosts=[\"a.example\"]", "ingress.pathType=\"Exact\""],
+        &["ingress.pathType", "Exact", "Prefix"],
+    ),
+    (
+        &["httpRoute.enabled=true", "httpRoute.parentRefs=[{\"name\":\"web\"}]", "httpRoute.path=\"/logs\""],
+        &["httpRoute.path", "not below /logs"],
+    ),
     (&["httpRoute.enabled=true"], &["httpRoute.parentRefs"]),
     (&["grpcRoute.enabled=true"], &["grpcRoute.parentRefs"]),
     (

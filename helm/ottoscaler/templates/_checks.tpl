@@ -172,6 +172,16 @@
 {{- fail (printf "%s.parentRefs: a route needs the Gateway that it belongs to. Add one, such as {name: my-gateway, namespace: gateways}." $name) -}}
 {{- end -}}
 {{- end -}}
+{{- /* The page asks for what it loads from the root on, and log-ingest answers there alone. */ -}}
+{{- range $name := list "ingress" "httpRoute" -}}
+{{- $route := get $.Values $name -}}
+{{- if and $route.enabled (ne $route.path "/") -}}
+{{- fail (printf "%s.path: the page and its API are at / alone, and not below %s. Set it to /, and give log-ingest a host of its own." $name $route.path) -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.ingress.enabled (eq .Values.ingress.pathType "Exact") -}}
+{{- fail "ingress.pathType: Exact lets / through and nothing that the page loads. Set it to Prefix." -}}
+{{- end -}}
 {{- if and .Values.ingress.enabled (not .Values.ingress.hosts) -}}
 {{- fail "ingress.hosts: an Ingress needs a name, or it would take every request of its controller. Add one, such as logs.example.com." -}}
 {{- end -}}
