@@ -49,6 +49,9 @@ const REFUSED: &[(&[&str], &[&str])] = &[
     (&["ottoscaler.image.pullPolicy=\"Sometimes\""], &["/ottoscaler/image/pullPolicy'", "IfNotPresent"]),
     (&["ottoscaler.instance=\"Main\""], &["/ottoscaler/instance'", "pattern"]),
     (&["ottoscaler.ingestUrl=\"logs:50051\""], &["/ottoscaler/ingestUrl'", "http://"]),
+    // No image and no command is null; these would be one without a name, and one that does nothing.
+    (&["ottoscaler.config.workerImage=\"\""], &["/ottoscaler/config/workerImage'", "minLength"]),
+    (&["ottoscaler.config.workerCommand=\"\""], &["/ottoscaler/config/workerCommand'", "minLength"]),
     (&["fullnameOverride=\"a.b\""], &["/fullnameOverride'", "pattern"]),
     (&["commonLabels={\"a\":1}"], &["/commonLabels/a'", "string"]),
     (&["logIngest.service.ports.http=80800"], &["/logIngest/service/ports/http'", "maximum"]),
