@@ -74,6 +74,24 @@ const REFUSED: &[(&[&str], &[&str])] = &[
     ),
     (&["logIngest.config.diskReserve=\"50GiB\""], &["logIngest.config.diskReserve", "50GiB", "no room"]),
     (&["logIngest.persistence.size=\"256Mi\""], &["logIngest.config.diskReserve", "no room"]),
+    (&["logIngest.config.retainBytes=\"1MiB\""], &["logIngest.config.retainBytes: 1MiB", "16MiB or more"]),
+    (&["logIngest.config.retainTaskBytes=1000000"], &["retainTaskBytes: 1000000", "16MiB or more"]),
+    (&["logIngest.config.maxLine=\"2GiB\""], &["logIngest.config.maxLine: 2GiB", "from 1 B to 1MiB"]),
+    (&["logIngest.config.maxLine=0"], &["logIngest.config.maxLine: 0", "from 1 B to 1MiB"]),
+    (&["logIngest.config.queueLimit=\"2GiB\""], &["logIngest.config.queueLimit: 2GiB", "from 1 B to 1GiB"]),
+    (&["logIngest.service.ports.grpc=8080"], &["logIngest.service.ports", "grpc and http are both 8080"]),
+    (
+        &["ottoscaler.service.ports.grpc=9091"],
+        &["ottoscaler.service.ports", "grpc and metrics are both 9091"],
+    ),
+    (
+        &["ottoscaler.config.eventsStream=\"otto:scale:status\""],
+        &["ottoscaler.config", "eventsStream and statusStream are both otto:scale:status"],
+    ),
+    (
+        &["ottoscaler.config.dlqStream=\"otto:scale:events\""],
+        &["dlqStream and eventsStream are both otto:scale:events"],
+    ),
     (&["ottoscaler.config.leaseDuration=\"1500ms\""], &["leaseDuration", "whole seconds"]),
     (&["ottoscaler.config.leaseDuration=\"1s\""], &["leaseDuration", "from 2s"]),
     (&["ottoscaler.config.keepEnded=\"48h\""], &["keepEnded", "dedupePeriod (24h)"]),
@@ -221,6 +239,8 @@ const TAKEN: &[&[&str]] = &[
     &["ottoscaler.config.leaseDuration=\"1min 30s\"", "ottoscaler.config.keepEnded=\"24h\""],
     &["logIngest.config.retainBytes=\"19GiB\"", "logIngest.config.diskReserve=\"1 GiB\""],
     &["logIngest.config.retainBytes=\"500GiB\"", "logIngest.persistence.existingClaim=\"mine\""],
+    &["logIngest.config.retainTaskBytes=\"16MiB\"", "logIngest.config.maxLine=\"1 MiB\""],
+    &["logIngest.service.ports.grpc=8080", "logIngest.service.ports.http=80"],
     &["global.imageRegistry=\"mirror.example:5000/a/b\""],
     &["ottoscaler.serviceAccount.create=false", "ottoscaler.serviceAccount.name=\"mine\""],
     // Another namespace's account is another.

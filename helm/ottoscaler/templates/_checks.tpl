@@ -5,13 +5,16 @@
 {{- include "ottoscaler.checks.upgrade" . -}}
 {{- include "ottoscaler.checks.labels" . -}}
 {{- include "ottoscaler.checks.services" . -}}
+{{- include "ottoscaler.checks.ports" . -}}
 {{- include "ottoscaler.checks.rollout" . -}}
 {{- include "ottoscaler.checks.accounts" . -}}
 {{- include "ottoscaler.checks.variables" . -}}
 {{- include "ottoscaler.checks.times" . -}}
+{{- include "ottoscaler.checks.sizes" . -}}
 {{- include "ottoscaler.checks.volume" . -}}
 {{- include "ottoscaler.checks.alerts" . -}}
 {{- include "ottoscaler.checks.redis" . -}}
+{{- include "ottoscaler.checks.streams" . -}}
 {{- include "ottoscaler.checks.routes" . -}}
 {{- include "ottoscaler.checks.policies" . -}}
 {{- include "ottoscaler.checks.workers" . -}}
@@ -43,6 +46,21 @@
 {{- end -}}
 {{- if and .Values.metrics.serviceMonitor.enabled .Values.metrics.podMonitor.enabled -}}
 {{- fail "metrics.serviceMonitor.enabled and metrics.podMonitor.enabled are both true: everything would be counted twice. Set one of them to false." -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* A Service has a port once. */ -}}
+{{- define "ottoscaler.checks.ports" -}}
+{{- range $service := list "ottoscaler" "logIngest" -}}
+{{- $values := get $.Values $service -}}
+{{- $taken := dict -}}
+{{- range $name, $port := $values.service.ports -}}
+{{- $number := int $port | toString -}}
+{{- if and $values.enabled (hasKey $taken $number) -}}
+{{- fail (printf "%s.service.ports: %s and %s are both %s. Give each a port of its own." $service (get $taken $number) $name $number) -}}
+{{- end -}}
+{{- $_ := set $taken $number $name -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 
@@ -159,6 +177,19 @@
 {{- end -}}
 {{- if and $redis.url (not (hasPrefix "redis://" $redis.url)) -}}
 {{- fail "redis.url: expected redis://[:PASSWORD@]HOST:PORT[/DATABASE]." -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* What the scaler writes it would read back as what it was asked, and it ends with that. */ -}}
+{{- define "ottoscaler.checks.streams" -}}
+{{- $taken := dict -}}
+{{- $byItself := dict "eventsStream" "otto:scale:events" "dlqStream" "otto:scale:events:dlq" "statusStream" "otto:scale:status" -}}
+{{- range $flag, $name := $byItself -}}
+{{- $stream := default $name (get $.Values.ottoscaler.config $flag) -}}
+{{- if and $.Values.ottoscaler.enabled (hasKey $taken $stream) -}}
+{{- fail (printf "ottoscaler.config: %s and %s are both %s. Give each a stream of its own." (get $taken $stream) $flag $stream) -}}
+{{- end -}}
+{{- $_ := set $taken $stream $flag -}}
 {{- end -}}
 {{- end -}}
 
