@@ -43,6 +43,8 @@ const REFUSED: &[(&[&str], &[&str])] = &[
         &["logIngest.terminationGracePeriodSeconds=0"],
         &["/logIngest/terminationGracePeriodSeconds'", "minimum"],
     ),
+    // A headless Service's name is the Pod's address, and the Pod's port is 9092.
+    (&["logIngest.service.ports.metrics=80"], &["/logIngest/service/ports'", "metrics", "not allowed"]),
     (&["ottoscaler.service.type=\"LoadBalancer\""], &["/ottoscaler/service'", "type", "not allowed"]),
     (&["logIngest.config.retainBytes=\"10 GB or so\""], &["/logIngest/config/retainBytes'", "pattern"]),
     (&["logIngest.image.digest=\"latest\""], &["/logIngest/image/digest'", "sha256"]),
