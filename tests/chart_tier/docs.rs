@@ -79,6 +79,24 @@ fn the_notes_end_with_a_first_task_and_name_what_there_is() {
 }
 
 #[test]
+fn the_notes_say_what_is_so() {
+    let routes = notes(&case("routes").values, &[]);
+    // A certificate of one of two names.
+    for address in ["  https://logs.example.com/\n", "  http://logs.example.org/\n"] {
+        assert!(routes.contains(address), "no {address:?} in {routes}");
+    }
+    let failed = "where `helm test` has failed, its pod/ci-ottoscaler-test";
+    assert!(routes.contains(failed), "{routes}");
+    let none = notes(&case("existing-secret").values, &["ottoscaler.replicas=0"]);
+    assert!(none.contains("until ottoscaler.replicas is above 0"), "{none}");
+    for untrue in ["while its node is away", "exec deployment/", "helm test ci"] {
+        assert!(!none.contains(untrue), "{untrue:?} in {none}");
+    }
+    let alone = notes(&case("log-ingest-alone").values, &[]);
+    assert!(!alone.contains("helm test"), "{alone}");
+}
+
+#[test]
 fn the_notes_warn_of_what_works_and_is_a_bad_idea() {
     for (name, warning) in [
         ("nothing-kept", "Logs are not kept"),
