@@ -111,6 +111,10 @@ const REFUSED: &[(&[&str], &[&str])] = &[
         &["ottoscaler.extraEnv", "OTTO_INSTANCE is set already"],
     ),
     (
+        &["logIngest.extraEnv=[{\"name\":\"OTTO_HTTP_ADDR\",\"value\":\"[::]:8080\"}]"],
+        &["logIngest.extraEnv", "OTTO_HTTP_ADDR is set already", "logIngest.extraArgs"],
+    ),
+    (
         &["logIngest.extraEnv=[{\"name\":\"RUST_LOG\",\"value\":\"x\"}]"],
         &["logIngest.extraEnv", "RUST_LOG", "logFilter"],
     ),

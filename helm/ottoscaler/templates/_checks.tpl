@@ -132,7 +132,7 @@
 {{- range include $env $ | fromYamlArray }}{{ $taken = append $taken .name }}{{ end -}}
 {{- range (get $.Values $service).extraEnv -}}
 {{- if has .name $taken -}}
-{{- fail (printf "%s.extraEnv: %s is set already. Flags are in %s.config, the filter of its log is %s.logFilter." $service .name $service $service) -}}
+{{- fail (printf "%s.extraEnv: %s is set already. Flags are in %s.config, the filter of its log is %s.logFilter, and what it listens on is said by %s.extraArgs." $service .name $service $service $service) -}}
 {{- end -}}
 {{- $taken = append $taken .name -}}
 {{- end -}}
