@@ -47,10 +47,14 @@ fn the_schema_closes_every_map_of_ours_and_describes_every_value() {
 }
 
 /// What Helm 4 says after an installation; Helm 3 asks a cluster first.
-fn notes(values: &Path) -> String {
+fn notes(values: &Path, set: &[&str]) -> String {
     let mut install = tool("helm4");
     install.args(["install", "ci", "--dry-run=client", "--namespace", NAMESPACE]).arg(chart());
-    let output = install.arg("--values").arg(values).output().unwrap();
+    install.arg("--values").arg(values);
+    for set in set {
+        install.args(["--set-json", set]);
+    }
+    let output = install.output().unwrap();
     let out = text(&output.stdout);
     assert!(output.status.success(), "{}", text(&output.stderr));
     out.split_once("NOTES:").expect("there are notes").1.to_owned()
@@ -58,7 +62,7 @@ fn notes(values: &Path) -> String {
 
 #[test]
 fn the_notes_end_with_a_first_task_and_name_what_there_is() {
-    let notes = notes(&case("trial").values);
+    let notes = notes(&case("trial").values, &[]);
     let last = notes.trim_end().lines().next_back().unwrap();
     assert!(
         last.contains("kubectl --namespace otto exec deployment/ci-ottoscaler -- /ottoscaler submit"),
@@ -72,6 +76,24 @@ fn the_notes_end_with_a_first_task_and_name_what_there_is() {
     ] {
         assert!(notes.contains(said), "no {said:?} in {notes}");
     }
+}
+
+#[test]
+fn the_notes_say_what_is_so() {
+    let routes = notes(&case("routes").values, &[]);
+    // A certificate of one of two names.
+    for address in ["  https://logs.example.com/\n", "  http://logs.example.org/\n"] {
+        assert!(routes.contains(address), "no {address:?} in {routes}");
+    }
+    let failed = "where `helm test` has failed, its pod/ci-ottoscaler-test";
+    assert!(routes.contains(failed), "{routes}");
+    let none = notes(&case("existing-secret").values, &["ottoscaler.replicas=0"]);
+    assert!(none.contains("until ottoscaler.replicas is above 0"), "{none}");
+    for untrue in ["while its node is away", "exec deployment/", "helm test ci"] {
+        assert!(!none.contains(untrue), "{untrue:?} in {none}");
+    }
+    let alone = notes(&case("log-ingest-alone").values, &[]);
+    assert!(!alone.contains("helm test"), "{alone}");
 }
 
 #[test]
@@ -91,11 +113,25 @@ fn the_notes_warn_of_what_works_and_is_a_bad_idea() {
         ("patient", "helm uninstall --timeout 840s"),
         ("patient", "helm test --timeout 660s"),
     ] {
-        let notes = notes(&case(name).values);
+        let notes = notes(&case(name).values, &[]);
         assert!(notes.contains(warning), "{name}: no {warning:?} in {notes}");
     }
-    let quiet = notes(&case("values-ha").values);
+    let quiet = notes(&case("values-ha").values, &[]);
     assert!(!quiet.contains("Look at these"), "{quiet}");
+}
+
+#[test]
+fn the_notes_warn_of_a_budget_that_holds_up_every_drain() {
+    let warns = |set: &[&str]| notes(&case("existing-secret").values, set).contains("lets none of");
+    let least = |amount: &str| {
+        let least = format!("ottoscaler.podDisruptionBudget.minAvailable={amount}");
+        warns(&[least.as_str(), "ottoscaler.podDisruptionBudget.maxUnavailable=\"\""])
+    };
+    // Of two.
+    assert_eq!(["2", "\"100%\"", "\"51%\"", "1", "\"50%\""].map(least), [true, true, true, false, false]);
+    assert!(warns(&["ottoscaler.podDisruptionBudget.maxUnavailable=0"]));
+    assert!(!warns(&[]));
+    assert!(!warns(&["ottoscaler.podDisruptionBudget.maxUnavailable=0", "ottoscaler.replicas=1"]), "none");
 }
 
 /// Renders the chart with the values of its smallest trial and these.

@@ -207,6 +207,23 @@ fn what_no_file_of_variables_can_set_is_told_at_the_head_of_the_compose_files() 
     assert!(main.contains("OTTO_RETAIN_BYTES: ${OTTO_RETAIN_BYTES:-"), "logs would fill the machine's disk");
 }
 
+/// An event that lies in another stream than the scaler's nobody reads, and `submit` waits for ever.
+#[test]
+fn submit_knows_what_the_scaler_was_told() {
+    let compose: Value = serde_saphyr::from_str(&read("docker/compose.yaml")).unwrap();
+    let services = &compose["services"];
+    assert!(services["scaler"]["env_file"].is_array());
+    assert_eq!(services["submit"]["env_file"], services["scaler"]["env_file"]);
+}
+
+/// A project may be called `ci_runner`, and an instance may not: it is refused for ever.
+#[test]
+fn an_instance_of_compose_can_be_called_otherwise_than_its_project() {
+    let compose: Value = serde_saphyr::from_str(&read("docker/compose.yaml")).unwrap();
+    let instance = &compose["services"]["scaler"]["environment"]["OTTO_INSTANCE"];
+    assert_eq!(instance, "${OTTO_INSTANCE:-${COMPOSE_PROJECT_NAME}}");
+}
+
 /// Of a name that is not there the short form has Docker make a directory, as root, on its own machine.
 #[test]
 fn no_file_that_compose_mounts_is_made_by_docker() {

@@ -262,6 +262,17 @@ fn nothing_reaches_workers_and_they_reach_log_ingest_and_dns() {
     assert_eq!(ingest["egress"], json!([]), "it asks nobody anything");
 }
 
+/// To Kubernetes a rule without peers leads everywhere, and one without ports to all of them.
+#[test]
+fn where_no_dns_is_named_workers_reach_none() {
+    for set in ["networkPolicy.dns=[]", "networkPolicy.dns=null", "networkPolicy.dnsPorts=null"] {
+        let objects = parse(&render("helm3", &case("existing-secret").values, &[set]).unwrap());
+        let egress = &find(&objects, "NetworkPolicy/ottoscaler-worker")["spec"]["egress"];
+        assert_eq!(egress.as_array().unwrap().len(), 1, "{set}: {egress}");
+        assert_eq!(egress[0]["ports"], json!([{"protocol": "TCP", "port": 50051}]), "{set}");
+    }
+}
+
 #[test]
 fn the_log_volume_outlives_the_release_unless_told_otherwise() {
     let kept = objects(&case("trial"));

@@ -43,12 +43,17 @@ const REFUSED: &[(&[&str], &[&str])] = &[
         &["logIngest.terminationGracePeriodSeconds=0"],
         &["/logIngest/terminationGracePeriodSeconds'", "minimum"],
     ),
+    // A headless Service's name is the Pod's address, and the Pod's port is 9092.
+    (&["logIngest.service.ports.metrics=80"], &["/logIngest/service/ports'", "metrics", "not allowed"]),
     (&["ottoscaler.service.type=\"LoadBalancer\""], &["/ottoscaler/service'", "type", "not allowed"]),
     (&["logIngest.config.retainBytes=\"10 GB or so\""], &["/logIngest/config/retainBytes'", "pattern"]),
     (&["logIngest.image.digest=\"latest\""], &["/logIngest/image/digest'", "sha256"]),
     (&["ottoscaler.image.pullPolicy=\"Sometimes\""], &["/ottoscaler/image/pullPolicy'", "IfNotPresent"]),
     (&["ottoscaler.instance=\"Main\""], &["/ottoscaler/instance'", "pattern"]),
     (&["ottoscaler.ingestUrl=\"logs:50051\""], &["/ottoscaler/ingestUrl'", "http://"]),
+    // No image and no command is null; these would be one without a name, and one that does nothing.
+    (&["ottoscaler.config.workerImage=\"\""], &["/ottoscaler/config/workerImage'", "minLength"]),
+    (&["ottoscaler.config.workerCommand=\"\""], &["/ottoscaler/config/workerCommand'", "minLength"]),
     (&["fullnameOverride=\"a.b\""], &["/fullnameOverride'", "pattern"]),
     (&["commonLabels={\"a\":1}"], &["/commonLabels/a'", "string"]),
     (&["logIngest.service.ports.http=80800"], &["/logIngest/service/ports/http'", "maximum"]),
@@ -71,6 +76,24 @@ const REFUSED: &[(&[&str], &[&str])] = &[
     ),
     (&["logIngest.config.diskReserve=\"50GiB\""], &["logIngest.config.diskReserve", "50GiB", "no room"]),
     (&["logIngest.persistence.size=\"256Mi\""], &["logIngest.config.diskReserve", "no room"]),
+    (&["logIngest.config.retainBytes=\"1MiB\""], &["logIngest.config.retainBytes: 1MiB", "16MiB or more"]),
+    (&["logIngest.config.retainTaskBytes=1000000"], &["retainTaskBytes: 1000000", "16MiB or more"]),
+    (&["logIngest.config.maxLine=\"2GiB\""], &["logIngest.config.maxLine: 2GiB", "from 1 B to 1MiB"]),
+    (&["logIngest.config.maxLine=0"], &["logIngest.config.maxLine: 0", "from 1 B to 1MiB"]),
+    (&["logIngest.config.queueLimit=\"2GiB\""], &["logIngest.config.queueLimit: 2GiB", "from 1 B to 1GiB"]),
+    (&["logIngest.service.ports.grpc=8080"], &["logIngest.service.ports", "grpc and http are both 8080"]),
+    (
+        &["ottoscaler.service.ports.grpc=9091"],
+        &["ottoscaler.service.ports", "grpc and metrics are both 9091"],
+    ),
+    (
+        &["ottoscaler.config.eventsStream=\"otto:scale:status\""],
+        &["ottoscaler.config", "eventsStream and statusStream are both otto:scale:status"],
+    ),
+    (
+        &["ottoscaler.config.dlqStream=\"otto:scale:events\""],
+        &["dlqStream and eventsStream are both otto:scale:events"],
+    ),
     (&["ottoscaler.config.leaseDuration=\"1500ms\""], &["leaseDuration", "whole seconds"]),
     (&["ottoscaler.config.leaseDuration=\"1s\""], &["leaseDuration", "from 2s"]),
     (&["ottoscaler.config.keepEnded=\"48h\""], &["keepEnded", "dedupePeriod (24h)"]),
@@ -86,6 +109,10 @@ const REFUSED: &[(&[&str], &[&str])] = &[
     (
         &["ottoscaler.extraEnv=[{\"name\":\"OTTO_INSTANCE\",\"value\":\"x\"}]"],
         &["ottoscaler.extraEnv", "OTTO_INSTANCE is set already"],
+    ),
+    (
+        &["logIngest.extraEnv=[{\"name\":\"OTTO_HTTP_ADDR\",\"value\":\"[::]:8080\"}]"],
+        &["logIngest.extraEnv", "OTTO_HTTP_ADDR is set already", "logIngest.extraArgs"],
     ),
     (
         &["logIngest.extraEnv=[{\"name\":\"RUST_LOG\",\"value\":\"x\"}]"],
@@ -130,6 +157,10 @@ const REFUSED: &[(&[&str], &[&str])] = &[
         &["redis.url", "TLS", "extraContainers"],
     ),
     (&["redis.existingSecret.name=\"\"", "redis.url=\"redis.example:6379\""], &["redis.url", "redis://"]),
+    (
+        &["redis.existingSecret.name=\"ottoscaler-redis\""],
+        &["redis.existingSecret.name", "ottoscaler-redis", "redis.url", "another name"],
+    ),
     (&["logIngest.enabled=false"], &["ottoscaler.ingestUrl", "logIngest.enabled"]),
     (
         &["logIngest.enabled=false", "ottoscaler.ingestUrl=\"http://logs:50051\""],
@@ -145,6 +176,18 @@ const REFUSED: &[(&[&str], &[&str])] = &[
         &["ingress.enabled", "logIngest.enabled"],
     ),
     (&["ingress.enabled=true"], &["ingress.hosts"]),
+    (
+        &["ingress.enabled=true", "ingress.hosts=[\"a.example\"]", "ingress.path=\"/logs\""],
+        &["ingress.path", "not below /logs", "a host of its own"],
+    ),
+    (
+        &["ingress.enabled=true", "ingress.hosts=[\"a.example\"]", "ingress.pathType=\"Exact\""],
+        &["ingress.pathType", "Exact", "Prefix"],
+    ),
+    (
+        &["httpRoute.enabled=true", "httpRoute.parentRefs=[{\"name\":\"web\"}]", "httpRoute.path=\"/logs\""],
+        &["httpRoute.path", "not below /logs"],
+    ),
     (&["httpRoute.enabled=true"], &["httpRoute.parentRefs"]),
     (&["grpcRoute.enabled=true"], &["grpcRoute.parentRefs"]),
     (
@@ -202,6 +245,8 @@ const TAKEN: &[&[&str]] = &[
     &["ottoscaler.config.leaseDuration=\"1min 30s\"", "ottoscaler.config.keepEnded=\"24h\""],
     &["logIngest.config.retainBytes=\"19GiB\"", "logIngest.config.diskReserve=\"1 GiB\""],
     &["logIngest.config.retainBytes=\"500GiB\"", "logIngest.persistence.existingClaim=\"mine\""],
+    &["logIngest.config.retainTaskBytes=\"16MiB\"", "logIngest.config.maxLine=\"1 MiB\""],
+    &["logIngest.service.ports.grpc=8080", "logIngest.service.ports.http=80"],
     &["global.imageRegistry=\"mirror.example:5000/a/b\""],
     &["ottoscaler.serviceAccount.create=false", "ottoscaler.serviceAccount.name=\"mine\""],
     // Another namespace's account is another.

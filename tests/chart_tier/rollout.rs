@@ -44,6 +44,20 @@ fn scalers_that_need_a_node_each_go_before_others_come() {
 }
 
 #[test]
+fn a_spread_over_pods_that_an_operator_names_is_over_those() {
+    let spread = |selector: &str| {
+        let constraint = "{\"topologyKey\":\"zone\",\"maxSkew\":1,\"whenUnsatisfiable\":\"DoNotSchedule\"";
+        let set = format!("ottoscaler.topologySpreadConstraints=[{constraint}{selector}}}]");
+        let objects = with("existing-secret", &[&set]);
+        let pod = &find(&objects, "Deployment/ottoscaler").unwrap()["spec"]["template"]["spec"];
+        pod["topologySpreadConstraints"][0]["labelSelector"]["matchLabels"].clone()
+    };
+    assert_eq!(spread("")["app.kubernetes.io/component"], "scaler");
+    let named = spread(",\"labelSelector\":{\"matchLabels\":{\"team\":\"ci\"}}");
+    assert_eq!(named, json!({"team": "ci"}));
+}
+
+#[test]
 fn an_update_that_recreates_has_no_numbers_of_a_rolling_one() {
     let recreated = with("existing-secret", &["ottoscaler.strategy.type=\"Recreate\""]);
     let strategy = &find(&recreated, "Deployment/ottoscaler").unwrap()["spec"]["strategy"];

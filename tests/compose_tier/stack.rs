@@ -54,6 +54,7 @@ impl Stack {
         // Nothing that whoever runs this has set for a system of theirs.
         command.env("COMPOSE_DISABLE_ENV_FILE", "1");
         let taken = [
+            "OTTO_INSTANCE",
             "OTTO_SCALER_USER",
             "OTTO_WORKER_IMAGE",
             "OTTO_WORKERS_FILE",

@@ -5,13 +5,16 @@
 {{- include "ottoscaler.checks.upgrade" . -}}
 {{- include "ottoscaler.checks.labels" . -}}
 {{- include "ottoscaler.checks.services" . -}}
+{{- include "ottoscaler.checks.ports" . -}}
 {{- include "ottoscaler.checks.rollout" . -}}
 {{- include "ottoscaler.checks.accounts" . -}}
 {{- include "ottoscaler.checks.variables" . -}}
 {{- include "ottoscaler.checks.times" . -}}
+{{- include "ottoscaler.checks.sizes" . -}}
 {{- include "ottoscaler.checks.volume" . -}}
 {{- include "ottoscaler.checks.alerts" . -}}
 {{- include "ottoscaler.checks.redis" . -}}
+{{- include "ottoscaler.checks.streams" . -}}
 {{- include "ottoscaler.checks.routes" . -}}
 {{- include "ottoscaler.checks.policies" . -}}
 {{- include "ottoscaler.checks.workers" . -}}
@@ -43,6 +46,21 @@
 {{- end -}}
 {{- if and .Values.metrics.serviceMonitor.enabled .Values.metrics.podMonitor.enabled -}}
 {{- fail "metrics.serviceMonitor.enabled and metrics.podMonitor.enabled are both true: everything would be counted twice. Set one of them to false." -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* A Service has a port once. */ -}}
+{{- define "ottoscaler.checks.ports" -}}
+{{- range $service := list "ottoscaler" "logIngest" -}}
+{{- $values := get $.Values $service -}}
+{{- $taken := dict -}}
+{{- range $name, $port := $values.service.ports -}}
+{{- $number := int $port | toString -}}
+{{- if and $values.enabled (hasKey $taken $number) -}}
+{{- fail (printf "%s.service.ports: %s and %s are both %s. Give each a port of its own." $service (get $taken $number) $name $number) -}}
+{{- end -}}
+{{- $_ := set $taken $number $name -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 
@@ -114,7 +132,7 @@
 {{- range include $env $ | fromYamlArray }}{{ $taken = append $taken .name }}{{ end -}}
 {{- range (get $.Values $service).extraEnv -}}
 {{- if has .name $taken -}}
-{{- fail (printf "%s.extraEnv: %s is set already. Flags are in %s.config, the filter of its log is %s.logFilter." $service .name $service $service) -}}
+{{- fail (printf "%s.extraEnv: %s is set already. Flags are in %s.config, the filter of its log is %s.logFilter, and what it listens on is said by %s.extraArgs." $service .name $service $service $service) -}}
 {{- end -}}
 {{- $taken = append $taken .name -}}
 {{- end -}}
@@ -143,6 +161,10 @@
 {{- if gt (len $sources) 1 -}}
 {{- fail (printf "redis: %s are set together, and only one can be meant. Leave one." (join " and " $sources)) -}}
 {{- end -}}
+{{- /* Made for redis.url, and taken away by the upgrade that leaves it for this name. */ -}}
+{{- if eq $redis.existingSecret.name (include "ottoscaler.redis.fullname" .) -}}
+{{- fail (printf "redis.existingSecret.name: %s is what the chart calls the Secret that it makes of redis.url, and removes with it. Make one of another name, such as my-redis." $redis.existingSecret.name) -}}
+{{- end -}}
 {{- if and $redis.bundled.enabled (not .Values.ottoscaler.enabled) -}}
 {{- fail "redis.bundled.enabled: is the scaler's, and ottoscaler.enabled is false: log-ingest needs no Redis. Set one of the two otherwise." -}}
 {{- end -}}
@@ -158,6 +180,19 @@
 {{- end -}}
 {{- end -}}
 
+{{- /* What the scaler writes it would read back as what it was asked, and it ends with that. */ -}}
+{{- define "ottoscaler.checks.streams" -}}
+{{- $taken := dict -}}
+{{- $byItself := dict "eventsStream" "otto:scale:events" "dlqStream" "otto:scale:events:dlq" "statusStream" "otto:scale:status" -}}
+{{- range $flag, $name := $byItself -}}
+{{- $stream := default $name (get $.Values.ottoscaler.config $flag) -}}
+{{- if and $.Values.ottoscaler.enabled (hasKey $taken $stream) -}}
+{{- fail (printf "ottoscaler.config: %s and %s are both %s. Give each a stream of its own." (get $taken $stream) $flag $stream) -}}
+{{- end -}}
+{{- $_ := set $taken $stream $flag -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "ottoscaler.checks.routes" -}}
 {{- $routes := dict "ingress" .Values.ingress "httpRoute" .Values.httpRoute "grpcRoute" .Values.grpcRoute -}}
 {{- range $name, $route := $routes -}}
@@ -167,6 +202,16 @@
 {{- if and $route.enabled (ne $name "ingress") (not $route.parentRefs) -}}
 {{- fail (printf "%s.parentRefs: a route needs the Gateway that it belongs to. Add one, such as {name: my-gateway, namespace: gateways}." $name) -}}
 {{- end -}}
+{{- end -}}
+{{- /* The page asks for what it loads from the root on, and log-ingest answers there alone. */ -}}
+{{- range $name := list "ingress" "httpRoute" -}}
+{{- $route := get $.Values $name -}}
+{{- if and $route.enabled (ne $route.path "/") -}}
+{{- fail (printf "%s.path: the page and its API are at / alone, and not below %s. Set it to /, and give log-ingest a host of its own." $name $route.path) -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.ingress.enabled (eq .Values.ingress.pathType "Exact") -}}
+{{- fail "ingress.pathType: Exact lets / through and nothing that the page loads. Set it to Prefix." -}}
 {{- end -}}
 {{- if and .Values.ingress.enabled (not .Values.ingress.hosts) -}}
 {{- fail "ingress.hosts: an Ingress needs a name, or it would take every request of its controller. Add one, such as logs.example.com." -}}

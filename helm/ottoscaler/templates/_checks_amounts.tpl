@@ -25,6 +25,24 @@
 {{- end -}}
 {{- end -}}
 
+{{- /* Bounds that log-ingest has itself, and would end with. */ -}}
+{{- define "ottoscaler.checks.sizes" -}}
+{{- $mib := 1048576 -}}
+{{- $least := dict "retainBytes" (mul 16 $mib) "retainTaskBytes" (mul 16 $mib) "maxLine" 1 "queueLimit" 1 -}}
+{{- $most := dict "maxLine" $mib "queueLimit" (mul 1024 $mib) -}}
+{{- $told := dict "retainBytes" "16MiB or more" "retainTaskBytes" "16MiB or more" "maxLine" "from 1 B to 1MiB" "queueLimit" "from 1 B to 1GiB" -}}
+{{- if .Values.logIngest.enabled -}}
+{{- range $name, $value := pick .Values.logIngest.config "retainBytes" "retainTaskBytes" "maxLine" "queueLimit" -}}
+{{- if not (kindIs "invalid" $value) -}}
+{{- $bytes := include "ottoscaler.bytes" $value | int64 -}}
+{{- if or (lt $bytes (get $least $name | int64)) (gt $bytes (default $bytes (get $most $name) | int64)) -}}
+{{- fail (printf "logIngest.config.%s: %s is not %s." $name (include "ottoscaler.text" $value) (get $told $name)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{- /* Where the volume is full, lines wait with their agents, and then get lost: the oldest have to go before. */ -}}
 {{- define "ottoscaler.checks.volume" -}}
 {{- $ingest := .Values.logIngest -}}

@@ -60,8 +60,13 @@ affinity:
 {{- with .values.topologySpreadConstraints }}
 topologySpreadConstraints:
   {{- range . }}
-  {{- $own := dict "labelSelector" (dict "matchLabels" (include "ottoscaler.selector" (list $.root $.component) | fromYaml)) }}
-  - {{- toYaml (merge (dict) . $own) | nindent 4 }}
+  {{- $constraint := . }}
+  {{- /* Merged with one of the operator's own it would count fewer Pods than were named. */}}
+  {{- if not (hasKey . "labelSelector") }}
+  {{- $selector := dict "matchLabels" (include "ottoscaler.selector" (list $.root $.component) | fromYaml) }}
+  {{- $constraint = merge (dict "labelSelector" $selector) . }}
+  {{- end }}
+  - {{- toYaml $constraint | nindent 4 }}
   {{- end }}
 {{- end }}
 {{- end -}}

@@ -1,6 +1,8 @@
 {{- /* Parts of network policies. */ -}}
 
+{{- /* To Kubernetes an empty list means all, here it means none. */ -}}
 {{- define "ottoscaler.dnsEgress" -}}
+{{- if and .Values.networkPolicy.dns .Values.networkPolicy.dnsPorts -}}
 - to:
     {{- toYaml .Values.networkPolicy.dns | nindent 4 }}
   ports:
@@ -10,6 +12,7 @@
     - protocol: TCP
       port: {{ . }}
     {{- end }}
+{{- end -}}
 {{- end -}}
 
 {{- /* Who may come in by a port: (list peers port). Nobody listed means nobody. */ -}}

@@ -21,8 +21,19 @@
 {{- end }}
 {{- end }}
 {{- if .Values.ottoscaler.enabled }}
-{{- if lt (int .Values.ottoscaler.replicas) 2 }}
+{{- $replicas := int .Values.ottoscaler.replicas }}
+{{- if eq $replicas 0 }}
+  - ottoscaler.replicas is 0: no worker is made, and events wait.
+{{- else if eq $replicas 1 }}
   - ottoscaler.replicas is {{ .Values.ottoscaler.replicas }}: while its node is away, no worker is made.
+{{- end }}
+{{- $budget := .Values.ottoscaler.podDisruptionBudget }}
+{{- /* Kubernetes rounds up what stays. */}}
+{{- $least := toString $budget.minAvailable }}
+{{- $stay := ternary (div (add (mul (trimSuffix "%" $least | int) $replicas) 99) 100) (int $least) (hasSuffix "%" $least) }}
+{{- $none := or (ge (int $stay) $replicas) (has (toString $budget.maxUnavailable) (list "0" "0%")) }}
+{{- if and $budget.enabled $none (gt $replicas 1) }}
+  - ottoscaler.podDisruptionBudget lets none of {{ $replicas }} scalers go, so that every drain of a node of theirs waits for ever.
 {{- end }}
 {{- if not (and $policy.enabled $policy.workers.enabled) }}
   - No network policy holds workers: their commands reach whatever Pods can.
