@@ -7,6 +7,7 @@ use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ottoscaler_kit::telemetry::TelemetryArgs;
 use ottoscaler_kit::time::parse_duration;
@@ -141,7 +142,7 @@ pub struct WorkerArgs {
     #[arg(long, env = "OTTO_MAX_WORKERS_PER_EVENT", default_value = "1000")]
     pub max_workers_per_event: NonZeroU32,
     /// Image where an event names none; for runtimes that have images.
-    #[arg(long, env = "OTTO_WORKER_IMAGE")]
+    #[arg(long, env = "OTTO_WORKER_IMAGE", value_parser = NonEmptyStringValueParser::new())]
     pub worker_image: Option<String>,
     /// Command where an event names none: a JSON array, or a plain string for `sh -c`.
     #[arg(long, env = "OTTO_WORKER_COMMAND")]

@@ -73,6 +73,10 @@ impl FromStr for CommandLine {
     /// A JSON array of strings, or a plain string for `sh -c`. The last word of the plain form is
     /// `$0`, so that arguments behind it are `$1`, `$2`, ….
     fn from_str(text: &str) -> Result<Self, InvalidCommand> {
+        // A shell runs nothing, and says that it went well.
+        if text.trim().is_empty() {
+            return Err(InvalidCommand("must not be empty".to_owned()));
+        }
         if !text.starts_with('[') {
             return Self::try_from(["sh", "-c", text, "sh"].map(str::to_owned).to_vec());
         }

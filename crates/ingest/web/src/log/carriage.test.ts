@@ -8,7 +8,11 @@ test.each([
   ["windows line\r", "windows line", []],
   ["\r\r", "", []],
   ["section_start:1:name\r\x1b[0KTitle", "\x1b[0KTitle", []],
-  ["section_end:1:name\r\x1b[0K", "\x1b[0K", []],
+  ["section_end:1:name\r\x1b[0K", "", []],
+  ["\x1b[0Ksection_end:1:name\r\x1b[0K", "", []],
+  ["abc: Pulling\rabc: Pull complete\r\x1b[1B", "abc: Pull complete", ["abc: Pulling"]],
+  ["\x1b[2K\x1b[1G[1/2] Resolving\x1b[2K\x1b[1G[2/2] Linking", "[2/2] Linking", ["[1/2] Resolving\x1b[2K"]],
+  ["\x1b[31mred\r\x1b[0m", "\x1b[31mred", []],
 ])("%j shows %j", (text, shown, history) => expect(overwritten(text)).toEqual({ shown, history }));
 
 test("a colour that was chosen before goes on after a carriage return", () => {

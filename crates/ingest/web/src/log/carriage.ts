@@ -15,13 +15,24 @@ export const MAX_HISTORY = 200;
 const SGR = /\x1b\[[\d;:]*m/g;
 
 /** What GitLab's runner hides in a line where a group begins or ends: no state of anything. */
-const SECTION = /^section_(?:start|end):\d+:/;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it looks for.
+const SECTION = /^(?:\x1b\[\d*K)*section_(?:start|end):\d+:/;
+
+/** Back to the beginning: a carriage return, or the cursor sent to the first column. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it looks for.
+const RETURN = /\r|\x1b\[[01]?G/;
+
+/** What moves the cursor, erases or colours, and shows nothing by itself. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it looks for.
+const CONTROL = /\x1b\[[\d;:?]*[A-Za-z]/g;
 
 export function overwritten(text: string): Overwritten {
-  if (!text.includes("\r")) return { shown: backspaced(text), history: [] };
-  const states = text.split("\r").filter((state) => state !== "" && !SECTION.test(state));
+  if (!RETURN.test(text)) return { shown: backspaced(text), history: [] };
+  const all = text.split(RETURN).filter((state) => !SECTION.test(state));
+  const states = all.filter((state) => state.replace(CONTROL, "") !== "");
   const last = states.pop() ?? "";
-  const before = states.join("").match(SGR)?.slice(-32).join("") ?? "";
+  const earlier = last === "" ? all : all.slice(0, all.lastIndexOf(last));
+  const before = earlier.join("").match(SGR)?.slice(-32).join("") ?? "";
   return { shown: before + backspaced(last), history: states.slice(-MAX_HISTORY).map(backspaced) };
 }
 

@@ -206,7 +206,8 @@ function classes(view: RowView): string {
 }
 
 /** Ends a group and says nothing else. */
-const MARKER = /^(?:::endgroup::|##\[endgroup\]|section_end:\d+:)/;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: GitLab's documents erase the line first.
+const MARKER = /^(?:::endgroup::|##\[endgroup\]|(?:\x1b\[\d*K)*section_end:\d+:)/;
 
 function gap({ sequence, last, reason }: Gap, view: RowView): HTMLElement {
   const node = element("span", "log-gap-text", view.texts.gap(sequence, last, view.reason(reason)));

@@ -255,7 +255,8 @@ export class View {
 
   /** Goes to the next failure; whether there is one. */
   toFailure(): boolean {
-    const from = this.cursor ?? this.top - 1;
+    // Where no line that is seen is chosen, one at the top is still ahead.
+    const from = this.here === this.cursor ? this.here : this.top - 1;
     const next = this.log.failures.find((sequence) => sequence > from);
     if (next === undefined) return false;
     this.toLine(next);
