@@ -53,7 +53,6 @@ sees("Back, a reload and another tab come back to where a log was left, and a li
   const log = new LogPage(page, "opening-left-0");
   /** Scrolls up, until it is remembered where; the line at the top. */
   const scrolled = async () => {
-    await log.atRest();
     await log.wheel(-6_000);
     const top = (await log.atRest())[0]?.sequence;
     const kept = () => page.evaluate((): string => JSON.stringify(history.state));

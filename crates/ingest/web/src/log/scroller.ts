@@ -59,8 +59,8 @@ export class Scroller {
   #below: Below = { rows: 0, px: 0, drawn: 0 };
   #widest = 0;
   #moved: number | null = null;
-  /** The window was told to be at the start, and the bar does not say so yet. */
-  #jumped = false;
+  /** The window was told to be at the start, or was never drawn yet, and the bar does not say where it is. */
+  #jumped = true;
 
   constructor(element: HTMLElement, heard: Heard) {
     this.element = element;
@@ -193,9 +193,11 @@ export class Scroller {
     this.#list.widen(String(content.sequenceOf(this.#count - 1)).length);
     this.#stretch();
     this.#tell(first, heights);
-    // At once: the browser's own keys go on from where the bar is.
-    if (this.#jumped) this.#putRight();
-    this.#jumped = false;
+    // At once: the browser's own keys, and a wheel, go on from where the bar is.
+    if (this.#jumped && this.#count > 0) {
+      this.#putRight();
+      this.#jumped = false;
+    }
   }
 
   readonly #onPointer = (): void => this.reshape();
