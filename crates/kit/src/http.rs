@@ -1,9 +1,8 @@
 //! HTTP/1.1 connections, of which none can hold up the others.
 //!
 //! Who connects and does not say what for is gone after [`HEAD_TIMEOUT`], and who takes nothing of an answer after
-//! [`UNTAKEN`]; no more than [`MAX_CONNECTIONS`] are
-//! served at a time, and more wait in the kernel's backlog; and where the process has no file left for a
-//! connection, accepting pauses instead of asking the kernel over and over.
+//! [`UNTAKEN`]; no more than [`MAX_CONNECTIONS`] are served at a time, and more wait in the kernel's backlog; and where
+//! the process has no file left for a connection, accepting pauses instead of asking the kernel over and over.
 
 use std::io;
 use std::sync::Arc;
@@ -27,8 +26,8 @@ pub const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// From when a client has no room for more of an answer until its connection ends, if it takes nothing meanwhile. To
 /// the kernel that is tens of KiB before it lets more come, so that this is long: a page on a bad network takes some
-/// bytes a second and is not to be cut off. `TCP_USER_TIMEOUT` would: it counts from the first time that there was no room, whatever
-/// was taken since, for as long as the window stays smaller than what is to be sent next.
+/// bytes a second and is not to be cut off. `TCP_USER_TIMEOUT` would: it counts from the first time that there was no
+/// room, whatever was taken since, for as long as the window stays smaller than what is to be sent next.
 pub const UNTAKEN: Duration = Duration::from_mins(30);
 
 /// Connections at a time: more than readers and probes need, and few enough for the files of a process.

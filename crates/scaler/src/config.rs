@@ -367,6 +367,8 @@ mod tests {
         for (flag, wrong) in [
             ("--ingest-url", &["nonsense", "", "https://host"][..]),
             ("--docker-host", &["/var/run/docker.sock", "unix://", "ssh://host", ""]),
+            ("--worker-image", &[""]),
+            ("--worker-command", &["", " ", "[1"]),
             ("--docker-network", &["host", "none", "container:x", "", "-x"]),
         ] {
             for value in wrong {

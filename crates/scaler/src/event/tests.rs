@@ -129,6 +129,8 @@ fn p10_a_bad_field_is_named_with_the_reason() {
         (vec![("worker_count", "1"), ("pod_count", "2")], "pod_count"),
         (vec![("pod_count", "1"), ("task_id", "a\nb")], "task_id"),
         (vec![("pod_count", "1"), ("command", "[\"sh\", ")], "command"),
+        (vec![("pod_count", "1"), ("command", "")], "command"),
+        (vec![("pod_count", "1"), ("command", " \n")], "command"),
         (vec![("pod_count", "1"), ("args", "{}")], "args"),
         (vec![("pod_count", "1"), ("env", "[1]")], "env"),
         (vec![("pod_count", "1"), ("env", r#"{"A=B":"x"}"#)], "env"),
