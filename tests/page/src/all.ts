@@ -13,6 +13,7 @@ import "./broken.js";
 import "./hidden.js";
 import "./hostile.js";
 import "./people.js";
+import "./screens.js";
 import "./budget.js";
 import "./long.js";
 import "./firefox.js";

@@ -46,6 +46,44 @@ sees("a link to lines opens the log there and marks them, after a reload as well
   }
 });
 
+sees("a link beyond the end of a log says so, and copies nothing", async ({ page }) => {
+  const server = await ingest();
+  await server.ran("opening", "opening-beyond", "seq 1 700");
+  const log = await LogPage.open(page, server, "opening-beyond", "#L9000");
+  const says = page.getByText("There is no line 9,000: the log ends with line 700");
+  await says.waitFor();
+  await log.showsLine(700, "700");
+  await says.waitFor({ state: "hidden" });
+  await log.part("copy-text").click();
+  await says.waitFor();
+});
+
+sees(
+  "a link to a line that has not come leads there once it comes, unless somebody goes elsewhere",
+  async ({ page }) => {
+    const server = await ingest();
+    const agent = server.agent("opening", "opening-awaited");
+    agent.does("seq 1 500");
+    await agent.sent(500);
+    const log = await LogPage.open(page, server, "opening-awaited", "#L600");
+    await page.getByText("Line 600 has not come yet").waitFor();
+    await log.showsLine(500, "500");
+    agent.does("seq 501 1500");
+    await log.showsLine(600, "600");
+    await agent.sent(1500);
+    assert.ok(!(await log.sequences()).includes(1500), "it stays there");
+    await page.goto(server.url("/#/workers/opening-awaited#L1600"));
+    await page.getByText("Line 1,600 has not come yet").waitFor();
+    await log.wheel(-2_000);
+    const before = (await log.atRest())[0]?.sequence;
+    agent.does("seq 1501 2000");
+    await agent.sent(2000);
+    await log.part("new-lines").waitFor();
+    assert.equal((await log.atRest())[0]?.sequence, before);
+    await agent.done();
+  },
+);
+
 sees("Back, a reload and another tab come back to where a log was left, and a link does not", async ({ page }) => {
   const server = await ingest();
   await server.ran("opening-left", "opening-left-0", "seq 1 2000");

@@ -1,62 +1,10 @@
-/** For all people: keys and help, languages, themes, small screens, screen readers, and what axe-core finds. */
+/** For all people: keys and help, languages, themes, screen readers, and what axe-core finds. */
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import type { AxeResults, RunOptions } from "axe-core";
-import type { Locator, Page } from "playwright-core";
 import { ingest, sees } from "./browser.js";
-import type { Ingest } from "./ingest.js";
 import { LogPage } from "./log.js";
+import { findings, opened, VIEWS } from "./views.js";
 import { until } from "./wait.js";
-
-let made: Promise<unknown> | undefined;
-
-/** A task with something of everything: groups, colours, both streams, a failure, a worker that went well. */
-async function task(server: Ingest): Promise<void> {
-  made ??= (async () => {
-    const failed = [
-      String.raw`echo '::group::Set up'; seq 1 20; echo '::endgroup::'; printf '\033[32mgreen\033[0m \033[1;31mred\033[0m \033[2mdim\033[0m \033[93mbright\033[0m\n'`,
-      String.raw`echo 'a warning' >&2; printf 'get: 10%%\rget: done\n'; echo '::warning::look out'; echo '::error::it broke'; exit 2`,
-    ];
-    await server.ran("people", "people-failed", failed.join("\n"));
-    await server.ran("people", "people-well", "seq 1 300");
-  })();
-  await made;
-}
-
-const VIEWS = [
-  { name: "the list of tasks", path: "/", ready: "people" },
-  { name: "a task's tabs", path: "/#/tasks/people", ready: "it broke" },
-  { name: "workers side by side", path: "/#/tasks/people?show=side", ready: "it broke" },
-  { name: "a task by time", path: "/#/tasks/people?show=time", ready: "it broke" },
-  { name: "a worker's log", path: "/#/workers/people-failed", ready: "it broke" },
-  { name: "what is unknown", path: "/#/workers/people-unknown", ready: "There is no worker" },
-] as const;
-
-async function opened(page: Page, { path, ready }: { path: string; ready: string }): Promise<void> {
-  const server = await ingest();
-  await task(server);
-  await page.goto(server.url(path));
-  await page.locator("main").getByText(ready).first().waitFor();
-}
-
-const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-
-/** What axe-core finds that is serious or worse. It comes past the page's policy, which takes no other script. */
-async function findings(page: Page): Promise<string[]> {
-  await page.evaluate(AXE);
-  const results = await page.evaluate(() => {
-    const { axe } = globalThis as unknown as { axe: { run(options: RunOptions): Promise<AxeResults> } };
-    // Of WCAG 2.2, and not looked at otherwise.
-    return axe.run({ rules: { "target-size": { enabled: true } } });
-  });
-  assert.ok(results.passes.length > 5, "it has looked");
-  const bad = results.violations.filter(({ impact }) => impact === "serious" || impact === "critical");
-  return bad.map(
-    ({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map(({ html, failureSummary }) => `${html} (${failureSummary})`)}`,
-  );
-}
 
 for (const colorScheme of ["light", "dark"] as const) {
   for (const view of VIEWS) {
@@ -199,128 +147,6 @@ sees(
   { locale: "ko-KR" },
 );
 
-for (const view of VIEWS) {
-  sees(
-    `${view.name} fits a phone: nothing but the log's own lines goes beyond its side`,
-    async ({ page }) => {
-      await opened(page, view);
-      const beyond = await page.evaluate(
-        () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
-      );
-      assert.ok(beyond <= 0, `${beyond} pixels beyond`);
-      assert.deepEqual(await findings(page), []);
-      for (const locator of await page
-        .locator(".brand, header.top button, .log-tools button, .task-bar button, .log-number, .log-fold, .log-action")
-        .all()) {
-        const box = await locator.boundingBox();
-        // Tools may be scrolled in their own bar.
-        if (box) assert.ok(box.height >= 24, `high enough for a finger: ${await locator.innerHTML()} ${box.height}`);
-      }
-    },
-    { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true },
-  );
-}
-
-for (const root of [16, 32]) {
-  sees(
-    `a log is as large as a browser's font of ${root} pixels, and drawings on buttons have their size`,
-    async ({ page }) => {
-      await opened(page, VIEWS[0]);
-      await page.evaluate((size) => document.documentElement.style.setProperty("font-size", size), `${root}px`);
-      await opened(page, { path: "/#/workers/people-well", ready: "300" });
-      const log = new LogPage(page, "people-well");
-      await log.showsLine(300, "300");
-      const line = await log
-        .row(299)
-        .evaluate((row) => [getComputedStyle(row).fontSize, row.getBoundingClientRect().height]);
-      assert.deepEqual(line, [`${(12.5 * root) / 16}px`, (20 * root) / 16]);
-      const drawings = page.locator(".button .icon").filter({ visible: true });
-      const widths = await drawings.evaluateAll((icons) => icons.map((icon) => icon.getBoundingClientRect().width));
-      assert.ok(widths.length >= 2 && widths.every((width) => width === 16), `${widths}`);
-      await log.press("g");
-      await log.showsLine(1, "1");
-      await log.press("G");
-      await log.showsLine(300, "300");
-    },
-  );
-}
-
-/** Whether this is drawn in another colour than that: its words, or its upper edge. */
-async function differs(one: Locator, other: Locator, of: "color" | "border-top-color" = "color"): Promise<boolean> {
-  const drawn = (locator: Locator) =>
-    locator.evaluate((element, of) => getComputedStyle(element).getPropertyValue(of), of);
-  return (await drawn(one)) !== (await drawn(other));
-}
-
-sees(
-  "what is open, pressed and chosen is seen in the system's own colours",
-  async ({ page }) => {
-    await opened(page, VIEWS[1]);
-    const tab = (selected: boolean) => page.getByRole("tab", { selected }).first();
-    assert.ok(await differs(tab(true), tab(false)), "the open tab");
-    assert.deepEqual(await findings(page), []);
-    await opened(page, VIEWS[2]);
-    await page.locator(".column.active").waitFor();
-    const heading = (column: string) => page.locator(`${column} > header`).first();
-    assert.ok(
-      await differs(heading(".column.active"), heading(".column:not(.active)"), "border-top-color"),
-      "the column",
-    );
-    await opened(page, { path: "/#/workers/people-well#L13-L15", ready: "13" });
-    const log = new LogPage(page, "people-well");
-    await log.showsLine(16, "16");
-    const number = (sequence: number) => log.row(sequence).locator(".log-number");
-    assert.ok(await differs(number(13), number(16)), "a chosen line");
-    assert.ok(!(await differs(number(13), number(15))), "all of them");
-    const shape = (sequence: number) => number(sequence).evaluate((element) => getComputedStyle(element).outlineStyle);
-    assert.notEqual(await shape(13), await shape(15), "the current line");
-    await log.isPressed("wrap");
-    assert.ok(await differs(log.part("wrap"), log.part("download")), "a pressed button");
-    assert.ok(await differs(log.part("stream-stdout"), log.part("download")), "a stream that is shown");
-    assert.deepEqual(await findings(page), []);
-  },
-  { forcedColors: "active" },
-);
-
-for (const [screen, size] of [
-  ["a phone", { width: 360, height: 640 }],
-  ["a phone on its side", { width: 640, height: 360 }],
-  ["a low window", { width: 1000, height: 300 }],
-] as const) {
-  sees(
-    `each of four logs side by side can be read on ${screen}: the whole scrolls`,
-    async ({ page }) => {
-      const server = await ingest();
-      const workers = [1, 2, 3, 4].map((at) => `people-beside-${at}`);
-      for (const worker of workers) await server.ran("people-beside", worker, "seq 1 100");
-      const chosen = workers.map((worker) => `&w=${worker}`).join("");
-      await page.goto(server.url(`/#/tasks/people-beside?show=side${chosen}`));
-      for (const worker of workers) {
-        const log = new LogPage(page, worker);
-        await log.showsLine(100, "100");
-        await log.scroller.scrollIntoViewIfNeeded();
-        const { rows, seen } = await log.scroller.evaluate((scroller) => {
-          const { left, top, width, height } = scroller.getBoundingClientRect();
-          const at = document.elementFromPoint(left + width / 2, top + height / 2);
-          return { rows: Math.floor(height / 20), seen: at !== null && scroller.contains(at) };
-        });
-        assert.ok(rows >= 4 && seen, `${rows} rows of ${worker}, and nothing over them: ${seen}`);
-      }
-      await page.keyboard.press("l");
-      await page.locator(".column.active", { hasText: "people-beside-2" }).waitFor();
-      assert.ok(
-        await page.locator(".column.active > header").evaluate((header) => {
-          const { bottom, top } = header.getBoundingClientRect();
-          return bottom > 0 && top < innerHeight;
-        }),
-        "the log that a key went to is in sight",
-      );
-      assert.deepEqual(await findings(page), []);
-    },
-    { viewport: size, hasTouch: true },
-  );
-}
-
 sees(
   "nothing moves by itself for who wants that",
   async ({ page }) => {
@@ -388,30 +214,6 @@ sees("a screen reader hears the line that a key went to, and what is marked of i
   await hears(/^Line \d+(, stderr|, warning)+: .*(a warning|look out)$/);
   assert.equal(await log.part("said-line").getAttribute("role"), "status");
 });
-
-sees(
-  "a finger chooses a range: one line, and then up to another",
-  async ({ page }) => {
-    await opened(page, { path: "/#/workers/people-well#L100", ready: "100" });
-    const log = new LogPage(page, "people-well");
-    await log.showsLine(108, "108");
-    const [first, last] = [103, 107];
-    await log.row(first).locator(".log-number").tap();
-    await page.waitForURL(new RegExp(`line=${first}$`));
-    await log.part("extend").tap();
-    await log.isPressed("extend");
-    await log.row(last).locator(".log-number").tap();
-    await page.waitForURL(new RegExp(`line=${first}-${last}$`));
-    await log.isPressed("extend", false);
-    // The next one begins anew.
-    await log
-      .row(first + 1)
-      .locator(".log-number")
-      .tap();
-    await page.waitForURL(new RegExp(`line=${first + 1}$`));
-  },
-  { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true },
-);
 
 sees("keys of one character do nothing for who switches them off, and the others go on", async ({ page }) => {
   await opened(page, { path: "/#/workers/people-well#L150", ready: "150" });

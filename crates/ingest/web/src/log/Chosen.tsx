@@ -79,6 +79,12 @@ export function copyLink(view: View, words: Texts, range: Range): void {
 }
 
 export function copyText(view: View, words: Texts, range: Range): void {
+  const { end, worker } = view.log;
+  // A link may have named what is not there.
+  if (range[0] > end) {
+    notice(words.beyondEnd(range[0], end, worker?.state === "open"));
+    return;
+  }
   linesOf(view, range).then(
     (entries) => copy(textOf(entries), toldOf(view, words, range, entries.length), words),
     (error: unknown) => notice(reasonOf(error)),

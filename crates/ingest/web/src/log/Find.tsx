@@ -109,10 +109,10 @@ function fitting(text: string): string {
 
 /** Goes to the next match or the previous one, and says so where it goes on from the other end. */
 export function step(view: View, words: Texts, forward: boolean): void {
-  const went = view.toHit(forward);
-  if (went !== "none") view.aloud.set(view.cursor);
-  if (went === "wrapped") notice(words.findWrapped);
-  if (went === "none" && view.log.search && !view.log.search.busy) notice(words.findNone);
+  const match = view.toHit(forward);
+  if (match) view.aloud.set(match.line);
+  if (match?.wrapped) notice(words.findWrapped);
+  if (!match && view.log.search && !view.log.search.busy) notice(words.findNone);
 }
 
 interface ChoiceProps {

@@ -27,6 +27,10 @@ const en = {
   streamShown: (source: string) => `Lines of ${source} are shown again`,
   filterStopped: (line: number) => `From line ${line.toLocaleString("en")} on, lines of all streams are shown.`,
   loading: "Loading the log…",
+  beyondEnd: (line: number, end: number, running: boolean) =>
+    running
+      ? `Line ${line.toLocaleString("en")} has not come yet`
+      : `There is no line ${line.toLocaleString("en")}: the log ends with line ${end.toLocaleString("en")}`,
   // Lines
   gap: (first: number, last: number, reason: string) =>
     first === last
@@ -146,6 +150,10 @@ const ko: Texts = {
   streamShown: (source) => `${source} 줄을 다시 표시합니다`,
   filterStopped: (line) => `${line.toLocaleString("ko")}번째 줄부터는 모든 스트림의 줄을 표시합니다.`,
   loading: "로그를 불러오는 중…",
+  beyondEnd: (line, end, running) =>
+    running
+      ? `${line.toLocaleString("ko")}번째 줄은 아직 도착하지 않았습니다`
+      : `${line.toLocaleString("ko")}번째 줄이 없습니다. 로그는 ${end.toLocaleString("ko")}번째 줄에서 끝납니다`,
   gap: (first, last, reason) =>
     first === last
       ? `${first.toLocaleString("ko")}번째 줄이 없습니다: ${reason}`

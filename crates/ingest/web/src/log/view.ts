@@ -5,15 +5,18 @@
 
 import { notice } from "../notices";
 import { Cell } from "../store";
+import { Aim, type Where } from "./aim";
 import { Asker } from "./asker";
 import { extended } from "./copy";
 import { described } from "./described";
+import { Finding, type Match } from "./finding";
 import type { Group } from "./groups";
 import { SOURCES, type Source } from "./line";
 import type { Content } from "./list";
 import { Log } from "./model";
 import { Opened } from "./opened";
-import { isSame, lineOf, type Place } from "./place";
+import { type Opening, openingOf } from "./opening";
+import { Resting } from "./resting";
 import type { Surroundings } from "./row";
 import type { Range, Rows } from "./rows";
 import { Scroller } from "./scroller";
@@ -24,8 +27,6 @@ import type { Start } from "./start";
 const TELL_MS = 100;
 /** How long a failed worker's log waits to be told where it failed before its end is shown. */
 const FAILURE_WAIT_MS = 150;
-/** How long a log rests until where it is left is remembered. Browsers take about 100 such notes in 30 s. */
-const REST_MS = 350;
 
 export class View {
   readonly log: Log;
@@ -54,17 +55,12 @@ export class View {
   #outlined = false;
   /** Its end is shown until it is settled. */
   #atEnd = false;
-  #opening: ReturnType<typeof setTimeout> | undefined;
+  #opens: ReturnType<typeof setTimeout> | undefined;
   /** Where a key was to lead before anything was known of the log. */
   #wish: "start" | "end" | null = null;
-  #findFrom: number | null = null;
-  /** Where the person wants to go, while it is not known whether that line is shown. */
-  #awaited: { readonly line: number; readonly where: "third" | "nearest" | "top" } | null = null;
-  #unhiding = false;
-  /** Where it was left, before anything of it is shown; then where it is. */
-  #place: Place | null;
-  #resting: ReturnType<typeof setTimeout> | undefined;
-  readonly #remember: Start["remember"];
+  readonly #aim: Aim;
+  readonly #finding: Finding;
+  readonly #resting: Resting;
   readonly #opened: Opened;
   readonly #asker: Asker;
 
@@ -72,8 +68,7 @@ export class View {
     this.around = around;
     this.chosen = start.chosen;
     this.cursor = start.chosen?.[0] ?? null;
-    this.#place = start.place;
-    this.#remember = start.remember;
+    this.#resting = new Resting(start.place, start.remember);
     this.#opened = new Opened(worker);
     const told = {
       changed: () => this.#changed(),
@@ -82,6 +77,11 @@ export class View {
     };
     this.log = new Log(worker, start.tail, told, () => this.#kept);
     this.#asker = new Asker(this.log);
+    this.#aim = new Aim(this.log, {
+      reached: (line, where) => this.scroller.toRow(this.log.rows.rowOf(line), where),
+      streamShown: (source) => notice(this.around.texts.streamShown(source)),
+    });
+    this.#finding = new Finding(this.log);
     this.#rows = this.log.rows;
     this.selected = new Selected(element);
     this.scroller = new Scroller(element, {
@@ -99,8 +99,8 @@ export class View {
 
   close(): void {
     clearTimeout(this.#telling);
-    clearTimeout(this.#opening);
-    clearTimeout(this.#resting);
+    clearTimeout(this.#opens);
+    this.#resting.close();
     this.#asker.close();
     this.log.close();
     this.scroller.close();
@@ -109,6 +109,10 @@ export class View {
   /** Lines that came since the person stopped following. */
   get fresh(): number {
     return this.follow || !this.#begun ? 0 : Math.max(0, this.log.end - this.seen);
+  }
+
+  get #running(): boolean {
+    return this.log.worker?.state === "open";
   }
 
   get top(): number {
@@ -134,7 +138,7 @@ export class View {
 
   setFollow(follow: boolean): void {
     this.#settled();
-    this.#awaited = null;
+    this.#aim.drop();
     this.follow = follow;
     this.seen = this.log.end;
     if (follow) this.scroller.toEnd();
@@ -163,41 +167,25 @@ export class View {
       return;
     }
     this.cursor = null;
-    this.setFollow(this.log.worker.state === "open");
+    this.setFollow(this.#running);
     this.scroller.toEnd();
   }
 
-  /** Shows a line, whatever hides it. */
-  toLine(sequence: number, where: "third" | "nearest" | "top" = "third"): void {
+  /** Shows a line, whatever hides it; of a log that runs, one that is not there yet once it comes. */
+  toLine(sequence: number, where: Where = "third"): void {
     this.setFollow(false);
-    const line = Math.max(1, Math.min(sequence, this.log.end));
+    const { end } = this.log;
+    const line = Math.max(1, this.#running ? sequence : Math.min(sequence, end));
+    if (line > end) this.scroller.toEnd();
     if (this.log.groups.reveal(line)) this.log.refold();
-    this.#awaited = { line, where };
-    this.#reach();
+    this.#aim.at(line, where);
     this.redraw();
   }
 
-  /** Goes to the line that is waited for, once it is known whether it is shown; has its stream shown if it is not. */
-  #reach(): void {
-    const awaited = this.#awaited;
-    const shown = awaited && this.log.isShown(awaited.line);
-    if (!awaited || shown === null) return;
-    if (shown) {
-      this.#awaited = null;
-      this.scroller.toRow(this.log.rows.rowOf(awaited.line), awaited.where);
-    } else if (!this.#unhiding) void this.#unhide(awaited.line);
-  }
-
-  async #unhide(line: number): Promise<void> {
-    this.#unhiding = true;
-    const source = await this.log.sourceOf(line).catch(() => null);
-    this.#unhiding = false;
-    if (this.#awaited?.line !== line) return this.#reach();
-    const { shown } = this.log.filter;
-    // A line whose stream cannot be told comes with all.
-    const isTold = source !== null && !shown.has(source);
-    this.log.setSources(new Set(isTold ? [...shown, source] : SOURCES), line);
-    if (isTold) notice(this.around.texts.streamShown(source));
+  /** The same with a line that was named from outside, as by a link, and may not be there. */
+  #toNamed(line: number, where?: Where): void {
+    this.toLine(line, where);
+    if (line > this.log.end) notice(this.around.texts.beyondEnd(line, this.log.end, this.#running));
   }
 
   /** Chooses a line, or from the one chosen before up to this one. */
@@ -215,7 +203,7 @@ export class View {
     this.chosen = range;
     if (range && show) {
       this.cursor = range[0];
-      if (this.log.worker) this.toLine(range[0]);
+      if (this.log.worker) this.#toNamed(range[0]);
     }
     this.redraw();
   }
@@ -265,22 +253,19 @@ export class View {
   }
 
   find(query: Parameters<Log["find"]>[0], from: number | null): void {
-    this.#findFrom = query ? from : null;
+    this.#finding.begin(query ? from : null);
     this.log.find(query);
     this.redraw();
   }
 
   /** Goes to the next match, or the previous one; from the other end where there is none. */
-  toHit(forward: boolean): "found" | "wrapped" | "none" {
-    const hits = this.log.search?.hits;
-    if (!hits || hits.count === 0) return "none";
-    const here = this.here;
-    const hit = forward ? hits.after(here) : hits.before(here);
-    const found = hit ?? (forward ? hits.after(0) : hits.before(Number.MAX_SAFE_INTEGER));
-    if (found === null) return "none";
-    this.toLine(found);
-    this.cursor = found;
-    return hit === null ? "wrapped" : "found";
+  toHit(forward: boolean): Match | null {
+    const match = this.#finding.next(this.here, forward);
+    if (match) {
+      this.toLine(match.line);
+      this.cursor = match.line;
+    }
+    return match;
   }
 
   toggleSource(source: Source): void {
@@ -329,24 +314,18 @@ export class View {
     if (this.#begun) this.#placed();
   }
 
-  /** Where the log is, is remembered once it rests there. */
   #placed(): void {
     const closed = this.log.worker?.state === "closed";
     const top = this.follow ? "follow" : closed && this.scroller.atEnd ? "end" : this.top;
-    const place = { top, cursor: this.cursor } as const;
-    if (isSame(this.#place, place)) return;
-    this.#place = place;
-    clearTimeout(this.#resting);
-    this.#resting = setTimeout(() => this.#remember(place), REST_MS);
+    this.#resting.at({ top, cursor: this.cursor });
   }
 
   #scrolled(moved: number, atEnd: boolean): void {
     if (!this.#begun) this.#tell();
     this.#settled();
-    this.#awaited = null;
-    const open = this.log.worker?.state === "open";
+    this.#aim.drop();
     if (this.follow && moved < 0) this.setFollow(false);
-    else if (!this.follow && open && atEnd && moved > 0) this.setFollow(true);
+    else if (!this.follow && this.#running && atEnd && moved > 0) this.setFollow(true);
     else if (this.fresh > 0 && atEnd) {
       this.seen = this.log.end;
       this.#tell();
@@ -363,7 +342,7 @@ export class View {
     if (this.log.rows !== this.#rows) this.#keepPlace();
     this.#begin();
     this.#unfoldChosen();
-    this.#reach();
+    this.#aim.reach();
     this.#hasChanged = true;
     this.scroller.redraw();
     this.#tell();
@@ -386,49 +365,37 @@ export class View {
     if (this.follow) this.scroller.toEnd();
   }
 
-  /** Where the log opens: where it was left, at the chosen line, at the end of one that runs or went well, where one failed. */
   #begin(): void {
-    const { worker, outline, failed, firstFailure } = this.log;
-    if (this.#begun || !worker) return;
-    // One that was followed to its end opens as if it were new.
-    const left = this.#place?.top === "follow" && worker.state === "closed" ? null : this.#place;
-    if (this.#wish === "start") this.toStart();
-    else if (this.#wish === "end") this.toEnd();
-    else if (left) this.#beginWhereLeft(left);
-    else if (this.chosen) this.toLine(this.chosen[0]);
-    else if (worker.state === "open") this.setFollow(true);
-    else if (!failed || outline) this.#beginAt(firstFailure);
+    if (this.#begun || !this.log.worker) return;
+    const opening = this.#opening;
     // Its end is shown until the failure is known, unless the person has gone elsewhere by then.
-    else this.#opening ??= setTimeout(() => this.#showEnd(), FAILURE_WAIT_MS);
-    if (!this.#begun) return;
-    this.log.opened();
-    this.#asker.around((left ? lineOf(left) : this.cursor) ?? this.log.end, this.scroller.page);
+    if (!opening) this.#opens ??= setTimeout(() => this.#showEnd(), FAILURE_WAIT_MS);
+    else this.#openAt(opening);
   }
 
-  #beginWhereLeft({ top, cursor }: Place): void {
-    if (typeof top === "number") this.toLine(top, "top");
-    else {
-      this.setFollow(top === "follow");
-      this.scroller.toEnd();
-    }
+  /** Where it opens, as far as that can be told. */
+  get #opening(): Opening | null {
+    const { outline, failed, firstFailure } = this.log;
+    return openingOf(
+      { wish: this.#wish, left: this.#resting.place, linked: this.chosen?.[0] ?? null },
+      { running: this.#running, failed, outlined: outline !== null, firstFailure },
+    );
+  }
+
+  #openAt({ to, where, cursor }: Opening): void {
+    if (to === "start") this.toStart();
+    else if (to === "end") this.toEnd();
+    else this.#toNamed(to, where);
     this.cursor = cursor;
+    this.log.opened();
+    this.#asker.around(to === "start" ? 1 : to === "end" ? this.log.end : to, this.scroller.page);
   }
 
   /** Where the log opens is decided; before anything is known of it, it cannot be. */
   #settled(): void {
     if (!this.log.worker) return;
     this.#begun = true;
-    clearTimeout(this.#opening);
-  }
-
-  #beginAt(failure: number | null): void {
-    if (failure === null) {
-      this.setFollow(false);
-      this.scroller.toEnd();
-    } else {
-      this.toLine(failure);
-      this.cursor = failure;
-    }
+    clearTimeout(this.#opens);
   }
 
   #showEnd(): void {
@@ -444,13 +411,9 @@ export class View {
     if (this.chosen && this.log.rows.isHidden(this.chosen[0])) this.toLine(this.chosen[0]);
   }
 
-  /** A search that has just begun shows its first match from where the person was. */
   #firstHit(): void {
-    const { search } = this.log;
-    if (this.#findFrom === null || !search) return;
-    const hit = search.hits.after(this.#findFrom - 1) ?? (search.busy ? null : search.hits.after(0));
+    const hit = this.#finding.first();
     if (hit === null) return;
-    this.#findFrom = null;
     this.toLine(hit, "nearest");
     this.cursor = hit;
   }

@@ -1,0 +1,42 @@
+/** The way through the matches of a search: to the first from where the person was, to the next, and on from the other end. */
+
+import type { Log } from "./model";
+
+export interface Match {
+  readonly line: number;
+  /** There was none that way; it is the first from the other end. */
+  readonly wrapped: boolean;
+}
+
+export class Finding {
+  readonly #log: Log;
+  #from: number | null = null;
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  /** A search has begun, to lead to its first match from a line on, or nowhere. */
+  begin(from: number | null): void {
+    this.#from = from;
+  }
+
+  /** The match that a search leads to that has begun, once it is known. */
+  first(): number | null {
+    const { search } = this.#log;
+    if (this.#from === null || !search) return null;
+    const hit = search.hits.after(this.#from - 1) ?? (search.busy ? null : search.hits.after(0));
+    if (hit !== null) this.#from = null;
+    return hit;
+  }
+
+  /** The next match from a line, or the previous one; nothing where there is none at all. */
+  next(here: number, forward: boolean): Match | null {
+    const hits = this.#log.search?.hits;
+    if (!hits) return null;
+    const line = forward ? hits.after(here) : hits.before(here);
+    if (line !== null) return { line, wrapped: false };
+    const other = forward ? hits.after(0) : hits.before(Number.MAX_SAFE_INTEGER);
+    return other === null ? null : { line: other, wrapped: true };
+  }
+}

@@ -1,0 +1,43 @@
+/** Where a log opens: where it was left, at the line of a link, at the end of one that runs or went well, where one failed. */
+
+import type { Place } from "./place";
+
+/** What a person wants of a log before it is open. */
+export interface Wanted {
+  /** Where a key is to lead. */
+  readonly wish: "start" | "end" | null;
+  /** Where it was left. */
+  readonly left: Place | null;
+  /** The line of a link. */
+  readonly linked: number | null;
+}
+
+/** What is known of a log. */
+export interface Known {
+  readonly running: boolean;
+  readonly failed: boolean;
+  /** What is in the whole of it is known, and so where it failed, if it says that. */
+  readonly outlined: boolean;
+  readonly firstFailure: number | null;
+}
+
+export interface Opening {
+  readonly to: "start" | "end" | number;
+  /** Where in the window a line is to be. */
+  readonly where: "third" | "top";
+  /** The line that keys start from. */
+  readonly cursor: number | null;
+}
+
+/** Where to open a log; nothing while it is not known where it failed. */
+export function openingOf({ wish, left, linked }: Wanted, known: Known): Opening | null {
+  if (wish) return { to: wish, where: "third", cursor: null };
+  // One that was followed to its end opens as if it were new.
+  if (left && (known.running || left.top !== "follow")) {
+    return { to: typeof left.top === "number" ? left.top : "end", where: "top", cursor: left.cursor };
+  }
+  if (linked !== null) return { to: linked, where: "third", cursor: linked };
+  if (known.failed && !known.outlined) return null;
+  const failure = known.failed ? known.firstFailure : null;
+  return { to: failure ?? "end", where: "third", cursor: failure };
+}
