@@ -3,7 +3,6 @@
 import assert from "node:assert/strict";
 import { ingest, sees } from "./browser.js";
 import { LogPage } from "./log.js";
-import { until } from "./wait.js";
 
 sees("a log that is running opens at its end and follows", async ({ page }) => {
   const server = await ingest();
@@ -89,13 +88,10 @@ sees("Back, a reload and another tab come back to where a log was left, and a li
   await server.ran("opening-left", "opening-left-0", "seq 1 2000");
   await server.ran("opening-left", "opening-left-1", "exit 1");
   const log = new LogPage(page, "opening-left-0");
-  /** Scrolls up, until it is remembered where; the line at the top. */
+  /** Scrolls up; the line at the top. */
   const scrolled = async () => {
     await log.wheel(-6_000);
-    const top = (await log.atRest())[0]?.sequence;
-    const kept = () => page.evaluate((): string => JSON.stringify(history.state));
-    await until("the place is kept", kept, (state) => state.includes(`"opening-left-0":{"top":${top},`));
-    return top;
+    return (await log.atRest())[0]?.sequence;
   };
   const isAt = (top?: number) => log.shows(`line ${top} at the top`, ([first]) => first?.sequence === top);
   await LogPage.open(page, server, "opening-left-0");
@@ -117,7 +113,41 @@ sees("Back, a reload and another tab come back to where a log was left, and a li
   await isAt(second);
   await LogPage.open(page, server, "opening-left-0", "#L700");
   await log.showsLine(700, "700");
+  // Within the same log.
+  const third = await scrolled();
+  await page.goto(server.url("/#/workers/opening-left-0#L1500"));
+  await log.showsLine(1500, "1500");
+  const fourth = await scrolled();
+  await page.goBack();
+  await isAt(third);
+  await page.goForward();
+  await isAt(fourth);
 });
+
+sees(
+  "keys that are held choose line after line, also where the browser takes no more addresses for now",
+  async ({ page }) => {
+    const server = await ingest();
+    await server.ran("opening", "opening-held", "seq 1 400");
+    await page.addInitScript(() => {
+      const replace = history.replaceState.bind(history);
+      let left = 10;
+      history.replaceState = (...to) => {
+        if (left === 0) throw new DOMException("too many", "SecurityError");
+        left -= 1;
+        setTimeout(() => {
+          left += 1;
+        }, 3_000);
+        replace(...to);
+      };
+    });
+    const log = await LogPage.open(page, server, "opening-held", "#L1");
+    await log.showsLine(1, "1");
+    for (let line = 2; line <= 150; line += 1) await log.press("j");
+    await log.showsLine(150, "150");
+    await page.waitForURL(/line=150$/);
+  },
+);
 
 sees("a key leads from failure to failure, and says where there is none further on", async ({ page }) => {
   const server = await ingest();

@@ -5,6 +5,7 @@ import type { Locator } from "playwright-core";
 import { ingest, sees } from "./browser.js";
 import { LogPage } from "./log.js";
 import { findings, opened, VIEWS } from "./views.js";
+import { until } from "./wait.js";
 
 for (const view of VIEWS) {
   sees(
@@ -48,6 +49,11 @@ for (const root of [16, 32]) {
       await log.showsLine(1, "1");
       await log.press("G");
       await log.showsLine(300, "300");
+      // While the log is open.
+      await page.evaluate((size) => document.documentElement.style.setProperty("font-size", size), `${2 * root}px`);
+      const height = () => log.row(300).evaluate((row) => row.getBoundingClientRect().height);
+      await until("a line is twice as high", height, (seen) => seen === (2 * 20 * root) / 16);
+      await log.showsLine(300, "300");
     },
   );
 }
@@ -65,6 +71,14 @@ sees(
     await opened(page, VIEWS[1]);
     const tab = (selected: boolean) => page.getByRole("tab", { selected }).first();
     assert.ok(await differs(tab(true), tab(false)), "the open tab");
+    await tab(true).focus();
+    await page.keyboard.press("Shift+Tab");
+    await page.keyboard.press("Tab");
+    const [ring, ground] = await tab(true).evaluate((element) => {
+      const { outlineStyle, outlineColor, backgroundColor } = getComputedStyle(element);
+      return [outlineStyle === "none" ? "none" : outlineColor, backgroundColor];
+    });
+    assert.ok(ring !== "none" && ring !== ground, `the ring of the focus, ${ring} on ${ground}`);
     assert.deepEqual(await findings(page), []);
     await opened(page, VIEWS[2]);
     await page.locator(".column.active").waitFor();
@@ -109,7 +123,8 @@ for (const [screen, size] of [
         const { rows, seen } = await log.scroller.evaluate((scroller) => {
           const { left, top, width, height } = scroller.getBoundingClientRect();
           const at = document.elementFromPoint(left + width / 2, top + height / 2);
-          return { rows: Math.floor(height / 20), seen: at !== null && scroller.contains(at) };
+          const line = scroller.querySelector(".log-row")?.getBoundingClientRect().height ?? height;
+          return { rows: Math.floor(height / line), seen: at !== null && scroller.contains(at) };
         });
         assert.ok(rows >= 4 && seen, `${rows} rows of ${worker}, and nothing over them: ${seen}`);
       }
@@ -118,7 +133,8 @@ for (const [screen, size] of [
       assert.ok(
         await page.locator(".column.active > header").evaluate((header) => {
           const { bottom, top } = header.getBoundingClientRect();
-          return bottom > 0 && top < innerHeight;
+          const within = header.closest("main")?.getBoundingClientRect();
+          return within !== undefined && top >= within.top && bottom <= within.bottom;
         }),
         "the log that a key went to is in sight",
       );

@@ -4,6 +4,7 @@ import type { RefObject } from "preact";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { tailUrl, type WorkerState } from "../api";
 import { useText } from "../i18n";
+import { entry } from "../navigation";
 import { notice } from "../notices";
 import { useReason } from "../reasons";
 import { withEntry, workerHref } from "../route";
@@ -60,7 +61,7 @@ export function LogView({ worker, state, tail, query, setQuery, active }: LogVie
   const wrap = useCell(settings.wraps);
   const times = useCell(settings.times);
   useSettings(view, wrap, times);
-  useAddress(view, line);
+  useAddress(view, worker, line);
   const setRange = (range: Range | null) => setQuery(withEntry(query, "line", range && numbersOf(range)), true);
   useSelectAll(view, active);
   useLogKeys({ view, words, active, finding, setFinding, setRange });
@@ -136,13 +137,16 @@ function useView(worker: string, around: Surroundings, start: Omit<Start, "renew
       ...start,
       known: renewed ?? start.known,
       renewed: setRenewed,
-      // What was left is not the other log.
-      place: renewed ? null : placeOf(history.state, worker),
-      remember: (place) => history.replaceState(withPlace(history.state, worker, place), ""),
+      place: placeOf(entry.state, worker),
+      remember: (place) => entry.keep(withPlace(entry.state, worker, place)),
     });
     setView(made);
     const shown = () => made.log.shown(!document.hidden);
     const online = () => made.log.retry();
+    const returns = () => {
+      const place = placeOf(history.state, worker);
+      if (place) made.returned(place);
+    };
     // Rows that move away would take what is selected with them.
     const selects = () => {
       made.selected.changed(getSelection());
@@ -158,6 +162,7 @@ function useView(worker: string, around: Surroundings, start: Omit<Start, "renew
     document.addEventListener("pointercancel", releases);
     document.addEventListener("copy", copies);
     window.addEventListener("online", online);
+    window.addEventListener("popstate", returns);
     return () => {
       document.removeEventListener("visibilitychange", shown);
       document.removeEventListener("selectionchange", selects);
@@ -166,6 +171,7 @@ function useView(worker: string, around: Surroundings, start: Omit<Start, "renew
       document.removeEventListener("pointercancel", releases);
       document.removeEventListener("copy", copies);
       window.removeEventListener("online", online);
+      window.removeEventListener("popstate", returns);
       made.close();
     };
   }, [worker, renewed]);
@@ -224,13 +230,14 @@ function useSettings(view: View | null, wrap: string, times: string): void {
 }
 
 /** What is chosen is what the address says; the log goes there where the address was not of its own making. */
-function useAddress(view: View | null, line: string | null): void {
+function useAddress(view: View | null, worker: string, line: string | null): void {
   useLayoutEffect(() => {
     const range = rangeOf(line);
     const own = view?.chosen ?? null;
     const same = range !== null && own !== null && range[0] === own[0] && range[1] === own[1];
-    if (!same) view?.setChosen(range, range !== null);
-  }, [view, line]);
+    // An entry that knows where the log was left leads there.
+    if (!same) view?.setChosen(range, range !== null && placeOf(entry.state, worker) === null);
+  }, [view, worker, line]);
 }
 
 function rangeOf(line: string | null): Range | null {

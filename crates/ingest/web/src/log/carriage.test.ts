@@ -12,6 +12,11 @@ test.each([
   ["\x1b[0Ksection_end:1:name\r\x1b[0K", "", []],
   ["abc: Pulling\rabc: Pull complete\r\x1b[1B", "abc: Pull complete", ["abc: Pulling"]],
   ["\x1b[2K\x1b[1G[1/2] Resolving\x1b[2K\x1b[1G[2/2] Linking", "[2/2] Linking", ["[1/2] Resolving\x1b[2K"]],
+  ["nginx \x1b7\x1b[1G[ ok \x1b8.", "nginx \x1b7\x1b[1G[ ok \x1b8.", []],
+  ["\x1b[s\x1b[1G\x1b[u10%\r20%", "20%", ["\x1b[s\x1b[1G\x1b[u10%"]],
+  ["Progress 100%\r\x1b(B\x1b[m", "Progress 100%", []],
+  ["Done\r\x1b]0;title\x07", "Done", []],
+  ["Done\r\x1b]9;4;0\x1b\\", "Done", []],
   ["\x1b[31mred\r\x1b[0m", "\x1b[31mred", []],
 ])("%j shows %j", (text, shown, history) => expect(overwritten(text)).toEqual({ shown, history }));
 

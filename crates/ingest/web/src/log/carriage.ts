@@ -1,5 +1,7 @@
 /** Progress: what a command wrote over and over in one line. The last state is shown, the earlier ones are kept. */
 
+import { plain } from "./ansi";
+
 export interface Overwritten {
   /** What a terminal would show in the end. */
   readonly shown: string;
@@ -18,22 +20,36 @@ const SGR = /\x1b\[[\d;:]*m/g;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it looks for.
 const SECTION = /^(?:\x1b\[\d*K)*section_(?:start|end):\d+:/;
 
-/** Back to the beginning: a carriage return, or the cursor sent to the first column. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it looks for.
-const RETURN = /\r|\x1b\[[01]?G/;
-
-/** What moves the cursor, erases or colours, and shows nothing by itself. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it looks for.
-const CONTROL = /\x1b\[[\d;:?]*[A-Za-z]/g;
+/**
+ * Back to the beginning: a carriage return, or the cursor sent to the first column. Or, which begins no state, a short
+ * way somewhere and back to where the cursor was saved.
+ */
+const RETURN =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it looks for.
+  /\r|\x1b\[[01]?G|(?<saved>(?:\x1b7|\x1b\[s)(?:(?!\x1b8|\x1b\[u).){0,80}(?:\x1b8|\x1b\[u))/gs;
 
 export function overwritten(text: string): Overwritten {
-  if (!RETURN.test(text)) return { shown: backspaced(text), history: [] };
-  const all = text.split(RETURN).filter((state) => !SECTION.test(state));
-  const states = all.filter((state) => state.replace(CONTROL, "") !== "");
+  const split = divided(text);
+  if (split.length === 1) return { shown: backspaced(text), history: [] };
+  const all = split.filter((state) => !SECTION.test(state));
+  // What colours, erases or moves the cursor shows nothing by itself.
+  const states = all.filter((state) => plain(state) !== "");
   const last = states.pop() ?? "";
   const earlier = last === "" ? all : all.slice(0, all.lastIndexOf(last));
   const before = earlier.join("").match(SGR)?.slice(-32).join("") ?? "";
   return { shown: before + backspaced(last), history: states.slice(-MAX_HISTORY).map(backspaced) };
+}
+
+/** A line between its returns. */
+function divided(text: string): string[] {
+  const states: string[] = [];
+  let from = 0;
+  for (const { index, 0: found, groups } of text.matchAll(RETURN)) {
+    if (groups?.["saved"] !== undefined) continue;
+    states.push(text.slice(from, index));
+    from = index + found.length;
+  }
+  return [...states, text.slice(from)];
 }
 
 /** A backspace takes back the character before it, where another follows; at the end it only moves the cursor. */

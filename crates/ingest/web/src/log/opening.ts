@@ -14,6 +14,8 @@ export interface Wanted {
 
 /** What is known of a log. */
 export interface Known {
+  /** When it was begun. */
+  readonly begun: string;
   readonly running: boolean;
   readonly failed: boolean;
   /** What is in the whole of it is known, and so where it failed, if it says that. */
@@ -29,13 +31,16 @@ export interface Opening {
   readonly cursor: number | null;
 }
 
+/** The way back to where a log was left. */
+export function openingAt({ top, cursor }: Place): Opening {
+  return { to: typeof top === "number" ? top : "end", where: "top", cursor };
+}
+
 /** Where to open a log; nothing while it is not known where it failed. */
 export function openingOf({ wish, left, linked }: Wanted, known: Known): Opening | null {
   if (wish) return { to: wish, where: "third", cursor: null };
   // One that was followed to its end opens as if it were new.
-  if (left && (known.running || left.top !== "follow")) {
-    return { to: typeof left.top === "number" ? left.top : "end", where: "top", cursor: left.cursor };
-  }
+  if (left?.begun === known.begun && (known.running || left.top !== "follow")) return openingAt(left);
   if (linked !== null) return { to: linked, where: "third", cursor: linked };
   if (known.failed && !known.outlined) return null;
   const failure = known.failed ? known.firstFailure : null;

@@ -4,6 +4,8 @@
  */
 
 export interface Place {
+  /** When the log was begun: another one may have its name by now. */
+  readonly begun: string;
   /** The line at the top, or what is kept in sight instead: what comes, or the end of a log that is closed. */
   readonly top: number | "follow" | "end";
   /** The line that keys start from. */
@@ -29,7 +31,7 @@ export function lineOf({ top }: Place): number | null {
 }
 
 export function isSame(one: Place | null, other: Place): boolean {
-  return one?.top === other.top && one.cursor === other.cursor;
+  return one?.begun === other.begun && one.top === other.top && one.cursor === other.cursor;
 }
 
 /** Nobody else keeps anything there. */

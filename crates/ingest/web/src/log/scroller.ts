@@ -18,7 +18,6 @@ import {
   settled,
   spacerHeight,
 } from "./anchor";
-import { lineHeight } from "./lineHeight";
 import { type Content, List } from "./list";
 
 /** How long a scroller rests until its bar is put right. */
@@ -41,15 +40,17 @@ export class Scroller {
   readonly #heard: Heard;
   readonly #space = document.createElement("div");
   readonly #window = document.createElement("div");
+  /** A line, to be measured. */
+  readonly #probe = document.createElement("div");
   readonly #list: List;
   readonly #resized: ResizeObserver;
-  readonly #coarse = matchMedia("(pointer: coarse)");
   #anchor: Anchor = START;
   /** Where the window was told to be. It stays there while rows come and take other heights, until a person scrolls. */
   #pinned: Anchor | null = null;
   #count = 0;
   #viewport = 0;
-  #lineHeight = 0;
+  /** Until it is measured, that of most browsers. */
+  #lineHeight = 20;
   #rowHeight = 0;
   #place = 0;
   #height = 0;
@@ -69,12 +70,13 @@ export class Scroller {
     this.#window.className = "log-window";
     this.#list = new List(() => element.focus({ preventScroll: true }));
     this.#window.append(this.#list.element);
+    this.#probe.className = "log-probe";
     this.#space.append(this.#window);
-    element.append(this.#space);
+    element.append(this.#probe, this.#space);
     element.addEventListener("scroll", this.#onScroll, { passive: true });
-    this.#coarse.addEventListener("change", this.#onPointer);
     this.#resized = new ResizeObserver(() => this.#resize());
     this.#resized.observe(element);
+    this.#resized.observe(this.#probe);
     this.reshape();
     this.#resize();
   }
@@ -82,9 +84,9 @@ export class Scroller {
   close(): void {
     this.#resized.disconnect();
     this.element.removeEventListener("scroll", this.#onScroll);
-    this.#coarse.removeEventListener("change", this.#onPointer);
     cancelAnimationFrame(this.#frame);
     clearTimeout(this.#rest);
+    this.#probe.remove();
     this.#space.remove();
   }
 
@@ -157,8 +159,7 @@ export class Scroller {
 
   /** Rows are to be measured anew. */
   reshape(): void {
-    const root = getComputedStyle(document.documentElement).fontSize;
-    this.#lineHeight = lineHeight(Number.parseFloat(root), this.#coarse.matches);
+    this.#lineHeight = this.#probe.offsetHeight || this.#lineHeight;
     this.element.style.setProperty("--log-line", `${this.#lineHeight}px`);
     this.#measured = { rows: 0, px: 0 };
     this.#rowHeight = this.lineHeight;
@@ -200,8 +201,6 @@ export class Scroller {
     }
   }
 
-  readonly #onPointer = (): void => this.reshape();
-
   readonly #onScroll = (): void => {
     const to = this.element.scrollTop;
     if (Math.abs(to - this.#place) < 1) return;
@@ -228,6 +227,9 @@ export class Scroller {
   }
 
   #resize(): void {
+    // The font may be another by now, or fingers have taken the place of a mouse. What is not shown has no height.
+    const line = this.#probe.offsetHeight;
+    if (line > 0 && line !== this.#lineHeight) this.reshape();
     const height = this.element.clientHeight;
     if (height !== this.#viewport) this.#window.style.setProperty("height", `${height}px`);
     // Whoever saw the end before still sees it.

@@ -15,8 +15,8 @@ import { SOURCES, type Source } from "./line";
 import type { Content } from "./list";
 import { Log } from "./model";
 import { Opened } from "./opened";
-import { type Opening, openingOf } from "./opening";
-import { Resting } from "./resting";
+import { type Opening, openingAt, openingOf } from "./opening";
+import { isSame, type Place } from "./place";
 import type { Surroundings } from "./row";
 import type { Range, Rows } from "./rows";
 import { Scroller } from "./scroller";
@@ -60,7 +60,9 @@ export class View {
   #wish: "start" | "end" | null = null;
   readonly #aim: Aim;
   readonly #finding: Finding;
-  readonly #resting: Resting;
+  /** Where it was left, before anything of it is shown; then where it is. */
+  #place: Place | null;
+  readonly #remember: Start["remember"];
   readonly #opened: Opened;
   readonly #asker: Asker;
 
@@ -68,7 +70,8 @@ export class View {
     this.around = around;
     this.chosen = start.chosen;
     this.cursor = start.chosen?.[0] ?? null;
-    this.#resting = new Resting(start.place, start.remember);
+    this.#place = start.place;
+    this.#remember = start.remember;
     this.#opened = new Opened(worker);
     const told = {
       changed: () => this.#changed(),
@@ -100,7 +103,6 @@ export class View {
   close(): void {
     clearTimeout(this.#telling);
     clearTimeout(this.#opens);
-    this.#resting.close();
     this.#asker.close();
     this.log.close();
     this.scroller.close();
@@ -206,6 +208,11 @@ export class View {
       if (this.log.worker) this.#toNamed(range[0]);
     }
     this.redraw();
+  }
+
+  /** The person came back to an entry of the browser's history in which this log was left there. */
+  returned(place: Place): void {
+    if (this.log.worker?.created_at === place.begun) this.#goTo(openingAt(place));
   }
 
   /** The visible line so many rows from the cursor. */
@@ -317,7 +324,10 @@ export class View {
   #placed(): void {
     const closed = this.log.worker?.state === "closed";
     const top = this.follow ? "follow" : closed && this.scroller.atEnd ? "end" : this.top;
-    this.#resting.at({ top, cursor: this.cursor });
+    const place = { begun: this.log.worker?.created_at ?? "", top, cursor: this.cursor } as const;
+    if (isSame(this.#place, place)) return;
+    this.#place = place;
+    this.#remember(place);
   }
 
   #scrolled(moved: number, atEnd: boolean): void {
@@ -375,20 +385,25 @@ export class View {
 
   /** Where it opens, as far as that can be told. */
   get #opening(): Opening | null {
-    const { outline, failed, firstFailure } = this.log;
+    const { worker, outline, failed, firstFailure } = this.log;
     return openingOf(
-      { wish: this.#wish, left: this.#resting.place, linked: this.chosen?.[0] ?? null },
-      { running: this.#running, failed, outlined: outline !== null, firstFailure },
+      { wish: this.#wish, left: this.#place, linked: this.chosen?.[0] ?? null },
+      { begun: worker?.created_at ?? "", running: this.#running, failed, outlined: outline !== null, firstFailure },
     );
   }
 
-  #openAt({ to, where, cursor }: Opening): void {
+  #openAt(opening: Opening): void {
+    this.#goTo(opening);
+    this.log.opened();
+    const { to } = opening;
+    this.#asker.around(to === "start" ? 1 : to === "end" ? this.log.end : to, this.scroller.page);
+  }
+
+  #goTo({ to, where, cursor }: Opening): void {
     if (to === "start") this.toStart();
     else if (to === "end") this.toEnd();
     else this.#toNamed(to, where);
     this.cursor = cursor;
-    this.log.opened();
-    this.#asker.around(to === "start" ? 1 : to === "end" ? this.log.end : to, this.scroller.page);
   }
 
   /** Where the log opens is decided; before anything is known of it, it cannot be. */

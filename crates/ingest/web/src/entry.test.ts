@@ -1,0 +1,90 @@
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { Entry } from "./entry";
+
+/** What a browser has been told, and what it says. */
+function browser() {
+  const told: string[] = [];
+  const entries = [{ state: null as unknown, address: "#/" }];
+  const last = () => entries[entries.length - 1] ?? { state: null, address: "" };
+  return {
+    told,
+    refuses: false,
+    get state() {
+      return last().state;
+    },
+    get address() {
+      return last().address;
+    },
+    replaceState(state: unknown, _: string, address?: string | URL | null) {
+      if (this.refuses) throw new DOMException("too many", "SecurityError");
+      told.push(`replace ${address ?? "nothing"}`);
+      Object.assign(last(), { state, address: address ?? last().address });
+    },
+    pushState(state: unknown, _: string, address?: string | URL | null) {
+      told.push(`push ${address}`);
+      entries.push({ state, address: String(address) });
+    },
+  };
+}
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+it("an address is written at once, and those that follow upon it as one", () => {
+  const history = browser();
+  const entry = new Entry(history);
+  for (let line = 1; line <= 200; line += 1) {
+    entry.readdress(`#L${line}`);
+    vi.advanceTimersByTime(30);
+  }
+  expect(history.told.length).toBeLessThan(20);
+  expect(history.told[0]).toBe("replace #L1");
+  vi.advanceTimersByTime(1_000);
+  expect(history.address).toBe("#L200");
+  expect(entry.address).toBeNull();
+});
+
+it("what is kept is known at once and written when it rests, and another address keeps it", () => {
+  const history = browser();
+  const entry = new Entry(history);
+  entry.keep("here");
+  expect([entry.state, history.state]).toEqual(["here", null]);
+  entry.readdress("#L7");
+  expect([history.state, history.address]).toEqual(["here", "#L7"]);
+  for (let at = 0; at < 20; at += 1) {
+    entry.keep(at);
+    vi.advanceTimersByTime(100);
+  }
+  expect(history.told).toEqual(["replace #L7"]);
+  vi.advanceTimersByTime(1_000);
+  expect([history.told.length, history.state, history.address]).toEqual([2, 19, "#L7"]);
+});
+
+it("what is pending is written before another entry begins, and never with an entry that it is not of", () => {
+  const history = browser();
+  const entry = new Entry(history);
+  entry.keep("here");
+  entry.push("#/tasks/one");
+  expect(history.told).toEqual(["replace nothing", "push #/tasks/one"]);
+  expect(entry.state).toBeNull();
+  entry.keep("there");
+  entry.left();
+  vi.advanceTimersByTime(1_000);
+  expect(history.told.length).toBe(2);
+});
+
+it("what a browser does not take for now is written later", () => {
+  const history = browser();
+  const entry = new Entry(history);
+  history.refuses = true;
+  entry.readdress("#L7");
+  vi.advanceTimersByTime(2_000);
+  expect([entry.address, history.address]).toEqual(["#L7", "#/"]);
+  history.refuses = false;
+  vi.advanceTimersByTime(1_000);
+  expect([entry.address, history.address]).toEqual([null, "#L7"]);
+});
