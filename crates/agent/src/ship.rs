@@ -8,6 +8,7 @@ mod entries;
 pub mod flight;
 mod greeting;
 pub(crate) mod link;
+pub(crate) mod link_error;
 mod pace;
 pub(crate) mod registration;
 mod retries;
@@ -32,7 +33,8 @@ use crate::ids::{Incarnation, TaskId, WorkerId};
 use crate::log::Log;
 use denial::Denials;
 use entries::EntryLink;
-use link::{Link, LinkError};
+use link::Link;
+use link_error::LinkError;
 use pace::Pace;
 use registration::Registration;
 

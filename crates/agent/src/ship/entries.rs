@@ -16,7 +16,8 @@ use tonic::{Code, Request, Streaming};
 
 use super::denial::Denial;
 use super::flight::{Answer, Flight};
-use super::link::{self, Due, LinkError, STALL};
+use super::link::{self, Due, STALL};
+use super::link_error::{self, LinkError};
 use super::pace::Pace;
 use super::retries::Retries;
 use super::{Finish, Identity, Shipped, registration, session};
@@ -57,8 +58,9 @@ impl Answers {
         entries: Request<ReceiverStream<LogEntry>>,
     ) -> Self {
         Self::Opening(Box::pin(async move {
-            let opened = client.stream_logs(entries).await.map_err(link::ended);
-            let opened = opened.map_err(|error| if link::is_unknown(&error) { takes_none() } else { error });
+            let opened = client.stream_logs(entries).await.map_err(link_error::ended);
+            let opened =
+                opened.map_err(|error| if link_error::is_unknown(&error) { takes_none() } else { error });
             Ok(opened?.into_inner())
         }))
     }
@@ -71,7 +73,7 @@ impl Answers {
                     let open = opening.await?;
                     *self = Self::Open(Box::new(open));
                 }
-                Self::Open(responses) => return responses.message().await.map_err(link::ended),
+                Self::Open(responses) => return responses.message().await.map_err(link_error::ended),
             }
         }
     }

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::link::LinkError;
+use super::link_error::LinkError;
 
 /// What to look at where somebody else answers.
 const ANOTHER_PORT: &str = "did you mean log-ingest's gRPC port, which is 50051 by default?";

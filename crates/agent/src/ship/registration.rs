@@ -11,7 +11,8 @@ use tracing::warn;
 
 use super::Identity;
 use super::denial::Denial;
-use super::link::{self, CALL_TIMEOUT, LinkError};
+use super::link::{self, CALL_TIMEOUT};
+use super::link_error::LinkError;
 use crate::log::Log;
 
 /// The metadata of a stream that names the session of its registration.

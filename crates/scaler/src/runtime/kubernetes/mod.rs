@@ -9,6 +9,7 @@ mod cleanup;
 mod lease;
 mod manifest;
 pub(in crate::runtime) mod names;
+mod obstacle;
 mod phase;
 mod pods;
 mod refusal;

@@ -4,14 +4,13 @@
 //! command's own end from one that somebody else brought about.
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::core::v1::{
-    ContainerState, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus, PodCondition, PodStatus,
-};
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, PodCondition, PodStatus};
 
 use super::names::WORKER;
+use super::obstacle::obstacle;
 use super::worker_pod::WorkerPod;
 use crate::runtime::summary::{Said, Summary};
-use crate::runtime::{Cause, Exit, Obstacle, ObstacleKind, Phase};
+use crate::runtime::{Cause, Exit, Phase};
 
 /// Reasons of the kubelet and of controllers for a Pod's end that is not its command's doing.
 const POD_ENDED: [&str; 10] = [
@@ -186,47 +185,8 @@ fn disruption(status: &PodStatus) -> Option<String> {
     Some(format!("{reason}: {}", condition.message.as_deref().unwrap_or_default()))
 }
 
-fn condition<'a>(status: &'a PodStatus, type_: &str, is: &str) -> Option<&'a PodCondition> {
+pub(super) fn condition<'a>(status: &'a PodStatus, type_: &str, is: &str) -> Option<&'a PodCondition> {
     status.conditions.iter().flatten().find(|condition| condition.type_ == type_ && condition.status == is)
-}
-
-/// What keeps a Pod from getting on.
-fn obstacle(status: &PodStatus, now: Timestamp) -> Option<Obstacle> {
-    let containers = status.init_container_statuses.iter().chain(&status.container_statuses).flatten();
-    let waits = containers.filter_map(|container| {
-        let ContainerState { waiting: Some(waiting), .. } = container.state.as_ref()? else { return None };
-        let kind = waiting_kind(waiting)?;
-        let reason = waiting.reason.as_deref().unwrap_or_default();
-        let message = waiting.message.as_deref().unwrap_or_default();
-        let message = format!("{reason} of container {}: {message}", container.name);
-        Some(Obstacle { kind, message, since: now })
-    });
-    waits.min_by_key(|obstacle| obstacle.kind as u8).or_else(|| unschedulable(status, now))
-}
-
-fn waiting_kind(waiting: &ContainerStateWaiting) -> Option<ObstacleKind> {
-    match waiting.reason.as_deref()? {
-        "InvalidImageName" | "ErrImageNeverPull" => Some(ObstacleKind::Refused),
-        "ErrImagePull"
-        | "ImagePullBackOff"
-        | "ImageInspectError"
-        | "RegistryUnavailable"
-        | "SignatureValidationFailed" => Some(ObstacleKind::Image),
-        "CreateContainerConfigError"
-        | "CreateContainerError"
-        | "RunContainerError"
-        | "PreCreateHookError"
-        | "PreStartHookError" => Some(ObstacleKind::Configuration),
-        _ => None,
-    }
-}
-
-fn unschedulable(status: &PodStatus, now: Timestamp) -> Option<Obstacle> {
-    let scheduled = condition(status, "PodScheduled", "False")?;
-    let reason = scheduled.reason.as_deref().unwrap_or("Unschedulable");
-    let message = scheduled.message.as_deref().unwrap_or_default();
-    let since = scheduled.last_transition_time.as_ref().map_or(now, |time| time.0);
-    Some(Obstacle { kind: ObstacleKind::Unschedulable, message: format!("{reason}: {message}"), since })
 }
 
 #[cfg(test)]
@@ -377,35 +337,14 @@ mod tests {
     }
 
     #[test]
-    fn what_keeps_a_pod_from_getting_on_is_named() {
-        let kind = |status: &Value| match seen(status) {
-            Phase::Pending { since, obstacle } => {
-                assert_eq!(since, at(5));
-                obstacle.map(|obstacle| (obstacle.kind, obstacle.message))
-            }
-            other => panic!("{other:?}"),
-        };
-        let waiting = |reason: &str| {
-            let state = json!({ "waiting": { "reason": reason, "message": "m" } });
-            json!({ "phase": "Pending", "containerStatuses": [worker(&state)] })
-        };
-        for (reason, expected) in [
-            ("InvalidImageName", ObstacleKind::Refused),
-            ("ErrImageNeverPull", ObstacleKind::Refused),
-            ("ErrImagePull", ObstacleKind::Image),
-            ("ImagePullBackOff", ObstacleKind::Image),
-            ("CreateContainerConfigError", ObstacleKind::Configuration),
-        ] {
-            let (kind, message) = kind(&waiting(reason)).unwrap();
-            assert_eq!(kind, expected, "{reason}");
-            assert!(message.contains(reason) && message.contains("worker"), "{message}");
-        }
-        assert_eq!(kind(&waiting("ContainerCreating")), None);
-        let unschedulable = json!({ "phase": "Pending", "conditions": [{
-            "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes",
-        }] });
-        assert!(kind(&unschedulable).unwrap().1.contains("0/1 nodes"));
-        assert_eq!(kind(&json!({})), None, "just made");
+    fn a_pod_that_does_not_get_on_is_pending_since_it_was_made() {
+        let stuck = json!({ "waiting": { "reason": "ErrImagePull", "message": "m" } });
+        let phase = seen(&json!({ "phase": "Pending", "containerStatuses": [worker(&stuck)] }));
+        assert!(
+            matches!(&phase, Phase::Pending { since, obstacle: Some(_) } if *since == at(5)),
+            "{phase:?}"
+        );
+        assert_eq!(seen(&json!({})), Phase::Pending { since: at(5), obstacle: None });
     }
 
     #[test]
