@@ -9,14 +9,23 @@ import { workerHref } from "../route";
 import { Icon } from "../shell/Icon";
 import { Name } from "../shell/Name";
 import { text } from "../text";
+import { inOrder } from "../worker/standing";
 import { WorkerBar } from "../worker/WorkerBar";
 import { Tails } from "./Tails";
+import { namesOf } from "./way";
 
-export function SideBySide({ task, workers }: { task: string; workers: readonly WorkerState[] }) {
+interface Props {
+  task: string;
+  /** In the order in which they were put there; they are drawn in that of their names. */
+  workers: readonly WorkerState[];
+}
+
+export function SideBySide({ task, workers: shown }: Props) {
   const words = useText(text);
   const tails = useMemo(() => new Tails(task), [task]);
   const [active, setActive] = useState<string | undefined>(undefined);
-  const names = workers.map(({ worker_id }) => worker_id);
+  const workers = inOrder(shown);
+  const names = namesOf(workers);
   const withKeys = active !== undefined && names.includes(active) ? active : names[0];
   const list = useRef<HTMLDivElement>(null);
   const step = (by: number) => () => {

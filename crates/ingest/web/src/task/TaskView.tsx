@@ -56,7 +56,7 @@ export function TaskView({ name, query }: { name: string; query: URLSearchParams
 /** Goes to the next worker that failed, as a press on it does. */
 function showNextFailed(task: api.Task, shown: ShownWorkers, none: string): void {
   const next = nextFailed(task.workers, shown.workers);
-  if (next) go({ view: "task", name: task.task_id, query: chosenQuery(shown, task.workers, next) }, "replace");
+  if (next) go({ view: "task", name: task.task_id, query: chosenQuery(shown, next) }, "replace");
   else notice(none);
 }
 
@@ -70,7 +70,7 @@ function TaskBody({ task, query }: BodyProps) {
   const show = (query: URLSearchParams, how: "push" | "replace" = "push") =>
     go({ view: "task", name: task.task_id, query }, how);
   const showWay = (way: Way) => show(queryOf(way, namesOf(carried(way, task.workers, shown.workers))));
-  const choose = (worker: api.WorkerState) => show(chosenQuery(shown, task.workers, worker), "replace");
+  const choose = (worker: api.WorkerState) => show(chosenQuery(shown, worker), "replace");
   useTaskKeys(task, shown, showWay, choose);
   return (
     <>
