@@ -151,6 +151,11 @@ export class ApiError extends Error {
   get isTransient(): boolean {
     return this.code === "unreachable" || this.status === 0 || this.status === 429 || this.status >= 500;
   }
+
+  /** Whether the server was not there at all, and has not asked to be left alone. */
+  get isOutOfReach(): boolean {
+    return this.code === "unreachable" && this.retryAfterMs === null;
+  }
 }
 
 export function isAborted(error: unknown): boolean {

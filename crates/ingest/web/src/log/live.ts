@@ -6,6 +6,7 @@
  * connection: browsers allow six to a server without TLS, over all their tabs.
  */
 
+import { later } from "../answers";
 import { ApiError, type WorkerState } from "../api";
 import { waitAfter } from "./backoff";
 
@@ -62,7 +63,8 @@ export class Live {
   #failures = 0;
   /** Since when there is a connection. */
   #since: number | null = null;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Calls off the next attempt. */
+  #giveUp: (() => void) | undefined;
   #hiding: ReturnType<typeof setTimeout> | undefined;
   /** Aborted when another connection takes its place. */
   #attempt = new AbortController();
@@ -160,7 +162,8 @@ export class Live {
   }
 
   #failed(error: unknown): void {
-    if (this.#since !== null && performance.now() - this.#since >= STEADY_MS) this.#failures = 0;
+    const lasted = this.#since === null ? null : performance.now() - this.#since;
+    if (lasted !== null && lasted >= STEADY_MS) this.#failures = 0;
     this.#disconnect();
     if (error instanceof ApiError && !error.isTransient) {
       this.#say("refused", error.message);
@@ -169,12 +172,15 @@ export class Live {
     this.#failures += 1;
     const away = this.#failures >= UNREACHABLE_AFTER;
     this.#say(away ? "unreachable" : "reconnecting", error instanceof Error ? error.message : null);
-    const asked = error instanceof ApiError ? (error.retryAfterMs ?? 0) : 0;
-    this.#timer = setTimeout(() => this.connect(), Math.max(asked, waitAfter(this.#failures, Math.random())));
+    const asked = error instanceof ApiError ? error.retryAfterMs : null;
+    const again = () => this.connect();
+    // Logs whose connections are ended as soon as they are made would wake each other without end.
+    const isWoken = asked === null && (lasted === null || lasted >= STEADY_MS);
+    this.#giveUp = later(Math.max(asked ?? 0, waitAfter(this.#failures, Math.random())), again, isWoken ? again : null);
   }
 
   #disconnect(): void {
-    clearTimeout(this.#timer);
+    this.#giveUp?.();
     this.#attempt.abort();
     this.#events?.close();
     this.#events = null;
