@@ -186,7 +186,7 @@ test("a log that is refused is asked for again only where a person wants it", as
   live.connect();
   await vi.advanceTimersByTimeAsync(60_000);
   expect(worker).toHaveBeenCalledTimes(1);
-  expect(told.connection).toHaveBeenCalledWith("refused", "no worker w");
+  expect(told.connection).toHaveBeenCalledWith("refused", expect.objectContaining({ code: "not_found" }));
   worker.mockResolvedValue(state(1));
   live.connect();
   await settled();
@@ -203,6 +203,15 @@ test("a closed log has no connection", async () => {
   live.connect();
   await settled();
   expect(streams).toEqual([]);
+});
+
+test("what the server says of the end of a connection is told by its code", async () => {
+  const { live, told, last } = setUp();
+  live.connect();
+  await settled();
+  last().say("failed", { code: "store_failed", message: "no disk" });
+  const error = expect.objectContaining({ code: "store_failed", message: "no disk" });
+  expect(told.connection).toHaveBeenCalledWith("reconnecting", error);
 });
 
 test("the end tells the worker's last state and closes the connection", async () => {

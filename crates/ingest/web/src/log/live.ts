@@ -50,7 +50,8 @@ export interface Server {
 }
 
 export interface Told {
-  connection(connection: Connection, reason: string | null): void;
+  /** With what went wrong, where that is known. */
+  connection(connection: Connection, error: Error | null): void;
   worker(state: WorkerState): void;
   /** Lines up to `last` are there: an array of lines or one, maybe as JSON yet. */
   lines(last: number, lines: Heard["data"]): void;
@@ -149,7 +150,10 @@ export class Live {
       this.#told.worker(said<WorkerState>(event));
       this.#say("ended", null);
     });
-    on("failed", (event) => this.#failed(new Error(said<{ message: string }>(event).message)));
+    on("failed", (event) => {
+      const { code, message } = said<{ code: string; message: string }>(event);
+      this.#failed(new ApiError(0, code, message));
+    });
     on("error", () => this.#failed(null));
   }
 
@@ -166,12 +170,12 @@ export class Live {
     if (lasted !== null && lasted >= STEADY_MS) this.#failures = 0;
     this.#disconnect();
     if (error instanceof ApiError && !error.isTransient) {
-      this.#say("refused", error.message);
+      this.#say("refused", error);
       return;
     }
     this.#failures += 1;
     const away = this.#failures >= UNREACHABLE_AFTER;
-    this.#say(away ? "unreachable" : "reconnecting", error instanceof Error ? error.message : null);
+    this.#say(away ? "unreachable" : "reconnecting", error instanceof Error ? error : null);
     const asked = error instanceof ApiError ? error.retryAfterMs : null;
     const again = () => this.connect();
     // Logs whose connections are ended as soon as they are made would wake each other without end.
@@ -187,10 +191,10 @@ export class Live {
     this.#since = null;
   }
 
-  #say(connection: Connection, reason: string | null): void {
-    if (connection === this.#connection && reason === null) return;
+  #say(connection: Connection, error: Error | null): void {
+    if (connection === this.#connection && error === null) return;
     this.#connection = connection;
-    this.#told.connection(connection, reason);
+    this.#told.connection(connection, error);
   }
 }
 
