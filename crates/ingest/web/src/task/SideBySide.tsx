@@ -1,6 +1,7 @@
-/** A few logs beside each other. The one that was last touched has the keys. */
+/** A few logs beside each other. The one that was last touched, or has come last, has the keys. */
 
-import { useMemo, useRef, useState } from "preact/hooks";
+import type { RefObject } from "preact";
+import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { WorkerState } from "../api";
 import { useText } from "../i18n";
 import { useKeys } from "../keys";
@@ -12,7 +13,7 @@ import { text } from "../text";
 import { inOrder } from "../worker/standing";
 import { WorkerBar } from "../worker/WorkerBar";
 import { Tails } from "./Tails";
-import { namesOf } from "./way";
+import { namesOf, newcomer } from "./way";
 
 interface Props {
   task: string;
@@ -23,15 +24,13 @@ interface Props {
 export function SideBySide({ task, workers: shown }: Props) {
   const words = useText(text);
   const tails = useMemo(() => new Tails(task), [task]);
-  const [active, setActive] = useState<string | undefined>(undefined);
   const workers = inOrder(shown);
   const names = namesOf(workers);
-  const withKeys = active !== undefined && names.includes(active) ? active : names[0];
   const list = useRef<HTMLDivElement>(null);
+  const { active, touch, goTo } = useActive(names, list);
   const step = (by: number) => () => {
-    const at = names.indexOf(withKeys ?? "") + by;
-    setActive(names[at] ?? withKeys);
-    list.current?.children[at]?.scrollIntoView({ block: "nearest" });
+    const next = names[names.indexOf(active ?? "") + by];
+    if (next !== undefined) goTo(next);
   };
   const keys = [
     { keys: ["l"], label: words.keyNextWorker, run: step(1) },
@@ -45,12 +44,29 @@ export function SideBySide({ task, workers: shown }: Props) {
           key={worker.worker_id}
           worker={worker}
           tails={tails}
-          active={worker.worker_id === withKeys}
-          onTouch={() => setActive(worker.worker_id)}
+          active={worker.worker_id === active}
+          onTouch={() => touch(worker.worker_id)}
         />
       ))}
     </div>
   );
+}
+
+/** The log that has the keys. */
+function useActive(names: readonly string[], list: RefObject<HTMLDivElement | null>) {
+  const [touched, touch] = useState<string | undefined>(undefined);
+  const goTo = (name: string) => {
+    touch(name);
+    list.current?.children[names.indexOf(name)]?.scrollIntoView({ block: "nearest" });
+  };
+  const before = useRef(names);
+  useLayoutEffect(() => {
+    const came = newcomer(before.current, names);
+    before.current = names;
+    if (came !== undefined) goTo(came);
+  });
+  const active = touched !== undefined && names.includes(touched) ? touched : names[0];
+  return { active, touch, goTo };
 }
 
 interface ColumnProps {

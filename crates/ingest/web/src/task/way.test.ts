@@ -1,6 +1,18 @@
 import { expect, it } from "vitest";
 import type { WorkerState } from "../api";
-import { carried, chosenQuery, MOST_BESIDE, nextFailed, nextWay, queryOf, shownOf, toggled, withLog } from "./way";
+import {
+  carried,
+  chosenHow,
+  chosenQuery,
+  MOST_BESIDE,
+  newcomer,
+  nextFailed,
+  nextWay,
+  queryOf,
+  shownOf,
+  toggled,
+  withLog,
+} from "./way";
 
 const worker = (worker_id: string, exit_code: number | null = 0) =>
   ({ worker_id, state: exit_code === null ? "open" : "closed", complete: true, exit_code, signal: 0 }) as WorkerState;
@@ -67,6 +79,19 @@ it("a worker is chosen alone, or side by side with the others", () => {
   const log = new URLSearchParams("line=3");
   expect(chosenQuery({ way: "time", workers: [], log }, b).toString()).toBe("w=b");
   expect(chosenQuery({ way: "side", workers: [b], log }, a).toString()).toBe("show=side&w=b&w=a");
+});
+
+it("Back leads from a worker that was chosen by time to all of them, and not from one worker to another", () => {
+  expect(chosenHow(shown("show=time"))).toBe("push");
+  expect(chosenHow(shown("w=a"))).toBe("replace");
+  expect(chosenHow(shown("show=side&w=a"))).toBe("replace");
+});
+
+it("who has come beside others is told, and who went is not", () => {
+  expect(newcomer(["a", "b"], ["a", "b", "c"])).toBe("c");
+  expect(newcomer(["a", "b", "c", "d"], ["b", "c", "d", "e"])).toBe("e");
+  expect(newcomer(["a", "b", "c"], ["a", "b"])).toBeUndefined();
+  expect(newcomer(["a"], ["a"])).toBeUndefined();
 });
 
 it("another way shows the same worker, and side by side the next that failed with it, or somebody", () => {

@@ -60,6 +60,16 @@ export function chosenQuery({ way, workers }: Shown, worker: WorkerState): URLSe
   return queryOf(side ? "side" : "tabs", namesOf(chosen));
 }
 
+/** Whether Back undoes it: another way, and not one worker after the other. */
+export function chosenHow({ way }: Shown): "push" | "replace" {
+  return way === "time" ? "push" : "replace";
+}
+
+/** Who has come beside those that were shown before, the last of them. */
+export function newcomer(before: readonly string[], now: readonly string[]): string | undefined {
+  return now.findLast((name) => !before.includes(name));
+}
+
 export function namesOf(workers: readonly WorkerState[]): string[] {
   return workers.map(({ worker_id }) => worker_id);
 }
