@@ -154,6 +154,30 @@ sees(
   { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true },
 );
 
+sees(
+  "logs side by side are told apart by their headings where these have little room",
+  async (person) => {
+    const { page } = person;
+    const server = await ingest();
+    const workers = [0, 1, 2, 3].map((at) => `build-matrix-linux-x86_64-${at}`);
+    for (const worker of workers) await server.ran("told-apart", worker, "echo done");
+    const chosen = workers.map((worker) => `&w=${worker}`).join("");
+    await page.goto(server.url(`/#/tasks/told-apart?show=side${chosen}`));
+    await shows(person, ...workers);
+    const headings = page.locator(".column h2");
+    assert.deepEqual(await headings.allTextContents(), workers);
+    const ends = await headings.evaluateAll((all) =>
+      all.map(({ lastElementChild: end }) => end && [end.textContent, end.scrollWidth <= end.clientWidth]),
+    );
+    assert.deepEqual(
+      ends,
+      ["0", "1", "2", "3"].map((end) => [end, true]),
+      "the end of each name is seen",
+    );
+  },
+  { viewport: { width: 1000, height: 600 } },
+);
+
 sees("all workers' lines are seen in order of time, live, and each leads to its line", async (person) => {
   const { page } = person;
   const server = await ingest();

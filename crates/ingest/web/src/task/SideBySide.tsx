@@ -10,7 +10,7 @@ import { workerHref } from "../route";
 import { Icon } from "../shell/Icon";
 import { Name } from "../shell/Name";
 import { text } from "../text";
-import { inOrder } from "../worker/standing";
+import { inOrder, sharedLength } from "../worker/standing";
 import { WorkerBar } from "../worker/WorkerBar";
 import { Tails } from "./Tails";
 import { namesOf, newcomer } from "./way";
@@ -43,6 +43,7 @@ export function SideBySide({ task, workers: shown }: Props) {
         <Column
           key={worker.worker_id}
           worker={worker}
+          shared={sharedLength(names)}
           tails={tails}
           active={worker.worker_id === active}
           onTouch={() => touch(worker.worker_id)}
@@ -71,12 +72,14 @@ function useActive(names: readonly string[], list: RefObject<HTMLDivElement | nu
 
 interface ColumnProps {
   worker: WorkerState;
+  /** So many letters of its name are those of the others as well. */
+  shared: number;
   tails: Tails;
   active: boolean;
   onTouch: () => void;
 }
 
-function Column({ worker, tails, active, onTouch }: ColumnProps) {
+function Column({ worker, shared, tails, active, onTouch }: ColumnProps) {
   const words = useText(text);
   const name = worker.worker_id;
   // The address has room for one log's search and lines; those of a column are its own.
@@ -84,8 +87,15 @@ function Column({ worker, tails, active, onTouch }: ColumnProps) {
   return (
     <section class={active ? "column active" : "column"} aria-label={name} onFocusIn={onTouch} onPointerDown={onTouch}>
       <header>
-        <h2 title={name}>
-          <Name of={name} />
+        <h2 title={name} aria-label={name}>
+          {shared > 0 && (
+            <span class="shared">
+              <Name of={name.slice(0, shared)} />
+            </span>
+          )}
+          <span>
+            <Name of={name.slice(shared)} />
+          </span>
         </h2>
         <a class="button quiet icon-button" href={workerHref(name)} title={words.openAlone}>
           <Icon of="open" />
