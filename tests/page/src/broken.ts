@@ -7,6 +7,19 @@ import { LogPage } from "./log.js";
 import { Network } from "./network.js";
 import { until } from "./wait.js";
 
+/** Has the page note whether the lines by time say for themselves that the server cannot be reached. */
+async function listenByTime(page: Page): Promise<() => Promise<boolean>> {
+  await page.evaluate(() => {
+    const heard = { said: false };
+    Object.assign(globalThis, { heard });
+    const look = () => {
+      heard.said ||= document.querySelector(".by-time .banner") !== null;
+    };
+    new MutationObserver(look).observe(document.body, { childList: true, subtree: true });
+  });
+  return () => page.evaluate(() => (globalThis as unknown as { heard: { said: boolean } }).heard.said);
+}
+
 /** Has the page look at its rows with each frame, and note where they are not one after the other. */
 async function watch(page: Page): Promise<void> {
   await page.evaluate(() => {
@@ -198,8 +211,11 @@ sees("that the server cannot be reached is said once, also in a task by time", a
   await failed();
   await failed();
   assert.equal(await page.getByText("The server cannot be reached. Trying again…").count(), 1);
+  const isSaidAnew = await listenByTime(page);
   network.mend();
   await page.getByText("live", { exact: true }).waitFor();
+  await page.locator(".banner").waitFor({ state: "detached" });
+  assert.ok(!(await isSaidAnew()), "not said once more when the server has just answered");
   await agent.done();
 });
 

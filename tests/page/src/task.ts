@@ -109,9 +109,74 @@ sees("the failed workers of a task are found one after the other, by press and b
   await shows(person, "failed-few-7", "failed-few-16");
   await next.click();
   await shows(person, "failed-few-7", "failed-few-16", "failed-few-29");
+  await page.locator('.column.active[aria-label="failed-few-29"]').waitFor();
   await next.click();
   await page.getByText("No other worker failed").waitFor();
+  await page.getByRole("radio", { name: "By time" }).click();
+  await page.locator(".timeline").waitFor();
+  await page.keyboard.press("F");
+  await shows(person, "failed-few-7");
+  await page.goBack();
+  await page.locator(".timeline").waitFor();
 });
+
+sees(
+  "who goes from within a log to the next failed worker is told its name, and is in its log then",
+  async (person) => {
+    const { page } = person;
+    const server = await ingest();
+    await three(server, "failed-heard");
+    await page.goto(server.url("/#/tasks/failed-heard"));
+    await shows(person, "failed-heard-b");
+    const focused = () => page.evaluate(() => document.activeElement?.getAttribute("aria-label"));
+    const isIn = (worker: string) =>
+      until(`the focus is in the log of ${worker}`, focused, (label) => label === `Log of ${worker}`);
+    await new LogPage(page).scroller.click();
+    await isIn("failed-heard-b");
+    await page.keyboard.press("F");
+    await shows(person, "failed-heard-c");
+    await page.getByRole("status").getByText("Failed worker: failed-heard-c", { exact: true }).waitFor();
+    await isIn("failed-heard-c");
+  },
+);
+
+sees(
+  "a phone has the way to the next failed worker as well",
+  async (person) => {
+    const { page } = person;
+    const server = await ingest();
+    await three(server, "failed-phone");
+    await page.goto(server.url("/#/tasks/failed-phone"));
+    await shows(person, "failed-phone-b");
+    await page.getByRole("button", { name: "of 3 failed" }).tap();
+    await shows(person, "failed-phone-c");
+  },
+  { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true },
+);
+
+sees(
+  "logs side by side are told apart by their headings where these have little room",
+  async (person) => {
+    const { page } = person;
+    const server = await ingest();
+    const workers = [0, 1, 2, 3].map((at) => `build-matrix-linux-x86_64-${at}`);
+    for (const worker of workers) await server.ran("told-apart", worker, "echo done");
+    const chosen = workers.map((worker) => `&w=${worker}`).join("");
+    await page.goto(server.url(`/#/tasks/told-apart?show=side${chosen}`));
+    await shows(person, ...workers);
+    const headings = page.locator(".column h2");
+    assert.deepEqual(await headings.allTextContents(), workers);
+    const ends = await headings.evaluateAll((all) =>
+      all.map(({ lastElementChild: end }) => end && [end.textContent, end.scrollWidth <= end.clientWidth]),
+    );
+    assert.deepEqual(
+      ends,
+      ["0", "1", "2", "3"].map((end) => [end, true]),
+      "the end of each name is seen",
+    );
+  },
+  { viewport: { width: 1000, height: 600 } },
+);
 
 sees("all workers' lines are seen in order of time, live, and each leads to its line", async (person) => {
   const { page } = person;

@@ -74,6 +74,10 @@ describe("a question without an answer", () => {
     ["the network is down", new TypeError("Failed to fetch"), 0],
     ["a proxy speaks for the server", new Response("<h1>Bad Gateway</h1>", { status: 502 }), 502],
     ["it has no route to it", new Response("404 page not found", { status: 404 }), 404],
+    ["it says so in JSON", Response.json({ message: "no Route matched with those values" }, { status: 404 }), 404],
+    ["its code is a number", Response.json({ code: 5, message: "Not Found" }, { status: 404 }), 404],
+    ["its code is of another form", Response.json({ code: "AccessDenied", message: "" }, { status: 403 }), 403],
+    ["its JSON is no object", Response.json(null, { status: 403 }), 403],
     ["it wants to know who asks", new Response("<h1>Sign in</h1>", { status: 401 }), 401],
     ["the answer is cut off", new Response('{"tasks": [', { status: 200 }), 0],
   ])("is `unreachable` where %s", async (_, response, status) => {

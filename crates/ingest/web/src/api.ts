@@ -151,6 +151,11 @@ export class ApiError extends Error {
   get isTransient(): boolean {
     return this.code === "unreachable" || this.status === 0 || this.status === 429 || this.status >= 500;
   }
+
+  /** Whether the server was not there at all, and has not asked to be left alone. */
+  get isOutOfReach(): boolean {
+    return this.code === "unreachable" && this.retryAfterMs === null;
+  }
 }
 
 export function isAborted(error: unknown): boolean {
@@ -214,16 +219,28 @@ export async function request(address: string, { signal, etag }: Options): Promi
   return response;
 }
 
+/** A refusal as the API words it. */
+interface Refused {
+  code: string;
+  message: string;
+}
+
+/** As in `too_many_readers`. A proxy that speaks JSON as well has no code, a number, or one of another form. */
+const CODE = /^[a-z]+(_[a-z]+)*$/;
+
+function isRefused(told: unknown): told is Refused {
+  if (typeof told !== "object" || told === null) return false;
+  const { code, message } = told as Partial<Record<keyof Refused, unknown>>;
+  return typeof code === "string" && CODE.test(code) && typeof message === "string";
+}
+
 /** What the server says of a request that it refused; a proxy before it may say something else. */
 async function refusal(response: Response): Promise<ApiError> {
   const seconds = Number(response.headers.get("retry-after") ?? Number.NaN);
   const wait = Number.isFinite(seconds) ? seconds * 1000 : null;
-  try {
-    const { code, message } = await response.json();
-    return new ApiError(response.status, String(code), String(message), wait);
-  } catch {
-    return new ApiError(response.status, "unreachable", `HTTP ${response.status} ${response.statusText}`, wait);
-  }
+  const told: unknown = await response.json().catch(() => null);
+  if (isRefused(told)) return new ApiError(response.status, told.code, told.message, wait);
+  return new ApiError(response.status, "unreachable", `HTTP ${response.status} ${response.statusText}`, wait);
 }
 
 async function read<T>(response: Response, signal: AbortSignal | undefined): Promise<T> {

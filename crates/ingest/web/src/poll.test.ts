@@ -1,6 +1,7 @@
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { onAnswers } from "./answers";
 import { ApiError } from "./api";
-import { heard, isOutOfReach, NEVER_ASKED, waitAfter } from "./poll";
+import { heard, isBack, isOutOfReach, NEVER_ASKED, poll, waitAfter } from "./poll";
 
 describe("the wait before the next question", () => {
   it("is two seconds while there are answers", () => {
@@ -38,10 +39,49 @@ describe("between two questions", () => {
     expect(isOutOfReach(heard(NEVER_ASKED, "unchanged"))).toBe(false);
   });
 
+  it("others hear of the first answer after a failure alone", () => {
+    const failed = heard(NEVER_ASKED, unreachable);
+    const answer = { value: 1, etag: undefined };
+    expect(isBack(failed, answer)).toBe(true);
+    expect(isBack(failed, "unchanged")).toBe(true);
+    expect(isBack(failed, notFound)).toBe(false);
+    expect(isBack(NEVER_ASKED, answer)).toBe(false);
+    expect(isBack(heard(failed, answer), "unchanged")).toBe(false);
+  });
+
   it("failures add up until there is an answer, and what is not known is no failure that adds up", () => {
     const twice = heard(heard(NEVER_ASKED, unreachable), busy);
     expect(twice).toMatchObject({ failures: 2, retryAfterMs: 1_000 });
     expect(heard(twice, "unchanged")).toMatchObject({ failures: 0, retryAfterMs: null });
     expect(heard(heard(NEVER_ASKED, notFound), notFound).failures).toBe(1);
+  });
+});
+
+describe("whoever asks again and again", () => {
+  afterEach(() => {
+    vi.useRealTimers();
+    vi.unstubAllGlobals();
+  });
+
+  it("tells others that the server answers again, also where it asks no more then", async () => {
+    vi.useFakeTimers();
+    vi.stubGlobal("document", Object.assign(new EventTarget(), { hidden: false }));
+    vi.stubGlobal("window", new EventTarget());
+    const woken = vi.fn();
+    const leave = onAnswers(woken);
+    const ask = vi
+      .fn()
+      .mockResolvedValueOnce({ value: 1 })
+      .mockRejectedValueOnce(new ApiError(0, "unreachable", ""));
+    ask.mockResolvedValue({ value: 2 });
+    const onAnswer = vi.fn((value: number) => value === 2);
+    const ended = poll(ask, onAnswer, vi.fn(), new AbortController().signal);
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(woken).not.toHaveBeenCalled();
+    await vi.advanceTimersByTimeAsync(2_500);
+    await ended;
+    expect(onAnswer.mock.calls).toEqual([[1], [2]]);
+    expect(woken).toHaveBeenCalledTimes(1);
+    leave();
   });
 });

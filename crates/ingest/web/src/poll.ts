@@ -1,7 +1,7 @@
 /** Asks again and again, as long as somebody looks. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { onAnswers } from "./answers";
+import { answers, onAnswers } from "./answers";
 import { type Answer, ApiError, type Options } from "./api";
 
 /** From an answer to the next question. */
@@ -86,7 +86,13 @@ export function isOutOfReach({ failures, retryAfterMs }: Asked): boolean {
   return failures > 0 && retryAfterMs === null;
 }
 
-async function poll<T>(
+/** Whether others are to hear of it: the first answer after the server had none. A refusal may come again and again. */
+export function isBack({ failures }: Asked, answer: Answer<unknown> | ApiError): boolean {
+  return failures > 0 && !(answer instanceof ApiError);
+}
+
+/** Asks, until `onAnswer` says that nothing more is to be known. */
+export async function poll<T>(
   ask: Ask<T>,
   onAnswer: (value: T) => boolean,
   onError: (error: ApiError | undefined) => void,
@@ -96,12 +102,24 @@ async function poll<T>(
   while (!signal.aborted) {
     const answer = await ask({ signal, etag: asked.etag }).catch(asApiError);
     if (signal.aborted) return;
-    if (answer instanceof ApiError) onError(answer);
-    else if (answer === "unchanged") onError(undefined);
-    else if (onAnswer(answer.value)) return;
+    const isDone = tell(answer, onAnswer, onError);
+    // When it is told here, so that all that is said of the server's silence goes at once.
+    if (isBack(asked, answer)) answers();
+    if (isDone) return;
     asked = heard(asked, answer);
     await pause(waitAfter(asked.failures, asked.retryAfterMs, Math.random()), signal, isOutOfReach(asked));
   }
+}
+
+/** Whether nothing more is to be known. */
+function tell<T>(
+  answer: Answer<T> | ApiError,
+  onAnswer: (value: T) => boolean,
+  onError: (error: ApiError | undefined) => void,
+): boolean {
+  if (answer !== "unchanged" && !(answer instanceof ApiError)) return onAnswer(answer.value);
+  onError(answer === "unchanged" ? undefined : answer);
+  return false;
 }
 
 /**

@@ -85,6 +85,7 @@ const en = {
   keyNextWorker: "Next worker",
   keyPreviousWorker: "Previous worker",
   keyNextFailed: "Next failed worker",
+  failedWorker: (name: string) => `Failed worker: ${name}`,
   noOtherFailed: "No other worker failed",
   keyWay: "Next way to show",
 
@@ -205,6 +206,7 @@ const ko: typeof en = {
   keyNextWorker: "다음 워커",
   keyPreviousWorker: "이전 워커",
   keyNextFailed: "다음 실패한 워커",
+  failedWorker: (name) => `실패한 워커: ${name}`,
   noOtherFailed: "실패한 다른 워커가 없습니다",
   keyWay: "다음 보기 방식",
 

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { answers } from "../answers";
 import { ApiError, type WorkerState } from "../api";
 import { waitAfter } from "./backoff";
 import { type Events, HIDDEN_MS, Live, type Server } from "./live";
@@ -139,13 +140,53 @@ test("connections that are ended at once are made ever more rarely", async () =>
   expect(told.connection).toHaveBeenCalledWith("unreachable", null);
 });
 
+test("a server that answers another is asked at once, and one that asked to be left alone is not", async () => {
+  const gone = new ApiError(0, "unreachable", "");
+  const busy = new ApiError(503, "too_many_readers", "", 60_000);
+  const worker = vi.fn().mockRejectedValueOnce(gone).mockRejectedValueOnce(busy).mockResolvedValue(state(10));
+  const { live, streams } = setUp(worker);
+  live.connect();
+  await settled();
+  answers();
+  await settled();
+  expect(worker).toHaveBeenCalledTimes(2);
+  answers();
+  await vi.advanceTimersByTimeAsync(59_000);
+  expect(worker).toHaveBeenCalledTimes(2);
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(streams).toHaveLength(1);
+});
+
+test("a connection that was there wakes when the server is, and one that was ended at once keeps its wait", async () => {
+  const { live, streams, last } = setUp();
+  live.connect();
+  await settled();
+  last().say("open");
+  await vi.advanceTimersByTimeAsync(60_000);
+  last().say("error");
+  answers();
+  await settled();
+  expect(streams).toHaveLength(2);
+  last().say("open");
+  last().say("error");
+  answers();
+  await settled();
+  expect(streams).toHaveLength(2);
+  await vi.advanceTimersByTimeAsync(waitAfter(2, 1));
+  expect(streams).toHaveLength(3);
+  live.close();
+  answers();
+  await settled();
+  expect(streams).toHaveLength(3);
+});
+
 test("a log that is refused is asked for again only where a person wants it", async () => {
   const worker = vi.fn().mockRejectedValue(new ApiError(404, "not_found", "no worker w"));
   const { live, told } = setUp(worker);
   live.connect();
   await vi.advanceTimersByTimeAsync(60_000);
   expect(worker).toHaveBeenCalledTimes(1);
-  expect(told.connection).toHaveBeenCalledWith("refused", "no worker w");
+  expect(told.connection).toHaveBeenCalledWith("refused", expect.objectContaining({ code: "not_found" }));
   worker.mockResolvedValue(state(1));
   live.connect();
   await settled();
@@ -162,6 +203,15 @@ test("a closed log has no connection", async () => {
   live.connect();
   await settled();
   expect(streams).toEqual([]);
+});
+
+test("what the server says of the end of a connection is told by its code", async () => {
+  const { live, told, last } = setUp();
+  live.connect();
+  await settled();
+  last().say("failed", { code: "store_failed", message: "no disk" });
+  const error = expect.objectContaining({ code: "store_failed", message: "no disk" });
+  expect(told.connection).toHaveBeenCalledWith("reconnecting", error);
 });
 
 test("the end tells the worker's last state and closes the connection", async () => {

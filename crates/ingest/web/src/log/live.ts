@@ -6,6 +6,7 @@
  * connection: browsers allow six to a server without TLS, over all their tabs.
  */
 
+import { later } from "../answers";
 import { ApiError, type WorkerState } from "../api";
 import { waitAfter } from "./backoff";
 
@@ -49,7 +50,8 @@ export interface Server {
 }
 
 export interface Told {
-  connection(connection: Connection, reason: string | null): void;
+  /** With what went wrong, where that is known. */
+  connection(connection: Connection, error: Error | null): void;
   worker(state: WorkerState): void;
   /** Lines up to `last` are there: an array of lines or one, maybe as JSON yet. */
   lines(last: number, lines: Heard["data"]): void;
@@ -62,7 +64,8 @@ export class Live {
   #failures = 0;
   /** Since when there is a connection. */
   #since: number | null = null;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Calls off the next attempt. */
+  #giveUp: (() => void) | undefined;
   #hiding: ReturnType<typeof setTimeout> | undefined;
   /** Aborted when another connection takes its place. */
   #attempt = new AbortController();
@@ -147,7 +150,10 @@ export class Live {
       this.#told.worker(said<WorkerState>(event));
       this.#say("ended", null);
     });
-    on("failed", (event) => this.#failed(new Error(said<{ message: string }>(event).message)));
+    on("failed", (event) => {
+      const { code, message } = said<{ code: string; message: string }>(event);
+      this.#failed(new ApiError(0, code, message));
+    });
     on("error", () => this.#failed(null));
   }
 
@@ -160,31 +166,35 @@ export class Live {
   }
 
   #failed(error: unknown): void {
-    if (this.#since !== null && performance.now() - this.#since >= STEADY_MS) this.#failures = 0;
+    const lasted = this.#since === null ? null : performance.now() - this.#since;
+    if (lasted !== null && lasted >= STEADY_MS) this.#failures = 0;
     this.#disconnect();
     if (error instanceof ApiError && !error.isTransient) {
-      this.#say("refused", error.message);
+      this.#say("refused", error);
       return;
     }
     this.#failures += 1;
     const away = this.#failures >= UNREACHABLE_AFTER;
-    this.#say(away ? "unreachable" : "reconnecting", error instanceof Error ? error.message : null);
-    const asked = error instanceof ApiError ? (error.retryAfterMs ?? 0) : 0;
-    this.#timer = setTimeout(() => this.connect(), Math.max(asked, waitAfter(this.#failures, Math.random())));
+    this.#say(away ? "unreachable" : "reconnecting", error instanceof Error ? error : null);
+    const asked = error instanceof ApiError ? error.retryAfterMs : null;
+    const again = () => this.connect();
+    // Logs whose connections are ended as soon as they are made would wake each other without end.
+    const isWoken = asked === null && (lasted === null || lasted >= STEADY_MS);
+    this.#giveUp = later(Math.max(asked ?? 0, waitAfter(this.#failures, Math.random())), again, isWoken ? again : null);
   }
 
   #disconnect(): void {
-    clearTimeout(this.#timer);
+    this.#giveUp?.();
     this.#attempt.abort();
     this.#events?.close();
     this.#events = null;
     this.#since = null;
   }
 
-  #say(connection: Connection, reason: string | null): void {
-    if (connection === this.#connection && reason === null) return;
+  #say(connection: Connection, error: Error | null): void {
+    if (connection === this.#connection && error === null) return;
     this.#connection = connection;
-    this.#told.connection(connection, reason);
+    this.#told.connection(connection, error);
   }
 }
 

@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { WorkerState } from "../api";
+import { applyLanguage } from "../i18n";
+import { language } from "../settings";
 import { Log } from "./model";
 
 const state = (created_at: string, last_sequence: number, state: "open" | "closed" = "open") =>
@@ -58,4 +60,19 @@ test("a closed log whose lines are gone is looked at again", async () => {
   said = state(LATER, 3, "closed");
   log.cache.want([[400, 400]], 500, true);
   await vi.waitFor(() => expect(told.renewed).toHaveBeenCalledWith(state(LATER, 3, "closed")));
+});
+
+test("why there is no connection is said in the language of the page, and not in the browser's words", async () => {
+  vi.stubGlobal("navigator", { languages: ["ko"] });
+  vi.stubGlobal("window", new EventTarget());
+  applyLanguage({} as HTMLElement);
+  opened(state(FIRST, 500), state(FIRST, 500));
+  vi.stubGlobal("fetch", vi.fn().mockRejectedValue(new TypeError("Failed to fetch")));
+  log.retry();
+  await vi.waitFor(() => expect(log.connection).toBe("reconnecting"));
+  expect(log.trouble).toBe("log-ingest가 응답하지 않습니다");
+  language.set("en");
+  log.retry();
+  await vi.waitFor(() => expect(log.trouble).toBe("log-ingest does not answer"));
+  language.set("system");
 });

@@ -75,7 +75,7 @@ export class Log {
     this.#live = new Live(
       { worker: (signal) => this.#askWorker(signal), tail },
       {
-        connection: (connection, reason) => this.#connected(connection, reason),
+        connection: (connection, error) => this.#connected(connection, error),
         worker: (state) => this.#know(state),
         lines: (last, lines) => this.#came(last, lines),
       },
@@ -222,9 +222,9 @@ export class Log {
     return answer.value;
   }
 
-  #connected(connection: Connection, reason: string | null): void {
+  #connected(connection: Connection, error: Error | null): void {
     this.connection = connection;
-    this.trouble = reason;
+    this.trouble = error && reasonOf(error);
     this.#changed();
   }
 

@@ -1,6 +1,7 @@
-/** A few logs beside each other. The one that was last touched has the keys. */
+/** A few logs beside each other. The one that was last touched, or has come last, has the keys. */
 
-import { useMemo, useRef, useState } from "preact/hooks";
+import type { RefObject } from "preact";
+import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { WorkerState } from "../api";
 import { useText } from "../i18n";
 import { useKeys } from "../keys";
@@ -9,20 +10,27 @@ import { workerHref } from "../route";
 import { Icon } from "../shell/Icon";
 import { Name } from "../shell/Name";
 import { text } from "../text";
+import { inOrder, sharedLength } from "../worker/standing";
 import { WorkerBar } from "../worker/WorkerBar";
 import { Tails } from "./Tails";
+import { namesOf, newcomer } from "./way";
 
-export function SideBySide({ task, workers }: { task: string; workers: readonly WorkerState[] }) {
+interface Props {
+  task: string;
+  /** In the order in which they were put there; they are drawn in that of their names. */
+  workers: readonly WorkerState[];
+}
+
+export function SideBySide({ task, workers: shown }: Props) {
   const words = useText(text);
   const tails = useMemo(() => new Tails(task), [task]);
-  const [active, setActive] = useState<string | undefined>(undefined);
-  const names = workers.map(({ worker_id }) => worker_id);
-  const withKeys = active !== undefined && names.includes(active) ? active : names[0];
+  const workers = inOrder(shown);
+  const names = namesOf(workers);
   const list = useRef<HTMLDivElement>(null);
+  const { active, touch, goTo } = useActive(names, list);
   const step = (by: number) => () => {
-    const at = names.indexOf(withKeys ?? "") + by;
-    setActive(names[at] ?? withKeys);
-    list.current?.children[at]?.scrollIntoView({ block: "nearest" });
+    const next = names[names.indexOf(active ?? "") + by];
+    if (next !== undefined) goTo(next);
   };
   const keys = [
     { keys: ["l"], label: words.keyNextWorker, run: step(1) },
@@ -35,23 +43,43 @@ export function SideBySide({ task, workers }: { task: string; workers: readonly 
         <Column
           key={worker.worker_id}
           worker={worker}
+          shared={sharedLength(names)}
           tails={tails}
-          active={worker.worker_id === withKeys}
-          onTouch={() => setActive(worker.worker_id)}
+          active={worker.worker_id === active}
+          onTouch={() => touch(worker.worker_id)}
         />
       ))}
     </div>
   );
 }
 
+/** The log that has the keys. */
+function useActive(names: readonly string[], list: RefObject<HTMLDivElement | null>) {
+  const [touched, touch] = useState<string | undefined>(undefined);
+  const goTo = (name: string) => {
+    touch(name);
+    list.current?.children[names.indexOf(name)]?.scrollIntoView({ block: "nearest" });
+  };
+  const before = useRef(names);
+  useLayoutEffect(() => {
+    const came = newcomer(before.current, names);
+    before.current = names;
+    if (came !== undefined) goTo(came);
+  });
+  const active = touched !== undefined && names.includes(touched) ? touched : names[0];
+  return { active, touch, goTo };
+}
+
 interface ColumnProps {
   worker: WorkerState;
+  /** So many letters of its name are those of the others as well. */
+  shared: number;
   tails: Tails;
   active: boolean;
   onTouch: () => void;
 }
 
-function Column({ worker, tails, active, onTouch }: ColumnProps) {
+function Column({ worker, shared, tails, active, onTouch }: ColumnProps) {
   const words = useText(text);
   const name = worker.worker_id;
   // The address has room for one log's search and lines; those of a column are its own.
@@ -59,8 +87,15 @@ function Column({ worker, tails, active, onTouch }: ColumnProps) {
   return (
     <section class={active ? "column active" : "column"} aria-label={name} onFocusIn={onTouch} onPointerDown={onTouch}>
       <header>
-        <h2 title={name}>
-          <Name of={name} />
+        <h2 title={name} aria-label={name}>
+          {shared > 0 && (
+            <span class="shared">
+              <Name of={name.slice(0, shared)} />
+            </span>
+          )}
+          <span>
+            <Name of={name.slice(shared)} />
+          </span>
         </h2>
         <a class="button quiet icon-button" href={workerHref(name)} title={words.openAlone}>
           <Icon of="open" />

@@ -4,6 +4,7 @@ import type { Task, WorkerState } from "../api";
 import { useText } from "../i18n";
 import { Segments } from "../shell/Segments";
 import { text } from "../text";
+import { failedAmong, NextFailed } from "./NextFailed";
 import { WorkerTabs } from "./WorkerTabs";
 import type { Shown, Way } from "./way";
 
@@ -12,9 +13,10 @@ interface Props {
   shown: Shown;
   onWay: (way: Way) => void;
   onChoose: (worker: WorkerState) => void;
+  onFailed: () => void;
 }
 
-export function TaskBar({ task, shown, onWay, onChoose }: Props) {
+export function TaskBar({ task, shown, onWay, onChoose, onFailed }: Props) {
   const words = useText(text);
   return (
     <div class="task-bar">
@@ -29,6 +31,8 @@ export function TaskBar({ task, shown, onWay, onChoose }: Props) {
           { value: "time", label: words.asTime },
         ]}
       />
+      {/* Where there is no room for the summary, which has it otherwise. */}
+      {failedAmong(task) && <NextFailed task={task} onFailed={onFailed} />}
     </div>
   );
 }

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { answers } from "../answers";
 import { type Held, TaskLog } from "./TaskLog";
 import { FOLLOWED, MOST, PIECE } from "./timeline";
 
@@ -108,6 +109,46 @@ describe("a task's lines", () => {
     await vi.waitUntil(() => sequences().at(-1) === 16);
     expect(sequences()).toEqual(Array.from({ length: 16 }, (_, at) => at + 1));
     expect(now()).toMatchObject({ status: "live", error: undefined });
+  });
+
+  it("go on at once when the server answers another, and are said no longer to be out of reach", async () => {
+    await opened(10);
+    connection().onerror?.();
+    expect(now().error).toMatchObject({ code: "unreachable" });
+    answers();
+    expect(now()).toMatchObject({ status: "reconnecting", error: undefined });
+    expect(Events.made).toHaveLength(2);
+    connection().onerror?.();
+    log.close();
+    answers();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(Events.made).toHaveLength(2);
+  });
+
+  it("are loaded at once when the server answers another, where nothing had come before", async () => {
+    vi.stubGlobal("fetch", vi.fn().mockRejectedValue(new TypeError("Failed to fetch")));
+    log = new TaskLog("T", tell);
+    await vi.waitUntil(() => now().status === "reconnecting");
+    serves(10);
+    answers();
+    await vi.waitUntil(() => Events.made.length > 0);
+    expect(sequences()).toHaveLength(10);
+    answers();
+    expect(fetch).toHaveBeenCalledTimes(1);
+  });
+
+  it("wait as long as a server asks for, whoever it answers meanwhile", async () => {
+    const busy = Response.json(
+      { code: "too_many_readers", message: "" },
+      { status: 503, headers: { "retry-after": "9" } },
+    );
+    vi.stubGlobal("fetch", vi.fn().mockResolvedValue(busy));
+    log = new TaskLog("T", tell);
+    await vi.waitUntil(() => now().status === "reconnecting");
+    answers();
+    await vi.advanceTimersByTimeAsync(8_000);
+    expect(fetch).toHaveBeenCalledTimes(1);
+    expect(now().error).toMatchObject({ code: "too_many_readers" });
   });
 
   it("let the connection go while the page is hidden", async () => {

@@ -4,6 +4,7 @@
  * it was. Without an answer it tries again, later each time.
  */
 
+import { later, onAnswers } from "../answers";
 import * as api from "../api";
 import { listen } from "../log/listen";
 import { waitAfter } from "../poll";
@@ -54,22 +55,26 @@ export class TaskLog {
   /** Behind the last line that is known. */
   #cursor: string | undefined;
   #failures = 0;
-  #retry: ReturnType<typeof setTimeout> | undefined;
+  /** Calls off what is to be tried again. */
+  #giveUp: (() => void) | undefined;
   #isLoadingEnd = false;
   #follows = true;
   #frame = 0;
   #rest: ReturnType<typeof setTimeout> | undefined;
   readonly #waiting = new Waiting();
+  readonly #deafen: () => void;
 
   constructor(task: string, told: (held: Held) => void) {
     this.#task = task;
     this.#told = told;
     document.addEventListener("visibilitychange", this.#onVisibility);
+    this.#deafen = onAnswers(() => this.#answered());
     this.start();
   }
 
   close(): void {
     document.removeEventListener("visibilitychange", this.#onVisibility);
+    this.#deafen();
     this.#stop();
   }
 
@@ -128,7 +133,7 @@ export class TaskLog {
   #disconnect(): void {
     this.#events?.close();
     this.#events = undefined;
-    clearTimeout(this.#retry);
+    this.#giveUp?.();
   }
 
   #tell(change: Partial<Held>): void {
@@ -164,7 +169,13 @@ export class TaskLog {
     }
     this.#failures += 1;
     this.#tell({ status: "reconnecting", error });
-    this.#retry = setTimeout(again, waitAfter(this.#failures, error.retryAfterMs, Math.random()));
+    const wait = waitAfter(this.#failures, error.retryAfterMs, Math.random());
+    this.#giveUp = later(wait, again, error.isOutOfReach ? again : null);
+  }
+
+  /** The server has answered another, maybe while this waits for an answer yet: it is there. */
+  #answered(): void {
+    if (this.#held.error?.isOutOfReach) this.#tell({ error: undefined });
   }
 
   #connect(): void {

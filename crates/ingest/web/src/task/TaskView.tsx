@@ -14,12 +14,15 @@ import { text } from "../text";
 import { inOrder } from "../worker/standing";
 import { WorkerBar } from "../worker/WorkerBar";
 import { ByTime } from "./ByTime";
+import { useFocusInLog } from "./focusInLog";
+import { failedAmong } from "./NextFailed";
 import { SideBySide } from "./SideBySide";
 import { TaskBar } from "./TaskBar";
-import { failedAmong, TaskSummary } from "./TaskSummary";
+import { TaskSummary } from "./TaskSummary";
 import { PANEL, tabId } from "./WorkerTabs";
 import {
   carried,
+  chosenHow,
   chosenQuery,
   namesOf,
   nextFailed,
@@ -40,41 +43,48 @@ export function TaskView({ name, query }: { name: string; query: URLSearchParams
   const up = () => go({ view: "tasks", query: new URLSearchParams() });
   useKeys(words.everywhere, [{ keys: ["u"], label: words.keyUp, run: up }], true, "view");
   const task = polled.value && { ...polled.value, workers: inOrder(polled.value.workers) };
-  const toFailed = () => task && showNextFailed(task, shownOf(query, task.workers), words.noOtherFailed);
+  const toFailed = () => task && showNextFailed(task, shownOf(query, task.workers), words);
   const failedKey = { keys: ["F"], label: words.keyNextFailed, run: toFailed };
   useKeys(words.keysTask, [failedKey], task !== undefined && failedAmong(task), "view");
   const summary = task && <TaskSummary task={task} onFailed={toFailed} />;
   return (
     <Frame crumbs={[{ label: words.tasks, href: "#/" }]} title={name} summary={summary}>
       <Shown polled={polled} unknown={words.unknownTask(name)}>
-        {() => task && <TaskBody task={task} query={query} />}
+        {() => task && <TaskBody task={task} query={query} onFailed={toFailed} />}
       </Shown>
     </Frame>
   );
 }
 
-/** Goes to the next worker that failed, as a press on it does. */
-function showNextFailed(task: api.Task, shown: ShownWorkers, none: string): void {
+/** Shows a worker, alone or beside others. */
+function showWorker(task: api.Task, shown: ShownWorkers, worker: api.WorkerState): void {
+  go({ view: "task", name: task.task_id, query: chosenQuery(shown, worker) }, chosenHow(shown));
+}
+
+/** Goes to the next worker that failed, as a press on it does, and says which. */
+function showNextFailed(task: api.Task, shown: ShownWorkers, words: (typeof text)["en"]): void {
   const next = nextFailed(task.workers, shown.workers);
-  if (next) go({ view: "task", name: task.task_id, query: chosenQuery(shown, task.workers, next) }, "replace");
-  else notice(none);
+  if (next) showWorker(task, shown, next);
+  notice(next ? words.failedWorker(next.worker_id) : words.noOtherFailed);
 }
 
 interface BodyProps {
   task: api.Task;
   query: URLSearchParams;
+  onFailed: () => void;
 }
 
-function TaskBody({ task, query }: BodyProps) {
+function TaskBody({ task, query, onFailed }: BodyProps) {
   const shown = shownOf(query, task.workers);
   const show = (query: URLSearchParams, how: "push" | "replace" = "push") =>
     go({ view: "task", name: task.task_id, query }, how);
   const showWay = (way: Way) => show(queryOf(way, namesOf(carried(way, task.workers, shown.workers))));
-  const choose = (worker: api.WorkerState) => show(chosenQuery(shown, task.workers, worker), "replace");
+  const choose = (worker: api.WorkerState) => showWorker(task, shown, worker);
   useTaskKeys(task, shown, showWay, choose);
+  useFocusInLog(shown.workers.at(-1)?.worker_id);
   return (
     <>
-      <TaskBar task={task} shown={shown} onWay={showWay} onChoose={choose} />
+      <TaskBar task={task} shown={shown} onWay={showWay} onChoose={choose} onFailed={onFailed} />
       <Logs
         task={task}
         shown={shown}

@@ -28,12 +28,12 @@ export function WorkerTabs({ workers, shown, onChoose }: Props) {
   const names = shortNames(workers.map(({ worker_id }) => worker_id));
   const list = useRef<HTMLDivElement>(null);
   const asTabs = shown.way === "tabs";
-  const [first] = shown.workers;
+  const latest = shown.workers.at(-1);
   // biome-ignore lint/correctness/useExhaustiveDependencies: another worker is another button.
   useEffect(() => {
-    const chosen = list.current?.querySelector("[aria-selected=true], [aria-pressed=true]");
+    const chosen = latest && list.current?.children[workers.indexOf(latest)];
     chosen?.scrollIntoView({ block: "nearest", inline: "nearest" });
-  }, [first?.worker_id]);
+  }, [latest?.worker_id]);
   return (
     <div
       class="workers"

@@ -1,6 +1,18 @@
 import { expect, it } from "vitest";
 import type { WorkerState } from "../api";
-import { carried, chosenQuery, MOST_BESIDE, nextFailed, nextWay, queryOf, shownOf, toggled, withLog } from "./way";
+import {
+  carried,
+  chosenHow,
+  chosenQuery,
+  MOST_BESIDE,
+  newcomer,
+  nextFailed,
+  nextWay,
+  queryOf,
+  shownOf,
+  toggled,
+  withLog,
+} from "./way";
 
 const worker = (worker_id: string, exit_code: number | null = 0) =>
   ({ worker_id, state: exit_code === null ? "open" : "closed", complete: true, exit_code, signal: 0 }) as WorkerState;
@@ -11,14 +23,14 @@ const shown = (query: string) => shownOf(new URLSearchParams(query), workers);
 it("an address that names nobody shows the one that failed, and beside it another", () => {
   expect(shown("")).toMatchObject({ way: "tabs" });
   expect(names(shown("").workers)).toBe("c");
-  expect(names(shown("show=side").workers)).toBe("ac");
+  expect(names(shown("show=side").workers)).toBe("ca");
   expect(shown("show=odd").way).toBe("tabs");
 });
 
 it("an address shows the workers that it names and that there are", () => {
   expect(names(shown("w=b").workers)).toBe("b");
   expect(names(shown("w=gone").workers)).toBe("c");
-  expect(names(shown("show=side&w=b&w=e&w=gone").workers)).toBe("be");
+  expect(names(shown("show=side&w=e&w=b&w=gone").workers)).toBe("eb");
   expect(names(shown("show=side&w=a&w=b&w=c&w=d&w=e").workers)).toHaveLength(MOST_BESIDE);
 });
 
@@ -31,12 +43,12 @@ it("the rest of the address is the log's, and both are put together again", () =
   expect(queryOf("tabs", ["a"]).toString()).toBe("w=a");
 });
 
-it("a worker is put beside the others in its own place, and the first makes room", () => {
+it("a worker is put behind the others, and the one that was put in first makes room", () => {
   const [a, b, c, d, e] = workers as [WorkerState, WorkerState, WorkerState, WorkerState, WorkerState];
-  expect(names(toggled(workers, [a, c], b))).toBe("abc");
-  expect(names(toggled(workers, [a, b, c, d], e))).toBe("bcde");
-  expect(names(toggled(workers, [a, b], a))).toBe("b");
-  expect(names(toggled(workers, [a], a))).toBe("a");
+  expect(names(toggled([a, c], b))).toBe("acb");
+  expect(names(toggled([d, b, c, a], e))).toBe("bcae");
+  expect(names(toggled([a, b], a))).toBe("b");
+  expect(names(toggled([a], a))).toBe("a");
 });
 
 it("the next failed worker is behind those that are shown, or the first again", () => {
@@ -51,17 +63,41 @@ it("the next failed worker is behind those that are shown, or the first again", 
   expect(nextFailed([a, c], [a])).toBeUndefined();
 });
 
+it("all failed workers come side by side, one after the other, and then again", () => {
+  const failing = ["1", "2", "3", "4", "5", "6"].map((name) => worker(name, 1));
+  const rounds = ["12", "123", "1234", "2345", "3456", "4561", "5612", "6123", "1234", "2345"];
+  let query = queryOf("side", ["1", "2"]);
+  for (const expected of rounds) {
+    const beside = shownOf(query, failing);
+    expect(names(beside.workers)).toBe(expected);
+    query = chosenQuery(beside, nextFailed(failing, beside.workers) ?? expect.fail("nobody is next"));
+  }
+});
+
 it("a worker is chosen alone, or side by side with the others", () => {
   const [a, b] = workers as [WorkerState, WorkerState];
   const log = new URLSearchParams("line=3");
-  expect(chosenQuery({ way: "time", workers: [], log }, workers, b).toString()).toBe("w=b");
-  expect(chosenQuery({ way: "side", workers: [a], log }, workers, b).toString()).toBe("show=side&w=a&w=b");
+  expect(chosenQuery({ way: "time", workers: [], log }, b).toString()).toBe("w=b");
+  expect(chosenQuery({ way: "side", workers: [b], log }, a).toString()).toBe("show=side&w=b&w=a");
+});
+
+it("Back leads from a worker that was chosen by time to all of them, and not from one worker to another", () => {
+  expect(chosenHow(shown("show=time"))).toBe("push");
+  expect(chosenHow(shown("w=a"))).toBe("replace");
+  expect(chosenHow(shown("show=side&w=a"))).toBe("replace");
+});
+
+it("who has come beside others is told, and who went is not", () => {
+  expect(newcomer(["a", "b"], ["a", "b", "c"])).toBe("c");
+  expect(newcomer(["a", "b", "c", "d"], ["b", "c", "d", "e"])).toBe("e");
+  expect(newcomer(["a", "b", "c"], ["a", "b"])).toBeUndefined();
+  expect(newcomer(["a"], ["a"])).toBeUndefined();
 });
 
 it("another way shows the same worker, and side by side the next that failed with it, or somebody", () => {
   const [a, b, c] = workers as [WorkerState, WorkerState, WorkerState];
   expect(names(carried("side", workers, [a]))).toBe("ac");
-  expect(names(carried("side", workers, [c]))).toBe("ac");
+  expect(names(carried("side", workers, [c]))).toBe("ca");
   expect(names(carried("side", [b], [b]))).toBe("b");
   expect(names(carried("tabs", workers, [b, c]))).toBe("b");
   expect(carried("time", workers, [b])).toEqual([]);

@@ -15,7 +15,7 @@ const OWN = ["show", "w"] as const;
 
 export interface Shown {
   readonly way: Way;
-  /** As tabs: the one that is shown. Side by side: all of them. */
+  /** As tabs: the one that is shown. Side by side: all of them, in the order in which they were put there. */
   readonly workers: readonly WorkerState[];
   /** What the address says to the log. */
   readonly log: URLSearchParams;
@@ -38,7 +38,7 @@ function byItself(way: Way, workers: readonly WorkerState[]): WorkerState[] {
   return carried(way, workers, first ? [first] : []);
 }
 
-/** The failed worker that comes next after those that are shown, behind the last one the first again. */
+/** The failed worker that comes next after the one that was put there last, behind the last one the first again. */
 export function nextFailed(all: readonly WorkerState[], shown: readonly WorkerState[]): WorkerState | undefined {
   const last = shown[shown.length - 1];
   const ahead = last ? all.indexOf(last) + 1 : 0;
@@ -50,18 +50,24 @@ export function carried(way: Way, all: readonly WorkerState[], shown: readonly W
   if (way === "time") return [];
   if (way === "tabs") return shown.slice(0, 1);
   const other = shown.length < 2 && (nextFailed(all, shown) ?? all.find((worker) => !shown.includes(worker)));
-  return other ? all.filter((worker) => worker === other || shown.includes(worker)) : [...shown];
+  return other ? [...shown, other] : [...shown];
 }
 
 /** The address with a worker chosen: alone, or put beside the others. */
-export function chosenQuery(
-  { way, workers }: Shown,
-  all: readonly WorkerState[],
-  worker: WorkerState,
-): URLSearchParams {
+export function chosenQuery({ way, workers }: Shown, worker: WorkerState): URLSearchParams {
   const side = way === "side";
-  const chosen = side ? toggled(all, workers, worker) : [worker];
+  const chosen = side ? toggled(workers, worker) : [worker];
   return queryOf(side ? "side" : "tabs", namesOf(chosen));
+}
+
+/** Whether Back undoes it: another way, and not one worker after the other. */
+export function chosenHow({ way }: Shown): "push" | "replace" {
+  return way === "time" ? "push" : "replace";
+}
+
+/** Who has come beside those that were shown before, the last of them. */
+export function newcomer(before: readonly string[], now: readonly string[]): string | undefined {
+  return now.findLast((name) => !before.includes(name));
 }
 
 export function namesOf(workers: readonly WorkerState[]): string[] {
@@ -82,15 +88,14 @@ export function withLog(query: URLSearchParams, log: URLSearchParams): URLSearch
   return own;
 }
 
-/** The workers side by side with this one put in or taken out, in their own order; the one that came first makes room. */
-export function toggled(
-  all: readonly WorkerState[],
-  shown: readonly WorkerState[],
-  worker: WorkerState,
-): WorkerState[] {
+/**
+ * The workers side by side with this one put in or taken out; the one that was put in first makes room. The last is
+ * always the one that was put in last: else who goes from one to the next would come back to some, and never to others.
+ */
+export function toggled(shown: readonly WorkerState[], worker: WorkerState): WorkerState[] {
   if (shown.includes(worker)) return shown.length > 1 ? shown.filter((other) => other !== worker) : [...shown];
   const kept = shown.length < MOST_BESIDE ? shown : shown.slice(1);
-  return all.filter((other) => other === worker || kept.includes(other));
+  return [...kept, worker];
 }
 
 export function nextWay(way: Way, by: number): Way {

@@ -5,6 +5,7 @@ import {
   isIncomplete,
   mostWanted,
   quietFor,
+  sharedLength,
   shortNames,
   signalName,
   standingOf,
@@ -84,6 +85,13 @@ it("short names leave out what all begin with, at the end of a word", () => {
   expect(shortNames(["one", "two"])).toEqual(["one", "two"]);
   expect(shortNames(["only-one-worker"])).toEqual(["only-one-worker"]);
   expect(shortNames([])).toEqual([]);
+});
+
+it("what all names begin with ends where they can be told apart", () => {
+  const names = [0, 1, 2, 3].map((at) => `build-matrix-linux-x86_64-${at}`);
+  expect(names.map((name) => name.slice(sharedLength(names)))).toEqual(["0", "1", "2", "3"]);
+  expect(sharedLength(["a-1", "a-2"])).toBe(0);
+  expect(sharedLength(["only-one-worker"])).toBe(0);
 });
 
 it("a task has failed when a worker has, even while others run", () => {

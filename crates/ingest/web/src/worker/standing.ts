@@ -78,8 +78,8 @@ export function inOrder(workers: readonly WorkerState[]): WorkerState[] {
   return [...workers].sort((a, b) => byName.compare(a.worker_id, b.worker_id));
 }
 
-/** Names without what all of them begin with and the task has in its own name or form; whole where little is won. */
-export function shortNames(names: readonly string[]): string[] {
+/** How many letters all names begin with: what the task has in its own name or form. None where little is won by that. */
+export function sharedLength(names: readonly string[]): number {
   const [first = ""] = names;
   let shared = names.length > 1 ? first.length : 0;
   for (const name of names) {
@@ -87,7 +87,13 @@ export function shortNames(names: readonly string[]): string[] {
   }
   // Only up to a word's end, so that `build-10` and `build-11` do not become `0` and `1`.
   const cut = Math.max(first.lastIndexOf("-", shared - 1), first.lastIndexOf("_", shared - 1)) + 1;
-  return cut < 6 ? [...names] : names.map((name) => `…${name.slice(cut)}`);
+  return cut < 6 ? 0 : cut;
+}
+
+/** Names without what all of them begin with. */
+export function shortNames(names: readonly string[]): string[] {
+  const cut = sharedLength(names);
+  return cut === 0 ? [...names] : names.map((name) => `…${name.slice(cut)}`);
 }
 
 export type TaskStanding = "failed" | "running" | "passed";
