@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { ingest, sees } from "./browser.js";
 import { LogPage } from "./log.js";
+import { until } from "./wait.js";
 
 sees("a log that is running opens at its end and follows", async ({ page }) => {
   const server = await ingest();
@@ -93,6 +94,11 @@ sees("Back, a reload and another tab come back to where a log was left, and a li
     await log.wheel(-6_000);
     return (await log.atRest())[0]?.sequence;
   };
+  /** Nobody types an address so quickly that it is not remembered before where the log is. */
+  const remembered = async (top?: number) => {
+    const kept = () => page.evaluate((): string => JSON.stringify(history.state));
+    await until("the place is kept", kept, (state) => state.includes(`"top":${top},`));
+  };
   const isAt = (top?: number) => log.shows(`line ${top} at the top`, ([first]) => first?.sequence === top);
   await LogPage.open(page, server, "opening-left-0");
   await log.showsLine(2000);
@@ -115,9 +121,11 @@ sees("Back, a reload and another tab come back to where a log was left, and a li
   await log.showsLine(700, "700");
   // Within the same log.
   const third = await scrolled();
+  await remembered(third);
   await page.goto(server.url("/#/workers/opening-left-0#L1500"));
   await log.showsLine(1500, "1500");
   const fourth = await scrolled();
+  await remembered(fourth);
   await page.goBack();
   await isAt(third);
   await page.goForward();

@@ -45,6 +45,8 @@ export class View {
   /** The line that a key went to, to be read out. */
   readonly aloud = new Cell<number | null>(null);
   visible: readonly number[] = [];
+  /** The line that the next frame will show. */
+  #ahead: number | null = null;
   #rows: Rows;
   /** The log is another than the one that is drawn. */
   #hasChanged = false;
@@ -81,7 +83,10 @@ export class View {
     this.log = new Log(worker, start.tail, told, () => this.#kept);
     this.#asker = new Asker(this.log);
     this.#aim = new Aim(this.log, {
-      reached: (line, where) => this.scroller.toRow(this.log.rows.rowOf(line), where),
+      reached: (line, where) => {
+        this.#ahead = line;
+        this.scroller.toRow(this.log.rows.rowOf(line), where);
+      },
       streamShown: (source) => notice(this.around.texts.streamShown(source)),
     });
     this.#finding = new Finding(this.log);
@@ -123,7 +128,12 @@ export class View {
 
   /** The line that keys start from, if it can be seen, else the first that can. */
   get here(): number {
-    return this.cursor !== null && this.visible.includes(this.cursor) ? this.cursor : this.top;
+    return this.cursor !== null && this.#isSeen(this.cursor) ? this.cursor : this.top;
+  }
+
+  /** Whether a line can be seen, or will be with the next frame: keys may come faster than frames. */
+  #isSeen(line: number): boolean {
+    return line === this.#ahead || this.visible.includes(line);
   }
 
   redraw(): void {
@@ -218,7 +228,7 @@ export class View {
   /** The visible line so many rows from the cursor. */
   neighbour(by: number): number {
     const { rows } = this.log;
-    if (this.cursor === null || !this.visible.includes(this.cursor)) return this.top;
+    if (this.cursor === null || !this.#isSeen(this.cursor)) return this.top;
     return rows.sequenceOf(Math.max(0, Math.min(rows.rowOf(this.cursor) + by, rows.count - 1)));
   }
 
@@ -315,6 +325,7 @@ export class View {
 
   #drawn(sequences: readonly number[]): void {
     this.visible = sequences;
+    this.#ahead = null;
     this.selected.drawn();
     if (sequences.length === 0) return;
     this.#asker.seen(sequences, this.scroller.page);

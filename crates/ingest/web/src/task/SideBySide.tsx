@@ -58,7 +58,10 @@ function useActive(names: readonly string[], list: RefObject<HTMLDivElement | nu
   const [touched, touch] = useState<string | undefined>(undefined);
   const goTo = (name: string) => {
     touch(name);
-    list.current?.children[names.indexOf(name)]?.scrollIntoView({ block: "nearest" });
+    const column = list.current?.children[names.indexOf(name)];
+    column?.scrollIntoView({ block: "nearest" });
+    // Of one that is higher than the window, its name.
+    column?.firstElementChild?.scrollIntoView({ block: "nearest" });
   };
   const before = useRef(names);
   useLayoutEffect(() => {
