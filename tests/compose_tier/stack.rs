@@ -48,25 +48,14 @@ impl Stack {
             .args(["compose", "--file"])
             .arg(binary::workspace().join("docker").join(self.file))
             .args(args);
+        // Nothing that whoever runs this has set for a system of theirs.
+        command.env("COMPOSE_DISABLE_ENV_FILE", "1");
+        for variable in settings().chain(["COMPOSE_PROJECT_NAME", "COMPOSE_FILE"]) {
+            command.env_remove(variable);
+        }
         command.env("DOCKER_SOCKET", self.engine.socket());
         command.env("OTTO_PAGE_PORT", self.ingest.http().port().to_string());
         command.env("OTTO_GRPC_PORT", self.ingest.grpc().port().to_string());
-        // Nothing that whoever runs this has set for a system of theirs.
-        command.env("COMPOSE_DISABLE_ENV_FILE", "1");
-        let taken = [
-            "OTTO_INSTANCE",
-            "OTTO_SCALER_USER",
-            "OTTO_WORKER_IMAGE",
-            "OTTO_WORKERS_FILE",
-            "OTTO_RETAIN_BYTES",
-            "OTTO_REDIS_MAXMEMORY",
-            "OTTO_DLQ_LIMIT",
-            "OTTO_STATUS_LIMIT",
-            "OTTO_REVISION",
-        ];
-        for variable in taken.into_iter().chain(["COMPOSE_PROJECT_NAME", "COMPOSE_FILE"]) {
-            command.env_remove(variable);
-        }
         command.stdin(Stdio::null()).kill_on_drop(true);
         command
     }
@@ -194,4 +183,12 @@ pub(crate) async fn succeed(command: Command) -> String {
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{shown}: {}\n{error}", output.status);
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// What the files take from a shell.
+fn settings() -> impl Iterator<Item = &'static str> {
+    include_str!("../../docker/.env.example")
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| Some(line.split_once('=')?.0))
 }

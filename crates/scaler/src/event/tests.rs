@@ -74,6 +74,13 @@ fn the_documented_minimal_form_runs_the_configured_command_or_says_what_is_missi
     configured.run.command = Some(r#"["make", "-j"]"#.parse().unwrap());
     let Ok(Event::ScaleUp(event)) = Event::parse(&minimal, &configured) else { panic!("it is fine") };
     assert_eq!(event.run.command.words(), ["make", "-j"]);
+    // An empty value is none; a blank one is a mistake.
+    let given = |command| {
+        Event::parse(&entry(&[("type", "scale_up"), ("pod_count", "2"), ("command", command)]), &configured)
+    };
+    let Ok(Event::ScaleUp(event)) = given("") else { panic!("it is none") };
+    assert_eq!(event.run.command.words(), ["make", "-j"]);
+    assert_eq!(given(" \n").unwrap_err().field(), "command");
 }
 
 #[test]
@@ -129,7 +136,6 @@ fn p10_a_bad_field_is_named_with_the_reason() {
         (vec![("worker_count", "1"), ("pod_count", "2")], "pod_count"),
         (vec![("pod_count", "1"), ("task_id", "a\nb")], "task_id"),
         (vec![("pod_count", "1"), ("command", "[\"sh\", ")], "command"),
-        (vec![("pod_count", "1"), ("command", "")], "command"),
         (vec![("pod_count", "1"), ("command", " \n")], "command"),
         (vec![("pod_count", "1"), ("args", "{}")], "args"),
         (vec![("pod_count", "1"), ("env", "[1]")], "env"),
