@@ -4,7 +4,8 @@
 {{- define "ottoscaler.bytes" -}}
 {{- $units := dict "" 1 "m" 0.001 "k" 1000 "ki" 1024 "M" 1000000 "Mi" 1048576 "G" 1000000000 "Gi" 1073741824 "T" 1000000000000 "Ti" 1099511627776 "P" 1000000000000000 "Pi" 1125899906842624 "E" 1000000000000000000 "Ei" 1152921504606846976 -}}
 {{- $text := include "ottoscaler.text" . -}}
-{{- $number := regexFind "^[0-9.]+" $text -}}
+{{- /* Kubernetes writes some quantities with an exponent (1e9). */ -}}
+{{- $number := regexFind "^[0-9.]+([eE][-+]?[0-9]+)?" $text -}}
 {{- $unit := trimPrefix $number $text | trim | trimSuffix "B" | replace "K" "k" -}}
 {{- mulf (float64 $number) (get $units $unit) | int64 -}}
 {{- end -}}

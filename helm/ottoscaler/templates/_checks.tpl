@@ -3,6 +3,7 @@
 
 {{- define "ottoscaler.checks" -}}
 {{- include "ottoscaler.checks.upgrade" . -}}
+{{- include "ottoscaler.checks.claim" . -}}
 {{- include "ottoscaler.checks.labels" . -}}
 {{- include "ottoscaler.checks.services" . -}}
 {{- include "ottoscaler.checks.ports" . -}}
