@@ -81,6 +81,28 @@ const REFUSED: &[(&[&str], &[&str])] = &[
     (&["logIngest.config.maxLine=\"2GiB\""], &["logIngest.config.maxLine: 2GiB", "from 1 B to 1MiB"]),
     (&["logIngest.config.maxLine=0"], &["logIngest.config.maxLine: 0", "from 1 B to 1MiB"]),
     (&["logIngest.config.queueLimit=\"2GiB\""], &["logIngest.config.queueLimit: 2GiB", "from 1 B to 1GiB"]),
+    // More than the memory that there may be.
+    (
+        &["logIngest.config.queueLimit=\"1GiB\""],
+        &["logIngest.config.queueLimit: 1GiB", "limits.memory (1Gi)"],
+    ),
+    (
+        &["logIngest.config.store=\"memory\"", "logIngest.config.retainBytes=\"960MiB\""],
+        &["logIngest.config.retainBytes: 960MiB", "queueLimit (64MiB)", "limits.memory (1Gi)"],
+    ),
+    (
+        &["logIngest.config.store=\"memory\"", "logIngest.resources.limits.memory=\"320Mi\""],
+        &["logIngest.config.retainBytes: 256MiB", "limits.memory (320Mi)"],
+    ),
+    // On its node's disk.
+    (
+        &["logIngest.persistence.enabled=false", "logIngest.config.retainBytes=\"20GiB\""],
+        &["logIngest.config.retainBytes: 20GiB", "persistence.size (20Gi)", "evicted"],
+    ),
+    (
+        &["logIngest.persistence.enabled=false", "logIngest.persistence.size=\"256Mi\""],
+        &["logIngest.persistence.size", "256Mi,", "no room"],
+    ),
     (&["logIngest.service.ports.grpc=8080"], &["logIngest.service.ports", "grpc and http are both 8080"]),
     (
         &["ottoscaler.service.ports.grpc=9091"],
@@ -247,6 +269,17 @@ const TAKEN: &[&[&str]] = &[
     &["logIngest.config.retainBytes=\"500GiB\"", "logIngest.persistence.existingClaim=\"mine\""],
     &["logIngest.config.retainTaskBytes=\"16MiB\"", "logIngest.config.maxLine=\"1 MiB\""],
     &["logIngest.service.ports.grpc=8080", "logIngest.service.ports.http=80"],
+    // What fits into the memory that there may be, or where there is no limit.
+    &["logIngest.config.queueLimit=\"1023MiB\""],
+    &["logIngest.config.queueLimit=\"1GiB\"", "logIngest.resources.limits=null"],
+    &["logIngest.config.store=\"memory\"", "logIngest.config.retainBytes=\"959MiB\""],
+    &[
+        "logIngest.config.store=\"memory\"",
+        "logIngest.config.retainBytes=\"8GiB\"",
+        "logIngest.resources.limits.memory=\"9Gi\"",
+    ],
+    // Of a node's disk its reserve is no part of what logs may take.
+    &["logIngest.persistence.enabled=false", "logIngest.config.diskReserve=\"50GiB\""],
     &["global.imageRegistry=\"mirror.example:5000/a/b\""],
     &["ottoscaler.serviceAccount.create=false", "ottoscaler.serviceAccount.name=\"mine\""],
     // Another namespace's account is another.

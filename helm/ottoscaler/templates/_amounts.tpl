@@ -27,12 +27,19 @@
        takes some of a volume for itself. */ -}}
 {{- define "ottoscaler.ingest.retainBytes" -}}
 {{- $ingest := .Values.logIngest -}}
-{{- if and (include "ottoscaler.ingest.isKept" .) (not $ingest.persistence.existingClaim) -}}
+{{- if or (include "ottoscaler.ingest.makesClaim" .) (include "ottoscaler.ingest.isOnNode" .) -}}
 {{- $size := include "ottoscaler.bytes" $ingest.persistence.size | int64 -}}
-{{- $reserve := include "ottoscaler.bytes" (default "256MiB" $ingest.config.diskReserve) | int64 -}}
+{{- $reserve := include "ottoscaler.bytes" (include "ottoscaler.ingest.reserve" .) | int64 -}}
 {{- $room := sub (div (mul $size 9) 10) $reserve -}}
 {{ div $room 1048576 }}MiB
 {{- end -}}
+{{- end -}}
+
+{{- /* What of persistence.size is no room for logs: what is kept free on a volume, or of a node's disk, whose own
+       room diskReserve is about, what comes before the oldest lines go. */ -}}
+{{- define "ottoscaler.ingest.reserve" -}}
+{{- $isVolume := include "ottoscaler.ingest.isKept" . -}}
+{{- ternary (default "256MiB" .Values.logIngest.config.diskReserve | include "ottoscaler.text") "256MiB" (ne $isVolume "") -}}
 {{- end -}}
 
 {{- /* How long the Job at the end may take: for the commands, and to be scheduled and pulled, and again. */ -}}

@@ -13,6 +13,7 @@
 {{- include "ottoscaler.checks.times" . -}}
 {{- include "ottoscaler.checks.sizes" . -}}
 {{- include "ottoscaler.checks.volume" . -}}
+{{- include "ottoscaler.checks.memory" . -}}
 {{- include "ottoscaler.checks.alerts" . -}}
 {{- include "ottoscaler.checks.redis" . -}}
 {{- include "ottoscaler.checks.streams" . -}}
