@@ -200,7 +200,16 @@ const REFUSED: &[(&[&str], &[&str])] = &[
     (&["ingress.enabled=true"], &["ingress.hosts"]),
     (
         &["ingress.enabled=true", "ingress.hosts=[\"a.example\"]", "ingress.path=\"/logs\""],
-        &["ingress.path", "not below /logs", "a host of its own"],
+        &["ingress.path", "not below /logs", "pathType to Prefix", "a host of its own"],
+    ),
+    // Nothing but an asterisk, where it is taken as it is.
+    (
+        &["ingress.enabled=true", "ingress.hosts=[\"a.example\"]", "ingress.path=\"/*\""],
+        &["ingress.path", "not below /*", "pathType to Prefix"],
+    ),
+    (
+        &["ingress.enabled=true", "ingress.hosts=[\"a.example\"]", "ingress.path=\"/apis\""],
+        &["ingress.path", "its API at /api", "not below /apis"],
     ),
     (
         &["ingress.enabled=true", "ingress.hosts=[\"a.example\"]", "ingress.pathType=\"Exact\""],
@@ -209,6 +218,10 @@ const REFUSED: &[(&[&str], &[&str])] = &[
     (
         &["httpRoute.enabled=true", "httpRoute.parentRefs=[{\"name\":\"web\"}]", "httpRoute.path=\"/logs\""],
         &["httpRoute.path", "not below /logs"],
+    ),
+    (
+        &["httpRoute.enabled=true", "httpRoute.parentRefs=[{\"name\":\"web\"}]", "httpRoute.path=\"/*\""],
+        &["httpRoute.path", "not below /*"],
     ),
     (&["httpRoute.enabled=true"], &["httpRoute.parentRefs"]),
     (&["grpcRoute.enabled=true"], &["grpcRoute.parentRefs"]),
@@ -280,6 +293,21 @@ const TAKEN: &[&[&str]] = &[
     ],
     // Of a node's disk its reserve is no part of what logs may take.
     &["logIngest.persistence.enabled=false", "logIngest.config.diskReserve=\"50GiB\""],
+    // As one cloud's controller wants it, and the API alone.
+    &[
+        "ingress.enabled=true",
+        "ingress.hosts=[\"a.example\"]",
+        "ingress.path=\"/*\"",
+        "ingress.pathType=\"ImplementationSpecific\"",
+    ],
+    &[
+        "ingress.enabled=true",
+        "ingress.hosts=[\"a.example\"]",
+        "ingress.path=\"/api/*\"",
+        "ingress.pathType=\"ImplementationSpecific\"",
+    ],
+    &["ingress.enabled=true", "ingress.hosts=[\"a.example\"]", "ingress.path=\"/api/v1\""],
+    &["httpRoute.enabled=true", "httpRoute.parentRefs=[{\"name\":\"web\"}]", "httpRoute.path=\"/api\""],
     &["global.imageRegistry=\"mirror.example:5000/a/b\""],
     &["ottoscaler.serviceAccount.create=false", "ottoscaler.serviceAccount.name=\"mine\""],
     // Another namespace's account is another.

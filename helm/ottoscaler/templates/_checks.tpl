@@ -205,15 +205,19 @@
 {{- fail (printf "%s.parentRefs: a route needs the Gateway that it belongs to. Add one, such as {name: my-gateway, namespace: gateways}." $name) -}}
 {{- end -}}
 {{- end -}}
-{{- /* The page asks for what it loads from the root on, and log-ingest answers there alone. */ -}}
-{{- range $name := list "ingress" "httpRoute" -}}
-{{- $route := get $.Values $name -}}
-{{- if and $route.enabled (ne $route.path "/") -}}
-{{- fail (printf "%s.path: the page and its API are at / alone, and not below %s. Set it to /, and give log-ingest a host of its own." $name $route.path) -}}
+{{- /* The page asks for what it loads from the root on, and log-ingest answers there alone; its API can be let out by
+       itself. A controller of its own kind may need the asterisk. */ -}}
+{{- $prefix := "^/(api(/[^*]*)?)?$" -}}
+{{- $ingress := ternary "^/([*]|api(/.*)?)?$" $prefix (eq .Values.ingress.pathType "ImplementationSpecific") -}}
+{{- $told := "the page is at / alone, its API at /api, and not below" -}}
+{{- if and .Values.ingress.enabled (not (regexMatch $ingress .Values.ingress.path)) -}}
+{{- fail (printf "ingress.path: %s %s. Set it to /, and pathType to Prefix, and give log-ingest a host of its own." $told .Values.ingress.path) -}}
 {{- end -}}
+{{- if and .Values.httpRoute.enabled (not (regexMatch $prefix .Values.httpRoute.path)) -}}
+{{- fail (printf "httpRoute.path: %s %s. Set it to /, and give log-ingest a host of its own." $told .Values.httpRoute.path) -}}
 {{- end -}}
 {{- if and .Values.ingress.enabled (eq .Values.ingress.pathType "Exact") -}}
-{{- fail "ingress.pathType: Exact lets / through and nothing that the page loads. Set it to Prefix." -}}
+{{- fail (printf "ingress.pathType: Exact lets %s through and nothing else that is needed. Set it to Prefix." .Values.ingress.path) -}}
 {{- end -}}
 {{- if and .Values.ingress.enabled (not .Values.ingress.hosts) -}}
 {{- fail "ingress.hosts: an Ingress needs a name, or it would take every request of its controller. Add one, such as logs.example.com." -}}
