@@ -54,6 +54,16 @@ const REFUSED: &[(&[&str], &[&str])] = &[
     // No image and no command is null; these would be one without a name, and one that does nothing.
     (&["ottoscaler.config.workerImage=\"\""], &["/ottoscaler/config/workerImage'", "minLength"]),
     (&["ottoscaler.config.workerCommand=\"\""], &["/ottoscaler/config/workerCommand'", "minLength"]),
+    (&["ottoscaler.config.workerCommand=\" \""], &["/ottoscaler/config/workerCommand'", "pattern"]),
+    // What the scaler would end with: no JSON, more than one array, not of strings, and no program.
+    (
+        &["ottoscaler.config.workerCommand=\"[ -f x ] && y\""],
+        &["workerCommand: starts with [", "start with a space"],
+    ),
+    (&["ottoscaler.config.workerCommand=\"[\\\"a\\\"],[\\\"b\\\"]\""], &["workerCommand", "no JSON array"]),
+    (&["ottoscaler.config.workerCommand=\"[\\\"a\\\",1]\""], &["workerCommand", "no JSON array of strings"]),
+    (&["ottoscaler.config.workerCommand=\"[]\""], &["workerCommand", "names a program"]),
+    (&["ottoscaler.config.workerCommand=\"[\\\"\\\"]\""], &["workerCommand", "names a program"]),
     (&["fullnameOverride=\"a.b\""], &["/fullnameOverride'", "pattern"]),
     (&["commonLabels={\"a\":1}"], &["/commonLabels/a'", "string"]),
     (&["logIngest.service.ports.http=80800"], &["/logIngest/service/ports/http'", "maximum"]),
@@ -282,6 +292,9 @@ const TAKEN: &[&[&str]] = &[
     &["logIngest.config.retainBytes=\"500GiB\"", "logIngest.persistence.existingClaim=\"mine\""],
     &["logIngest.config.retainTaskBytes=\"16MiB\"", "logIngest.config.maxLine=\"1 MiB\""],
     &["logIngest.service.ports.grpc=8080", "logIngest.service.ports.http=80"],
+    // An array of strings, of which all but the first may be empty; and a shell's own bracket.
+    &["ottoscaler.config.workerCommand=\"[\\\"sh\\\", \\\"\\\"] \""],
+    &["ottoscaler.config.workerCommand=\" [ -f x ] && y\""],
     // What fits into the memory that there may be, or where there is no limit.
     &["logIngest.config.queueLimit=\"1023MiB\""],
     &["logIngest.config.queueLimit=\"1GiB\"", "logIngest.resources.limits=null"],

@@ -233,10 +233,25 @@
 
 {{- /* The scaler refuses these as well, but only once it is installed. */ -}}
 {{- define "ottoscaler.checks.workers" -}}
+{{- include "ottoscaler.checks.command" . -}}
 {{- include "ottoscaler.checks.template" (list "worker.podTemplate" (default (dict) .Values.worker.podTemplate)) -}}
 {{- range $name, $class := .Values.worker.resourceClasses -}}
 {{- with $class -}}
 {{- include "ottoscaler.checks.template" (list (printf "worker.resourceClasses.%s.podTemplate" $name) (default (dict) .podTemplate)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "ottoscaler.checks.command" -}}
+{{- $command := default "" .Values.ottoscaler.config.workerCommand -}}
+{{- if and .Values.ottoscaler.enabled (hasPrefix "[" $command) -}}
+{{- /* In a list of its own: where that is no JSON, Helm gives a list of what is wrong. */ -}}
+{{- $read := printf "[%s]" $command | fromJsonArray -}}
+{{- $words := ternary (first $read) list (and (eq (len $read) 1) (kindIs "slice" (first $read))) -}}
+{{- $isOfText := true -}}
+{{- range $words }}{{ if not (kindIs "string" .) }}{{ $isOfText = false }}{{ end }}{{ end -}}
+{{- if not (and $words $isOfText (first $words)) -}}
+{{- fail "ottoscaler.config.workerCommand: starts with [ and is no JSON array of strings that names a program; a shell command may start with a space." -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
