@@ -100,7 +100,12 @@ fn run(mut command: Command, kubeconfig: &Path) -> Result<String, String> {
 }
 
 /// Has one of the Helms do something to the release, or refuse it.
-fn try_helm(helm: &str, kubeconfig: &Path, namespace: &str, args: &[&str]) -> Result<String, String> {
+pub(crate) fn try_helm(
+    helm: &str,
+    kubeconfig: &Path,
+    namespace: &str,
+    args: &[&str],
+) -> Result<String, String> {
     let mut command = tool(helm);
     command.args(args).args(["--namespace", namespace]);
     run(command, kubeconfig)
@@ -113,7 +118,7 @@ fn helm(helm: &str, kubeconfig: &Path, namespace: &str, args: &[&str]) -> String
 }
 
 /// Which of the chart's objects are there; hooks come and go by themselves.
-async fn there(api: &KubeApi, namespace: &str) -> BTreeSet<String> {
+pub(crate) async fn there(api: &KubeApi, namespace: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for object in objects(&case("trial")) {
         let is_hook = !object.value["metadata"]["annotations"]["helm.sh/hook"].is_null();

@@ -72,7 +72,8 @@ fn the_notes_end_with_a_first_task_and_name_what_there_is() {
         "persistentvolumeclaim/ci-ottoscaler-log-ingest",
         "helm test ci",
         "redis.bundled is for trials",
-        "port-forward service/ci-ottoscaler-log-ingest 8080",
+        "port-forward service/ci-ottoscaler-log-ingest 8080:8080 ",
+        "port-forward service/ci-ottoscaler 9091:9091 ",
     ] {
         assert!(notes.contains(said), "no {said:?} in {notes}");
     }
@@ -91,6 +92,22 @@ fn the_notes_say_what_is_so() {
     assert!(none.contains("until ottoscaler.replicas is above 0"), "{none}");
     for untrue in ["while its node is away", "exec deployment/", "helm test ci"] {
         assert!(!none.contains(untrue), "{untrue:?} in {none}");
+    }
+    // What an ordinary user cannot listen on.
+    let ports = ["logIngest.service.ports.http=80", "ottoscaler.service.ports.metrics=443"];
+    let forwards = notes(&case("existing-secret").values, &ports);
+    for command in
+        ["log-ingest 8080:80    # http://127.0.0.1:8080", "9091:443    # http://127.0.0.1:9091/tasks"]
+    {
+        assert!(forwards.contains(command), "no {command:?} in {forwards}");
+    }
+    let starred =
+        ["ingress.path=\"/*\"", "ingress.pathType=\"ImplementationSpecific\"", "httpRoute.path=\"/api\""];
+    let paths = notes(&case("routes").values, &starred);
+    for address in
+        ["  https://logs.example.com/\n", "  logs.example.net/api, by its Gateway, the API alone\n"]
+    {
+        assert!(paths.contains(address), "no {address:?} in {paths}");
     }
     let alone = notes(&case("log-ingest-alone").values, &[]);
     assert!(!alone.contains("helm test"), "{alone}");

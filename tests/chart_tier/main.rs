@@ -10,6 +10,7 @@
 
 mod alerts;
 mod api;
+mod claims;
 mod docs;
 mod golden;
 mod helm;

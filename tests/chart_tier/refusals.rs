@@ -54,6 +54,16 @@ const REFUSED: &[(&[&str], &[&str])] = &[
     // No image and no command is null; these would be one without a name, and one that does nothing.
     (&["ottoscaler.config.workerImage=\"\""], &["/ottoscaler/config/workerImage'", "minLength"]),
     (&["ottoscaler.config.workerCommand=\"\""], &["/ottoscaler/config/workerCommand'", "minLength"]),
+    (&["ottoscaler.config.workerCommand=\" \""], &["/ottoscaler/config/workerCommand'", "pattern"]),
+    // What the scaler would end with: no JSON, more than one array, not of strings, and no program.
+    (
+        &["ottoscaler.config.workerCommand=\"[ -f x ] && y\""],
+        &["workerCommand: starts with [", "start with a space"],
+    ),
+    (&["ottoscaler.config.workerCommand=\"[\\\"a\\\"],[\\\"b\\\"]\""], &["workerCommand", "no JSON array"]),
+    (&["ottoscaler.config.workerCommand=\"[\\\"a\\\",1]\""], &["workerCommand", "no JSON array of strings"]),
+    (&["ottoscaler.config.workerCommand=\"[]\""], &["workerCommand", "names a program"]),
+    (&["ottoscaler.config.workerCommand=\"[\\\"\\\"]\""], &["workerCommand", "names a program"]),
     (&["fullnameOverride=\"a.b\""], &["/fullnameOverride'", "pattern"]),
     (&["commonLabels={\"a\":1}"], &["/commonLabels/a'", "string"]),
     (&["logIngest.service.ports.http=80800"], &["/logIngest/service/ports/http'", "maximum"]),
@@ -81,6 +91,28 @@ const REFUSED: &[(&[&str], &[&str])] = &[
     (&["logIngest.config.maxLine=\"2GiB\""], &["logIngest.config.maxLine: 2GiB", "from 1 B to 1MiB"]),
     (&["logIngest.config.maxLine=0"], &["logIngest.config.maxLine: 0", "from 1 B to 1MiB"]),
     (&["logIngest.config.queueLimit=\"2GiB\""], &["logIngest.config.queueLimit: 2GiB", "from 1 B to 1GiB"]),
+    // More than the memory that there may be.
+    (
+        &["logIngest.config.queueLimit=\"1GiB\""],
+        &["logIngest.config.queueLimit: 1GiB", "limits.memory (1Gi)"],
+    ),
+    (
+        &["logIngest.config.store=\"memory\"", "logIngest.config.retainBytes=\"960MiB\""],
+        &["logIngest.config.retainBytes: 960MiB", "queueLimit (64MiB)", "limits.memory (1Gi)"],
+    ),
+    (
+        &["logIngest.config.store=\"memory\"", "logIngest.resources.limits.memory=\"320Mi\""],
+        &["logIngest.config.retainBytes: 256MiB", "limits.memory (320Mi)"],
+    ),
+    // On its node's disk.
+    (
+        &["logIngest.persistence.enabled=false", "logIngest.config.retainBytes=\"20GiB\""],
+        &["logIngest.config.retainBytes: 20GiB", "persistence.size (20Gi)", "evicted"],
+    ),
+    (
+        &["logIngest.persistence.enabled=false", "logIngest.persistence.size=\"256Mi\""],
+        &["logIngest.persistence.size", "256Mi,", "no room"],
+    ),
     (&["logIngest.service.ports.grpc=8080"], &["logIngest.service.ports", "grpc and http are both 8080"]),
     (
         &["ottoscaler.service.ports.grpc=9091"],
@@ -178,7 +210,16 @@ const REFUSED: &[(&[&str], &[&str])] = &[
     (&["ingress.enabled=true"], &["ingress.hosts"]),
     (
         &["ingress.enabled=true", "ingress.hosts=[\"a.example\"]", "ingress.path=\"/logs\""],
-        &["ingress.path", "not below /logs", "a host of its own"],
+        &["ingress.path", "not below /logs", "pathType to Prefix", "a host of its own"],
+    ),
+    // Nothing but an asterisk, where it is taken as it is.
+    (
+        &["ingress.enabled=true", "ingress.hosts=[\"a.example\"]", "ingress.path=\"/*\""],
+        &["ingress.path", "not below /*", "pathType to Prefix"],
+    ),
+    (
+        &["ingress.enabled=true", "ingress.hosts=[\"a.example\"]", "ingress.path=\"/apis\""],
+        &["ingress.path", "its API at /api", "not below /apis"],
     ),
     (
         &["ingress.enabled=true", "ingress.hosts=[\"a.example\"]", "ingress.pathType=\"Exact\""],
@@ -187,6 +228,10 @@ const REFUSED: &[(&[&str], &[&str])] = &[
     (
         &["httpRoute.enabled=true", "httpRoute.parentRefs=[{\"name\":\"web\"}]", "httpRoute.path=\"/logs\""],
         &["httpRoute.path", "not below /logs"],
+    ),
+    (
+        &["httpRoute.enabled=true", "httpRoute.parentRefs=[{\"name\":\"web\"}]", "httpRoute.path=\"/*\""],
+        &["httpRoute.path", "not below /*"],
     ),
     (&["httpRoute.enabled=true"], &["httpRoute.parentRefs"]),
     (&["grpcRoute.enabled=true"], &["grpcRoute.parentRefs"]),
@@ -247,6 +292,35 @@ const TAKEN: &[&[&str]] = &[
     &["logIngest.config.retainBytes=\"500GiB\"", "logIngest.persistence.existingClaim=\"mine\""],
     &["logIngest.config.retainTaskBytes=\"16MiB\"", "logIngest.config.maxLine=\"1 MiB\""],
     &["logIngest.service.ports.grpc=8080", "logIngest.service.ports.http=80"],
+    // An array of strings, of which all but the first may be empty; and a shell's own bracket.
+    &["ottoscaler.config.workerCommand=\"[\\\"sh\\\", \\\"\\\"] \""],
+    &["ottoscaler.config.workerCommand=\" [ -f x ] && y\""],
+    // What fits into the memory that there may be, or where there is no limit.
+    &["logIngest.config.queueLimit=\"1023MiB\""],
+    &["logIngest.config.queueLimit=\"1GiB\"", "logIngest.resources.limits=null"],
+    &["logIngest.config.store=\"memory\"", "logIngest.config.retainBytes=\"959MiB\""],
+    &[
+        "logIngest.config.store=\"memory\"",
+        "logIngest.config.retainBytes=\"8GiB\"",
+        "logIngest.resources.limits.memory=\"9Gi\"",
+    ],
+    // Of a node's disk its reserve is no part of what logs may take.
+    &["logIngest.persistence.enabled=false", "logIngest.config.diskReserve=\"50GiB\""],
+    // As one cloud's controller wants it, and the API alone.
+    &[
+        "ingress.enabled=true",
+        "ingress.hosts=[\"a.example\"]",
+        "ingress.path=\"/*\"",
+        "ingress.pathType=\"ImplementationSpecific\"",
+    ],
+    &[
+        "ingress.enabled=true",
+        "ingress.hosts=[\"a.example\"]",
+        "ingress.path=\"/api/*\"",
+        "ingress.pathType=\"ImplementationSpecific\"",
+    ],
+    &["ingress.enabled=true", "ingress.hosts=[\"a.example\"]", "ingress.path=\"/api/v1\""],
+    &["httpRoute.enabled=true", "httpRoute.parentRefs=[{\"name\":\"web\"}]", "httpRoute.path=\"/api\""],
     &["global.imageRegistry=\"mirror.example:5000/a/b\""],
     &["ottoscaler.serviceAccount.create=false", "ottoscaler.serviceAccount.name=\"mine\""],
     // Another namespace's account is another.

@@ -114,7 +114,30 @@ fn the_oldest_lines_go_before_the_volume_is_full() {
         "what was said counts"
     );
     assert_eq!(kept(&["logIngest.persistence.existingClaim=\"mine\""]), None, "its size is not known");
-    assert_eq!(kept(&["logIngest.persistence.enabled=false"]), None);
+    assert_eq!(kept(&["logIngest.config.store=\"memory\""]), None, "the program's own");
+}
+
+/// Beyond that the kubelet evicts it, and no other Pod.
+#[test]
+fn logs_without_a_volume_take_so_much_of_their_nodes_disk_and_no_more() {
+    let on_node = |set: &[&str]| {
+        let objects = with("own-ids", set);
+        let ingest = find(&objects, "StatefulSet/ottoscaler-log-ingest").unwrap();
+        let volume = ingest["spec"]["template"]["spec"]["volumes"][0].clone();
+        (volume, variable(&objects, "OTTO_RETAIN_BYTES").unwrap())
+    };
+    let limited = |size: &str| json!({"name": "data", "emptyDir": {"sizeLimit": size}});
+    let mib = |size: u64| format!("{}MiB", size * 1024 * 9 / 10 - 256);
+    assert_eq!(on_node(&[]), (limited("20Gi"), mib(20)));
+    // What is kept free on the node is none of it, and a claim that nobody mounts neither.
+    let other = [
+        "logIngest.persistence.size=\"10Gi\"",
+        "logIngest.config.diskReserve=\"9GiB\"",
+        "logIngest.persistence.existingClaim=\"mine\"",
+    ];
+    assert_eq!(on_node(&other), (limited("10Gi"), mib(10)));
+    let said = on_node(&["logIngest.config.retainBytes=\"1GiB\""]);
+    assert_eq!(said, (limited("20Gi"), "1GiB".to_owned()));
 }
 
 #[test]

@@ -4,7 +4,8 @@
 {{- define "ottoscaler.bytes" -}}
 {{- $units := dict "" 1 "m" 0.001 "k" 1000 "ki" 1024 "M" 1000000 "Mi" 1048576 "G" 1000000000 "Gi" 1073741824 "T" 1000000000000 "Ti" 1099511627776 "P" 1000000000000000 "Pi" 1125899906842624 "E" 1000000000000000000 "Ei" 1152921504606846976 -}}
 {{- $text := include "ottoscaler.text" . -}}
-{{- $number := regexFind "^[0-9.]+" $text -}}
+{{- /* Kubernetes writes some quantities with an exponent (1e9). */ -}}
+{{- $number := regexFind "^[0-9.]+([eE][-+]?[0-9]+)?" $text -}}
 {{- $unit := trimPrefix $number $text | trim | trimSuffix "B" | replace "K" "k" -}}
 {{- mulf (float64 $number) (get $units $unit) | int64 -}}
 {{- end -}}
@@ -26,12 +27,19 @@
        takes some of a volume for itself. */ -}}
 {{- define "ottoscaler.ingest.retainBytes" -}}
 {{- $ingest := .Values.logIngest -}}
-{{- if and (include "ottoscaler.ingest.isKept" .) (not $ingest.persistence.existingClaim) -}}
+{{- if or (include "ottoscaler.ingest.makesClaim" .) (include "ottoscaler.ingest.isOnNode" .) -}}
 {{- $size := include "ottoscaler.bytes" $ingest.persistence.size | int64 -}}
-{{- $reserve := include "ottoscaler.bytes" (default "256MiB" $ingest.config.diskReserve) | int64 -}}
+{{- $reserve := include "ottoscaler.bytes" (include "ottoscaler.ingest.reserve" .) | int64 -}}
 {{- $room := sub (div (mul $size 9) 10) $reserve -}}
 {{ div $room 1048576 }}MiB
 {{- end -}}
+{{- end -}}
+
+{{- /* What of persistence.size is no room for logs: what is kept free on a volume, or of a node's disk, whose own
+       room diskReserve is about, what comes before the oldest lines go. */ -}}
+{{- define "ottoscaler.ingest.reserve" -}}
+{{- $isVolume := include "ottoscaler.ingest.isKept" . -}}
+{{- ternary (default "256MiB" .Values.logIngest.config.diskReserve | include "ottoscaler.text") "256MiB" (ne $isVolume "") -}}
 {{- end -}}
 
 {{- /* How long the Job at the end may take: for the commands, and to be scheduled and pulled, and again. */ -}}

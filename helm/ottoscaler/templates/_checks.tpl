@@ -3,6 +3,7 @@
 
 {{- define "ottoscaler.checks" -}}
 {{- include "ottoscaler.checks.upgrade" . -}}
+{{- include "ottoscaler.checks.claim" . -}}
 {{- include "ottoscaler.checks.labels" . -}}
 {{- include "ottoscaler.checks.services" . -}}
 {{- include "ottoscaler.checks.ports" . -}}
@@ -12,6 +13,7 @@
 {{- include "ottoscaler.checks.times" . -}}
 {{- include "ottoscaler.checks.sizes" . -}}
 {{- include "ottoscaler.checks.volume" . -}}
+{{- include "ottoscaler.checks.memory" . -}}
 {{- include "ottoscaler.checks.alerts" . -}}
 {{- include "ottoscaler.checks.redis" . -}}
 {{- include "ottoscaler.checks.streams" . -}}
@@ -203,15 +205,19 @@
 {{- fail (printf "%s.parentRefs: a route needs the Gateway that it belongs to. Add one, such as {name: my-gateway, namespace: gateways}." $name) -}}
 {{- end -}}
 {{- end -}}
-{{- /* The page asks for what it loads from the root on, and log-ingest answers there alone. */ -}}
-{{- range $name := list "ingress" "httpRoute" -}}
-{{- $route := get $.Values $name -}}
-{{- if and $route.enabled (ne $route.path "/") -}}
-{{- fail (printf "%s.path: the page and its API are at / alone, and not below %s. Set it to /, and give log-ingest a host of its own." $name $route.path) -}}
+{{- /* The page asks for what it loads from the root on, and log-ingest answers there alone; its API can be let out by
+       itself. A controller of its own kind may need the asterisk. */ -}}
+{{- $prefix := "^/(api(/[^*]*)?)?$" -}}
+{{- $ingress := ternary "^/([*]|api(/.*)?)?$" $prefix (eq .Values.ingress.pathType "ImplementationSpecific") -}}
+{{- $told := "the page is at / alone, its API at /api, and not below" -}}
+{{- if and .Values.ingress.enabled (not (regexMatch $ingress .Values.ingress.path)) -}}
+{{- fail (printf "ingress.path: %s %s. Set it to /, and pathType to Prefix, and give log-ingest a host of its own." $told .Values.ingress.path) -}}
 {{- end -}}
+{{- if and .Values.httpRoute.enabled (not (regexMatch $prefix .Values.httpRoute.path)) -}}
+{{- fail (printf "httpRoute.path: %s %s. Set it to /, and give log-ingest a host of its own." $told .Values.httpRoute.path) -}}
 {{- end -}}
 {{- if and .Values.ingress.enabled (eq .Values.ingress.pathType "Exact") -}}
-{{- fail "ingress.pathType: Exact lets / through and nothing that the page loads. Set it to Prefix." -}}
+{{- fail (printf "ingress.pathType: Exact lets %s through and nothing else that is needed. Set it to Prefix." .Values.ingress.path) -}}
 {{- end -}}
 {{- if and .Values.ingress.enabled (not .Values.ingress.hosts) -}}
 {{- fail "ingress.hosts: an Ingress needs a name, or it would take every request of its controller. Add one, such as logs.example.com." -}}
@@ -227,10 +233,25 @@
 
 {{- /* The scaler refuses these as well, but only once it is installed. */ -}}
 {{- define "ottoscaler.checks.workers" -}}
+{{- include "ottoscaler.checks.command" . -}}
 {{- include "ottoscaler.checks.template" (list "worker.podTemplate" (default (dict) .Values.worker.podTemplate)) -}}
 {{- range $name, $class := .Values.worker.resourceClasses -}}
 {{- with $class -}}
 {{- include "ottoscaler.checks.template" (list (printf "worker.resourceClasses.%s.podTemplate" $name) (default (dict) .podTemplate)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "ottoscaler.checks.command" -}}
+{{- $command := default "" .Values.ottoscaler.config.workerCommand -}}
+{{- if and .Values.ottoscaler.enabled (hasPrefix "[" $command) -}}
+{{- /* In a list of its own: where that is no JSON, Helm gives a list of what is wrong. */ -}}
+{{- $read := printf "[%s]" $command | fromJsonArray -}}
+{{- $words := ternary (first $read) list (and (eq (len $read) 1) (kindIs "slice" (first $read))) -}}
+{{- $isOfText := true -}}
+{{- range $words }}{{ if not (kindIs "string" .) }}{{ $isOfText = false }}{{ end }}{{ end -}}
+{{- if not (and $words $isOfText (first $words)) -}}
+{{- fail "ottoscaler.config.workerCommand: starts with [ and is no JSON array of strings that names a program; a shell command may start with a space." -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

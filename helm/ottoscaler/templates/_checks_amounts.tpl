@@ -43,19 +43,48 @@
 {{- end -}}
 {{- end -}}
 
-{{- /* Where the volume is full, lines wait with their agents, and then get lost: the oldest have to go before. */ -}}
+{{- /* Where the volume is full, lines wait with their agents, and then get lost: the oldest have to go before. A Pod that
+       takes more of its node's disk than it may is evicted, and all go. */ -}}
 {{- define "ottoscaler.checks.volume" -}}
 {{- $ingest := .Values.logIngest -}}
-{{- if and $ingest.enabled (include "ottoscaler.ingest.retainBytes" .) -}}
-{{- $size := include "ottoscaler.bytes" $ingest.persistence.size | int64 -}}
-{{- $reserve := default "256MiB" $ingest.config.diskReserve -}}
-{{- $kept := default (include "ottoscaler.ingest.retainBytes" .) $ingest.config.retainBytes -}}
-{{- $room := sub $size (include "ottoscaler.bytes" $reserve | int64) -}}
-{{- if lt (include "ottoscaler.bytes" (include "ottoscaler.ingest.retainBytes" .) | int64) 67108864 -}}
-{{- fail (printf "logIngest.config.diskReserve: %v of persistence.size (%v) is kept free, and what is left is no room for logs. Enlarge the one, or lower the other." $reserve $ingest.persistence.size) -}}
+{{- $default := include "ottoscaler.ingest.retainBytes" . -}}
+{{- if and $ingest.enabled $default -}}
+{{- $onNode := include "ottoscaler.ingest.isOnNode" . -}}
+{{- $size := include "ottoscaler.text" $ingest.persistence.size -}}
+{{- $reserve := include "ottoscaler.ingest.reserve" . -}}
+{{- $kept := default $default $ingest.config.retainBytes | include "ottoscaler.text" -}}
+{{- $room := sub (include "ottoscaler.bytes" $size | int64) (include "ottoscaler.bytes" $reserve | int64) -}}
+{{- $isTooSmall := lt (include "ottoscaler.bytes" $default | int64) 67108864 -}}
+{{- $isTooMuch := gt (include "ottoscaler.bytes" $kept | int64) $room -}}
+{{- if and $isTooSmall $onNode -}}
+{{- fail (printf "logIngest.persistence.size: of %s, which without a volume is what logs may take of their node's disk, %s are for what comes before the oldest go, and what is left is no room for logs. Enlarge it." $size $reserve) -}}
+{{- else if $isTooSmall -}}
+{{- fail (printf "logIngest.config.diskReserve: %s of persistence.size (%s) is kept free, and what is left is no room for logs. Enlarge the one, or lower the other." $reserve $size) -}}
+{{- else if and $isTooMuch $onNode -}}
+{{- fail (printf "logIngest.config.retainBytes: %s and %s for what comes before the oldest lines go are more than persistence.size (%s), which without a volume is what logs may take of their node's disk: log-ingest would be evicted, and all logs with it. Enlarge the size; nine tenths of it less %s is right here, and the default." $kept $reserve $size $reserve) -}}
+{{- else if $isTooMuch -}}
+{{- fail (printf "logIngest.config.retainBytes: %s and diskReserve (%s) are more than persistence.size (%s): the volume would be full before the oldest lines go, and then new ones get lost. Nine tenths of the size less the reserve is right, and the default." $kept $reserve $size) -}}
 {{- end -}}
-{{- if gt (include "ottoscaler.bytes" $kept | int64) $room -}}
-{{- fail (printf "logIngest.config.retainBytes: %v and diskReserve (%v) are more than persistence.size (%v): the volume would be full before the oldest lines go, and then new ones get lost. Nine tenths of the size less the reserve is right, and the default." $kept $reserve $ingest.persistence.size) -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* What log-ingest takes of its memory in any case has to fit: beyond its limit it is killed. Readers, and what it takes
+       for itself, come on top. */ -}}
+{{- define "ottoscaler.checks.memory" -}}
+{{- $ingest := .Values.logIngest -}}
+{{- $limit := (default (dict) (default (dict) $ingest.resources).limits).memory -}}
+{{- if and $ingest.enabled $limit -}}
+{{- $most := include "ottoscaler.bytes" $limit | int64 -}}
+{{- $queue := default "64MiB" $ingest.config.queueLimit | include "ottoscaler.text" -}}
+{{- $queued := include "ottoscaler.bytes" $queue | int64 -}}
+{{- $kept := default "256MiB" $ingest.config.retainBytes | include "ottoscaler.text" -}}
+{{- $way := printf "all of logIngest.resources.limits.memory (%s): log-ingest would be killed before it is full. Lower it, or raise the limit, which has to have room for 64MiB and 1MiB for each reader beside (docs/sizing.md)." (include "ottoscaler.text" $limit) -}}
+{{- if ge $queued $most -}}
+{{- fail (printf "logIngest.config.queueLimit: %s takes up %s" $queue $way) -}}
+{{- end -}}
+{{- $inMemory := eq "memory" (default "disk" $ingest.config.store) -}}
+{{- if and $inMemory (ge (add $queued (include "ottoscaler.bytes" $kept | int64)) $most) -}}
+{{- fail (printf "logIngest.config.retainBytes: %s in memory (store) and queueLimit (%s) take up %s" $kept $queue $way) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

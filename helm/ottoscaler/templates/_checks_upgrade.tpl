@@ -1,44 +1,105 @@
-{{- /* What of a running release must not change: by its scaler's Deployment and the claim of its logs, as they are in
-       the cluster. Nothing is known of them where Helm asks no cluster (helm template). */ -}}
+{{- /* What of a running release must not change: by its scaler's Deployment, log-ingest's StatefulSet and the claim of its
+       logs, as they are in the cluster. Nothing is known of them where Helm asks no cluster (helm template). */ -}}
 
 {{- define "ottoscaler.checks.upgrade" -}}
 {{- if .Release.IsUpgrade -}}
-{{- include "ottoscaler.checks.claim" . -}}
 {{- /* By its name, which needs no right to list; by its labels only where it has another or none. */ -}}
 {{- $found := list (lookup "apps/v1" "Deployment" .Release.Namespace (include "ottoscaler.fullname" .)) -}}
-{{- if not (include "ottoscaler.isScaler" (list . (first $found))) -}}
+{{- $isNamed := include "ottoscaler.isPart" (list . (first $found) "scaler") -}}
+{{- if not $isNamed -}}
 {{- $found = default (list) (lookup "apps/v1" "Deployment" .Release.Namespace "").items -}}
 {{- end -}}
+{{- include "ottoscaler.checks.dropped" (list . $isNamed) -}}
 {{- range $found -}}
 {{- /* With no scaler nothing new begins, and whoever has seen to it knows that nothing runs. */ -}}
-{{- if and (include "ottoscaler.isScaler" (list $ .)) (gt (int .spec.replicas) 0) -}}
+{{- if and (include "ottoscaler.isPart" (list $ . "scaler")) (gt (int .spec.replicas) 0) -}}
 {{- include "ottoscaler.checks.moved" (list $ .) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 
-{{- /* What becomes of the claim of the logs. Only what whoever has made it may read is asked for: where log-ingest is off,
-       nothing. */ -}}
+{{- /* What cannot be had of the claim of the logs, which may be there before the release is: an earlier one has left it. */ -}}
 {{- define "ottoscaler.checks.claim" -}}
-{{- $persistence := .Values.logIngest.persistence -}}
+{{- if include "ottoscaler.ingest.makesClaim" . -}}
 {{- $name := include "ottoscaler.ingest.fullname" . -}}
-{{- if .Values.logIngest.enabled -}}
-{{- if and (include "ottoscaler.ingest.isKept" .) (not $persistence.existingClaim) -}}
-{{- /* Refused by the API server as well, but then Helm 3 cannot go back: it would take away the class that the
-       cluster has filled in. */ -}}
-{{- $new := include "ottoscaler.storageClass" (list . $persistence.storageClass) | fromYaml -}}
-{{- $old := default (dict) (lookup "v1" "PersistentVolumeClaim" .Release.Namespace $name).spec -}}
-{{- if and (hasKey $new "storageClassName") (hasKey $old "storageClassName") (ne $new.storageClassName (toString $old.storageClassName)) -}}
-{{- fail (printf "logIngest.persistence.storageClass, global.storageClass: persistentvolumeclaim/%s is of class %q, which cannot be changed to %q. Leave it, or make a claim as you want it, copy the logs, and set logIngest.persistence.existingClaim (docs/upgrade.md)." $name $old.storageClassName $new.storageClassName) -}}
-{{- end -}}
-{{- else -}}
-{{- $pod := dig "spec" "template" "spec" (dict) (lookup "apps/v1" "StatefulSet" .Release.Namespace $name) -}}
-{{- range $pod.volumes -}}
-{{- if eq $name (toString (default (dict) .persistentVolumeClaim).claimName) -}}
-{{- include "ottoscaler.checks.kept" (list $ $name) -}}
+{{- $claim := lookup "v1" "PersistentVolumeClaim" .Release.Namespace $name -}}
+{{- if $claim -}}
+{{- include "ottoscaler.checks.class" (list . $claim) -}}
+{{- include "ottoscaler.checks.shrunk" (list . $claim) -}}
 {{- end -}}
 {{- end -}}
+{{- end -}}
+
+{{- /* Refused by the API server as well, but then Helm 3 cannot go back: it would take away the class that the cluster
+       has filled in. (list root claim) */ -}}
+{{- define "ottoscaler.checks.class" -}}
+{{- $root := index . 0 -}}
+{{- $claim := index . 1 -}}
+{{- $values := "logIngest.persistence.storageClass, global.storageClass" -}}
+{{- $way := "or make a claim as you want it, copy the logs, and set logIngest.persistence.existingClaim (docs/upgrade.md)" -}}
+{{- $named := get (default (dict) $claim.metadata.annotations) "ottoscaler.dev/storage-class" -}}
+{{- $new := include "ottoscaler.storageClass" (list $root $root.Values.logIngest.persistence.storageClass) | fromYaml -}}
+{{- if hasKey $new "storageClassName" -}}
+{{- if and (hasKey $claim.spec "storageClassName") (ne $new.storageClassName (toString $claim.spec.storageClassName)) -}}
+{{- fail (printf "%s: persistentvolumeclaim/%s is of class %q, which cannot be changed to %q. Leave it, %s." $values $claim.metadata.name $claim.spec.storageClassName $new.storageClassName $way) -}}
+{{- end -}}
+{{- else if $named -}}
+{{- fail (printf "%s: persistentvolumeclaim/%s was made with the class %q named, which cannot be taken away. Name it, %s." $values $claim.metadata.name $named $way) -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* Volumes do not shrink. Where one could not grow, Kubernetes takes less than was asked for, but more than there is.
+       (list root claim) */ -}}
+{{- define "ottoscaler.checks.shrunk" -}}
+{{- $size := (index . 0).Values.logIngest.persistence.size -}}
+{{- $claim := index . 1 -}}
+{{- $asked := dig "resources" "requests" "storage" "0" $claim.spec -}}
+{{- $there := dig "capacity" "storage" $asked (default (dict) $claim.status) -}}
+{{- $bytes := include "ottoscaler.bytes" $size | int64 -}}
+{{- if and (lt $bytes (include "ottoscaler.bytes" $asked | int64)) (le $bytes (include "ottoscaler.bytes" $there | int64)) -}}
+{{- fail (printf "logIngest.persistence.size: %s is less than the %s of persistentvolumeclaim/%s, and volumes do not shrink. Set it to %s." (include "ottoscaler.text" $size) $asked $claim.metadata.name $asked) -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* Whether an object is this component of this release: "true", or nothing. (list root object component) */ -}}
+{{- define "ottoscaler.isPart" -}}
+{{- $labels := default (dict) (default (dict) (index . 1).metadata).labels -}}
+{{- $ours := dict "app.kubernetes.io/component" (index . 2) "app.kubernetes.io/instance" (index . 0).Release.Name "app.kubernetes.io/part-of" "ottoscaler" -}}
+{{- if eq (toJson (pick $labels "app.kubernetes.io/component" "app.kubernetes.io/instance" "app.kubernetes.io/part-of")) (toJson $ours) }}true{{ end -}}
+{{- end -}}
+
+{{- /* Claims of logs that the release has made and would make no more. Only what whoever has made it may read is asked
+       for: where log-ingest is off, nothing; where a claim of the operator's is mounted already, not that. (list root
+       whether-the-name-is-known-to-stay) */ -}}
+{{- define "ottoscaler.checks.dropped" -}}
+{{- $root := index . 0 -}}
+{{- $persistence := $root.Values.logIngest.persistence -}}
+{{- $name := include "ottoscaler.ingest.fullname" $root -}}
+{{- if $root.Values.logIngest.enabled -}}
+{{- $found := list (lookup "apps/v1" "StatefulSet" $root.Release.Namespace $name) -}}
+{{- if not (or (index . 1) (first $found)) -}}
+{{- $found = default (list) (lookup "apps/v1" "StatefulSet" $root.Release.Namespace "").items -}}
+{{- end -}}
+{{- $given := list -}}
+{{- if include "ottoscaler.ingest.isKept" $root -}}
+{{- $given = append $given $persistence.existingClaim -}}
+{{- end -}}
+{{- $made := list -}}
+{{- range $set := $found -}}
+{{- range (dig "spec" "template" "spec" (dict) $set).volumes -}}
+{{- $claim := toString (default (dict) .persistentVolumeClaim).claimName -}}
+{{- /* One of the chart's is called as the StatefulSet is. */ -}}
+{{- if and (eq $claim $set.metadata.name) (include "ottoscaler.isPart" (list $root $set "log-ingest")) -}}
+{{- $made = append $made $claim -}}
+{{- else if eq $set.metadata.name $name -}}
+{{- $given = without $given $claim -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if include "ottoscaler.ingest.makesClaim" $root }}{{ $made = without $made $name }}{{ end -}}
+{{- range concat $made (compact $given) | uniq -}}
+{{- include "ottoscaler.checks.kept" (list $root .) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -47,27 +108,27 @@
 {{- define "ottoscaler.checks.kept" -}}
 {{- $root := index . 0 -}}
 {{- $name := index . 1 -}}
-{{- $claim := default (dict) (lookup "v1" "PersistentVolumeClaim" $root.Release.Namespace $name).metadata -}}
-{{- $notes := default (dict) $claim.annotations -}}
-{{- $isOurs := eq $root.Release.Name (toString (get $notes "meta.helm.sh/release-name")) -}}
+{{- $claim := lookup "v1" "PersistentVolumeClaim" $root.Release.Namespace $name -}}
+{{- $metadata := default (dict) $claim.metadata -}}
+{{- $notes := default (dict) $metadata.annotations -}}
+{{- /* One of the operator's may be of the same release: extraObjects. */ -}}
+{{- $isOurs := and (include "ottoscaler.isPart" (list $root $claim "log-ingest")) (eq $root.Release.Name (toString (get $notes "meta.helm.sh/release-name"))) -}}
 {{- $isKept := eq "keep" (toString (get $notes "helm.sh/resource-policy")) -}}
-{{- if and $isOurs (not $isKept) (not $claim.deletionTimestamp) -}}
+{{- if and $isOurs (not $isKept) (not $metadata.deletionTimestamp) -}}
 {{- fail (printf "logIngest.persistence: with these values persistentvolumeclaim/%s is the release's no more, and Helm would delete it with its logs, as it was made with keep: false. First upgrade with logIngest.persistence.keep=true and nothing else new. If the logs are to go, delete the claim before (kubectl --namespace %s delete persistentvolumeclaim %s --wait=false)." $name $root.Release.Namespace $name) -}}
 {{- end -}}
-{{- end -}}
-
-{{- /* Whether a Deployment is this release's scaler: "true", or nothing. (list root deployment) */ -}}
-{{- define "ottoscaler.isScaler" -}}
-{{- $labels := default (dict) (default (dict) (index . 1).metadata).labels -}}
-{{- $ours := dict "app.kubernetes.io/component" "scaler" "app.kubernetes.io/instance" (index . 0).Release.Name "app.kubernetes.io/part-of" "ottoscaler" -}}
-{{- if eq (toJson (pick $labels "app.kubernetes.io/component" "app.kubernetes.io/instance" "app.kubernetes.io/part-of")) (toJson $ours) }}true{{ end -}}
 {{- end -}}
 
 {{- /* Whether the new values would leave the workers of a scaler behind: (list root deployment). */ -}}
 {{- define "ottoscaler.checks.moved" -}}
 {{- $root := index . 0 -}}
 {{- $deployment := index . 1 -}}
+{{- $name := include "ottoscaler.fullname" $root -}}
+{{- $isRenamed := ne $deployment.metadata.name $name -}}
 {{- $way := printf "Workers that run would be left behind, without a scaler, and without a network policy. Wait until /tasks shows none, take the scalers away (kubectl --namespace %s delete deployment %s --cascade=foreground), and upgrade again (docs/upgrade.md)." $root.Release.Namespace $deployment.metadata.name -}}
+{{- if and $isRenamed $root.Values.logIngest.enabled -}}
+{{- $way = printf "%s Log-ingest gets another name as well: if its logs are not kept, first upgrade with logIngest.persistence.keep=true and nothing else new, or Helm deletes their claim." $way -}}
+{{- end -}}
 {{- if not $root.Values.ottoscaler.enabled -}}
 {{- fail (printf "ottoscaler.enabled: the running release has a scaler, and would have none. %s" $way) -}}
 {{- end -}}
@@ -83,8 +144,7 @@
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- $name := include "ottoscaler.fullname" $root -}}
-{{- if ne $deployment.metadata.name $name -}}
+{{- if $isRenamed -}}
 {{- fail (printf "fullnameOverride, nameOverride: the running release is called %q, and would become %q, with another log-ingest on another volume. %s" $deployment.metadata.name $name $way) -}}
 {{- end -}}
 {{- end -}}

@@ -54,6 +54,16 @@
 {{- if and .Values.logIngest.persistence.enabled (ne (default "disk" .Values.logIngest.config.store) "memory") }}true{{ end -}}
 {{- end -}}
 
+{{- /* Whether logs are on the disk of their Pod's node, and go with the Pod: "true", or nothing. */ -}}
+{{- define "ottoscaler.ingest.isOnNode" -}}
+{{- if and (not .Values.logIngest.persistence.enabled) (ne (default "disk" .Values.logIngest.config.store) "memory") }}true{{ end -}}
+{{- end -}}
+
+{{- /* Whether the claim of the logs is the chart's: "true", or nothing. */ -}}
+{{- define "ottoscaler.ingest.makesClaim" -}}
+{{- if and .Values.logIngest.enabled (include "ottoscaler.ingest.isKept" .) (not .Values.logIngest.persistence.existingClaim) }}true{{ end -}}
+{{- end -}}
+
 {{- define "ottoscaler.ingestUrl" -}}
 {{- if .Values.ottoscaler.ingestUrl -}}
 {{ .Values.ottoscaler.ingestUrl }}

@@ -137,9 +137,14 @@ envFrom:
 {{- end }}
 {{- end -}}
 
-{{- /* Storage class of a claim: (list root class). Nothing means the cluster's default. */ -}}
+{{- /* The storage class that is named for a claim, `-` for none: (list root class). Nothing means the cluster's default. */ -}}
+{{- define "ottoscaler.storageClassName" -}}
+{{- default (default (dict) (index . 0).Values.global).storageClass (index . 1) -}}
+{{- end -}}
+
+{{- /* The same as a claim has it. */ -}}
 {{- define "ottoscaler.storageClass" -}}
-{{- with default (default (dict) (index . 0).Values.global).storageClass (index . 1) -}}
+{{- with include "ottoscaler.storageClassName" . -}}
 storageClassName: {{ ternary "" . (eq . "-") | quote }}
 {{- end -}}
 {{- end -}}
