@@ -280,7 +280,8 @@ fn the_log_volume_outlives_the_release_unless_told_otherwise() {
     assert_eq!(claim["metadata"]["annotations"]["helm.sh/resource-policy"], "keep");
     let gone = objects(&case("storage"));
     let claim = find(&gone, "PersistentVolumeClaim/ottoscaler-log-ingest");
-    assert_eq!(claim["metadata"]["annotations"], json!({"backup": "daily"}));
+    let own = json!({"backup": "daily", "ottoscaler.dev/storage-class": "fast"});
+    assert_eq!(claim["metadata"]["annotations"], own, "and nothing keeps it");
     assert_eq!(
         (&claim["spec"]["storageClassName"], &claim["spec"]["resources"]["requests"]["storage"]),
         (&"fast".into(), &"500Gi".into())
