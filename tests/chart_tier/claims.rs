@@ -179,6 +179,15 @@ async fn a_class_that_the_cluster_has_filled_in_need_not_be_named() {
         release.done("upgrade", &["ottoscaler.replicas=3"]);
         let slow = ["logIngest.persistence.storageClass=\"slow\""];
         release.refused("upgrade", &slow, &["is of class \"standard\", which cannot be changed"]);
+        // Helm 3 could not go back from that.
+        let standard = ["logIngest.persistence.storageClass=\"standard\""];
+        if helm == "helm3" {
+            release.refused("upgrade", &standard, &["was made without a class named", "Leave it out"]);
+        } else {
+            release.done("upgrade", &standard);
+            let back = ["rollback", RELEASE, "2"];
+            try_helm(helm, &release.kubeconfig, &release.namespace, &back).unwrap();
+        }
         release.uninstall();
         release.done("install", &[]);
         release.done("upgrade", &["ottoscaler.replicas=3"]);

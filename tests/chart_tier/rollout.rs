@@ -129,6 +129,8 @@ fn logs_without_a_volume_take_so_much_of_their_nodes_disk_and_no_more() {
     let limited = |size: &str| json!({"name": "data", "emptyDir": {"sizeLimit": size}});
     let mib = |size: u64| format!("{}MiB", size * 1024 * 9 / 10 - 256);
     assert_eq!(on_node(&[]), (limited("20Gi"), mib(20)));
+    let pod = ["logIngest.resources.limits.ephemeral-storage=\"5Gi\""];
+    assert_eq!(on_node(&pod), (limited("5Gi"), mib(5)), "its Pod's own limit is less");
     // What is kept free on the node is none of it, and a claim that nobody mounts neither.
     let other = [
         "logIngest.persistence.size=\"10Gi\"",

@@ -28,11 +28,19 @@
 {{- define "ottoscaler.ingest.retainBytes" -}}
 {{- $ingest := .Values.logIngest -}}
 {{- if or (include "ottoscaler.ingest.makesClaim" .) (include "ottoscaler.ingest.isOnNode" .) -}}
-{{- $size := include "ottoscaler.bytes" $ingest.persistence.size | int64 -}}
+{{- $size := include "ottoscaler.ingest.size" . | include "ottoscaler.bytes" | int64 -}}
 {{- $reserve := include "ottoscaler.bytes" (include "ottoscaler.ingest.reserve" .) | int64 -}}
 {{- $room := sub (div (mul $size 9) 10) $reserve -}}
 {{ div $room 1048576 }}MiB
 {{- end -}}
+{{- end -}}
+
+{{- /* What logs may take: of their volume, or of a node's disk, where a Pod has to keep to its own limit as well. */ -}}
+{{- define "ottoscaler.ingest.size" -}}
+{{- $size := .Values.logIngest.persistence.size -}}
+{{- $limit := get (default (dict) (default (dict) .Values.logIngest.resources).limits) "ephemeral-storage" -}}
+{{- $isLess := and $limit (include "ottoscaler.ingest.isOnNode" .) (lt (include "ottoscaler.bytes" $limit | int64) (include "ottoscaler.bytes" $size | int64)) -}}
+{{- ternary $limit $size (not (not $isLess)) | include "ottoscaler.text" -}}
 {{- end -}}
 
 {{- /* What of persistence.size is no room for logs: what is kept free on a volume, or of a node's disk, whose own

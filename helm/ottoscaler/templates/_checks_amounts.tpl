@@ -50,18 +50,18 @@
 {{- $default := include "ottoscaler.ingest.retainBytes" . -}}
 {{- if and $ingest.enabled $default -}}
 {{- $onNode := include "ottoscaler.ingest.isOnNode" . -}}
-{{- $size := include "ottoscaler.text" $ingest.persistence.size -}}
+{{- $size := include "ottoscaler.ingest.size" . -}}
 {{- $reserve := include "ottoscaler.ingest.reserve" . -}}
 {{- $kept := default $default $ingest.config.retainBytes | include "ottoscaler.text" -}}
 {{- $room := sub (include "ottoscaler.bytes" $size | int64) (include "ottoscaler.bytes" $reserve | int64) -}}
 {{- $isTooSmall := lt (include "ottoscaler.bytes" $default | int64) 67108864 -}}
 {{- $isTooMuch := gt (include "ottoscaler.bytes" $kept | int64) $room -}}
 {{- if and $isTooSmall $onNode -}}
-{{- fail (printf "logIngest.persistence.size: of %s, which without a volume is what logs may take of their node's disk, %s are for what comes before the oldest go, and what is left is no room for logs. Enlarge it." $size $reserve) -}}
+{{- fail (printf "logIngest.persistence.size, logIngest.resources.limits.ephemeral-storage: of %s, which without a volume is what logs may take of their node's disk, %s are for what comes before the oldest go, and what is left is no room for logs. Enlarge it." $size $reserve) -}}
 {{- else if $isTooSmall -}}
 {{- fail (printf "logIngest.config.diskReserve: %s of persistence.size (%s) is kept free, and what is left is no room for logs. Enlarge the one, or lower the other." $reserve $size) -}}
 {{- else if and $isTooMuch $onNode -}}
-{{- fail (printf "logIngest.config.retainBytes: %s and %s for what comes before the oldest lines go are more than persistence.size (%s), which without a volume is what logs may take of their node's disk: log-ingest would be evicted, and all logs with it. Enlarge the size; nine tenths of it less %s is right here, and the default." $kept $reserve $size $reserve) -}}
+{{- fail (printf "logIngest.config.retainBytes: %s and %s for what comes before the oldest lines go are more than persistence.size, or limits.ephemeral-storage if that is less (%s), which without a volume is what logs may take of their node's disk: log-ingest would be evicted, and all logs with it. Enlarge the size; nine tenths of it less %s is right here, and the default." $kept $reserve $size $reserve) -}}
 {{- else if $isTooMuch -}}
 {{- fail (printf "logIngest.config.retainBytes: %s and diskReserve (%s) are more than persistence.size (%s): the volume would be full before the oldest lines go, and then new ones get lost. Nine tenths of the size less the reserve is right, and the default." $kept $reserve $size) -}}
 {{- end -}}

@@ -38,11 +38,17 @@
 {{- $claim := index . 1 -}}
 {{- $values := "logIngest.persistence.storageClass, global.storageClass" -}}
 {{- $way := "or make a claim as you want it, copy the logs, and set logIngest.persistence.existingClaim (docs/upgrade.md)" -}}
-{{- $named := get (default (dict) $claim.metadata.annotations) "ottoscaler.dev/storage-class" -}}
+{{- $notes := default (dict) $claim.metadata.annotations -}}
+{{- $named := get $notes "ottoscaler.dev/storage-class" -}}
+{{- $isUnnamed := and (hasKey $notes "ottoscaler.dev/storage-class") (not $named) -}}
 {{- $new := include "ottoscaler.storageClass" (list $root $root.Values.logIngest.persistence.storageClass) | fromYaml -}}
 {{- if hasKey $new "storageClassName" -}}
 {{- if and (hasKey $claim.spec "storageClassName") (ne $new.storageClassName (toString $claim.spec.storageClassName)) -}}
 {{- fail (printf "%s: persistentvolumeclaim/%s is of class %q, which cannot be changed to %q. Leave it, %s." $values $claim.metadata.name $claim.spec.storageClassName $new.storageClassName $way) -}}
+{{- end -}}
+{{- if and $isUnnamed $root.Release.IsUpgrade (hasPrefix "v3." $root.Capabilities.HelmVersion.Version) -}}
+{{- /* To go back, Helm 3 would take the class away again, which the API server refuses. */ -}}
+{{- fail (printf "%s: persistentvolumeclaim/%s was made without a class named, and has the cluster's, %q: once that is named, Helm 3 cannot roll back past it. Leave it out." $values $claim.metadata.name $new.storageClassName) -}}
 {{- end -}}
 {{- else if $named -}}
 {{- fail (printf "%s: persistentvolumeclaim/%s was made with the class %q named, which cannot be taken away. Name it, %s." $values $claim.metadata.name $named $way) -}}
