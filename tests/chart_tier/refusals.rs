@@ -107,7 +107,7 @@ const REFUSED: &[(&[&str], &[&str])] = &[
     // On its node's disk.
     (
         &["logIngest.persistence.enabled=false", "logIngest.config.retainBytes=\"20GiB\""],
-        &["logIngest.config.retainBytes: 20GiB", "persistence.size (20Gi)", "evicted"],
+        &["logIngest.config.retainBytes: 20GiB", "is less (20Gi)", "evicted"],
     ),
     (
         &["logIngest.persistence.enabled=false", "logIngest.persistence.size=\"256Mi\""],

@@ -21,6 +21,7 @@ function browser() {
       Object.assign(last(), { state, address: address ?? last().address });
     },
     pushState(state: unknown, _: string, address?: string | URL | null) {
+      if (this.refuses) throw new DOMException("too many", "SecurityError");
       told.push(`push ${address}`);
       entries.push({ state, address: String(address) });
     },
@@ -87,4 +88,29 @@ it("what a browser does not take for now is written later", () => {
   history.refuses = false;
   vi.advanceTimersByTime(1_000);
   expect([entry.address, history.address]).toEqual([null, "#L7"]);
+});
+
+it("where a browser takes nothing for now, the entry that was to begin is the one that is written in the end", () => {
+  const history = browser();
+  const entry = new Entry(history);
+  history.refuses = true;
+  entry.readdress("#L7");
+  entry.push("#/tasks/one");
+  expect([entry.address, entry.state]).toEqual(["#/tasks/one", null]);
+  history.refuses = false;
+  vi.advanceTimersByTime(1_000);
+  expect([history.address, history.state]).toEqual(["#/tasks/one", null]);
+});
+
+it("nothing of an entry is written over the next, also where only that was taken", () => {
+  const history = browser();
+  const entry = new Entry(history);
+  history.refuses = true;
+  entry.readdress("#L7");
+  const push = history.pushState.bind({ ...history, refuses: false });
+  history.pushState = push;
+  entry.push("#/tasks/one");
+  history.refuses = false;
+  vi.advanceTimersByTime(1_000);
+  expect(history.address).toBe("#/tasks/one");
 });

@@ -43,10 +43,16 @@ export class Entry {
     else this.#later(wait);
   }
 
-  /** Begins another one. */
+  /** Begins another one. Where the browser takes none for now, this one has its address in the end. */
   push(address: string): void {
     this.flush();
-    this.#browser.pushState(null, "", address);
+    this.left();
+    try {
+      this.#browser.pushState(null, "", address);
+    } catch {
+      this.#pending = { address, state: null };
+      this.#later(REST_MS);
+    }
   }
 
   /** The person has gone to another one, and what is pending was the one before's. */

@@ -18,7 +18,8 @@ export function listenForNavigation(): void {
   window.addEventListener("hashchange", follow);
   window.addEventListener("popstate", follow);
   // A link leads elsewhere, and so may the browser.
-  document.addEventListener("click", () => entry.flush(), { capture: true });
+  const leaves = ({ target }: Event) => target instanceof Element && target.closest("a[href]") && entry.flush();
+  document.addEventListener("click", leaves, { capture: true });
   window.addEventListener("pagehide", () => entry.flush());
 }
 

@@ -143,10 +143,7 @@ function useView(worker: string, around: Surroundings, start: Omit<Start, "renew
     setView(made);
     const shown = () => made.log.shown(!document.hidden);
     const online = () => made.log.retry();
-    const returns = () => {
-      const place = placeOf(history.state, worker);
-      if (place) made.returned(place);
-    };
+    const returns = () => made.returned(placeOf(history.state, worker));
     // Rows that move away would take what is selected with them.
     const selects = () => {
       made.selected.changed(getSelection());
@@ -235,8 +232,8 @@ function useAddress(view: View | null, worker: string, line: string | null): voi
     const range = rangeOf(line);
     const own = view?.chosen ?? null;
     const same = range !== null && own !== null && range[0] === own[0] && range[1] === own[1];
-    // An entry that knows where the log was left leads there.
-    if (!same) view?.setChosen(range, range !== null && placeOf(entry.state, worker) === null);
+    // An entry that knows where this log was left leads there.
+    if (!same) view?.setChosen(range, range !== null && !view.isOf(placeOf(entry.state, worker)));
   }, [view, worker, line]);
 }
 

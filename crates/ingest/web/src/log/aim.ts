@@ -23,6 +23,11 @@ export class Aim {
     this.#heard = heard;
   }
 
+  /** A line is wanted, and not gone to yet. */
+  get waits(): boolean {
+    return this.#at !== null;
+  }
+
   at(line: number, where: Where): void {
     this.#at = { line, where };
     this.reach();

@@ -3,6 +3,7 @@
  * for; a request whose lines are no longer wanted is given up.
  */
 
+import { later } from "../answers";
 import { ApiError } from "../api";
 import { waitAfter } from "./backoff";
 import { type Entry, entryOf, lastOf, readLines } from "./line";
@@ -63,7 +64,7 @@ export class Cache {
   #bytes = 0;
   #failures = 0;
   /** Nothing is asked for until it is over; without an end of its own where the server refused. */
-  #pause: ReturnType<typeof setTimeout> | "refused" | undefined;
+  #pause: (() => void) | "refused" | undefined;
 
   constructor(load: Load, told: Told, limit = LIMIT) {
     this.#load = load;
@@ -181,12 +182,18 @@ export class Cache {
   #failed(error: unknown): void {
     this.#failures += 1;
     this.#resume();
-    this.#pause = isRefusal(error) ? "refused" : setTimeout(() => this.retry(), waitFor(error, this.#failures));
+    this.#pause = isRefusal(error) ? "refused" : this.#later(error);
     this.#told.failed(error);
   }
 
+  /** Tries again after a while, or as soon as others hear the server, unless it asked to be left alone. */
+  #later(error: unknown): () => void {
+    const again = () => this.retry();
+    return later(waitFor(error, this.#failures), again, askedFor(error) > 0 ? null : again);
+  }
+
   #resume(): void {
-    if (this.#pause !== "refused") clearTimeout(this.#pause);
+    if (typeof this.#pause === "function") this.#pause();
     this.#pause = undefined;
   }
 
@@ -278,9 +285,13 @@ function isRefusal(error: unknown): boolean {
   return error instanceof ApiError && !error.isTransient;
 }
 
+/** How long the server asked to be left alone. */
+function askedFor(error: unknown): number {
+  return error instanceof ApiError ? (error.retryAfterMs ?? 0) : 0;
+}
+
 function waitFor(error: unknown, failures: number): number {
-  const asked = error instanceof ApiError ? (error.retryAfterMs ?? 0) : 0;
-  return Math.max(asked, waitAfter(failures, Math.random()));
+  return Math.max(askedFor(error), waitAfter(failures, Math.random()));
 }
 
 function sizeOf(entry: Entry | undefined): number {

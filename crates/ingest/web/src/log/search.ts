@@ -1,5 +1,6 @@
 /** A question to the server about the whole log, answered page by page, and gone on with as the log grows. */
 
+import { later } from "../answers";
 import { ApiError, type SearchQuery, type SearchResult } from "../api";
 import { waitAfter } from "./backoff";
 import { Hits } from "./hits";
@@ -67,7 +68,8 @@ export class Search {
       if (!(error instanceof ApiError && error.isTransient) || this.#left.signal.aborted) throw error;
       this.#failures += 1;
       const wait = Math.max(error.retryAfterMs ?? 0, waitAfter(this.#failures, Math.random()));
-      await new Promise((resolve) => setTimeout(resolve, wait));
+      const asked = error.retryAfterMs !== null && error.retryAfterMs !== undefined;
+      await new Promise<void>((resolve) => later(wait, resolve, asked ? null : resolve));
     }
   }
 

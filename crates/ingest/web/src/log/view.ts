@@ -221,8 +221,13 @@ export class View {
   }
 
   /** The person came back to an entry of the browser's history in which this log was left there. */
-  returned(place: Place): void {
-    if (this.log.worker?.created_at === place.begun) this.#goTo(openingAt(place));
+  returned(place: Place | null): void {
+    if (place && this.isOf(place)) this.#goTo(openingAt(place));
+  }
+
+  /** Whether a place is of this log, and of no other that had its name. */
+  isOf(place: Place | null): boolean {
+    return place !== null && place.begun === this.log.worker?.created_at;
   }
 
   /** The visible line so many rows from the cursor. */
@@ -333,6 +338,8 @@ export class View {
   }
 
   #placed(): void {
+    // Whoever comes back is to wait for the same line, as the address says.
+    if (this.#aim.waits) return;
     const closed = this.log.worker?.state === "closed";
     const top = this.follow ? "follow" : closed && this.scroller.atEnd ? "end" : this.top;
     const place = { begun: this.log.worker?.created_at ?? "", top, cursor: this.cursor } as const;

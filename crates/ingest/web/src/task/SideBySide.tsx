@@ -19,15 +19,17 @@ interface Props {
   task: string;
   /** In the order in which they were put there; they are drawn in that of their names. */
   workers: readonly WorkerState[];
+  /** Those that the address names. */
+  named: readonly string[];
 }
 
-export function SideBySide({ task, workers: shown }: Props) {
+export function SideBySide({ task, workers: shown, named }: Props) {
   const words = useText(text);
   const tails = useMemo(() => new Tails(task), [task]);
   const workers = inOrder(shown);
   const names = namesOf(workers);
   const list = useRef<HTMLDivElement>(null);
-  const { active, touch, goTo } = useActive(names, list);
+  const { active, touch, goTo } = useActive(names, named, list);
   const step = (by: number) => () => {
     const next = names[names.indexOf(active ?? "") + by];
     if (next !== undefined) goTo(next);
@@ -54,7 +56,7 @@ export function SideBySide({ task, workers: shown }: Props) {
 }
 
 /** The log that has the keys. */
-function useActive(names: readonly string[], list: RefObject<HTMLDivElement | null>) {
+function useActive(names: readonly string[], named: readonly string[], list: RefObject<HTMLDivElement | null>) {
   const [touched, touch] = useState<string | undefined>(undefined);
   const goTo = (name: string) => {
     touch(name);
@@ -63,11 +65,12 @@ function useActive(names: readonly string[], list: RefObject<HTMLDivElement | nu
     // Of one that is higher than the window, its name.
     column?.firstElementChild?.scrollIntoView({ block: "nearest" });
   };
-  const before = useRef(names);
+  const before = useRef(named);
   useLayoutEffect(() => {
-    const came = newcomer(before.current, names);
-    before.current = names;
-    if (came !== undefined) goTo(came);
+    // Who comes by himself does not take the keys from the log that somebody reads.
+    const came = newcomer(before.current, named);
+    before.current = named;
+    if (came !== undefined && names.includes(came)) goTo(came);
   });
   const active = touched !== undefined && names.includes(touched) ? touched : names[0];
   return { active, touch, goTo };

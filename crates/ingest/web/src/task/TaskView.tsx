@@ -130,7 +130,7 @@ function Logs({ task, shown, setLog }: LogsProps) {
   const [worker] = shown.workers;
   if (shown.way === "time") return <ByTime task={task} />;
   if (!worker) return <p class="note">{words.noWorkers}</p>;
-  if (shown.way === "side") return <SideBySide task={task.task_id} workers={shown.workers} />;
+  if (shown.way === "side") return <SideBySide task={task.task_id} workers={shown.workers} named={shown.named} />;
   return (
     <Panel labelledBy={tabId(task.workers.indexOf(worker))}>
       <WorkerBar worker={worker} below="tab" />

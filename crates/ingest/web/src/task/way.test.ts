@@ -77,8 +77,8 @@ it("all failed workers come side by side, one after the other, and then again", 
 it("a worker is chosen alone, or side by side with the others", () => {
   const [a, b] = workers as [WorkerState, WorkerState];
   const log = new URLSearchParams("line=3");
-  expect(chosenQuery({ way: "time", workers: [], log }, b).toString()).toBe("w=b");
-  expect(chosenQuery({ way: "side", workers: [b], log }, a).toString()).toBe("show=side&w=b&w=a");
+  expect(chosenQuery({ way: "time", workers: [], named: [], log }, b).toString()).toBe("w=b");
+  expect(chosenQuery({ way: "side", workers: [b], named: [], log }, a).toString()).toBe("show=side&w=b&w=a");
 });
 
 it("Back leads from a worker that was chosen by time to all of them, and not from one worker to another", () => {

@@ -17,15 +17,18 @@ export interface Shown {
   readonly way: Way;
   /** As tabs: the one that is shown. Side by side: all of them, in the order in which they were put there. */
   readonly workers: readonly WorkerState[];
+  /** Those that the address names, in the same order, whether they are there or not. */
+  readonly named: readonly string[];
   /** What the address says to the log. */
   readonly log: URLSearchParams;
 }
 
 export function shownOf(query: URLSearchParams, workers: readonly WorkerState[]): Shown {
   const way = ways.find((name) => name === query.get("show")) ?? "tabs";
-  const chosen = query.getAll("w").flatMap((name) => workers.find(({ worker_id }) => worker_id === name) ?? []);
+  const named = query.getAll("w");
+  const chosen = named.flatMap((name) => workers.find(({ worker_id }) => worker_id === name) ?? []);
   const [, log] = divided(query, OWN);
-  return { way, workers: chosen.length > 0 ? limited(way, chosen) : byItself(way, workers), log };
+  return { way, workers: chosen.length > 0 ? limited(way, chosen) : byItself(way, workers), named, log };
 }
 
 function limited(way: Way, chosen: readonly WorkerState[]): WorkerState[] {
@@ -65,7 +68,7 @@ export function chosenHow({ way }: Shown): "push" | "replace" {
   return way === "time" ? "push" : "replace";
 }
 
-/** Who has come beside those that were shown before, the last of them. */
+/** Whom the address names that it did not name before, the last of them: somebody has put him there. */
 export function newcomer(before: readonly string[], now: readonly string[]): string | undefined {
   return now.findLast((name) => !before.includes(name));
 }
