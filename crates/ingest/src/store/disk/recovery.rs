@@ -67,6 +67,8 @@ struct Read {
     lost: u64,
     /// None where neither its header nor an index says it.
     seal: Option<Seal>,
+    /// Its header cannot be read any more.
+    is_headless: bool,
 }
 
 impl Opening<'_> {
@@ -106,12 +108,18 @@ impl Opening<'_> {
         let path = self.files.path(number);
         let context = || format!("cannot recover {}", path.display());
         let file = self.files.open(number).with_context(context)?;
-        let Read { mut bytes, lost, seal } = self.read(number, &*file).with_context(context)?;
+        let Read { mut bytes, lost, seal, is_headless } = self.read(number, &*file).with_context(context)?;
         if seal.is_none() && Seal::is_of_another_version(&bytes) {
             bail!(other_version(&path));
         }
-        // It goes on, so whatever its index says will not be all.
-        self.files.remove_index(number).context("cannot remove the index of a segment that goes on")?;
+        if is_headless && seal.is_some() {
+            // Its index alone knows its seal: that stays until there is another, and the segment does not go on.
+            self.damaged(number, 1, "its header cannot be read; its index tells what stood there");
+            self.found.must_seal = true;
+        } else {
+            // It goes on, so whatever its index says will not be all.
+            self.files.remove_index(number).context("cannot remove the index of a segment that goes on")?;
+        }
         let seal = match seal {
             Some(seal) => seal,
             // The crash came before the header did: it is synced before anything follows it.
@@ -149,8 +157,10 @@ impl Opening<'_> {
 
     fn read(&self, number: u32, file: &dyn SegmentFile) -> io::Result<Read> {
         let (bytes, lost) = file.read_around()?;
-        let seal = Seal::of(&bytes).or_else(|| sealed::seal(self.files, number));
-        Ok(Read { bytes: bytes.into(), lost, seal })
+        let header = Seal::of(&bytes);
+        let is_headless = header.is_none();
+        let seal = header.or_else(|| sealed::seal(self.files, number));
+        Ok(Read { bytes: bytes.into(), lost, seal, is_headless })
     }
 
     /// What a segment holds goes to the index.

@@ -105,6 +105,36 @@ fn a_segment_that_nobody_can_read_any_more_costs_its_lines_and_not_the_start() {
     }
 }
 
+/// It is the last one where those behind it are gone. The header may look like another version's.
+#[test]
+fn p4_a_last_segment_whose_seal_its_index_alone_knows_is_read_at_each_start() {
+    let two_segments = || {
+        let dir = tempfile::tempdir().unwrap();
+        fill(dir.path());
+        for kind in ["log", "idx"] {
+            for file in files(dir.path(), kind).iter().skip(2) {
+                std::fs::remove_file(file).unwrap();
+            }
+        }
+        dir
+    };
+    let whole = read_all(&*open_small(two_segments().path(), &Damage::default()).reader, "w");
+    assert!(whole.len() > 6, "{whole:?}");
+    for at in 0..HEADER {
+        let dir = two_segments();
+        flip(&files(dir.path(), "log")[1], at);
+        let mut expected = whole.clone();
+        for _ in 0..3 {
+            let mut opened = open_small(dir.path(), &Damage::default());
+            assert_eq!(read_all(&*opened.reader, "w"), expected, "{at}");
+            assert_eq!(opened.recovery.damaged, 1, "{at}: told at each start");
+            let record = appended_lines("w", expected.last().unwrap().last().next().get(), &["after it"]);
+            opened.store.commit(std::slice::from_ref(&record)).unwrap();
+            expected.extend(blocks(&[record]));
+        }
+    }
+}
+
 #[test]
 fn p4_a_last_segment_that_nobody_can_read_costs_its_lines_and_neither_the_start_nor_its_bytes() {
     let dir = tempfile::tempdir().unwrap();
