@@ -1,9 +1,12 @@
 /**
  * The browser's entry for what is shown: its address, and what is kept with it. Browsers take about 100 changes of it in
- * 30 s (WebKit) and throw at more, so changes that follow upon each other are written as one, when they rest.
+ * 30 s (WebKit) and throw at more, so where very many follow upon each other, as with a key that is held, not each is written.
  */
 
-/** From one change that is written to the next: 86 in 30 s. */
+/** So many changes are written at once, and another after each pause: at most 93 in 30 s. */
+const BURST = 50;
+const PAUSE_MS = 700;
+/** How long what is kept does not change until it is written. */
 const REST_MS = 350;
 
 type Browser = Pick<History, "state" | "pushState" | "replaceState">;
@@ -13,7 +16,9 @@ export class Entry {
   /** What is still to be written; the address only where that has changed. */
   #pending: { readonly address: string | null; readonly state: unknown } | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #writtenAt = Number.NEGATIVE_INFINITY;
+  /** How many changes may be written, as of a moment. */
+  #left = BURST;
+  #asOf = performance.now();
 
   constructor(browser: Browser) {
     this.#browser = browser;
@@ -35,12 +40,10 @@ export class Entry {
     this.#later(REST_MS);
   }
 
-  /** Gives it another address, at once unless it had another a moment ago. */
+  /** Gives it another address, at once unless it had very many of late. */
   readdress(address: string): void {
     this.#pending = { address, state: this.state };
-    const wait = this.#writtenAt + REST_MS - performance.now();
-    if (wait <= 0) this.flush();
-    else this.#later(wait);
+    this.#write();
   }
 
   /** Begins another one. Where the browser takes none for now, this one has its address in the end. */
@@ -51,7 +54,8 @@ export class Entry {
       this.#browser.pushState(null, "", address);
     } catch {
       this.#pending = { address, state: null };
-      this.#later(REST_MS);
+      this.#left = 0;
+      this.#later(PAUSE_MS);
     }
   }
 
@@ -69,15 +73,25 @@ export class Entry {
     try {
       this.#browser.replaceState(state, "", address ?? undefined);
     } catch {
-      this.#later(REST_MS);
+      this.#left = 0;
+      this.#later(PAUSE_MS);
       return;
     }
     this.#pending = null;
-    this.#writtenAt = performance.now();
+    this.#left = Math.max(0, this.#left - 1);
+  }
+
+  /** Writes what is pending if it may, or else as soon as it may. */
+  #write(): void {
+    const now = performance.now();
+    this.#left = Math.min(BURST, this.#left + (now - this.#asOf) / PAUSE_MS);
+    this.#asOf = now;
+    if (this.#left >= 1) this.flush();
+    else this.#later((1 - this.#left) * PAUSE_MS);
   }
 
   #later(wait: number): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.flush(), wait);
+    this.#timer = setTimeout(() => this.#write(), wait);
   }
 }
