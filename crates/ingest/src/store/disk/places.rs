@@ -77,7 +77,9 @@ impl Places {
         } else {
             // First the segment: where that cannot be read either, the index is still the better of the two.
             let (bytes, _) = self.handles.get(Which::Segment(segment))?.read_around()?;
-            if let Err(error) = self.handles.remove_index(segment) {
+            // Where the header is damaged as well, nothing else would know the seal at the next start.
+            let is_needed = Seal::of(&bytes).is_none();
+            if !is_needed && let Err(error) = self.handles.remove_index(segment) {
                 // On a disk that takes nothing any more it stays, and is looked past from here on all the same.
                 warn!(segment, %error, "cannot remove a damaged index");
             }

@@ -105,6 +105,28 @@ fn a_segment_that_nobody_can_read_any_more_costs_its_lines_and_not_the_start() {
     }
 }
 
+/// Whatever of the index is damaged behind what it begins with: that alone knows the seal.
+#[test]
+fn p4_a_segment_with_a_damaged_header_keeps_its_index_however_damaged() {
+    let length = {
+        let dir = tempfile::tempdir().unwrap();
+        fill(dir.path());
+        std::fs::metadata(&files(dir.path(), "idx")[1]).unwrap().len()
+    };
+    for at in (56..usize::try_from(length).unwrap()).step_by(5) {
+        let dir = tempfile::tempdir().unwrap();
+        let (records, before) = fill(dir.path());
+        // It looks like another version's.
+        flip(&files(dir.path(), "log")[1], 7);
+        flip(&files(dir.path(), "idx")[1], at);
+        for _ in 0..3 {
+            let opened = open_small(dir.path(), &Damage::default());
+            assert_eq!(read_all(&*opened.reader, "w"), of("w", &records), "{at}");
+        }
+        assert_eq!(states(dir.path()), before, "{at}");
+    }
+}
+
 /// It is the last one where those behind it are gone. The header may look like another version's.
 #[test]
 fn p4_a_last_segment_whose_seal_its_index_alone_knows_is_read_at_each_start() {
