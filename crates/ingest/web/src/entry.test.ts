@@ -115,3 +115,13 @@ it("nothing of an entry is written over the next, also where only that was taken
   vi.advanceTimersByTime(1_000);
   expect(history.address).toBe("#/tasks/one");
 });
+
+it("entries that begin count as well towards what the browser takes", () => {
+  const history = browser();
+  const entry = new Entry(history);
+  for (let step = 1; step <= 60; step += 1) entry.push(`#/tasks/${step}`);
+  entry.readdress("#L1");
+  expect(entry.address).toBe("#L1");
+  vi.advanceTimersByTime(1_000);
+  expect([entry.address, history.address]).toEqual([null, "#L1"]);
+});

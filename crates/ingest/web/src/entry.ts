@@ -17,7 +17,7 @@ export class Entry {
   #pending: { readonly address: string | null; readonly state: unknown } | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** How many changes may be written, as of a moment. */
-  #left = BURST;
+  #allowed = BURST;
   #asOf = performance.now();
 
   constructor(browser: Browser) {
@@ -52,9 +52,11 @@ export class Entry {
     this.left();
     try {
       this.#browser.pushState(null, "", address);
+      // It counts as well.
+      this.#allowed = Math.max(0, this.#allowed - 1);
     } catch {
       this.#pending = { address, state: null };
-      this.#left = 0;
+      this.#allowed = 0;
       this.#later(PAUSE_MS);
     }
   }
@@ -73,21 +75,21 @@ export class Entry {
     try {
       this.#browser.replaceState(state, "", address ?? undefined);
     } catch {
-      this.#left = 0;
+      this.#allowed = 0;
       this.#later(PAUSE_MS);
       return;
     }
     this.#pending = null;
-    this.#left = Math.max(0, this.#left - 1);
+    this.#allowed = Math.max(0, this.#allowed - 1);
   }
 
   /** Writes what is pending if it may, or else as soon as it may. */
   #write(): void {
     const now = performance.now();
-    this.#left = Math.min(BURST, this.#left + (now - this.#asOf) / PAUSE_MS);
+    this.#allowed = Math.min(BURST, this.#allowed + (now - this.#asOf) / PAUSE_MS);
     this.#asOf = now;
-    if (this.#left >= 1) this.flush();
-    else this.#later((1 - this.#left) * PAUSE_MS);
+    if (this.#allowed >= 1) this.flush();
+    else this.#later((1 - this.#allowed) * PAUSE_MS);
   }
 
   #later(wait: number): void {
