@@ -23,9 +23,9 @@ interface Props {
 }
 
 export function Chosen({ view, words, range, clear }: Props) {
-  const extending = useCell(view.extending);
+  const extending = useCell(view.choice.extending);
   const extend = () => {
-    view.extending.set(!extending);
+    view.choice.extending.set(!extending);
     if (!extending) notice(words.extendHow);
   };
   return (

@@ -151,7 +151,7 @@ function Count({ view, words }: { view: View; words: Texts }) {
     );
   }
   const count = search?.hits.count ?? 0;
-  const at = view.cursor === null ? 0 : (search?.hits.ordinal(view.cursor) ?? 0);
+  const at = view.choice.cursor === null ? 0 : (search?.hits.ordinal(view.choice.cursor) ?? 0);
   const told =
     count > 0
       ? words.findCount(at, count, search?.full || search?.busy || false)

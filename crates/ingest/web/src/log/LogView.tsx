@@ -83,7 +83,9 @@ export function LogView({ worker, state, tail, query, setQuery, active }: LogVie
         {view && <MarkStrip view={view} words={words} />}
         {view && <NewLines view={view} label={words.newLines(view.fresh)} />}
       </div>
-      {view?.chosen && <Chosen view={view} words={words} range={view.chosen} clear={() => setRange(null)} />}
+      {view?.choice.range && (
+        <Chosen view={view} words={words} range={view.choice.range} clear={() => setRange(null)} />
+      )}
       {view && <Said view={view} words={words} />}
     </section>
   );
@@ -230,7 +232,7 @@ function useSettings(view: View | null, wrap: string, times: string): void {
 function useAddress(view: View | null, worker: string, line: string | null): void {
   useLayoutEffect(() => {
     const range = rangeOf(line);
-    const own = view?.chosen ?? null;
+    const own = view?.choice.range ?? null;
     const same = range !== null && own !== null && range[0] === own[0] && range[1] === own[1];
     // An entry that knows where this log was left leads there.
     if (!same) view?.setChosen(range, range !== null && !view.isOf(placeOf(entry.state, worker)));

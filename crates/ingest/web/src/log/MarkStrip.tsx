@@ -46,7 +46,7 @@ function go(event: MouseEvent, view: View): void {
   const line = target instanceof HTMLElement ? Number(target.dataset["line"]) : Number.NaN;
   if (line > 0) {
     view.toLine(line);
-    view.cursor = line;
+    view.choice.cursor = line;
     return;
   }
   const box = (currentTarget as HTMLElement).getBoundingClientRect();

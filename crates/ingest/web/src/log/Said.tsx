@@ -54,9 +54,14 @@ function useSpoken(view: View, words: Texts): string {
   return text;
 }
 
-function goneTo({ log, chosen }: View, sequence: number): Gone {
+function goneTo({ log, choice }: View, sequence: number): Gone {
   const group = log.groups.startingAt(sequence);
   const folded = group !== undefined && log.groups.isFolded(group);
-  const isIn = chosen !== null && sequence >= chosen[0] && sequence <= chosen[1];
-  return { entry: log.get(sequence), mark: log.markOf(sequence), group, folded, chosen: isIn ? chosen : null };
+  return {
+    entry: log.get(sequence),
+    mark: log.markOf(sequence),
+    group,
+    folded,
+    chosen: choice.has(sequence) ? choice.range : null,
+  };
 }

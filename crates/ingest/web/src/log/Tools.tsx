@@ -76,7 +76,7 @@ function Failure({ view, words }: { view: View; words: Texts }) {
   if (first === null) return null;
   const go = () => {
     view.toLine(first);
-    view.cursor = first;
+    view.choice.cursor = first;
   };
   return (
     <button

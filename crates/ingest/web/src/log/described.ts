@@ -10,7 +10,7 @@ import type { View } from "./view";
 
 /** Of a line, and of the one in the row above it. */
 export function described(view: View, opened: Opened, sequence: number, above: number | null): RowView {
-  const { log, around, chosen } = view;
+  const { log, around, choice } = view;
   const entry = log.get(sequence);
   const group = log.groups.startingAt(sequence);
   const folded = group !== undefined && log.groups.isFolded(group);
@@ -22,9 +22,9 @@ export function described(view: View, opened: Opened, sequence: number, above: n
     href: around.href,
     time: timeOf(view, sequence, above, group),
     zone: settings.zone.value,
-    selected: chosen !== null && sequence >= chosen[0] && sequence <= chosen[1],
+    selected: choice.has(sequence),
     hit,
-    current: sequence === view.cursor,
+    current: sequence === choice.cursor,
     query: (hit && log.search?.query) || null,
     mark: log.markOf(sequence),
     group,

@@ -45,7 +45,7 @@ function searching({ words, setFinding }: Parts, view: View): Binding[] {
 
 function moving({ words }: Parts, view: View): Binding[] {
   const group = (forward: boolean) => () => {
-    if (view.toGroup(forward)) view.aloud.set(view.cursor);
+    if (view.toGroup(forward)) view.aloud.set(view.choice.cursor);
     else notice(words.noGroup);
   };
   const { scroller } = view;
@@ -54,7 +54,7 @@ function moving({ words }: Parts, view: View): Binding[] {
   const sideways = (by: number) => (event: KeyboardEvent) =>
     scroller.sideways(by * (event.shiftKey ? 0.8 * scroller.element.clientWidth : SIDEWAYS));
   const failure = () => {
-    if (view.toFailure()) view.aloud.set(view.cursor);
+    if (view.toFailure()) view.aloud.set(view.choice.cursor);
     else notice(view.log.outline?.first_failure === null ? words.noFailureAtAll : words.noFailure);
   };
   const fold = () => {
@@ -103,7 +103,7 @@ function showing(view: View, words: Texts): Binding[] {
 }
 
 function choosing({ words, finding, setFinding, setRange }: Parts, view: View): Binding[] {
-  const chosen = (): Range => view.chosen ?? [view.here, view.here];
+  const chosen = (): Range => view.choice.range ?? [view.here, view.here];
   const choose = (by: number, extend: boolean) => () => {
     const line = view.neighbour(by);
     setRange(view.choose(line, extend));

@@ -7,7 +7,7 @@ import { notice } from "../notices";
 import { Cell } from "../store";
 import { Aim, type Where } from "./aim";
 import { Asker } from "./asker";
-import { extended } from "./copy";
+import { Choice } from "./choice";
 import { described } from "./described";
 import { Finding, type Match } from "./finding";
 import type { Group } from "./groups";
@@ -21,6 +21,7 @@ import type { Surroundings } from "./row";
 import type { Range, Rows } from "./rows";
 import { Scroller } from "./scroller";
 import { Selected } from "./selected";
+import { Sight } from "./sight";
 import type { Start } from "./start";
 
 /** Components are drawn anew so often at most; rows with each frame. */
@@ -37,16 +38,10 @@ export class View {
   follow = false;
   /** The last line that was there when following ended. */
   seen = 0;
-  chosen: Range | null = null;
-  /** The line that keys start from. */
-  cursor: number | null = null;
-  /** The next line that is chosen is the other end of a range. */
-  readonly extending = new Cell(false);
+  readonly choice: Choice;
   /** The line that a key went to, to be read out. */
   readonly aloud = new Cell<number | null>(null);
-  visible: readonly number[] = [];
-  /** The line that the next frame will show. */
-  #ahead: number | null = null;
+  readonly sight = new Sight();
   #rows: Rows;
   /** The log is another than the one that is drawn. */
   #hasChanged = false;
@@ -70,8 +65,7 @@ export class View {
 
   constructor(worker: string, element: HTMLElement, around: Surroundings, start: Start) {
     this.around = around;
-    this.chosen = start.chosen;
-    this.cursor = start.chosen?.[0] ?? null;
+    this.choice = new Choice(start.chosen);
     this.#place = start.place;
     this.#remember = start.remember;
     this.#opened = new Opened(worker);
@@ -84,7 +78,7 @@ export class View {
     this.#asker = new Asker(this.log);
     this.#aim = new Aim(this.log, {
       reached: (line, where) => {
-        this.#ahead = line;
+        this.sight.ahead(line);
         this.scroller.toRow(this.log.rows.rowOf(line), where);
       },
       streamShown: (source) => notice(this.around.texts.streamShown(source)),
@@ -122,18 +116,14 @@ export class View {
     return this.log.worker?.state === "open";
   }
 
-  get top(): number {
-    return this.visible[0] ?? 1;
-  }
-
   /** The line that keys start from, if it can be seen, else the first that can. */
   get here(): number {
-    return this.cursor !== null && this.#isSeen(this.cursor) ? this.cursor : this.top;
+    return this.#cursorSeen ?? this.sight.top;
   }
 
-  /** Whether a line can be seen, or will be with the next frame: keys may come faster than frames. */
-  #isSeen(line: number): boolean {
-    return line === this.#ahead || this.visible.includes(line);
+  get #cursorSeen(): number | null {
+    const { cursor } = this.choice;
+    return cursor !== null && this.sight.has(cursor) ? cursor : null;
   }
 
   redraw(): void {
@@ -169,7 +159,7 @@ export class View {
       return;
     }
     this.setFollow(false);
-    this.cursor = null;
+    this.choice.cursor = null;
     this.scroller.toStart();
   }
 
@@ -178,7 +168,7 @@ export class View {
       this.#wish = "end";
       return;
     }
-    this.cursor = null;
+    this.choice.cursor = null;
     this.setFollow(this.#running);
     this.scroller.toEnd();
   }
@@ -202,19 +192,16 @@ export class View {
 
   /** Chooses a line, or from the one chosen before up to this one. */
   choose(sequence: number, extend: boolean): Range {
-    const from = this.chosen ? (this.cursor === this.chosen[0] ? this.chosen[1] : this.chosen[0]) : sequence;
-    this.chosen = extend || this.extending.value ? extended(from, sequence) : [sequence, sequence];
-    this.cursor = sequence;
-    this.extending.set(false);
+    const range = this.choice.take(sequence, extend);
     this.setFollow(false);
-    return this.chosen;
+    return range;
   }
 
   /** What the address says. */
   setChosen(range: Range | null, show: boolean): void {
-    this.chosen = range;
+    this.choice.range = range;
     if (range && show) {
-      this.cursor = range[0];
+      this.choice.cursor = range[0];
       if (this.log.worker) this.#toNamed(range[0]);
     }
     this.redraw();
@@ -233,19 +220,28 @@ export class View {
   /** The visible line so many rows from the cursor. */
   neighbour(by: number): number {
     const { rows } = this.log;
-    if (this.cursor === null || !this.#isSeen(this.cursor)) return this.top;
-    return rows.sequenceOf(Math.max(0, Math.min(rows.rowOf(this.cursor) + by, rows.count - 1)));
+    const cursor = this.#cursorSeen;
+    if (cursor === null) return this.sight.top;
+    return rows.sequenceOf(Math.max(0, Math.min(rows.rowOf(cursor) + by, rows.count - 1)));
+  }
+
+  /** The line after which the next one is sought: where no line that is seen is chosen, one at the top is still ahead. */
+  get #before(): number {
+    return this.#cursorSeen ?? this.sight.top - 1;
+  }
+
+  /** Goes to a line, and has keys start from there. */
+  #stepTo(line: number, where: Where = "third"): void {
+    this.toLine(line, where);
+    this.choice.cursor = line;
   }
 
   /** Goes to the next or the previous group; whether there is one. */
   toGroup(forward: boolean): boolean {
     const { groups } = this.log;
-    // Where no line is chosen, a group that begins at the top is still ahead.
-    const from = this.here === this.cursor ? this.here : this.here - 1;
-    const group = forward ? groups.next(from) : groups.previous(this.here);
+    const group = forward ? groups.next(this.#before) : groups.previous(this.here);
     if (!group) return false;
-    this.toLine(group.first, "third");
-    this.cursor = group.first;
+    this.#stepTo(group.first);
     return true;
   }
 
@@ -253,7 +249,7 @@ export class View {
     if (!group) return;
     this.#settled();
     this.log.groups.fold(group, folded ?? !this.log.groups.isFolded(group));
-    this.cursor = group.first;
+    this.choice.cursor = group.first;
     this.log.refold();
     this.scroller.toRow(this.log.rows.rowOf(group.first), "nearest");
   }
@@ -265,12 +261,9 @@ export class View {
 
   /** Goes to the next failure; whether there is one. */
   toFailure(): boolean {
-    // Where no line that is seen is chosen, one at the top is still ahead.
-    const from = this.here === this.cursor ? this.here : this.top - 1;
-    const next = this.log.failures.find((sequence) => sequence > from);
+    const next = this.log.failures.find((sequence) => sequence > this.#before);
     if (next === undefined) return false;
-    this.toLine(next);
-    this.cursor = next;
+    this.#stepTo(next);
     return true;
   }
 
@@ -283,10 +276,7 @@ export class View {
   /** Goes to the next match, or the previous one; from the other end where there is none. */
   toHit(forward: boolean): Match | null {
     const match = this.#finding.next(this.here, forward);
-    if (match) {
-      this.toLine(match.line);
-      this.cursor = match.line;
-    }
+    if (match) this.#stepTo(match.line);
     return match;
   }
 
@@ -294,7 +284,7 @@ export class View {
     const sources = new Set(this.log.filter.shown);
     if (!sources.delete(source)) sources.add(source);
     // Nothing at all is never what is meant.
-    const needed = this.follow ? this.log.end : (this.visible[this.visible.length - 1] ?? 0);
+    const needed = this.follow ? this.log.end : this.sight.last;
     this.log.setSources(sources.size === 0 ? new Set(SOURCES) : sources, needed);
     if (this.follow) this.scroller.toEnd();
   }
@@ -324,13 +314,11 @@ export class View {
   /** What has come is read only where it is seen, or would be next. */
   #takeIn(): void {
     const { rows } = this.log;
-    const last = this.visible[this.visible.length - 1] ?? 0;
-    this.log.takeIn(this.follow || rows.count - rows.rowOf(last) <= 3 * this.scroller.page);
+    this.log.takeIn(this.follow || rows.count - rows.rowOf(this.sight.last) <= 3 * this.scroller.page);
   }
 
   #drawn(sequences: readonly number[]): void {
-    this.visible = sequences;
-    this.#ahead = null;
+    this.sight.drawn(sequences);
     this.selected.drawn();
     if (sequences.length === 0) return;
     this.#asker.seen(sequences, this.scroller.page);
@@ -341,8 +329,8 @@ export class View {
     // Whoever comes back is to wait for the same line, as the address says.
     if (this.#aim.waits) return;
     const closed = this.log.worker?.state === "closed";
-    const top = this.follow ? "follow" : closed && this.scroller.atEnd ? "end" : this.top;
-    const place = { begun: this.log.worker?.created_at ?? "", top, cursor: this.cursor } as const;
+    const top = this.follow ? "follow" : closed && this.scroller.atEnd ? "end" : this.sight.top;
+    const place = { begun: this.log.worker?.created_at ?? "", top, cursor: this.choice.cursor } as const;
     if (isSame(this.#place, place)) return;
     this.#place = place;
     this.#remember(place);
@@ -362,8 +350,8 @@ export class View {
 
   /** What the person looks at, or asked to see. */
   get #kept(): number[] {
-    const asked = [this.chosen?.[0], this.cursor].filter((line) => typeof line === "number");
-    return this.follow ? asked : [...asked, ...this.visible];
+    const { asked } = this.choice;
+    return this.follow ? asked : [...asked, ...this.sight.lines];
   }
 
   #changed(): void {
@@ -405,7 +393,7 @@ export class View {
   get #opening(): Opening | null {
     const { worker, outline, failed, firstFailure } = this.log;
     return openingOf(
-      { wish: this.#wish, left: this.#place, linked: this.chosen?.[0] ?? null },
+      { wish: this.#wish, left: this.#place, linked: this.choice.range?.[0] ?? null },
       { begun: worker?.created_at ?? "", running: this.#running, failed, outlined: outline !== null, firstFailure },
     );
   }
@@ -421,7 +409,7 @@ export class View {
     if (to === "start") this.toStart();
     else if (to === "end") this.toEnd();
     else this.#toNamed(to, where);
-    this.cursor = cursor;
+    this.choice.cursor = cursor;
   }
 
   /** Where the log opens is decided; before anything is known of it, it cannot be. */
@@ -441,14 +429,13 @@ export class View {
   #unfoldChosen(): void {
     if (this.#outlined || !this.log.outline) return;
     this.#outlined = true;
-    if (this.chosen && this.log.rows.isHidden(this.chosen[0])) this.toLine(this.chosen[0]);
+    if (this.choice.range && this.log.rows.isHidden(this.choice.range[0])) this.toLine(this.choice.range[0]);
   }
 
   #firstHit(): void {
     const hit = this.#finding.first();
     if (hit === null) return;
-    this.toLine(hit, "nearest");
-    this.cursor = hit;
+    this.#stepTo(hit, "nearest");
   }
 
   #tell(): void {

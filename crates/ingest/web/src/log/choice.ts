@@ -1,0 +1,47 @@
+/** What a person has chosen of a log: the line that keys start from, and a line or a range that the address names. */
+
+import { Cell } from "../store";
+import { extended } from "./copy";
+import type { Range } from "./rows";
+
+export class Choice {
+  range: Range | null;
+  /** The line that keys start from. */
+  cursor: number | null;
+  /** The next line that is chosen is the other end of a range. */
+  readonly extending = new Cell(false);
+
+  constructor(range: Range | null) {
+    this.range = range;
+    this.cursor = range?.[0] ?? null;
+  }
+
+  /** Chooses a line, or from the one chosen before up to this one. */
+  take(sequence: number, extend: boolean): Range {
+    const range = extend || this.extending.value ? extended(this.#anchor ?? sequence, sequence) : single(sequence);
+    this.range = range;
+    this.cursor = sequence;
+    this.extending.set(false);
+    return range;
+  }
+
+  /** Whether a line is one of those that are named. */
+  has(sequence: number): boolean {
+    return this.range !== null && sequence >= this.range[0] && sequence <= this.range[1];
+  }
+
+  /** Lines that are asked for by it. */
+  get asked(): number[] {
+    return [this.range?.[0], this.cursor].filter((line) => typeof line === "number");
+  }
+
+  /** The end of the range that stays when the other is moved: where the cursor is not. */
+  get #anchor(): number | null {
+    if (!this.range) return null;
+    return this.cursor === this.range[0] ? this.range[1] : this.range[0];
+  }
+}
+
+function single(sequence: number): Range {
+  return [sequence, sequence];
+}
