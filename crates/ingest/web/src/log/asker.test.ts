@@ -44,18 +44,19 @@ test("where a log is opened, what is seen comes first, and what is around it aft
   expect(want).toHaveBeenLastCalledWith([[4_974, 5_064]], END, true);
 });
 
-test("what is passed faster than lines come is not asked for until the window rests", () => {
+test.each([100, 800])("what is passed at %i lines a frame is not asked for until the window rests", (speed) => {
   const { seen, want } = askerOf();
   for (let frame = 0; frame < 60; frame += 1) {
-    seen(1 + frame * 800);
+    seen(1 + frame * speed);
     vi.advanceTimersByTime(16);
   }
   expect(want).toHaveBeenCalledTimes(1);
+  const last = 1 + 59 * speed;
   vi.advanceTimersByTime(60);
   expect(want).toHaveBeenCalledTimes(2);
-  expect(want).toHaveBeenLastCalledWith([[47_202, 47_231]], END, false);
+  expect(want).toHaveBeenLastCalledWith([[last + 1, last + 30]], END, false);
   vi.advanceTimersByTime(60);
-  expect(want).toHaveBeenLastCalledWith([[47_172, 47_262]], END, true);
+  expect(want).toHaveBeenLastCalledWith([[last - 29, last + 61]], END, true);
 });
 
 test("what is passed slowly enough to be seen is asked for ten times a second at most", () => {
@@ -66,6 +67,7 @@ test("what is passed slowly enough to be seen is asked for ten times a second at
   }
   expect(want.mock.calls.length).toBeGreaterThan(5);
   expect(want.mock.calls.length).toBeLessThanOrEqual(11);
+  for (const [, , whole] of want.mock.calls.slice(1)) expect(whole).toBe(true);
 });
 
 test("where hidden lines lie between those that are seen, nothing else is asked for, and no heading", () => {

@@ -7,7 +7,7 @@ import { CHUNK } from "./cache";
 import type { Log } from "./model";
 import type { Range, Rows } from "./rows";
 
-/** From one place to the next that lines are asked for while a bar is dragged. */
+/** From one place to the next that lines are asked for while the window goes on: more than a chunk's way is too fast. */
 const ASK_MS = 100;
 /** A window that has not gone elsewhere for so long, a few frames, rests; after as long again all around it is asked for. */
 const REST_MS = 50;
@@ -19,9 +19,10 @@ export class Asker {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #visible: readonly number[] = [];
   #page = 0;
-  /** When lines were last asked for, and when the window last went where nothing was of what it had. */
-  #asked = Number.NEGATIVE_INFINITY;
+  /** When the window last went where nothing was of what it had. */
   #gone = Number.NEGATIVE_INFINITY;
+  /** Where it was, and when, since which its speed is told. */
+  #since = { line: 0, at: Number.NEGATIVE_INFINITY };
 
   constructor(log: Log) {
     this.#log = log;
@@ -40,9 +41,15 @@ export class Asker {
     }
     const passing = now - this.#gone < ASK_MS;
     this.#gone = now;
-    // The first of many places may be the only one. Of the others those are worth it that it takes a while to pass.
-    if (!passing) this.#askSeen();
-    else if (moved < CHUNK && now - this.#asked >= ASK_MS) this.#ask();
+    // The first of many places may be the only one. Of the others those are worth it where lines come before they are passed.
+    if (!passing) {
+      this.#since = { line: visible[0] ?? 0, at: now };
+      this.#askSeen();
+    } else if (now - this.#since.at >= ASK_MS) {
+      const passed = Math.abs((visible[0] ?? 0) - this.#since.line);
+      this.#since = { line: visible[0] ?? 0, at: now };
+      if (passed < CHUNK) this.#ask();
+    }
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#rest(), REST_MS);
   }
@@ -80,7 +87,6 @@ export class Asker {
   }
 
   #want(lines: readonly number[], whole: boolean): void {
-    this.#asked = performance.now();
     const { cache, groups, end } = this.#log;
     // A heading is drawn from what is known of its group.
     const needed = whole ? lines : lines.filter((line) => !groups.startingAt(line));

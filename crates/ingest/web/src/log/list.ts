@@ -46,6 +46,7 @@ export class List {
   reshape(lineHeight: number): void {
     this.#lineHeight = lineHeight;
     this.#columns = 1;
+    this.#forget();
   }
 
   /** Puts rows into the document, from one on until they fill the window below the anchor; their heights. */
@@ -67,10 +68,12 @@ export class List {
     this.element.style.setProperty("transform", `translateY(${-this.#lead - above}px)`);
   }
 
-  /** Numbers take as much room as the last one does. */
+  /** Numbers take as much room as the last one does, and lines what is left. */
   widen(digits: number): void {
-    if (digits !== this.#digits) this.element.style.setProperty("--log-digits", String(digits));
+    if (digits === this.#digits) return;
+    this.element.style.setProperty("--log-digits", String(digits));
     this.#digits = digits;
+    this.#forget();
   }
 
   /** What the rows from one on show: as many as were asked for, and as seem to be enough. */
@@ -112,7 +115,7 @@ export class List {
   #measure(stayed: Row | undefined): number[] {
     // Before anything is measured, where that can be known: then all is laid out once.
     if (stayed && stayed === this.#shown[0]) this.#lift(stayed.top);
-    const heights = this.#shown.map((row) => row.element.offsetHeight);
+    const heights = this.#heights();
     let above = 0;
     for (let at = 0; stayed && this.#shown[at] !== stayed; at += 1) above += heights[at] ?? 0;
     if (stayed) this.#lift(stayed.top - above);
@@ -124,6 +127,23 @@ export class List {
       this.#columns = Math.max(this.#columns, (row.length * this.#lineHeight) / Math.max(this.#lineHeight, height));
     });
     return heights;
+  }
+
+  /** Rows that have not been written since keep theirs. One look tells of all others, where none is higher than a line. */
+  #heights(): number[] {
+    const written = this.#shown.filter((row) => row.height === null);
+    if (written.length > 1) {
+      const known = this.#shown.reduce((sum, row) => sum + (row.height ?? this.#lineHeight), this.#lead);
+      if (known === this.element.offsetHeight) for (const row of written) row.height = this.#lineHeight;
+    }
+    return this.#shown.map((row) => {
+      row.height ??= row.element.offsetHeight;
+      return row.height;
+    });
+  }
+
+  #forget(): void {
+    for (const row of this.#shown) row.height = null;
   }
 
   /** Room above the first row in place of rows that have gone from there. */
@@ -142,6 +162,7 @@ export class List {
   #recycle(row: Row): void {
     if (row.element.contains(document.activeElement)) this.#leave();
     row.element.remove();
+    row.height = null;
     if (this.#pool.length < SPARE) this.#pool.push(row);
   }
 }

@@ -60,6 +60,8 @@ export class Row {
   readonly element = element("div", "log-row");
   /** Where on the layer of all rows it was drawn. */
   top = 0;
+  /** How high it is, once that was measured since it was last written. */
+  height: number | null = null;
   readonly #number = document.createElement("a");
   readonly #digits = document.createTextNode("");
   readonly #time = element("span", "log-time");
@@ -96,6 +98,7 @@ export class Row {
     const before = this.#view;
     if (before && unchanged(before, view)) return;
     this.#view = view;
+    this.height = null;
     const { sequence, entry, texts } = view;
     const names = classes(view);
     if (names !== this.#classes) this.element.className = names;

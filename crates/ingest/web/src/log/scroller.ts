@@ -179,6 +179,7 @@ export class Scroller {
     this.#anchor = this.#pinned ?? this.#anchor;
     const extent = this.#extent();
     if (this.#anchor.row >= this.#count) this.#anchor = this.#count === 0 ? START : end(extent);
+    this.#list.widen(String(content.sequenceOf(this.#count - 1)).length);
     let heights: number[] = [];
     let first = 0;
     // A second time where the end leaves room below, a third where what was drawn above then is not enough.
@@ -191,7 +192,6 @@ export class Scroller {
       this.#anchor = { row: this.#anchor.row, px: this.#anchor.px - left };
     }
     this.#show(first, heights);
-    this.#list.widen(String(content.sequenceOf(this.#count - 1)).length);
     this.#stretch();
     this.#tell(first, heights);
     // At once: the browser's own keys, and a wheel, go on from where the bar is.
