@@ -31,12 +31,14 @@ export class Asker {
   /** These lines are seen. */
   seen(visible: readonly number[], page: number): void {
     const moved = distance(this.#visible, visible);
+    const same = isSame(this.#visible, visible);
     this.#visible = visible;
     this.#page = page;
     const now = performance.now();
     if (moved === 0) {
       if (this.#timer === undefined) this.#ask();
-      else this.#askSeen();
+      // Drawn once more on its way, it is not for that a place where it stays.
+      else if (!same) this.#askSeen();
       return;
     }
     const passing = now - this.#gone < ASK_MS;
@@ -92,6 +94,10 @@ export class Asker {
     const needed = whole ? lines : lines.filter((line) => !groups.startingAt(line));
     cache.want(runs(needed), end, whole);
   }
+}
+
+function isSame(one: readonly number[], other: readonly number[]): boolean {
+  return one[0] === other[0] && one[one.length - 1] === other[other.length - 1];
 }
 
 /** Lines from one window to another that has none of its lines; 0 where it has any. */
