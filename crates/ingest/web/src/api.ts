@@ -3,7 +3,7 @@
  * its signal. Nothing here retries: that is for those who know what for.
  */
 
-import { TIMEOUT_MS, taken } from "./early";
+import { type Reply, TIMEOUT_MS, taken } from "./early";
 
 export interface TaskSummary {
   task_id: string;
@@ -203,20 +203,32 @@ function unless<T>(signal: AbortSignal, answer: Promise<T>): Promise<T> {
 }
 
 /** The answer, or an `ApiError` with what the server says. */
-export async function request(address: string, { signal, etag }: Options): Promise<Response> {
-  const until = timed(signal);
-  const init: RequestInit = { cache: "no-store", signal: until };
+export function request(address: string, options: Options): Promise<Response> {
+  return answered((until) => fetch(address, initOf(options, until)), options.signal);
+}
+
+/** The same of JSON, which may have been asked for early. */
+function requestJson(address: string, options: Options): Promise<Reply> {
+  const early = taken(address);
+  return early ? answered((until) => unless(until, early), options.signal) : request(address, options);
+}
+
+function initOf({ etag }: Options, signal: AbortSignal): RequestInit {
+  const init: RequestInit = { cache: "no-store", signal };
   if (etag) init.headers = { "If-None-Match": etag };
-  let response: Response;
+  return init;
+}
+
+async function answered<T extends Reply>(ask: (until: AbortSignal) => Promise<T>, signal?: AbortSignal): Promise<T> {
+  let reply: T;
   try {
-    const early = taken(address);
-    response = await (early ? unless(until, early) : fetch(address, init));
+    reply = await ask(timed(signal));
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new ApiError(0, "unreachable", error instanceof Error ? error.message : String(error));
   }
-  if (!response.ok && response.status !== 304) throw await refusal(response);
-  return response;
+  if (!reply.ok && reply.status !== 304) throw await refusal(reply);
+  return reply;
 }
 
 /** A refusal as the API words it. */
@@ -235,7 +247,7 @@ function isRefused(told: unknown): told is Refused {
 }
 
 /** What the server says of a request that it refused; a proxy before it may say something else. */
-async function refusal(response: Response): Promise<ApiError> {
+async function refusal(response: Reply): Promise<ApiError> {
   const seconds = Number(response.headers.get("retry-after") ?? Number.NaN);
   const wait = Number.isFinite(seconds) ? seconds * 1000 : null;
   const told: unknown = await response.json().catch(() => null);
@@ -243,7 +255,7 @@ async function refusal(response: Response): Promise<ApiError> {
   return new ApiError(response.status, "unreachable", `HTTP ${response.status} ${response.statusText}`, wait);
 }
 
-async function read<T>(response: Response, signal: AbortSignal | undefined): Promise<T> {
+async function read<T>(response: Reply, signal: AbortSignal | undefined): Promise<T> {
   try {
     return await response.json();
   } catch (error) {
@@ -253,11 +265,11 @@ async function read<T>(response: Response, signal: AbortSignal | undefined): Pro
 }
 
 async function get<T>(address: string, options: Options): Promise<T> {
-  return read(await request(address, options), options.signal);
+  return read(await requestJson(address, options), options.signal);
 }
 
 async function getTagged<T>(address: string, options: Options): Promise<Answer<T>> {
-  const response = await request(address, options);
+  const response = await requestJson(address, options);
   if (response.status === 304) return "unchanged";
   const value = await read<T>(response, options.signal);
   return { value, etag: response.headers.get("etag") ?? undefined };

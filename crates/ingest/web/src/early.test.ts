@@ -4,7 +4,7 @@ const ADDRESS = "/api/v1/workers/one";
 
 /** What is asked of a server at first. */
 async function opened(hash: string, state: unknown = null) {
-  const ask = vi.fn((address: string, _signal: AbortSignal) => Promise.resolve(new Response(address)));
+  const ask = vi.fn((address: string, _signal: AbortSignal) => Promise.resolve(Response.json(address)));
   const early = await import("./early");
   early.askFor(hash, state, ask);
   const { calls } = ask.mock;
@@ -26,9 +26,9 @@ test("a worker's log is asked for before there is a page", async () => {
 
 test("how a worker stands is for two who ask, what is in its log for one", async () => {
   const { taken } = await opened("#/workers/one");
-  for (const turn of [1, 2]) expect(await (await taken(ADDRESS))?.text(), `${turn}`).toBe(ADDRESS);
+  for (const turn of [1, 2]) expect(await (await taken(ADDRESS))?.json(), `${turn}`).toBe(ADDRESS);
   expect(taken(ADDRESS)).toBeUndefined();
-  expect(await (await taken(`${ADDRESS}/outline`))?.text()).toBe(`${ADDRESS}/outline`);
+  expect(await (await taken(`${ADDRESS}/outline`))?.json()).toBe(`${ADDRESS}/outline`);
   expect(taken(`${ADDRESS}/outline`)).toBeUndefined();
   expect(taken("/api/v1/workers/other")).toBeUndefined();
 });
@@ -46,7 +46,7 @@ test.each([
   expect(asked[2]).toBe(address);
   const taken = takenLines(ADDRESS, end);
   expect(taken?.lines).toEqual(lines);
-  expect(await (await taken?.response)?.text()).toBe(address);
+  expect(await (await taken?.response)?.json()).toBe(address);
   expect(takenLines(ADDRESS, end)).toBeUndefined();
 });
 

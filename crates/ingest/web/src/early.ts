@@ -22,16 +22,37 @@ export const TIMEOUT_MS = 30_000;
 class Question {
   readonly abort = new AbortController();
   readonly response: Promise<Response>;
-  /** For how many its answer is yet. */
-  askers: number;
 
-  constructor(address: string, ask: Ask, askers = 1) {
-    this.askers = askers;
+  constructor(address: string, ask: Ask) {
     this.response = ask(address, this.abort.signal);
     // Whoever takes it hears of a failure; nobody else has to.
     this.response.catch(() => {});
     setTimeout(() => this.abort.abort(new DOMException("no answer", "TimeoutError")), TIMEOUT_MS);
   }
+}
+
+/** As much of a `Response` as is needed where an answer is JSON. */
+export type Reply = Pick<Response, "ok" | "status" | "statusText" | "headers" | "json">;
+
+/** One whose answer is read as soon as it comes: whoever takes it then has it before the next frame. */
+class Read {
+  readonly question: Question;
+  readonly reply: Promise<Reply>;
+  /** For how many its answer is yet. */
+  askers: number;
+
+  constructor(address: string, ask: Ask, askers = 1) {
+    this.askers = askers;
+    this.question = new Question(address, ask);
+    this.reply = this.question.response.then(read);
+    this.reply.catch(() => {});
+  }
+}
+
+async function read(response: Response): Promise<Reply> {
+  const { ok, status, statusText, headers } = response;
+  const text = await response.text();
+  return { ok, status, statusText, headers, json: async () => JSON.parse(text) };
 }
 
 interface Opening {
@@ -47,7 +68,7 @@ export interface EarlyLines {
   readonly abort: AbortController;
 }
 
-const answers = new Map<string, Question>();
+const answers = new Map<string, Read>();
 const openings = new Map<string, Opening>();
 
 /**
@@ -59,21 +80,20 @@ export function askFor(hash: string, state: unknown, ask: Ask): void {
   if (worker === undefined) return;
   const address = `/api/v1/workers/${worker}`;
   const place = placeOf(state, decodeURIComponent(worker));
-  answers.set(address, new Question(address, ask, STATE_ASKERS));
-  answers.set(`${address}/outline`, new Question(`${address}/outline`, ask));
+  answers.set(address, new Read(address, ask, STATE_ASKERS));
+  answers.set(`${address}/outline`, new Read(`${address}/outline`, ask));
   const { from, of } = openingAt(place ? lineOf(place) : linkedLine(hash));
   openings.set(address, { question: new Question(`${address}/logs?from=${from}&limit=${LINES}`, ask), of });
   setTimeout(giveUp, FRESH_MS);
 }
 
 /** The answer to a question that was asked early, if it is for one more. */
-export function taken(address: string): Promise<Response> | undefined {
-  const question = answers.get(address);
-  if (!question) return undefined;
-  question.askers -= 1;
-  if (question.askers > 0) return question.response.then((response) => response.clone());
-  answers.delete(address);
-  return question.response;
+export function taken(address: string): Promise<Reply> | undefined {
+  const known = answers.get(address);
+  if (!known) return undefined;
+  known.askers -= 1;
+  if (known.askers === 0) answers.delete(address);
+  return known.reply;
 }
 
 /** Lines that were asked for early, of the worker at this address, whose log has so many; once. */
@@ -90,10 +110,10 @@ export function takenLines(address: string, end: number): EarlyLines | undefined
 
 /** An answer that nobody reads would keep its connection. */
 function giveUp(): void {
-  const untaken = [...answers.values(), ...[...openings.values()].map(({ question }) => question)];
+  const untaken = [...answers.values(), ...openings.values()];
   answers.clear();
   openings.clear();
-  for (const { abort } of untaken) abort.abort();
+  for (const { question } of untaken) question.abort.abort();
 }
 
 /** The worker that an address is of, as the API's addresses spell it. */

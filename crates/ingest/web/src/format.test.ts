@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { age, count, duration } from "./format";
+import { age, duration, grouped } from "./format";
 
 const NOW = Date.parse("2026-03-01T12:00:00Z");
 const ago = (seconds: number) => new Date(NOW - seconds * 1000).toISOString();
@@ -39,6 +39,7 @@ describe("a length of time", () => {
   });
 });
 
-it("numbers are grouped", () => {
-  expect(count(1_234_567, "en")).toBe("1,234,567");
+it.each([0, 7, 999, 1_000, 12_345, 1_234_567, 1_000_000_000_000])("%i is written as the browser would", (value) => {
+  expect(grouped(value)).toBe(value.toLocaleString("en"));
+  expect(grouped(value)).toBe(value.toLocaleString("ko"));
 });

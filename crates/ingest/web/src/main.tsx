@@ -14,5 +14,11 @@ applyLanguage(document.documentElement);
 listenForKeys(document);
 listenForNavigation();
 
-const root = document.getElementById("page");
-if (root) render(<Page />, root);
+/** Answers that have come meanwhile are taken in before the page is made, and are in its first frame. */
+const { port1, port2 } = new MessageChannel();
+port1.onmessage = () => {
+  port1.close();
+  const root = document.getElementById("page");
+  if (root) render(<Page />, root);
+};
+port2.postMessage(null);

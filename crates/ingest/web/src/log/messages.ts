@@ -1,12 +1,12 @@
 /** The words of the log view. */
 
-import { duration } from "../format";
+import { duration, grouped } from "../format";
 import type { Catalog } from "../i18n";
 
 const en = {
   log: (worker: string) => `Log of ${worker}`,
   line: (sequence: number) => `Line ${sequence}`,
-  lines: (count: number) => (count === 1 ? "1 line" : `${count.toLocaleString("en")} lines`),
+  lines: (count: number) => (count === 1 ? "1 line" : `${grouped(count)} lines`),
   short: { stdout: "out", stderr: "err", system: "sys" } as Record<string, string>,
   running: "running",
   took: (milliseconds: number) => duration(milliseconds, "en"),
@@ -25,19 +25,19 @@ const en = {
   noneShown: "No line of the chosen streams.",
   filtering: "Looking for lines of the chosen streams…",
   streamShown: (source: string) => `Lines of ${source} are shown again`,
-  filterStopped: (line: number) => `From line ${line.toLocaleString("en")} on, lines of all streams are shown.`,
+  filterStopped: (line: number) => `From line ${grouped(line)} on, lines of all streams are shown.`,
   loading: "Loading the log…",
   beyondEnd: (line: number, end: number, running: boolean) =>
     running
-      ? `Line ${line.toLocaleString("en")} has not come yet`
-      : `There is no line ${line.toLocaleString("en")}: the log ends with line ${end.toLocaleString("en")}`,
+      ? `Line ${grouped(line)} has not come yet`
+      : `There is no line ${grouped(line)}: the log ends with line ${grouped(end)}`,
   // Lines
   gap: (first: number, last: number, reason: string) =>
     first === last
-      ? `Line ${first.toLocaleString("en")} is missing: ${reason}`
-      : `Lines ${first.toLocaleString("en")} to ${last.toLocaleString("en")} are missing: ${reason}`,
-  more: (count: number) => `Show more (${count.toLocaleString("en")} characters left)`,
-  history: (count: number) => (count === 1 ? "1 earlier state" : `${count.toLocaleString("en")} earlier states`),
+      ? `Line ${grouped(first)} is missing: ${reason}`
+      : `Lines ${grouped(first)} to ${grouped(last)} are missing: ${reason}`,
+  more: (count: number) => `Show more (${grouped(count)} characters left)`,
+  history: (count: number) => (count === 1 ? "1 earlier state" : `${grouped(count)} earlier states`),
   markNames: { error: "error", warning: "warning", notice: "notice" } as Record<string, string>,
   groupFolded: "group, folded",
   groupOpen: "group, open",
@@ -57,11 +57,10 @@ const en = {
   findRegex: "Regular expression",
   findNone: "No match",
   findBusy: "Searching…",
-  findCount: (at: number, of: number, more: boolean) =>
-    `${at.toLocaleString("en")} of ${of.toLocaleString("en")}${more ? "+" : ""}`,
+  findCount: (at: number, of: number, more: boolean) => `${grouped(at)} of ${grouped(of)}${more ? "+" : ""}`,
   findWrapped: "Search goes on from the other end",
   follow: "Follow",
-  newLines: (count: number) => (count === 1 ? "1 new line" : `${count.toLocaleString("en")} new lines`),
+  newLines: (count: number) => (count === 1 ? "1 new line" : `${grouped(count)} new lines`),
   wrap: "Wrap",
   wrapTitle: "Wrap long lines",
   times: "Times",
@@ -88,9 +87,9 @@ const en = {
   copyText: "Copy text",
   clearSelection: "Clear selection",
   linkCopied: "Link copied",
-  textCopied: (count: number) => (count === 1 ? "1 line copied" : `${count.toLocaleString("en")} lines copied`),
+  textCopied: (count: number) => (count === 1 ? "1 line copied" : `${grouped(count)} lines copied`),
   textCopiedPart: (count: number, last: number) =>
-    `${count.toLocaleString("en")} lines copied, up to line ${last.toLocaleString("en")}. The download has all of them.`,
+    `${grouped(count)} lines copied, up to line ${grouped(last)}. The download has all of them.`,
   copyFailed: "The browser does not let this page copy",
   // Keys
   keys: "Log",
@@ -129,7 +128,7 @@ export type Texts = typeof en;
 const ko: Texts = {
   log: (worker) => `${worker} 로그`,
   line: (sequence) => `${sequence}번째 줄`,
-  lines: (count) => `${count.toLocaleString("ko")}줄`,
+  lines: (count) => `${grouped(count)}줄`,
   short: { stdout: "out", stderr: "err", system: "sys" },
   running: "진행 중",
   took: (milliseconds) => duration(milliseconds, "ko"),
@@ -148,18 +147,18 @@ const ko: Texts = {
   noneShown: "선택한 스트림의 줄이 없습니다.",
   filtering: "선택한 스트림의 줄을 찾는 중…",
   streamShown: (source) => `${source} 줄을 다시 표시합니다`,
-  filterStopped: (line) => `${line.toLocaleString("ko")}번째 줄부터는 모든 스트림의 줄을 표시합니다.`,
+  filterStopped: (line) => `${grouped(line)}번째 줄부터는 모든 스트림의 줄을 표시합니다.`,
   loading: "로그를 불러오는 중…",
   beyondEnd: (line, end, running) =>
     running
-      ? `${line.toLocaleString("ko")}번째 줄은 아직 도착하지 않았습니다`
-      : `${line.toLocaleString("ko")}번째 줄이 없습니다. 로그는 ${end.toLocaleString("ko")}번째 줄에서 끝납니다`,
+      ? `${grouped(line)}번째 줄은 아직 도착하지 않았습니다`
+      : `${grouped(line)}번째 줄이 없습니다. 로그는 ${grouped(end)}번째 줄에서 끝납니다`,
   gap: (first, last, reason) =>
     first === last
-      ? `${first.toLocaleString("ko")}번째 줄이 없습니다: ${reason}`
-      : `${first.toLocaleString("ko")}~${last.toLocaleString("ko")}번째 줄이 없습니다: ${reason}`,
-  more: (count) => `더 보기 (${count.toLocaleString("ko")}자 남음)`,
-  history: (count) => `이전 상태 ${count.toLocaleString("ko")}개`,
+      ? `${grouped(first)}번째 줄이 없습니다: ${reason}`
+      : `${grouped(first)}~${grouped(last)}번째 줄이 없습니다: ${reason}`,
+  more: (count) => `더 보기 (${grouped(count)}자 남음)`,
+  history: (count) => `이전 상태 ${grouped(count)}개`,
   markNames: { error: "오류", warning: "경고", notice: "알림" },
   groupFolded: "접힌 그룹",
   groupOpen: "펼친 그룹",
@@ -178,10 +177,10 @@ const ko: Texts = {
   findRegex: "정규식",
   findNone: "결과 없음",
   findBusy: "검색 중…",
-  findCount: (at, of, more) => `${of.toLocaleString("ko")}${more ? "+" : ""}개 중 ${at.toLocaleString("ko")}`,
+  findCount: (at, of, more) => `${grouped(of)}${more ? "+" : ""}개 중 ${grouped(at)}`,
   findWrapped: "반대쪽 끝에서 검색을 계속합니다",
   follow: "따라가기",
-  newLines: (count) => `새 줄 ${count.toLocaleString("ko")}개`,
+  newLines: (count) => `새 줄 ${grouped(count)}개`,
   wrap: "줄바꿈",
   wrapTitle: "긴 줄 바꾸기",
   times: "시각",
@@ -207,9 +206,9 @@ const ko: Texts = {
   copyText: "텍스트 복사",
   clearSelection: "선택 해제",
   linkCopied: "링크를 복사했습니다",
-  textCopied: (count) => `${count.toLocaleString("ko")}줄을 복사했습니다`,
+  textCopied: (count) => `${grouped(count)}줄을 복사했습니다`,
   textCopiedPart: (count, last) =>
-    `${last.toLocaleString("ko")}번째 줄까지 ${count.toLocaleString("ko")}줄을 복사했습니다. 전체는 내려받기에 있습니다.`,
+    `${grouped(last)}번째 줄까지 ${grouped(count)}줄을 복사했습니다. 전체는 내려받기에 있습니다.`,
   copyFailed: "브라우저가 복사를 허용하지 않습니다",
   keys: "로그",
   keyFind: "검색",

@@ -48,7 +48,9 @@ export class Scroller {
   /** Where the window was told to be. It stays there while rows come and take other heights, until a person scrolls. */
   #pinned: Anchor | null = null;
   #count = 0;
+  /** How high and wide it is; nothing until somebody needs to know, as to tell makes the browser lay out the page. */
   #viewport = 0;
+  #width = 0;
   /** Until it is measured, that of most browsers. */
   #lineHeight = 20;
   #rowHeight = 0;
@@ -77,8 +79,7 @@ export class Scroller {
     this.#resized = new ResizeObserver(() => this.#resize());
     this.#resized.observe(element);
     this.#resized.observe(this.#probe);
-    this.reshape();
-    this.#resize();
+    this.redraw();
   }
 
   close(): void {
@@ -107,6 +108,7 @@ export class Scroller {
 
   /** Rows that fit. */
   get page(): number {
+    this.#measure();
     return Math.max(1, Math.floor(this.#viewport / this.lineHeight));
   }
 
@@ -126,6 +128,7 @@ export class Scroller {
 
   /** Has a row a third below the top, or where it is if it can be seen. */
   toRow(row: number, where: "third" | "nearest" | "top" = "third"): void {
+    this.#measure();
     const drawnAt = this.#list.shown.length > 0 ? row - this.#anchor.row : -1;
     if (where === "nearest" && drawnAt >= 0) {
       const node = this.#list.shown.find((shown) => shown.sequence === this.#heard.drawing().sequenceOf(row))?.element;
@@ -159,7 +162,12 @@ export class Scroller {
 
   /** Rows are to be measured anew. */
   reshape(): void {
-    this.#lineHeight = this.#probe.offsetHeight || this.#lineHeight;
+    if (this.#viewport === 0) return;
+    this.#shapeBy(this.#probe.offsetHeight || this.#lineHeight);
+  }
+
+  #shapeBy(lineHeight: number): void {
+    this.#lineHeight = lineHeight;
     this.element.style.setProperty("--log-line", `${this.#lineHeight}px`);
     this.#measured = { rows: 0, px: 0 };
     this.#rowHeight = this.lineHeight;
@@ -171,6 +179,7 @@ export class Scroller {
   }
 
   #draw(): void {
+    this.#measure();
     this.#heard.settling();
     this.#frame = 0;
     const content = this.#heard.drawing();
@@ -226,17 +235,25 @@ export class Scroller {
     return { rows: this.#count, rowHeight: this.#rowHeight, lineHeight: this.lineHeight, viewport: this.#viewport };
   }
 
+  /** Tells how large all is, where that was not told yet. */
+  #measure(): void {
+    if (this.#viewport === 0) this.#resize();
+  }
+
   #resize(): void {
     // The font may be another by now, or fingers have taken the place of a mouse. What is not shown has no height.
-    const line = this.#probe.offsetHeight;
-    if (line > 0 && line !== this.#lineHeight) this.reshape();
-    const height = this.element.clientHeight;
+    const line = this.#probe.offsetHeight || this.#lineHeight;
+    const { clientHeight: height, clientWidth: width, scrollTop } = this.element;
+    const isSameLine = line === this.#lineHeight && this.#rowHeight > 0;
+    if (isSameLine && height === this.#viewport && width === this.#width) return;
+    if (!isSameLine) this.#shapeBy(line);
     if (height !== this.#viewport) this.#window.style.setProperty("height", `${height}px`);
     // Whoever saw the end before still sees it.
     if (this.atEnd && this.#viewport > 0) this.#anchor = { row: Number.MAX_SAFE_INTEGER, px: 0 };
     this.#viewport = height;
+    this.#width = width;
     // A window that has grown may have moved the scroller, which is nobody's wish.
-    this.#place = this.element.scrollTop;
+    this.#place = scrollTop;
     this.#list.reshape(this.lineHeight);
     this.#widest = 0;
     this.#list.element.style.removeProperty("min-width");

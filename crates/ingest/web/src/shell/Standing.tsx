@@ -1,8 +1,8 @@
 /** How a worker or a task stands: a mark, a colour, and always a word. */
 
 import type { TaskSummary, WorkerState } from "../api";
-import { count } from "../format";
-import { useLanguage, useText } from "../i18n";
+import { grouped } from "../format";
+import { useText } from "../i18n";
 import { text } from "../text";
 import { isIncomplete, type Standing, signalName, standingOf, standingOfTask } from "../worker/standing";
 import { type Drawing, Icon } from "./Icon";
@@ -49,10 +49,9 @@ function wordOf(standing: Standing, words: (typeof text)["en"]): string {
 
 export function TaskStanding({ task }: { task: Pick<TaskSummary, "failed" | "open" | "workers"> }) {
   const words = useText(text);
-  const language = useLanguage();
   const kind = standingOfTask(task);
   const some = task.workers > 1;
-  const failed = some ? words.someFailed(count(task.failed, language), count(task.workers, language)) : words.failed;
+  const failed = some ? words.someFailed(grouped(task.failed), grouped(task.workers)) : words.failed;
   return (
     <span class={`standing ${kind}`}>
       <Icon of={drawings[kind]} />

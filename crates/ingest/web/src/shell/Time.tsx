@@ -3,12 +3,13 @@
 import { useNow } from "../clock";
 import { age, duration } from "../format";
 import { useLanguage } from "../i18n";
+import { full } from "../log/time";
 
 /** How long ago, with the time itself as its title. */
 export function Age({ of }: { of: string }) {
   const language = useLanguage();
   return (
-    <time dateTime={of} title={new Date(of).toLocaleString(language)}>
+    <time dateTime={of} title={full(of, "local")}>
       {age(of, useNow(), language)}
     </time>
   );

@@ -2,8 +2,8 @@
 
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Task } from "../api";
-import { count } from "../format";
-import { useLanguage, useText } from "../i18n";
+import { grouped } from "../format";
+import { useText } from "../i18n";
 import { useKeys } from "../keys";
 import { zone } from "../log/settings";
 import { Banner } from "../shell/Trouble";
@@ -124,7 +124,6 @@ function Beginning({ held, onEarlier }: { held: Held; onEarlier: () => void }) {
 
 function Foot({ held, onEnd }: { held: Held; onEnd: () => void }) {
   const words = useText(text);
-  const language = useLanguage();
   const { isCut } = held.timeline;
   const status = {
     loading: words.loading,
@@ -141,7 +140,7 @@ function Foot({ held, onEnd }: { held: Held; onEnd: () => void }) {
       </span>
       {(held.unseen > 0 || isCut) && (
         <button type="button" class="button" onClick={onEnd}>
-          {isCut ? words.toEnd : words.newLines(count(held.unseen, language))}
+          {isCut ? words.toEnd : words.newLines(grouped(held.unseen))}
         </button>
       )}
     </div>

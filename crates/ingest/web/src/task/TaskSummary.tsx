@@ -1,8 +1,8 @@
 /** How a task stands, in a few words. */
 
 import type { Task } from "../api";
-import { count } from "../format";
-import { useLanguage, useText } from "../i18n";
+import { grouped } from "../format";
+import { useText } from "../i18n";
 import { TaskStanding } from "../shell/Standing";
 import { Took } from "../shell/Time";
 import { text } from "../text";
@@ -15,7 +15,6 @@ interface Props {
 
 export function TaskSummary({ task, onFailed }: Props) {
   const words = useText(text);
-  const language = useLanguage();
   return (
     <>
       {failedAmong(task) ? (
@@ -24,9 +23,7 @@ export function TaskSummary({ task, onFailed }: Props) {
         <TaskStanding task={{ ...task, workers: task.workers.length }} />
       )}
       <Took from={task.created_at} to={task.open > 0 ? null : task.updated_at} />
-      <span class="quiet number">
-        {task.lines === 1 ? words.lineCountOne : words.lineCount(count(task.lines, language))}
-      </span>
+      <span class="quiet number">{task.lines === 1 ? words.lineCountOne : words.lineCount(grouped(task.lines))}</span>
     </>
   );
 }

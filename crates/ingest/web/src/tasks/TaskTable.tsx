@@ -2,8 +2,8 @@
 
 import { useLayoutEffect, useRef } from "preact/hooks";
 import type { TaskSummary } from "../api";
-import { count } from "../format";
-import { useLanguage, useText } from "../i18n";
+import { grouped } from "../format";
+import { useText } from "../i18n";
 import { useKeys } from "../keys";
 import { taskHref } from "../route";
 import { Name } from "../shell/Name";
@@ -51,7 +51,6 @@ export function TaskTable({ tasks }: { tasks: readonly TaskSummary[] }) {
 }
 
 function TaskRow({ task }: { task: TaskSummary }) {
-  const language = useLanguage();
   return (
     <tr>
       <td>
@@ -62,8 +61,8 @@ function TaskRow({ task }: { task: TaskSummary }) {
           <Name of={task.task_id} />
         </a>
       </td>
-      <td class="number">{count(task.workers, language)}</td>
-      <td class="number wide">{count(task.lines, language)}</td>
+      <td class="number">{grouped(task.workers)}</td>
+      <td class="number wide">{grouped(task.lines)}</td>
       <td class="number wide">
         <Took from={task.created_at} to={task.open > 0 ? null : task.updated_at} />
       </td>

@@ -2,8 +2,8 @@
 
 import { useEffect, useRef } from "preact/hooks";
 import * as api from "../api";
-import { count } from "../format";
-import { useLanguage, useText } from "../i18n";
+import { grouped } from "../format";
+import { useText } from "../i18n";
 import { useKeys } from "../keys";
 import { go, useTitle } from "../navigation";
 import { usePolled } from "../poll";
@@ -98,10 +98,9 @@ interface PagesProps {
 
 function Pages({ filter: { page }, shown, total, hasNext, forward, back }: PagesProps) {
   const words = useText(text);
-  const language = useLanguage();
   if (total === 0) return null;
-  const [first, last] = rangeOf(page, shown).map((value) => count(value, language));
-  const all = count(total, language);
+  const [first, last] = rangeOf(page, shown).map((value) => grouped(value));
+  const all = grouped(total);
   const whole = total === 1 ? words.oneTask : words.tasksShown(all);
   const paged = page > 1 || hasNext;
   return (

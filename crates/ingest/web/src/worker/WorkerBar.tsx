@@ -2,7 +2,7 @@
 
 import type { WorkerState } from "../api";
 import { useNow } from "../clock";
-import { count, duration } from "../format";
+import { duration, grouped } from "../format";
 import { useLanguage, useText } from "../i18n";
 import { useReason } from "../reasons";
 import { workerHref } from "../route";
@@ -21,8 +21,7 @@ interface Props {
 
 export function WorkerBar({ worker, below = "heading" }: Props) {
   const words = useText(text);
-  const language = useLanguage();
-  const lines = worker.lines === 1 ? words.lineCountOne : words.lineCount(count(worker.lines, language));
+  const lines = worker.lines === 1 ? words.lineCountOne : words.lineCount(grouped(worker.lines));
   return (
     <div class="worker-bar">
       {below === "tab" ? <NameLink of={worker.worker_id} /> : <WorkerStanding worker={worker} />}
@@ -45,9 +44,8 @@ function NameLink({ of }: { of: string }) {
 
 function Shortcomings({ worker }: { worker: WorkerState }) {
   const words = useText(text);
-  const language = useLanguage();
   const reason = useReason();
-  const lost = worker.lost === 1 ? words.lostOne : words.lost(count(worker.lost, language));
+  const lost = worker.lost === 1 ? words.lostOne : words.lost(grouped(worker.lost));
   return (
     <>
       {isIncomplete(worker) && (

@@ -71,11 +71,17 @@ export function mostWanted(workers: readonly WorkerState[]): WorkerState | undef
   return workers.find(hasFailed) ?? workers.find(isIncomplete) ?? workers.find(open) ?? workers[0];
 }
 
-const byName = new Intl.Collator("en", { numeric: true });
+let collator: Intl.Collator | undefined;
+
+/** Made when it is needed first: no log on its own needs it, and it takes a browser milliseconds. */
+function byName(one: string, other: string): number {
+  collator ??= new Intl.Collator("en", { numeric: true });
+  return collator.compare(one, other);
+}
 
 /** In the order of their names, with numbers as numbers, which stays as it is while they write. */
 export function inOrder(workers: readonly WorkerState[]): WorkerState[] {
-  return [...workers].sort((a, b) => byName.compare(a.worker_id, b.worker_id));
+  return [...workers].sort((a, b) => byName(a.worker_id, b.worker_id));
 }
 
 /** How many letters all names begin with: what the task has in its own name or form. None where little is won by that. */
