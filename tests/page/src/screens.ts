@@ -145,6 +145,27 @@ for (const [screen, size] of [
 }
 
 sees(
+  "a line that is chosen at the window's edge stays seen above what comes up there, and a range goes on from it",
+  async ({ page }) => {
+    await opened(page, { path: "/#/workers/people-well#L100", ready: "100" });
+    const log = new LogPage(page, "people-well");
+    await page.keyboard.press("Escape");
+    await log.part("chosen").waitFor({ state: "hidden" });
+    const last = (await log.atRest()).at(-2)?.sequence ?? 0;
+    await log.row(last).locator(".log-number").tap();
+    await log.part("chosen").waitFor();
+    await log.showsLine(last);
+    // Also where it has been scrolled away.
+    await log.scroller.evaluate((scroller) => scroller.scrollBy(0, -2 * scroller.clientHeight));
+    await log.shows("other lines", (rows) => rows.every(({ sequence }) => sequence < last));
+    await log.press("J");
+    await page.waitForURL(new RegExp(`line=${last}-${last + 1}$`));
+    await log.showsLine(last + 1);
+  },
+  { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true },
+);
+
+sees(
   "a finger chooses a range: one line, and then up to another",
   async ({ page }) => {
     await opened(page, { path: "/#/workers/people-well#L100", ready: "100" });

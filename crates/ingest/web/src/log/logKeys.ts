@@ -105,7 +105,7 @@ function showing(view: View, words: Texts): Binding[] {
 function choosing({ words, finding, setFinding, setRange }: Parts, view: View): Binding[] {
   const chosen = (): Range => view.choice.range ?? [view.here, view.here];
   const choose = (by: number, extend: boolean) => () => {
-    const line = view.neighbour(by);
+    const line = view.neighbour(by, extend);
     setRange(view.choose(line, extend));
     view.aloud.set(line);
     view.toLine(line, "nearest");

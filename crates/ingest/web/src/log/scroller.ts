@@ -31,6 +31,8 @@ export interface Heard {
   /** Before rows are drawn. */
   drawing(): Content;
   drawn(sequences: readonly number[]): void;
+  /** The line that is looked at, if it is seen. */
+  lookedAt(): number | null;
   /** A person scrolled, by so many pixels; whether the end is seen. */
   scrolled(moved: number, atEnd: boolean): void;
 }
@@ -252,6 +254,7 @@ export class Scroller {
     if (this.atEnd && this.#viewport > 0) this.#anchor = { row: Number.MAX_SAFE_INTEGER, px: 0 };
     this.#viewport = height;
     this.#width = width;
+    this.#uncover(this.#heard.lookedAt());
     // A window that has grown may have moved the scroller, which is nobody's wish.
     this.#place = scrollTop;
     this.#list.reshape(this.lineHeight);
@@ -259,6 +262,13 @@ export class Scroller {
     this.#list.element.style.removeProperty("min-width");
     this.redraw();
     this.#settle();
+  }
+
+  /** The line that is looked at is still seen in a window that has become smaller, as where a choice has a bar below it. */
+  #uncover(sequence: number | null): void {
+    const row = this.#list.shown.find((shown) => shown.sequence === sequence)?.element.getBoundingClientRect();
+    const covered = row ? row.bottom - this.#window.getBoundingClientRect().top - this.#viewport : 0;
+    if (covered > 0) this.keep({ row: this.anchor.row, px: this.anchor.px + covered });
   }
 
   /** What of the window is empty below the last row. */

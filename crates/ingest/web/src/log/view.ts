@@ -94,6 +94,7 @@ export class View {
         return this.#content;
       },
       drawn: (sequences) => this.#drawn(sequences),
+      lookedAt: () => this.#cursorSeen,
       scrolled: (moved, atEnd) => this.#scrolled(moved, atEnd),
     });
     this.log.open(start.known);
@@ -217,10 +218,10 @@ export class View {
     return place !== null && place.begun === this.log.worker?.created_at;
   }
 
-  /** The visible line so many rows from the cursor. */
-  neighbour(by: number): number {
+  /** The line so many rows from the cursor, or the first that is seen where that cannot be. A range goes on from its end. */
+  neighbour(by: number, extend: boolean): number {
     const { rows } = this.log;
-    const cursor = this.#cursorSeen;
+    const cursor = extend && this.choice.range ? this.choice.cursor : this.#cursorSeen;
     if (cursor === null) return this.sight.top;
     return rows.sequenceOf(Math.max(0, Math.min(rows.rowOf(cursor) + by, rows.count - 1)));
   }
