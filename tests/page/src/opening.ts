@@ -305,3 +305,27 @@ for (const [view, path] of [
     assert.deepEqual(await page.evaluate(shiftsSoFar), []);
   });
 }
+
+sees(
+  "where the browser brings a line into view by itself, as its search does, the window goes there",
+  async ({ page }) => {
+    const server = await ingest();
+    await server.ran("opening", "opening-brought", "seq 1 2000");
+    const log = await LogPage.open(page, server, "opening-brought", "#L1000");
+    await log.showsLine(1000, "1000");
+    await log.scroller.evaluate((scroller) => scroller.scrollBy(0, 7));
+    const last = (await log.atRest()).at(-1)?.sequence ?? 0;
+    const below = () =>
+      log.row(last).evaluate((row) => {
+        const window = row.closest(".log-window");
+        const frame = window?.getBoundingClientRect();
+        return { shifted: window?.scrollTop, hidden: row.getBoundingClientRect().bottom - (frame?.bottom ?? 0) };
+      });
+    const before = await below();
+    assert.ok(before.hidden > 1, `it is cut: ${JSON.stringify(before)}`);
+    await log.row(last).evaluate((row) => row.scrollIntoView({ block: "end" }));
+    await until(`line ${last} is seen whole`, below, ({ shifted, hidden }) => shifted === 0 && hidden < 1);
+    await log.press("Home");
+    await log.shows("its beginning at the top", (rows) => rows[0]?.sequence === 1);
+  },
+);

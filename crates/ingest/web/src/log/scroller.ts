@@ -78,6 +78,7 @@ export class Scroller {
     this.#space.append(this.#window);
     element.append(this.#probe, this.#space);
     element.addEventListener("scroll", this.#onScroll, { passive: true });
+    this.#window.addEventListener("scroll", this.#onShifted, { passive: true });
     this.#resized = new ResizeObserver(() => this.#resize());
     this.#resized.observe(element);
     this.#resized.observe(this.#probe);
@@ -223,6 +224,19 @@ export class Scroller {
     this.redraw();
     clearTimeout(this.#rest);
     this.#rest = undefined;
+    this.#settle();
+  };
+
+  /** The browser has brought a row into view by itself, as its own search does: the window goes there, and not its content. */
+  readonly #onShifted = (): void => {
+    const by = this.#window.scrollTop;
+    if (by === 0) return;
+    this.#window.scrollTop = 0;
+    const { row, px } = this.anchor;
+    this.#pinned = null;
+    this.#anchor = { row, px: px + by };
+    this.#moved = (this.#moved ?? 0) + by;
+    this.redraw();
     this.#settle();
   };
 
