@@ -216,14 +216,15 @@ impl Target {
                  the time that a process waits for a core."
             }
             Self::PageScreen => {
-                "a bare document of one line, measured in turn with it, takes a quarter of the time and has a tail of the \
-                 same length: that is the browser's own start of a page. The rest is the page's script and its first \
-                 frames, of which half is waiting for a core."
+                "a bare document of one line, measured in turn with it, takes a third of the time and has a tail of its \
+                 own: that is how a browser starts a page. The rest is to compile the page's script and to lay out and \
+                 paint its first frame, and half of that is waiting for a core."
             }
             Self::PageFrame => {
-                "scrolled from end to end, no line stays from one frame to the next, and all rows are written over. Of the \
-                 slowest frames half is waiting for a core, which the browser's own threads take to paint without a \
-                 graphics card; the CPU time of the same frames is in the table."
+                "scrolled from end to end, no line stays from one frame to the next, and all rows are written over: nine \
+                 tenths are the browser's own layout and paint. The slowest frames are those in which it collects garbage \
+                 or lines come; half of them is waiting for a core, which the browser's own threads take to paint without \
+                 a graphics card. The CPU time of the same frames is in the table."
             }
             _ => return None,
         })
