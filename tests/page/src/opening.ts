@@ -306,26 +306,71 @@ for (const [view, path] of [
   });
 }
 
-sees(
-  "where the browser brings a line into view by itself, as its search does, the window goes there",
-  async ({ page }) => {
-    const server = await ingest();
-    await server.ran("opening", "opening-brought", "seq 1 2000");
-    const log = await LogPage.open(page, server, "opening-brought", "#L1000");
-    await log.showsLine(1000, "1000");
-    await log.scroller.evaluate((scroller) => scroller.scrollBy(0, 7));
-    const last = (await log.atRest()).at(-1)?.sequence ?? 0;
-    const below = () =>
-      log.row(last).evaluate((row) => {
-        const window = row.closest(".log-window");
-        const frame = window?.getBoundingClientRect();
-        return { shifted: window?.scrollTop, hidden: row.getBoundingClientRect().bottom - (frame?.bottom ?? 0) };
-      });
-    const before = await below();
-    assert.ok(before.hidden > 1, `it is cut: ${JSON.stringify(before)}`);
-    await log.row(last).evaluate((row) => row.scrollIntoView({ block: "end" }));
-    await until(`line ${last} is seen whole`, below, ({ shifted, hidden }) => shifted === 0 && hidden < 1);
-    await log.press("Home");
-    await log.shows("its beginning at the top", (rows) => rows[0]?.sequence === 1);
-  },
-);
+for (const [where, line] of [
+  ["in its middle", 1000],
+  ["near its beginning", 3],
+] as const) {
+  sees(
+    `where the browser brings a line of a log into view by itself, ${where}, the window goes there`,
+    async ({ page }) => {
+      const server = await ingest();
+      await server.ran("opening", `opening-brought-${line}`, "seq 1 2000");
+      // Not a whole number of rows.
+      await page.setViewportSize({ width: 1000, height: 607 });
+      const log = await LogPage.open(page, server, `opening-brought-${line}`, `#L${line}`);
+      await log.showsLine(line, String(line));
+      const last = (await log.atRest()).at(-1)?.sequence ?? 0;
+      const below = () =>
+        log.row(last).evaluate((row) => {
+          const window = row.closest(".log-window");
+          const frame = window?.getBoundingClientRect();
+          return { shifted: window?.scrollTop, hidden: row.getBoundingClientRect().bottom - (frame?.bottom ?? 0) };
+        });
+      const before = await below();
+      assert.ok(before.hidden > 1, `it is cut: ${JSON.stringify(before)}`);
+      await log.row(last).evaluate((row) => row.scrollIntoView({ block: "end" }));
+      await until(`line ${last} is seen whole`, below, ({ shifted, hidden }) => shifted === 0 && hidden < 1);
+      await log.press("Home");
+      await log.shows("its beginning at the top", (rows) => rows[0]?.sequence === 1);
+    },
+  );
+}
+
+sees("the beginning of a line that is higher than the window stays seen when something comes up", async ({ page }) => {
+  const server = await ingest();
+  await server.ran("opening", "opening-high", "seq 1 50; head -c 4000 /dev/zero | tr '\\0' x; echo; seq 52 100");
+  await page.setViewportSize({ width: 360, height: 560 });
+  const log = await LogPage.open(page, server, "opening-high", "#L51");
+  const top = () =>
+    log.row(51).evaluate((row) => {
+      const frame = row.closest(".log-window")?.getBoundingClientRect();
+      return row.getBoundingClientRect().top - (frame?.top ?? 0);
+    });
+  await log.showsLine(51);
+  const before = await until("the line is drawn", top, (top) => top > 40);
+  await log.press("/");
+  await log.part("find-field").waitFor();
+  await until("the line begins in the window", top, (top) => top >= 0 && top < before);
+  await log.press("Escape");
+  await until("the line is where it was", top, (top) => Math.abs(top - before) < 1);
+});
+
+sees("keys that come before the log is known leave a link as it is", async ({ page }) => {
+  const server = await ingest();
+  await server.ran("opening", "opening-keys", "seq 1 2000");
+  let go = () => {};
+  const held = new Promise<void>((resolve) => {
+    go = resolve;
+  });
+  await page.route("**/api/v1/**", async (route) => {
+    await held;
+    await route.continue();
+  });
+  await page.goto(server.url("/#/workers/opening-keys#L1000"));
+  await page.locator(".log-scroller").waitFor();
+  await page.keyboard.press("j");
+  await page.keyboard.press("J");
+  go();
+  await new LogPage(page).showsLine(1000, "1000");
+  assert.match(page.url(), /L1000$|line=1000$/);
+});

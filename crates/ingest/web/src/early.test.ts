@@ -84,6 +84,15 @@ test("what nobody has taken for a while is given up, and asked anew", async () =
   expect(signals[1]?.reason).toMatchObject({ name: "TimeoutError" });
 });
 
+test("what one of two has taken is not given up", async () => {
+  const { taken, signals, FRESH_MS } = await opened("#/workers/one");
+  const first = taken(ADDRESS);
+  vi.advanceTimersByTime(FRESH_MS);
+  expect(taken(ADDRESS)).toBeUndefined();
+  expect(signals.map(({ aborted }) => aborted)).toEqual([false, true, true]);
+  expect(await (await first)?.json()).toBe(ADDRESS);
+});
+
 test("lines that are not there are waited for no longer", async () => {
   const { takenLines, signals } = await opened("#/workers/one#L9999");
   takenLines(ADDRESS, 5_000);

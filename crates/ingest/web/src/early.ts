@@ -40,6 +40,7 @@ class Read {
   readonly reply: Promise<Reply>;
   /** For how many its answer is yet. */
   askers: number;
+  isTaken = false;
 
   constructor(address: string, ask: Ask, askers = 1) {
     this.askers = askers;
@@ -92,6 +93,7 @@ export function taken(address: string): Promise<Reply> | undefined {
   const known = answers.get(address);
   if (!known) return undefined;
   known.askers -= 1;
+  known.isTaken = true;
   if (known.askers === 0) answers.delete(address);
   return known.reply;
 }
@@ -108,9 +110,9 @@ export function takenLines(address: string, end: number): EarlyLines | undefined
   return undefined;
 }
 
-/** An answer that nobody reads would keep its connection. */
+/** An answer that nobody reads would keep its connection. One that was taken may be waited for yet. */
 function giveUp(): void {
-  const untaken = [...answers.values(), ...openings.values()];
+  const untaken = [...[...answers.values()].filter(({ isTaken }) => !isTaken), ...openings.values()];
   answers.clear();
   openings.clear();
   for (const { question } of untaken) question.abort.abort();

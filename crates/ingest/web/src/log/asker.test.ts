@@ -62,6 +62,16 @@ test.each([100, 800])("what is passed at %i lines a frame is not asked for until
   expect(want).toHaveBeenLastCalledWith([[last - 29, last + 61]], END, true);
 });
 
+test("a window that was gone to is asked for again with each answer, until all of it is on its way", () => {
+  const { seen, want } = askerOf();
+  seen(5_000);
+  for (let answers = 1; answers <= 3; answers += 1) {
+    vi.advanceTimersByTime(10);
+    seen(5_000);
+  }
+  expect(want.mock.calls.map(([ranges]) => ranges)).toEqual(Array.from({ length: 4 }, () => [[5_001, 5_030]]));
+});
+
 test("what is passed slowly enough to be seen is asked for ten times a second at most", () => {
   const { seen, want } = askerOf();
   for (let frame = 0; frame < 60; frame += 1) {

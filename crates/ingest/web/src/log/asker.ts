@@ -21,6 +21,8 @@ export class Asker {
   #page = 0;
   /** When the window last went where nothing was of what it had. */
   #gone = Number.NEGATIVE_INFINITY;
+  /** It went on from there at once. */
+  #passing = false;
   /** Where it was, and when, since which its speed is told. */
   #since = { line: 0, at: Number.NEGATIVE_INFINITY };
 
@@ -38,13 +40,13 @@ export class Asker {
     if (moved === 0) {
       if (this.#timer === undefined) this.#ask();
       // Drawn once more on its way, it is not for that a place where it stays.
-      else if (!same) this.#askSeen();
+      else if (!same || !this.#passing) this.#askSeen();
       return;
     }
-    const passing = now - this.#gone < ASK_MS;
+    this.#passing = now - this.#gone < ASK_MS;
     this.#gone = now;
     // The first of many places may be the only one. Of the others those are worth it where lines come before they are passed.
-    if (!passing) {
+    if (!this.#passing) {
       this.#since = { line: visible[0] ?? 0, at: now };
       this.#askSeen();
     } else if (now - this.#since.at >= ASK_MS) {
@@ -70,6 +72,7 @@ export class Asker {
   }
 
   #rest(): void {
+    this.#passing = false;
     this.#askSeen();
     this.#timer = setTimeout(() => {
       this.#timer = undefined;

@@ -26,6 +26,21 @@ it("the range of a link is extended from its first line, where keys start", () =
   expect(choice.take(119, true)).toEqual([119, 140]);
 });
 
+it("a range goes on from its end, and from its last line where keys have gone elsewhere", () => {
+  const choice = new Choice(null);
+  expect(choice.end).toBeNull();
+  choice.take(7, false);
+  choice.take(5, true);
+  expect(choice.end).toBe(5);
+  choice.take(9, true);
+  expect(choice.end).toBe(9);
+  choice.cursor = 4_000;
+  expect(choice.end).toBe(9);
+  choice.cursor = null;
+  expect(choice.end).toBe(9);
+  expect(choice.take(10, true)).toEqual([7, 10]);
+});
+
 it("a range is extended from nowhere to the line itself", () => {
   expect(new Choice(null).take(3, true)).toEqual([3, 3]);
 });

@@ -25,6 +25,12 @@ export class Choice {
     return range;
   }
 
+  /** The end of the range that moves when it is extended: where the cursor is, else the last line. */
+  get end(): number | null {
+    if (!this.range) return null;
+    return this.cursor === this.range[0] ? this.range[0] : this.range[1];
+  }
+
   /** Whether a line is one of those that are named. */
   has(sequence: number): boolean {
     return this.range !== null && sequence >= this.range[0] && sequence <= this.range[1];
@@ -35,10 +41,10 @@ export class Choice {
     return [this.range?.[0], this.cursor].filter((line) => typeof line === "number");
   }
 
-  /** The end of the range that stays when the other is moved: where the cursor is not. */
+  /** The one that stays. */
   get #anchor(): number | null {
     if (!this.range) return null;
-    return this.cursor === this.range[0] ? this.range[1] : this.range[0];
+    return this.end === this.range[0] ? this.range[1] : this.range[0];
   }
 }
 

@@ -106,6 +106,7 @@ function choosing({ words, finding, setFinding, setRange }: Parts, view: View): 
   const chosen = (): Range => view.choice.range ?? [view.here, view.here];
   const choose = (by: number, extend: boolean) => () => {
     const line = view.neighbour(by, extend);
+    if (line === null) return;
     setRange(view.choose(line, extend));
     view.aloud.set(line);
     view.toLine(line, "nearest");

@@ -64,6 +64,8 @@ export class Scroller {
   #below: Below = { rows: 0, px: 0, drawn: 0 };
   #widest = 0;
   #moved: number | null = null;
+  /** Where a window that was so high was, before it became smaller and went on for the line that is looked at. */
+  #uncovered: { readonly anchor: Anchor; readonly viewport: number } | null = null;
   /** The window was told to be at the start, or was never drawn yet, and the bar does not say where it is. */
   #jumped = true;
 
@@ -157,6 +159,7 @@ export class Scroller {
 
   /** Has a row where it was, when rows above it have come or gone. */
   keep(anchor: Anchor): void {
+    this.#uncovered = null;
     if (this.#pinned) this.#pinned = anchor;
     this.#anchor = anchor;
     this.redraw();
@@ -218,6 +221,7 @@ export class Scroller {
     if (Math.abs(to - this.#place) < 1) return;
     const from = this.#place;
     this.#pinned = null;
+    this.#uncovered = null;
     this.#anchor = scrolled(this.#anchor, from, to, this.#extent());
     this.#place = to;
     this.#moved = (this.#moved ?? 0) + to - from;
@@ -232,8 +236,10 @@ export class Scroller {
     const by = this.#window.scrollTop;
     if (by === 0) return;
     this.#window.scrollTop = 0;
-    const { row, px } = this.anchor;
+    // From where it was drawn, which may be another place than it was told to be at.
+    const { row, px } = this.#anchor;
     this.#pinned = null;
+    this.#uncovered = null;
     this.#anchor = { row, px: px + by };
     this.#moved = (this.#moved ?? 0) + by;
     this.redraw();
@@ -241,6 +247,7 @@ export class Scroller {
   };
 
   #go(anchor: Anchor): void {
+    this.#uncovered = null;
     this.#pinned = anchor;
     this.#anchor = anchor;
     this.redraw();
@@ -266,9 +273,10 @@ export class Scroller {
     if (height !== this.#viewport) this.#window.style.setProperty("height", `${height}px`);
     // Whoever saw the end before still sees it.
     if (this.atEnd && this.#viewport > 0) this.#anchor = { row: Number.MAX_SAFE_INTEGER, px: 0 };
+    const before = this.#viewport;
     this.#viewport = height;
     this.#width = width;
-    this.#uncover(this.#heard.lookedAt());
+    this.#uncover(this.#heard.lookedAt(), before);
     // A window that has grown may have moved the scroller, which is nobody's wish.
     this.#place = scrollTop;
     this.#list.reshape(this.lineHeight);
@@ -278,11 +286,30 @@ export class Scroller {
     this.#settle();
   }
 
-  /** The line that is looked at is still seen in a window that has become smaller, as where a choice has a bar below it. */
-  #uncover(sequence: number | null): void {
+  /**
+   * The line that is looked at is still seen in a window that has become smaller, as where a choice has a bar below it, and
+   * all is where it was once the window is as high again. Of a line that is higher than the window the beginning is seen.
+   */
+  #uncover(sequence: number | null, viewport: number): void {
+    const before = this.#uncovered;
+    if (before && this.#viewport >= before.viewport) {
+      this.keep(before.anchor);
+      return;
+    }
+    const covered = this.#coveredOf(sequence);
+    if (covered <= 0) return;
+    const { row, px } = this.#anchor;
+    const known = before ?? { anchor: this.anchor, viewport };
+    this.keep({ row, px: px + covered });
+    this.#uncovered = known;
+  }
+
+  /** How much of a line is below the window, as far as that can be brought into it. */
+  #coveredOf(sequence: number | null): number {
     const row = this.#list.shown.find((shown) => shown.sequence === sequence)?.element.getBoundingClientRect();
-    const covered = row ? row.bottom - this.#window.getBoundingClientRect().top - this.#viewport : 0;
-    if (covered > 0) this.keep({ row: this.anchor.row, px: this.anchor.px + covered });
+    if (!row) return 0;
+    const { top } = this.#window.getBoundingClientRect();
+    return Math.min(row.bottom - top - this.#viewport + this.#horizontalBar(), row.top - top);
   }
 
   /** What of the window is empty below the last row. */

@@ -218,10 +218,14 @@ export class View {
     return place !== null && place.begun === this.log.worker?.created_at;
   }
 
-  /** The line so many rows from the cursor, or the first that is seen where that cannot be. A range goes on from its end. */
-  neighbour(by: number, extend: boolean): number {
+  /**
+   * The line so many rows from the cursor, or the first that is seen where that cannot be; a range goes on from its end.
+   * None where nothing is known of the log yet.
+   */
+  neighbour(by: number, extend: boolean): number | null {
     const { rows } = this.log;
-    const cursor = extend && this.choice.range ? this.choice.cursor : this.#cursorSeen;
+    if (rows.count === 0) return null;
+    const cursor = (extend ? this.choice.end : null) ?? this.#cursorSeen;
     if (cursor === null) return this.sight.top;
     return rows.sequenceOf(Math.max(0, Math.min(rows.rowOf(cursor) + by, rows.count - 1)));
   }
