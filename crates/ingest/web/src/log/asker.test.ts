@@ -53,10 +53,12 @@ test.each([100, 800])("what is passed at %i lines a frame is not asked for until
     seen(1 + frame * speed);
     vi.advanceTimersByTime(8);
   }
-  expect(want).toHaveBeenCalledTimes(1);
+  // The first place might have been the only one.
+  const first = [[2, 31]];
+  expect(want.mock.calls.map(([ranges]) => ranges)).toEqual([first, first]);
   const last = 1 + 59 * speed;
   vi.advanceTimersByTime(60);
-  expect(want).toHaveBeenCalledTimes(2);
+  expect(want).toHaveBeenCalledTimes(3);
   expect(want).toHaveBeenLastCalledWith([[last + 1, last + 30]], END, false);
   vi.advanceTimersByTime(60);
   expect(want).toHaveBeenLastCalledWith([[last - 29, last + 61]], END, true);
