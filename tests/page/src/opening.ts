@@ -350,9 +350,17 @@ sees("the beginning of a line that is higher than the window stays seen when som
   const before = await until("the line is drawn", top, (top) => top > 40);
   await log.press("/");
   await log.part("find-field").waitFor();
-  await until("the line begins in the window", top, (top) => top >= 0 && top < before);
-  await log.press("Escape");
-  await until("the line is where it was", top, (top) => Math.abs(top - before) < 1);
+  await log.atRest();
+  await until("the line begins where it did", top, (top) => Math.abs(top - before) < 1);
+  // As a phone is turned: lines are broken elsewhere.
+  for (const [width, height] of [
+    [800, 360],
+    [360, 560],
+  ] as const) {
+    await page.setViewportSize({ width, height });
+    await log.atRest();
+    await until(`the line begins in the window of ${width} pixels`, top, (top) => top >= 0 && top < height / 2);
+  }
 });
 
 sees("keys that come before the log is known leave a link as it is", async ({ page }) => {
@@ -373,4 +381,38 @@ sees("keys that come before the log is known leave a link as it is", async ({ pa
   go();
   await new LogPage(page).showsLine(1000, "1000");
   assert.match(page.url(), /L1000$|line=1000$/);
+});
+
+sees("keys go on from where a key has just led, with no time between them", async ({ page }) => {
+  const server = await ingest();
+  await server.ran("opening", "opening-quick", "seq 1 20000");
+  const log = await LogPage.open(page, server, "opening-quick");
+  await log.showsLine(20_000, "20000");
+  await log.press("g", "j");
+  await page.waitForURL(/line=1$/);
+  await log.press("G", "k");
+  await page.waitForURL(/line=20000$/);
+  await log.press("Escape", "g");
+  await log.showsLine(1, "1");
+  await log.press("G");
+  await log.showsLine(20_000, "20000");
+  await log.press("PageUp");
+  await log.shows("the page before the last", (rows) => {
+    const last = rows.at(-1)?.sequence ?? 0;
+    return last > 19_900 && last < 19_990;
+  });
+});
+
+sees("the bar says where the window is when hidden lines come back at the end", async ({ page }) => {
+  const server = await ingest();
+  await server.ran("opening", "opening-back", "seq 1 2000; echo last >&2");
+  const log = await LogPage.open(page, server, "opening-back");
+  await log.showsLine(2_001, "last");
+  const left = () =>
+    log.scroller.evaluate((scroller) => scroller.scrollHeight - scroller.clientHeight - scroller.scrollTop);
+  await log.press("1");
+  await log.shows("one line", (rows) => rows.length === 1);
+  await log.press("1");
+  await log.shows("all lines", (rows) => rows.length > 10 && rows.at(-1)?.text === "last");
+  await until("the bar is at its end", left, (left) => left < 1);
 });

@@ -25,6 +25,11 @@ const REST_MS = 150;
 /** Heights of so many rows are an average to go by. */
 const SAMPLE = 200;
 
+export interface Looked {
+  readonly sequence: number;
+  readonly row: number;
+}
+
 export interface Heard {
   /** Before a frame is drawn: where it is to be may change yet. */
   settling(): void;
@@ -32,7 +37,7 @@ export interface Heard {
   drawing(): Content;
   drawn(sequences: readonly number[]): void;
   /** The line that is looked at, if it is seen. */
-  lookedAt(): number | null;
+  lookedAt(): Looked | null;
   /** A person scrolled, by so many pixels; whether the end is seen. */
   scrolled(moved: number, atEnd: boolean): void;
 }
@@ -66,7 +71,9 @@ export class Scroller {
   #moved: number | null = null;
   /** Where a window that was so high was, before it became smaller and went on for the line that is looked at. */
   #uncovered: { readonly anchor: Anchor; readonly viewport: number } | null = null;
-  /** The window was told to be at the start, or was never drawn yet, and the bar does not say where it is. */
+  /** The line that was looked at when lines took another shape, in which none was drawn yet. */
+  #lookedAt: Looked | null = null;
+  /** The window was told to be elsewhere, or was never drawn yet, and the bar does not say where it is. */
   #jumped = true;
 
   constructor(element: HTMLElement, heard: Heard) {
@@ -193,22 +200,24 @@ export class Scroller {
     if (this.#viewport === 0) return;
     this.#anchor = this.#pinned ?? this.#anchor;
     const extent = this.#extent();
-    if (this.#anchor.row >= this.#count) this.#anchor = this.#count === 0 ? START : end(extent);
+    const atEnd = this.#anchor.row >= this.#count;
+    if (atEnd) this.#anchor = this.#count === 0 ? START : end(extent);
     this.#list.widen(String(content.sequenceOf(this.#count - 1)).length);
     let heights: number[] = [];
     let first = 0;
-    // A second time where the end leaves room below, a third where what was drawn above then is not enough.
+    // A second time where the end leaves room below, or a bar covers it, a third where what was drawn above then is not enough.
     for (let round = 0; round < 3; round += 1) {
       first = firstNeeded(this.#anchor, extent);
       heights = this.#list.fill(content, first, this.#anchor, this.#viewport);
       this.#anchor = settled(this.#anchor, first, heights);
       const left = this.#roomBelow(first, heights);
-      if (left <= 0 || (this.#anchor.row === 0 && this.#anchor.px === 0)) break;
+      if (left === 0 || (left < 0 && !atEnd) || (left > 0 && this.#anchor.row === 0 && this.#anchor.px === 0)) break;
       this.#anchor = { row: this.#anchor.row, px: this.#anchor.px - left };
     }
     this.#show(first, heights);
     this.#stretch();
     this.#tell(first, heights);
+    this.#findAgain();
     // At once: the browser's own keys, and a wheel, go on from where the bar is.
     if (this.#jumped && this.#count > 0) {
       this.#putRight();
@@ -248,6 +257,8 @@ export class Scroller {
 
   #go(anchor: Anchor): void {
     this.#uncovered = null;
+    // Whoever follows the end is there already.
+    this.#jumped ||= this.#pinned?.row !== anchor.row;
     this.#pinned = anchor;
     this.#anchor = anchor;
     this.redraw();
@@ -274,9 +285,15 @@ export class Scroller {
     // Whoever saw the end before still sees it.
     if (this.atEnd && this.#viewport > 0) this.#anchor = { row: Number.MAX_SAFE_INTEGER, px: 0 };
     const before = this.#viewport;
+    const isSameShape = isSameLine && width === this.#width;
     this.#viewport = height;
     this.#width = width;
-    this.#uncover(this.#heard.lookedAt(), before);
+    const looked = this.#heard.lookedAt();
+    if (isSameShape) this.#uncover(looked, before);
+    else {
+      this.#uncovered = null;
+      this.#lookedAt ??= looked;
+    }
     // A window that has grown may have moved the scroller, which is nobody's wish.
     this.#place = scrollTop;
     this.#list.reshape(this.lineHeight);
@@ -288,40 +305,49 @@ export class Scroller {
 
   /**
    * The line that is looked at is still seen in a window that has become smaller, as where a choice has a bar below it, and
-   * all is where it was once the window is as high again. Of a line that is higher than the window the beginning is seen.
+   * all is where it was once the window is as high again.
    */
-  #uncover(sequence: number | null, viewport: number): void {
+  #uncover(looked: Looked | null, viewport: number): void {
     const before = this.#uncovered;
     if (before && this.#viewport >= before.viewport) {
       this.keep(before.anchor);
       return;
     }
-    const covered = this.#coveredOf(sequence);
+    const covered = this.#coveredOf(looked) ?? 0;
     if (covered <= 0) return;
-    const { row, px } = this.#anchor;
     const known = before ?? { anchor: this.anchor, viewport };
+    const { row, px } = this.#anchor;
     this.keep({ row, px: px + covered });
     this.#uncovered = known;
   }
 
-  /** How much of a line is below the window, as far as that can be brought into it. */
-  #coveredOf(sequence: number | null): number {
-    const row = this.#list.shown.find((shown) => shown.sequence === sequence)?.element.getBoundingClientRect();
-    if (!row) return 0;
-    const { top } = this.#window.getBoundingClientRect();
-    return Math.min(row.bottom - top - this.#viewport + this.#horizontalBar(), row.top - top);
+  /** The line that was looked at is seen also where all lines have taken another shape. */
+  #findAgain(): void {
+    const looked = this.#lookedAt;
+    this.#lookedAt = null;
+    if (!looked) return;
+    const covered = this.#coveredOf(looked);
+    if (covered === null || covered > 0) this.toRow(looked.row);
+  }
+
+  /** How much of a line is below the window; of one that is higher, of its beginning. Nothing where it is not drawn. */
+  #coveredOf(looked: Looked | null): number | null {
+    const row = this.#list.shown.find(({ sequence }) => sequence === looked?.sequence)?.element.getBoundingClientRect();
+    if (!row) return null;
+    const bottom = row.height <= this.#room ? row.bottom : row.top + this.#lineHeight;
+    return bottom - this.#window.getBoundingClientRect().top - this.#room;
   }
 
   /** What of the window is empty below the last row. */
   #roomBelow(first: number, heights: readonly number[]): number {
     if (first + heights.length < this.#count) return 0;
     const below = heights.slice(this.#anchor.row - first).reduce((sum, height) => sum + height, -this.#anchor.px);
-    return this.#viewport - this.#horizontalBar() - below;
+    return this.#room - below;
   }
 
-  /** The bar for long lines takes room from the rows. */
-  #horizontalBar(): number {
-    return this.#window.offsetHeight - this.#window.clientHeight;
+  /** What of the window is left to rows: the bar for long lines takes its part. */
+  get #room(): number {
+    return this.#viewport - (this.#window.offsetHeight - this.#window.clientHeight);
   }
 
   #show(first: number, heights: readonly number[]): void {
@@ -331,7 +357,7 @@ export class Scroller {
 
   #tell(first: number, heights: readonly number[]): void {
     const top = this.#anchor.row - first;
-    this.#below = below(this.#anchor, heights.slice(top), this.#extent());
+    this.#below = below(this.#anchor, heights.slice(top), { ...this.#extent(), viewport: this.#room });
     const seen = heights.length - top - this.#below.drawn;
     this.#heard.drawn(this.#list.shown.slice(top, top + seen).map((row) => row.sequence));
     if (this.#moved === null) return;

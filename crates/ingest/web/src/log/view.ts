@@ -94,7 +94,10 @@ export class View {
         return this.#content;
       },
       drawn: (sequences) => this.#drawn(sequences),
-      lookedAt: () => this.#cursorSeen,
+      lookedAt: () => {
+        const sequence = this.#cursorSeen;
+        return sequence === null ? null : { sequence, row: this.log.rows.rowOf(sequence) };
+      },
       scrolled: (moved, atEnd) => this.#scrolled(moved, atEnd),
     });
     this.log.open(start.known);
@@ -161,6 +164,7 @@ export class View {
     }
     this.setFollow(false);
     this.choice.cursor = null;
+    this.sight.drawn([this.log.rows.sequenceOf(0)]);
     this.scroller.toStart();
   }
 
@@ -171,6 +175,7 @@ export class View {
     }
     this.choice.cursor = null;
     this.setFollow(this.#running);
+    this.sight.drawn([this.log.rows.sequenceOf(Number.MAX_SAFE_INTEGER)]);
     this.scroller.toEnd();
   }
 
@@ -374,7 +379,12 @@ export class View {
     const before = this.#rows;
     this.#rows = this.log.rows;
     const { row, px } = this.scroller.anchor;
-    if (this.follow || row >= before.count) return;
+    if (this.follow) return;
+    // At the end it stays at the end, and the bar is to say so.
+    if (row >= before.count) {
+      this.scroller.keep({ row, px });
+      return;
+    }
     const moved = this.#rows.rowOf(before.sequenceOf(row));
     if (moved !== row) this.scroller.keep({ row: moved, px });
   }
