@@ -391,7 +391,8 @@ sees("keys go on from where a key has just led, with no time between them", asyn
   await log.press("g", "j");
   await page.waitForURL(/line=1$/);
   await log.press("G", "k");
-  await page.waitForURL(/line=20000$/);
+  // The last line, or the first of its window once that is drawn.
+  await page.waitForURL(/line=(20000|199\d\d)$/);
   await log.press("Escape", "g");
   await log.showsLine(1, "1");
   await log.press("G");

@@ -376,6 +376,11 @@ export class Scroller {
   #settle(): void {
     this.#rest ??= setTimeout(() => {
       this.#rest = undefined;
+      // A frame, or a scroll that has not been told of yet, is to come first: its bar must not be put back.
+      if (this.#frame !== 0 || Math.abs(this.element.scrollTop - this.#place) >= 1) {
+        this.#settle();
+        return;
+      }
       this.#average();
       this.#putRight();
     }, REST_MS);
