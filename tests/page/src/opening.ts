@@ -365,7 +365,7 @@ sees("the beginning of a line that is higher than the window stays seen when som
 
 sees("keys that come before the log is known leave a link as it is", async ({ page }) => {
   const server = await ingest();
-  await server.ran("opening", "opening-keys", "seq 1 2000");
+  await server.ran("opening", "opening-unknown", "seq 1 2000");
   let go = () => {};
   const held = new Promise<void>((resolve) => {
     go = resolve;
@@ -374,7 +374,7 @@ sees("keys that come before the log is known leave a link as it is", async ({ pa
     await held;
     await route.continue();
   });
-  await page.goto(server.url("/#/workers/opening-keys#L1000"));
+  await page.goto(server.url("/#/workers/opening-unknown#L1000"));
   await page.locator(".log-scroller").waitFor();
   await page.keyboard.press("j");
   await page.keyboard.press("J");
@@ -385,8 +385,8 @@ sees("keys that come before the log is known leave a link as it is", async ({ pa
 
 sees("keys go on from where a key has just led, with no time between them", async ({ page }) => {
   const server = await ingest();
-  await server.ran("opening", "opening-quick", "seq 1 20000");
-  const log = await LogPage.open(page, server, "opening-quick");
+  await server.ran("opening", "opening-led", "seq 1 20000");
+  const log = await LogPage.open(page, server, "opening-led");
   await log.showsLine(20_000, "20000");
   await log.press("g", "j");
   await page.waitForURL(/line=1$/);
@@ -406,8 +406,8 @@ sees("keys go on from where a key has just led, with no time between them", asyn
 
 sees("the bar says where the window is when hidden lines come back at the end", async ({ page }) => {
   const server = await ingest();
-  await server.ran("opening", "opening-back", "seq 1 2000; echo last >&2");
-  const log = await LogPage.open(page, server, "opening-back");
+  await server.ran("opening", "opening-hidden", "seq 1 2000; echo last >&2");
+  const log = await LogPage.open(page, server, "opening-hidden");
   await log.showsLine(2_001, "last");
   const left = () =>
     log.scroller.evaluate((scroller) => scroller.scrollHeight - scroller.clientHeight - scroller.scrollTop);
