@@ -1,6 +1,7 @@
 /** All tests, in one process: they share a browser. */
 
 import "./opening.js";
+import "./window.js";
 import "./list.js";
 import "./task.js";
 import "./follow.js";

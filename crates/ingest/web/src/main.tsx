@@ -14,7 +14,7 @@ applyLanguage(document.documentElement);
 listenForKeys(document);
 listenForNavigation();
 
-/** Answers that have come meanwhile are taken in before the page is made, and are in its first frame. */
+// Answers that have come meanwhile are taken in before the page is made, and are in its first frame.
 const { port1, port2 } = new MessageChannel();
 port1.onmessage = () => {
   port1.close();

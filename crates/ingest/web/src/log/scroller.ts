@@ -97,6 +97,7 @@ export class Scroller {
   close(): void {
     this.#resized.disconnect();
     this.element.removeEventListener("scroll", this.#onScroll);
+    this.#window.removeEventListener("scroll", this.#onShifted);
     cancelAnimationFrame(this.#frame);
     clearTimeout(this.#rest);
     this.#probe.remove();
@@ -130,7 +131,6 @@ export class Scroller {
   }
 
   toStart(): void {
-    this.#jumped = true;
     this.#go(START);
   }
 
@@ -184,6 +184,11 @@ export class Scroller {
     this.element.style.setProperty("--log-line", `${this.#lineHeight}px`);
     this.#measured = { rows: 0, px: 0 };
     this.#rowHeight = this.lineHeight;
+    this.#drawAnew();
+  }
+
+  /** Nothing that was measured of rows holds any longer. */
+  #drawAnew(): void {
     this.#list.reshape(this.lineHeight);
     this.#widest = 0;
     this.#list.element.style.removeProperty("min-width");
@@ -229,15 +234,10 @@ export class Scroller {
     const to = this.element.scrollTop;
     if (Math.abs(to - this.#place) < 1) return;
     const from = this.#place;
-    this.#pinned = null;
-    this.#uncovered = null;
-    this.#anchor = scrolled(this.#anchor, from, to, this.#extent());
     this.#place = to;
-    this.#moved = (this.#moved ?? 0) + to - from;
-    this.redraw();
     clearTimeout(this.#rest);
     this.#rest = undefined;
-    this.#settle();
+    this.#movedTo(scrolled(this.#anchor, from, to, this.#extent()), to - from);
   };
 
   /** The browser has brought a row into view by itself, as its own search does: the window goes there, and not its content. */
@@ -247,18 +247,22 @@ export class Scroller {
     this.#window.scrollTop = 0;
     // From where it was drawn, which may be another place than it was told to be at.
     const { row, px } = this.#anchor;
+    this.#movedTo({ row, px: px + by }, by);
+  };
+
+  #movedTo(anchor: Anchor, by: number): void {
     this.#pinned = null;
     this.#uncovered = null;
-    this.#anchor = { row, px: px + by };
+    this.#anchor = anchor;
     this.#moved = (this.#moved ?? 0) + by;
     this.redraw();
     this.#settle();
-  };
+  }
 
   #go(anchor: Anchor): void {
     this.#uncovered = null;
     // Whoever follows the end is there already.
-    this.#jumped ||= this.#pinned?.row !== anchor.row;
+    this.#jumped ||= this.#pinned?.row !== anchor.row || this.#pinned.px !== anchor.px;
     this.#pinned = anchor;
     this.#anchor = anchor;
     this.redraw();
@@ -296,11 +300,7 @@ export class Scroller {
     }
     // A window that has grown may have moved the scroller, which is nobody's wish.
     this.#place = scrollTop;
-    this.#list.reshape(this.lineHeight);
-    this.#widest = 0;
-    this.#list.element.style.removeProperty("min-width");
-    this.redraw();
-    this.#settle();
+    this.#drawAnew();
   }
 
   /**
@@ -388,7 +388,7 @@ export class Scroller {
 
   #average(): void {
     if (this.#list.shown.length === 0 || this.#measured.rows >= SAMPLE * 5) return;
-    for (const row of this.#list.shown) this.#measured.px += row.element.offsetHeight;
+    for (const row of this.#list.shown) this.#measured.px += row.height ?? this.lineHeight;
     this.#measured.rows += this.#list.shown.length;
     this.#rowHeight = Math.max(this.lineHeight, this.#measured.px / this.#measured.rows);
     const width = this.#list.element.scrollWidth;

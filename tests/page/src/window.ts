@@ -1,0 +1,118 @@
+/** Where the log's window stands: whatever comes up, whoever scrolls. */
+
+import assert from "node:assert/strict";
+import { ingest, sees } from "./browser.js";
+import { LogPage } from "./log.js";
+import { until } from "./wait.js";
+
+for (const [where, line] of [
+  ["in its middle", 1000],
+  ["near its beginning", 3],
+] as const) {
+  sees(
+    `where the browser brings a line of a log into view by itself, ${where}, the window goes there`,
+    async ({ page }) => {
+      const server = await ingest();
+      await server.ran("window", `window-brought-${line}`, "seq 1 2000");
+      // Not a whole number of rows.
+      await page.setViewportSize({ width: 1000, height: 607 });
+      const log = await LogPage.open(page, server, `window-brought-${line}`, `#L${line}`);
+      await log.showsLine(line, String(line));
+      const last = (await log.atRest()).at(-1)?.sequence ?? 0;
+      const below = () =>
+        log.row(last).evaluate((row) => {
+          const window = row.closest(".log-window");
+          const frame = window?.getBoundingClientRect();
+          return { shifted: window?.scrollTop, hidden: row.getBoundingClientRect().bottom - (frame?.bottom ?? 0) };
+        });
+      const before = await below();
+      assert.ok(before.hidden > 1, `it is cut: ${JSON.stringify(before)}`);
+      await log.row(last).evaluate((row) => row.scrollIntoView({ block: "end" }));
+      await until(`line ${last} is seen whole`, below, ({ shifted, hidden }) => shifted === 0 && hidden < 1);
+      await log.press("Home");
+      await log.shows("its beginning at the top", (rows) => rows[0]?.sequence === 1);
+    },
+  );
+}
+
+sees("the beginning of a line that is higher than the window stays seen when something comes up", async ({ page }) => {
+  const server = await ingest();
+  await server.ran("window", "window-high", "seq 1 50; head -c 4000 /dev/zero | tr '\\0' x; echo; seq 52 100");
+  await page.setViewportSize({ width: 360, height: 560 });
+  const log = await LogPage.open(page, server, "window-high", "#L51");
+  const top = () =>
+    log.row(51).evaluate((row) => {
+      const frame = row.closest(".log-window")?.getBoundingClientRect();
+      return row.getBoundingClientRect().top - (frame?.top ?? 0);
+    });
+  await log.showsLine(51);
+  const before = await until("the line is drawn", top, (top) => top > 40);
+  await log.press("/");
+  await log.part("find-field").waitFor();
+  await log.atRest();
+  await until("the line begins where it did", top, (top) => Math.abs(top - before) < 1);
+  // As a phone is turned: lines are broken elsewhere.
+  for (const [width, height] of [
+    [800, 360],
+    [360, 560],
+  ] as const) {
+    await page.setViewportSize({ width, height });
+    await log.atRest();
+    await until(`the line begins in the window of ${width} pixels`, top, (top) => top >= 0 && top < height / 2);
+  }
+});
+
+sees("keys that come before the log is known leave a link as it is", async ({ page }) => {
+  const server = await ingest();
+  await server.ran("window", "window-unknown", "seq 1 2000");
+  let go = () => {};
+  const held = new Promise<void>((resolve) => {
+    go = resolve;
+  });
+  await page.route("**/api/v1/**", async (route) => {
+    await held;
+    await route.continue();
+  });
+  await page.goto(server.url("/#/workers/window-unknown#L1000"));
+  await page.locator(".log-scroller").waitFor();
+  await page.keyboard.press("j");
+  await page.keyboard.press("J");
+  go();
+  await new LogPage(page).showsLine(1000, "1000");
+  assert.match(page.url(), /L1000$|line=1000$/);
+});
+
+sees("keys go on from where a key has just led, with no time between them", async ({ page }) => {
+  const server = await ingest();
+  await server.ran("window", "window-led", "seq 1 20000");
+  const log = await LogPage.open(page, server, "window-led");
+  await log.showsLine(20_000, "20000");
+  await log.press("g", "j");
+  await page.waitForURL(/line=1$/);
+  await log.press("G", "k");
+  // The last line, or the first of its window once that is drawn.
+  await page.waitForURL(/line=(20000|199\d\d)$/);
+  await log.press("Escape", "g");
+  await log.showsLine(1, "1");
+  await log.press("G");
+  await log.showsLine(20_000, "20000");
+  await log.press("PageUp");
+  await log.shows("the page before the last", (rows) => {
+    const last = rows.at(-1)?.sequence ?? 0;
+    return last > 19_900 && last < 19_990;
+  });
+});
+
+sees("the bar says where the window is when hidden lines come back at the end", async ({ page }) => {
+  const server = await ingest();
+  await server.ran("window", "window-hidden", "seq 1 2000; echo last >&2");
+  const log = await LogPage.open(page, server, "window-hidden");
+  await log.showsLine(2_001, "last");
+  const left = () =>
+    log.scroller.evaluate((scroller) => scroller.scrollHeight - scroller.clientHeight - scroller.scrollTop);
+  await log.press("1");
+  await log.shows("one line", (rows) => rows.length === 1);
+  await log.press("1");
+  await log.shows("all lines", (rows) => rows.length > 10 && rows.at(-1)?.text === "last");
+  await until("the bar is at its end", left, (left) => left < 1);
+});
