@@ -8,6 +8,7 @@ import "./follow.js";
 import "./choose.js";
 import "./lines.js";
 import "./groups.js";
+import "./press.js";
 import "./filter.js";
 import "./search.js";
 import "./broken.js";

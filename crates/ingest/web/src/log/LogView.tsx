@@ -20,7 +20,8 @@ import { MarkStrip } from "./MarkStrip";
 import { messages } from "./messages";
 import { Notes } from "./Notes";
 import { placeOf, withPlace } from "./place";
-import type { Action, Surroundings } from "./row";
+import { Press, type Pressed } from "./press";
+import type { Surroundings } from "./row";
 import type { Range } from "./rows";
 import { Said } from "./Said";
 import { isSelected, selectedText } from "./selected";
@@ -78,7 +79,7 @@ export function LogView({ worker, state, tail, query, setQuery, active }: LogVie
         <Window
           scroller={scroller}
           label={words.log(worker)}
-          press={(event) => view && pressed(event, view, setRange)}
+          pressed={(pressed) => view && act(pressed, view, setRange)}
         />
         {view && <MarkStrip view={view} words={words} />}
         {view && <NewLines view={view} label={words.newLines(view.fresh)} />}
@@ -94,11 +95,14 @@ export function LogView({ worker, state, tail, query, setQuery, active }: LogVie
 interface WindowProps {
   scroller: RefObject<HTMLDivElement | null>;
   label: string;
-  press: (event: MouseEvent) => void;
+  pressed: (pressed: Pressed) => void;
 }
 
 /** What is in it is drawn by the `View`. */
-function Window({ scroller, label, press }: WindowProps) {
+function Window({ scroller, label, pressed }: WindowProps) {
+  const act = useRef(pressed);
+  act.current = pressed;
+  const press = useMemo(() => new Press((what) => act.current(what)), []);
   return (
     // biome-ignore lint/a11y/useKeyWithClickEvents: each press has a key, which `useLogKeys` hears.
     <div
@@ -109,7 +113,9 @@ function Window({ scroller, label, press }: WindowProps) {
       aria-label={label}
       // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard.
       tabIndex={0}
-      onClick={press}
+      onPointerDown={press.down}
+      onPointerUp={press.up}
+      onClick={press.click}
     />
   );
 }
@@ -243,15 +249,11 @@ function rangeOf(line: string | null): Range | null {
   return line === null ? null : parseRange(`L${line}`);
 }
 
-function pressed(event: MouseEvent, view: View, setRange: (range: Range | null) => void): void {
-  const { target } = event;
-  const pressed = target instanceof Element ? target.closest<HTMLElement>("[data-action]") : null;
-  const sequence = Number(pressed?.closest<HTMLElement>("[data-sequence]")?.dataset["sequence"]);
-  if (!pressed || !sequence) return;
+function act({ action, sequence, event }: Pressed, view: View, setRange: (range: Range | null) => void): void {
   // With these keys a link is opened elsewhere, as the browser does it.
   if (event.ctrlKey || event.metaKey) return;
   event.preventDefault();
-  switch (pressed.dataset["action"] as Action) {
+  switch (action) {
     case "select":
       setRange(view.choose(sequence, event.shiftKey));
       break;
