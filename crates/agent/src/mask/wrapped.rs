@@ -17,6 +17,9 @@ const SHORTEST_LINE: usize = 16;
 /// fewer are that by chance. They stay, if what follows shows that they were.
 const SHORTEST_BEGINNING: usize = 4;
 
+/// What was given away of a form before a break, and the break.
+pub(super) const LONGEST_GIVEN: usize = SHORTEST_BEGINNING - 1 + b"\r\n".len();
+
 /// Where one stream is.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wrapped {
