@@ -5,8 +5,10 @@
 mod connector;
 pub(crate) mod denial;
 mod entries;
+mod finish;
 pub mod flight;
 mod greeting;
+mod identity;
 pub(crate) mod link;
 pub(crate) mod link_error;
 mod pace;
@@ -19,9 +21,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use bytes::Bytes;
 use ottoscaler_proto::checksum::Checked;
-use ottoscaler_proto::v1::{WorkerCompletion, WorkerRegistration};
+use ottoscaler_proto::v1::WorkerCompletion;
 use rand::Rng;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -29,10 +30,11 @@ use tracing::{info, warn};
 
 use crate::buffer::WhenFull;
 use crate::config::Compression;
-use crate::ids::{Incarnation, TaskId, WorkerId};
 use crate::log::Log;
 use denial::Denials;
 use entries::EntryLink;
+pub use finish::Finish;
+pub use identity::Identity;
 use link::Link;
 use link_error::LinkError;
 use pace::Pace;
@@ -44,50 +46,6 @@ const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// At the deadline a log that is not whole is closed, if that is quick.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// Who ships, and where to.
-#[derive(Clone, Debug)]
-pub struct Identity {
-    /// The server.
-    pub ingest_url: String,
-    /// Of batches.
-    pub compression: Compression,
-    /// The worker.
-    pub worker_id: WorkerId,
-    /// Its task.
-    pub task_id: TaskId,
-    /// Which attempt it is.
-    pub attempt: i32,
-    /// Made once by each agent process.
-    pub incarnation: Incarnation,
-}
-
-impl Identity {
-    /// As the server is told.
-    pub fn registration(&self) -> WorkerRegistration {
-        WorkerRegistration {
-            worker_id: self.worker_id.to_string(),
-            task_id: self.task_id.to_string(),
-            attempt: self.attempt,
-            incarnation: Bytes::copy_from_slice(self.incarnation.as_bytes()),
-            server_endpoint: self.ingest_url.clone(),
-            ..WorkerRegistration::default()
-        }
-    }
-}
-
-/// How the command ended, once it has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Finish {
-    /// Of the command.
-    pub exit_code: i32,
-    /// 0 for none.
-    pub signal: i32,
-    /// Lines that it printed.
-    pub lines: u64,
-    /// Bytes of these.
-    pub bytes: u64,
-}
 
 /// What became of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -301,7 +259,7 @@ impl Shipper {
     /// is. Where it has no room, the log is closed as it is, so that its readers need not wait for more.
     pub async fn end_early(&self, finish: Finish, cut: Cut) -> Option<PathBuf> {
         let last = self.log.buffer().last();
-        let whole = completion(self.identity.worker_id.as_str(), finish, last, "");
+        let whole = finish.completion(self.identity.worker_id.as_str(), last, "");
         let left = self.log.buffer().leave_behind(&whole);
         // A completion names no run, so it is left alone where the log may be another run's.
         if left.is_none() && self.registration.is_confirmed() {
@@ -325,20 +283,6 @@ impl Shipper {
     }
 }
 
-pub(crate) fn completion(worker_id: &str, finish: Finish, last: u64, reason: &str) -> WorkerCompletion {
-    WorkerCompletion {
-        worker_id: worker_id.to_string(),
-        exit_code: finish.exit_code,
-        signal: finish.signal,
-        last_sequence: last.cast_signed(),
-        lines: finish.lines.cast_signed(),
-        bytes: finish.bytes.cast_signed(),
-        reason: reason.to_owned(),
-        crc32c: None,
-        exit_code_unknown: false,
-    }
-}
-
 pub(crate) fn waits() -> ExponentialBackoff {
     ExponentialBuilder::default()
         .with_min_delay(FIRST_WAIT)
@@ -357,6 +301,7 @@ mod tests {
 
     use super::*;
     use crate::batch::Source;
+    use crate::ids::{Incarnation, WorkerId};
     use crate::line::Ending;
     use crate::spool::Spool;
     use denial::Denial;

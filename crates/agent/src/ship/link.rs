@@ -20,7 +20,7 @@ use super::pace::Pace;
 use super::registration;
 use super::retries::Retries;
 use super::session::{self, Next};
-use super::{Finish, Identity, Shipped, completion};
+use super::{Finish, Identity, Shipped};
 use crate::buffer::Piece;
 use crate::ids::WorkerId;
 use crate::log::Log;
@@ -125,7 +125,7 @@ pub(super) async fn complete(
     finish: Finish,
     log: &Log,
 ) -> Result<Shipped, LinkError> {
-    let completion = completion(worker_id, finish, log.buffer().last(), "");
+    let completion = finish.completion(worker_id, log.buffer().last(), "");
     let mut request = tonic::Request::new(completion.sealed());
     request.set_timeout(CALL_TIMEOUT);
     let call = client.complete_worker(request);

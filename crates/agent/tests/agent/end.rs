@@ -7,8 +7,9 @@ use nix::sys::signal::Signal;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
+use crate::mischief::Mischief;
 use crate::process::{agent, nowhere, output, rest, signal, summary, until};
-use crate::server::{Mischief, Server};
+use crate::server::Server;
 
 /// What it said, and its summary's word for what went wrong.
 async fn run(url: &str, flags: &[&str], script: &str) -> (String, serde_json::Value) {

@@ -8,6 +8,7 @@ mod command;
 mod end;
 mod hostage;
 mod masks;
+mod mischief;
 mod old_server;
 mod process;
 mod proxy;

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::mischief::Mischief;
 use crate::process::{agent, output, summary};
-use crate::server::{Mischief, Server};
+use crate::server::Server;
 
 /// Ships 300 numbers and a last line without a newline; gives the summary.
 async fn ship(server: &Server) -> Value {

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
+use crate::mischief::Mischief;
 use crate::process::{agent, output, signal, summary, until, wait};
-use crate::server::{Mischief, Server};
+use crate::server::Server;
 
 /// What was here and not answered as the server stored the next batches or entries, from when it had `most` of them, and
 /// then refused so many. Then those after the last refusal.

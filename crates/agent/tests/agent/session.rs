@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
+use crate::mischief::Mischief;
 use crate::process::{agent, output, signal, summary, until, wait};
 use crate::proxy::Denial;
-use crate::server::{Mischief, Server};
+use crate::server::Server;
 use crate::upload::upload;
 
 fn numbers(last: u32) -> Vec<String> {
