@@ -35,7 +35,7 @@ class Question {
 export type Reply = Pick<Response, "ok" | "status" | "statusText" | "headers" | "json">;
 
 /** One whose answer is read as soon as it comes: whoever takes it then has it before the next frame. */
-class Read {
+class Prefetched {
   readonly question: Question;
   readonly reply: Promise<Reply>;
   /** For how many its answer is yet. */
@@ -69,7 +69,7 @@ export interface EarlyLines {
   readonly abort: AbortController;
 }
 
-const answers = new Map<string, Read>();
+const answers = new Map<string, Prefetched>();
 const openings = new Map<string, Opening>();
 
 /**
@@ -81,8 +81,8 @@ export function askFor(hash: string, state: unknown, ask: Ask): void {
   if (worker === undefined) return;
   const address = `/api/v1/workers/${worker}`;
   const place = placeOf(state, decodeURIComponent(worker));
-  answers.set(address, new Read(address, ask, STATE_ASKERS));
-  answers.set(`${address}/outline`, new Read(`${address}/outline`, ask));
+  answers.set(address, new Prefetched(address, ask, STATE_ASKERS));
+  answers.set(`${address}/outline`, new Prefetched(`${address}/outline`, ask));
   const { from, of } = openingAt(place ? lineOf(place) : linkedLine(hash));
   openings.set(address, { question: new Question(`${address}/logs?from=${from}&limit=${LINES}`, ask), of });
   setTimeout(giveUp, FRESH_MS);

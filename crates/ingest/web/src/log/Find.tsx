@@ -24,7 +24,7 @@ export function Find({ view, words, close }: Props) {
   const [text, setText] = useState("");
   const [matchCase, setCase] = useState(false);
   const [regex, setRegex] = useState(false);
-  const from = useRef(view.here);
+  const from = useRef(view.steps.here);
   useLayoutEffect(() => {
     field.current?.focus();
     return () => view.find(null, null);

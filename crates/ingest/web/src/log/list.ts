@@ -28,6 +28,7 @@ export class List {
   /** Of a row of one line. */
   #lineHeight = 1;
   #lead = 0;
+  #widest = 0;
   #digits = 0;
 
   /** `leave` has the focus go elsewhere, where the row that has it goes. */
@@ -46,7 +47,17 @@ export class List {
   reshape(lineHeight: number): void {
     this.#lineHeight = lineHeight;
     this.#columns = 1;
+    this.#widest = 0;
+    this.element.style.removeProperty("min-width");
     this.#forget();
+  }
+
+  /** The widest line that was there leaves its room where it is wider than the window: what is scrolled to stays. */
+  keepWidth(viewport: number): void {
+    const width = this.element.scrollWidth;
+    if (width <= Math.max(this.#widest, viewport)) return;
+    this.#widest = width;
+    this.element.style.setProperty("min-width", `${width}px`);
   }
 
   /** Puts rows into the document, from one on until they fill the window below the anchor; their heights. */

@@ -58,7 +58,7 @@ function moving({ words }: Parts, view: View): Binding[] {
     else notice(view.log.outline?.first_failure === null ? words.noFailureAtAll : words.noFailure);
   };
   const fold = () => {
-    const group = view.log.groups.containing(view.here);
+    const group = view.log.groups.containing(view.steps.here);
     view.fold(group);
     if (group) view.aloud.set(group.first);
   };
@@ -103,9 +103,9 @@ function showing(view: View, words: Texts): Binding[] {
 }
 
 function choosing({ words, finding, setFinding, setRange }: Parts, view: View): Binding[] {
-  const chosen = (): Range => view.choice.range ?? [view.here, view.here];
+  const chosen = (): Range => view.choice.range ?? [view.steps.here, view.steps.here];
   const choose = (by: number, extend: boolean) => () => {
-    const line = view.neighbour(by, extend);
+    const line = view.steps.neighbour(by, extend);
     if (line === null) return;
     setRange(view.choose(line, extend));
     view.aloud.set(line);

@@ -87,6 +87,10 @@ export class Log {
     return this.rows.end;
   }
 
+  get running(): boolean {
+    return this.worker?.state === "open";
+  }
+
   get failed(): boolean {
     const worker = this.worker;
     return worker?.state === "closed" && (worker.exit_code !== 0 || (worker.signal ?? 0) !== 0);

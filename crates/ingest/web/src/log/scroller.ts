@@ -19,16 +19,12 @@ import {
   spacerHeight,
 } from "./anchor";
 import { type Content, List } from "./list";
+import { type Looked, Looking } from "./looking";
 
 /** How long a scroller rests until its bar is put right. */
 const REST_MS = 150;
 /** Heights of so many rows are an average to go by. */
 const SAMPLE = 200;
-
-export interface Looked {
-  readonly sequence: number;
-  readonly row: number;
-}
 
 export interface Heard {
   /** Before a frame is drawn: where it is to be may change yet. */
@@ -67,12 +63,8 @@ export class Scroller {
   #rest: ReturnType<typeof setTimeout> | undefined;
   #measured = { rows: 0, px: 0 };
   #below: Below = { rows: 0, px: 0, drawn: 0 };
-  #widest = 0;
   #moved: number | null = null;
-  /** Where a window that was so high was, before it became smaller and went on for the line that is looked at. */
-  #uncovered: { readonly anchor: Anchor; readonly viewport: number } | null = null;
-  /** The line that was looked at when lines took another shape, in which none was drawn yet. */
-  #lookedAt: Looked | null = null;
+  readonly #looking = new Looking();
   /** The window was told to be elsewhere, or was never drawn yet, and the bar does not say where it is. */
   #jumped = true;
 
@@ -166,7 +158,11 @@ export class Scroller {
 
   /** Has a row where it was, when rows above it have come or gone. */
   keep(anchor: Anchor): void {
-    this.#uncovered = null;
+    this.#looking.left();
+    this.#stand(anchor);
+  }
+
+  #stand(anchor: Anchor): void {
     if (this.#pinned) this.#pinned = anchor;
     this.#anchor = anchor;
     this.redraw();
@@ -190,8 +186,6 @@ export class Scroller {
   /** Nothing that was measured of rows holds any longer. */
   #drawAnew(): void {
     this.#list.reshape(this.lineHeight);
-    this.#widest = 0;
-    this.#list.element.style.removeProperty("min-width");
     this.redraw();
     this.#settle();
   }
@@ -252,7 +246,7 @@ export class Scroller {
 
   #movedTo(anchor: Anchor, by: number): void {
     this.#pinned = null;
-    this.#uncovered = null;
+    this.#looking.left();
     this.#anchor = anchor;
     this.#moved = (this.#moved ?? 0) + by;
     this.redraw();
@@ -260,7 +254,7 @@ export class Scroller {
   }
 
   #go(anchor: Anchor): void {
-    this.#uncovered = null;
+    this.#looking.left();
     // Whoever follows the end is there already.
     this.#jumped ||= this.#pinned?.row !== anchor.row || this.#pinned.px !== anchor.px;
     this.#pinned = anchor;
@@ -294,37 +288,23 @@ export class Scroller {
     this.#width = width;
     const looked = this.#heard.lookedAt();
     if (isSameShape) this.#uncover(looked, before);
-    else {
-      this.#uncovered = null;
-      this.#lookedAt ??= looked;
-    }
+    else this.#looking.reshaped(looked);
     // A window that has grown may have moved the scroller, which is nobody's wish.
     this.#place = scrollTop;
     this.#drawAnew();
   }
 
-  /**
-   * The line that is looked at is still seen in a window that has become smaller, as where a choice has a bar below it, and
-   * all is where it was once the window is as high again.
-   */
+  /** The line that is looked at is still seen where the window has become smaller, as above a bar that choosing brings. */
   #uncover(looked: Looked | null, viewport: number): void {
-    const before = this.#uncovered;
-    if (before && this.#viewport >= before.viewport) {
-      this.keep(before.anchor);
-      return;
-    }
     const covered = this.#coveredOf(looked) ?? 0;
-    if (covered <= 0) return;
-    const known = before ?? { anchor: this.anchor, viewport };
-    const { row, px } = this.#anchor;
-    this.keep({ row, px: px + covered });
-    this.#uncovered = known;
+    const window = { told: this.anchor, drawn: this.#anchor, from: viewport, to: this.#viewport };
+    const anchor = this.#looking.resized({ ...window, covered });
+    if (anchor) this.#stand(anchor);
   }
 
   /** The line that was looked at is seen also where all lines have taken another shape. */
   #findAgain(): void {
-    const looked = this.#lookedAt;
-    this.#lookedAt = null;
+    const looked = this.#looking.lost();
     if (!looked) return;
     const covered = this.#coveredOf(looked);
     if (covered === null || covered > 0) this.toRow(looked.row);
@@ -391,11 +371,7 @@ export class Scroller {
     for (const row of this.#list.shown) this.#measured.px += row.height ?? this.lineHeight;
     this.#measured.rows += this.#list.shown.length;
     this.#rowHeight = Math.max(this.lineHeight, this.#measured.px / this.#measured.rows);
-    const width = this.#list.element.scrollWidth;
-    if (width > Math.max(this.#widest, this.#window.clientWidth)) {
-      this.#widest = width;
-      this.#list.element.style.setProperty("min-width", `${width}px`);
-    }
+    this.#list.keepWidth(this.#window.clientWidth);
   }
 
   /** As much to scroll as there is. Where that becomes less, the browser may move the scroller, which is nobody's wish. */

@@ -15,7 +15,8 @@ import { SOURCES, type Source } from "./line";
 import type { Content } from "./list";
 import { Log } from "./model";
 import { Opened } from "./opened";
-import { type Opening, openingAt, openingOf } from "./opening";
+import { Opener } from "./opener";
+import { type Opening, openingAt } from "./opening";
 import { isSame, type Place } from "./place";
 import type { Surroundings } from "./row";
 import type { Range, Rows } from "./rows";
@@ -23,11 +24,10 @@ import { Scroller } from "./scroller";
 import { Selected } from "./selected";
 import { Sight } from "./sight";
 import type { Start } from "./start";
+import { Steps } from "./steps";
 
 /** Components are drawn anew so often at most; rows with each frame. */
 const TELL_MS = 100;
-/** How long a failed worker's log waits to be told where it failed before its end is shown. */
-const FAILURE_WAIT_MS = 150;
 
 export class View {
   readonly log: Log;
@@ -42,19 +42,12 @@ export class View {
   /** The line that a key went to, to be read out. */
   readonly aloud = new Cell<number | null>(null);
   readonly sight = new Sight();
+  readonly steps: Steps;
   #rows: Rows;
   /** The log is another than the one that is drawn. */
   #hasChanged = false;
   #telling: ReturnType<typeof setTimeout> | undefined;
-  /** Where to begin is settled, by the log or by the person. */
-  #begun = false;
-  /** Groups were known before. */
-  #outlined = false;
-  /** Its end is shown until it is settled. */
-  #atEnd = false;
-  #opens: ReturnType<typeof setTimeout> | undefined;
-  /** Where a key was to lead before anything was known of the log. */
-  #wish: "start" | "end" | null = null;
+  readonly #opener: Opener;
   readonly #aim: Aim;
   readonly #finding: Finding;
   /** Where it was left, before anything of it is shown; then where it is. */
@@ -84,6 +77,14 @@ export class View {
       streamShown: (source) => notice(this.around.texts.streamShown(source)),
     });
     this.#finding = new Finding(this.log);
+    this.steps = new Steps(this.log, this.choice, this.sight);
+    this.#opener = new Opener(this.log, {
+      open: (opening) => this.#openAt(opening),
+      showEnd: () => {
+        this.log.opened();
+        this.scroller.toEnd();
+      },
+    });
     this.#rows = this.log.rows;
     this.selected = new Selected(element);
     this.scroller = new Scroller(element, {
@@ -95,7 +96,7 @@ export class View {
       },
       drawn: (sequences) => this.#drawn(sequences),
       lookedAt: () => {
-        const sequence = this.#cursorSeen;
+        const sequence = this.steps.cursor;
         return sequence === null ? null : { sequence, row: this.log.rows.rowOf(sequence) };
       },
       scrolled: (moved, atEnd) => this.#scrolled(moved, atEnd),
@@ -105,7 +106,7 @@ export class View {
 
   close(): void {
     clearTimeout(this.#telling);
-    clearTimeout(this.#opens);
+    this.#opener.close();
     this.#asker.close();
     this.log.close();
     this.scroller.close();
@@ -113,21 +114,7 @@ export class View {
 
   /** Lines that came since the person stopped following. */
   get fresh(): number {
-    return this.follow || !this.#begun ? 0 : Math.max(0, this.log.end - this.seen);
-  }
-
-  get #running(): boolean {
-    return this.log.worker?.state === "open";
-  }
-
-  /** The line that keys start from, if it can be seen, else the first that can. */
-  get here(): number {
-    return this.#cursorSeen ?? this.sight.top;
-  }
-
-  get #cursorSeen(): number | null {
-    const { cursor } = this.choice;
-    return cursor !== null && this.sight.has(cursor) ? cursor : null;
+    return this.follow || !this.#opener.isSettled ? 0 : Math.max(0, this.log.end - this.seen);
   }
 
   redraw(): void {
@@ -143,7 +130,7 @@ export class View {
   }
 
   setFollow(follow: boolean): void {
-    this.#settled();
+    this.#opener.settle();
     this.#aim.drop();
     this.follow = follow;
     this.seen = this.log.end;
@@ -154,14 +141,11 @@ export class View {
 
   /** What is shown stays: somebody uses it. */
   hold(): void {
-    if (this.follow || !this.#begun) this.setFollow(false);
+    if (this.follow || !this.#opener.isSettled) this.setFollow(false);
   }
 
   toStart(): void {
-    if (!this.log.worker) {
-      this.#wish = "start";
-      return;
-    }
+    if (this.#opener.wishes("start")) return;
     this.setFollow(false);
     this.choice.cursor = null;
     this.sight.drawn([this.log.rows.sequenceOf(0)]);
@@ -169,12 +153,9 @@ export class View {
   }
 
   toEnd(): void {
-    if (!this.log.worker) {
-      this.#wish = "end";
-      return;
-    }
+    if (this.#opener.wishes("end")) return;
     this.choice.cursor = null;
-    this.setFollow(this.#running);
+    this.setFollow(this.log.running);
     this.sight.drawn([this.log.rows.sequenceOf(Number.MAX_SAFE_INTEGER)]);
     this.scroller.toEnd();
   }
@@ -183,7 +164,7 @@ export class View {
   toLine(sequence: number, where: Where = "third"): void {
     this.setFollow(false);
     const { end } = this.log;
-    const line = Math.max(1, this.#running ? sequence : Math.min(sequence, end));
+    const line = Math.max(1, this.log.running ? sequence : Math.min(sequence, end));
     if (line > end) this.scroller.toEnd();
     if (this.log.groups.reveal(line)) this.log.refold();
     this.#aim.at(line, where);
@@ -193,7 +174,7 @@ export class View {
   /** The same with a line that was named from outside, as by a link, and may not be there. */
   #toNamed(line: number, where?: Where): void {
     this.toLine(line, where);
-    if (line > this.log.end) notice(this.around.texts.beyondEnd(line, this.log.end, this.#running));
+    if (line > this.log.end) notice(this.around.texts.beyondEnd(line, this.log.end, this.log.running));
   }
 
   /** Chooses a line, or from the one chosen before up to this one. */
@@ -223,41 +204,30 @@ export class View {
     return place !== null && place.begun === this.log.worker?.created_at;
   }
 
-  /**
-   * The line so many rows from the cursor, or the first that is seen where that cannot be; a range goes on from its end.
-   * None where nothing is known of the log yet.
-   */
-  neighbour(by: number, extend: boolean): number | null {
-    const { rows } = this.log;
-    if (rows.count === 0) return null;
-    const cursor = (extend ? this.choice.end : null) ?? this.#cursorSeen;
-    if (cursor === null) return this.sight.top;
-    return rows.sequenceOf(Math.max(0, Math.min(rows.rowOf(cursor) + by, rows.count - 1)));
-  }
-
-  /** The line after which the next one is sought: where no line that is seen is chosen, one at the top is still ahead. */
-  get #before(): number {
-    return this.#cursorSeen ?? this.sight.top - 1;
-  }
-
   /** Goes to a line, and has keys start from there. */
   #stepTo(line: number, where: Where = "third"): void {
     this.toLine(line, where);
     this.choice.cursor = line;
   }
 
+  #stepsTo(line: number | null): boolean {
+    if (line !== null) this.#stepTo(line);
+    return line !== null;
+  }
+
   /** Goes to the next or the previous group; whether there is one. */
   toGroup(forward: boolean): boolean {
-    const { groups } = this.log;
-    const group = forward ? groups.next(this.#before) : groups.previous(this.here);
-    if (!group) return false;
-    this.#stepTo(group.first);
-    return true;
+    return this.#stepsTo(this.steps.group(forward));
+  }
+
+  /** Goes to the next failure; whether there is one. */
+  toFailure(): boolean {
+    return this.#stepsTo(this.steps.failure());
   }
 
   fold(group: Group | undefined, folded?: boolean): void {
     if (!group) return;
-    this.#settled();
+    this.#opener.settle();
     this.log.groups.fold(group, folded ?? !this.log.groups.isFolded(group));
     this.choice.cursor = group.first;
     this.log.refold();
@@ -269,14 +239,6 @@ export class View {
     this.log.refold();
   }
 
-  /** Goes to the next failure; whether there is one. */
-  toFailure(): boolean {
-    const next = this.log.failures.find((sequence) => sequence > this.#before);
-    if (next === undefined) return false;
-    this.#stepTo(next);
-    return true;
-  }
-
   find(query: Parameters<Log["find"]>[0], from: number | null): void {
     this.#finding.begin(query ? from : null);
     this.log.find(query);
@@ -285,7 +247,7 @@ export class View {
 
   /** Goes to the next match, or the previous one; from the other end where there is none. */
   toHit(forward: boolean): Match | null {
-    const match = this.#finding.next(this.here, forward);
+    const match = this.#finding.next(this.steps.here, forward);
     if (match) this.#stepTo(match.line);
     return match;
   }
@@ -314,8 +276,7 @@ export class View {
   get #content(): Content {
     const { rows } = this.log;
     return {
-      // Nothing is drawn, nor asked for, before it is settled where.
-      count: this.#begun || this.#atEnd ? rows.count : 0,
+      count: this.#opener.isShown ? rows.count : 0,
       sequenceOf: (row) => rows.sequenceOf(row),
       view: (sequence, above) => described(this, this.#opened, sequence, above),
     };
@@ -332,7 +293,7 @@ export class View {
     this.selected.drawn();
     if (sequences.length === 0) return;
     this.#asker.seen(sequences, this.scroller.page);
-    if (this.#begun) this.#placed();
+    if (this.#opener.isSettled) this.#placed();
   }
 
   #placed(): void {
@@ -347,11 +308,11 @@ export class View {
   }
 
   #scrolled(moved: number, atEnd: boolean): void {
-    if (!this.#begun) this.#tell();
-    this.#settled();
+    if (!this.#opener.isSettled) this.#tell();
+    this.#opener.settle();
     this.#aim.drop();
     if (this.follow && moved < 0) this.setFollow(false);
-    else if (!this.follow && this.#running && atEnd && moved > 0) this.setFollow(true);
+    else if (!this.follow && this.log.running && atEnd && moved > 0) this.setFollow(true);
     else if (this.fresh > 0 && atEnd) {
       this.seen = this.log.end;
       this.#tell();
@@ -366,8 +327,10 @@ export class View {
 
   #changed(): void {
     if (this.log.rows !== this.#rows) this.#keepPlace();
-    this.#begin();
-    this.#unfoldChosen();
+    const linked = this.choice.range?.[0] ?? null;
+    this.#opener.begin(this.#place, linked);
+    const hidden = this.#opener.hidden(linked);
+    if (hidden !== null) this.toLine(hidden);
     this.#aim.reach();
     this.#hasChanged = true;
     this.scroller.redraw();
@@ -396,23 +359,6 @@ export class View {
     if (this.follow) this.scroller.toEnd();
   }
 
-  #begin(): void {
-    if (this.#begun || !this.log.worker) return;
-    const opening = this.#opening;
-    // Its end is shown until the failure is known, unless the person has gone elsewhere by then.
-    if (!opening) this.#opens ??= setTimeout(() => this.#showEnd(), FAILURE_WAIT_MS);
-    else this.#openAt(opening);
-  }
-
-  /** Where it opens, as far as that can be told. */
-  get #opening(): Opening | null {
-    const { worker, outline, failed, firstFailure } = this.log;
-    return openingOf(
-      { wish: this.#wish, left: this.#place, linked: this.choice.range?.[0] ?? null },
-      { begun: worker?.created_at ?? "", running: this.#running, failed, outlined: outline !== null, firstFailure },
-    );
-  }
-
   #openAt(opening: Opening): void {
     this.#goTo(opening);
     this.log.opened();
@@ -425,26 +371,6 @@ export class View {
     else if (to === "end") this.toEnd();
     else this.#toNamed(to, where);
     this.choice.cursor = cursor;
-  }
-
-  /** Where the log opens is decided; before anything is known of it, it cannot be. */
-  #settled(): void {
-    if (!this.log.worker) return;
-    this.#begun = true;
-    clearTimeout(this.#opens);
-  }
-
-  #showEnd(): void {
-    this.#atEnd = true;
-    this.log.opened();
-    this.scroller.toEnd();
-  }
-
-  /** A link may lead into a group that was not known when the log opened. */
-  #unfoldChosen(): void {
-    if (this.#outlined || !this.log.outline) return;
-    this.#outlined = true;
-    if (this.choice.range && this.log.rows.isHidden(this.choice.range[0])) this.toLine(this.choice.range[0]);
   }
 
   #firstHit(): void {

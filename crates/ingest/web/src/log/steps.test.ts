@@ -1,0 +1,55 @@
+import { expect, test } from "vitest";
+import { Choice } from "./choice";
+import { Groups } from "./groups";
+import { Rows } from "./rows";
+import { Sight } from "./sight";
+import { Steps } from "./steps";
+
+const group = (first: number, last: number) => {
+  return { first, last, title: "", depth: 0, collapsed: false, started_at: "", ended_at: null };
+};
+
+/** A log of 100 lines without 51 to 60, of which 20 to 39 are seen. */
+function steps(cursor: number | null, range: [number, number] | null = null) {
+  const log = {
+    rows: new Rows(100, [[51, 60]]),
+    groups: new Groups([group(10, 19), group(20, 80)]),
+    failures: [20, 30],
+  };
+  const choice = new Choice(range);
+  choice.cursor = cursor;
+  const sight = new Sight();
+  sight.drawn(Array.from({ length: 20 }, (_, at) => 20 + at));
+  return new Steps(log, choice, sight);
+}
+
+test("keys start from the line that one went to, and from the first that is seen once that one is not", () => {
+  expect(steps(25).here).toBe(25);
+  expect(steps(7).here).toBe(20);
+  expect(steps(null).neighbour(1, false)).toBe(20);
+});
+
+test("the next line is that of the next row, and there is none before the first or behind the last", () => {
+  expect(steps(25).neighbour(1, false)).toBe(26);
+  expect(steps(25).neighbour(26, false)).toBe(61);
+  expect(steps(25).neighbour(-90, false)).toBe(1);
+  expect(steps(25).neighbour(90, false)).toBe(100);
+});
+
+test("a range goes on from its end, wherever that is", () => {
+  expect(steps(25, [25, 90]).neighbour(-1, true)).toBe(24);
+  expect(steps(90, [25, 90]).neighbour(1, true)).toBe(91);
+});
+
+test("what begins at the top of the window is the next one until it is chosen", () => {
+  expect(steps(null).group(true)).toBe(20);
+  expect(steps(20).group(true)).toBeNull();
+  expect(steps(null).failure()).toBe(20);
+  expect(steps(20).failure()).toBe(30);
+  expect(steps(30).failure()).toBeNull();
+});
+
+test("the group before is one that begins before the line", () => {
+  expect(steps(25).group(false)).toBe(20);
+  expect(steps(null).group(false)).toBe(10);
+});

@@ -1,0 +1,57 @@
+/** The lines that keys lead to from where the person is: the next one, the next group, the next failure. */
+
+import type { Choice } from "./choice";
+import type { Log } from "./model";
+import type { Sight } from "./sight";
+
+export class Steps {
+  readonly #log: Pick<Log, "rows" | "groups" | "failures">;
+  readonly #choice: Choice;
+  readonly #sight: Sight;
+
+  constructor(log: Pick<Log, "rows" | "groups" | "failures">, choice: Choice, sight: Sight) {
+    this.#log = log;
+    this.#choice = choice;
+    this.#sight = sight;
+  }
+
+  /** The line that keys start from, if it can be seen. */
+  get cursor(): number | null {
+    const { cursor } = this.#choice;
+    return cursor !== null && this.#sight.has(cursor) ? cursor : null;
+  }
+
+  /** The same, or the first that is seen. */
+  get here(): number {
+    return this.cursor ?? this.#sight.top;
+  }
+
+  /** The line after which the next one is sought: where no line that is seen is chosen, one at the top is still ahead. */
+  get #before(): number {
+    return this.cursor ?? this.#sight.top - 1;
+  }
+
+  /**
+   * The line so many rows from the cursor, or the first that is seen where that cannot be; a range goes on from its end.
+   * None where nothing is known of the log yet.
+   */
+  neighbour(by: number, extend: boolean): number | null {
+    const { rows } = this.#log;
+    if (rows.count === 0) return null;
+    const cursor = (extend ? this.#choice.end : null) ?? this.cursor;
+    if (cursor === null) return this.#sight.top;
+    return rows.sequenceOf(Math.max(0, Math.min(rows.rowOf(cursor) + by, rows.count - 1)));
+  }
+
+  /** The first line of the next or the previous group. */
+  group(forward: boolean): number | null {
+    const { groups } = this.#log;
+    const group = forward ? groups.next(this.#before) : groups.previous(this.here);
+    return group?.first ?? null;
+  }
+
+  /** The next line that says that something failed. */
+  failure(): number | null {
+    return this.#log.failures.find((sequence) => sequence > this.#before) ?? null;
+  }
+}
