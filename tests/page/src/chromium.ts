@@ -15,6 +15,8 @@ const FLAGS = [
   "--disable-sync",
 ];
 
-export function launch(): Promise<Browser> {
-  return chromium.launch({ executablePath: PROGRAM, args: FLAGS });
+/** With scroll bars that take room, as most people have them. */
+export function launch(bars: "shown" | "hidden" = "shown"): Promise<Browser> {
+  const ignoreDefaultArgs = bars === "shown" ? ["--hide-scrollbars"] : [];
+  return chromium.launch({ executablePath: PROGRAM, args: FLAGS, ignoreDefaultArgs });
 }

@@ -15,7 +15,8 @@ import { VIEWS } from "./shots/views.js";
 const [folder] = process.argv.slice(2);
 if (!folder) throw new Error("usage: shots.js FOLDER");
 const ingest = await Ingest.start();
-const browser = await launch();
+// Pictures are of the page, and not of a system's bars.
+const browser = await launch("hidden");
 try {
   const running = await builds(ingest);
   for (const screen of SCREENS) {

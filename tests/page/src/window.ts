@@ -62,6 +62,36 @@ sees("the beginning of a line that is higher than the window stays seen when som
   }
 });
 
+sees("the last line is seen whole above the bar for lines that are wider than the window", async ({ page }) => {
+  const server = await ingest();
+  await server.ran("window", "window-wide", "seq 1 530; head -c 3000 /dev/zero | tr '\\0' x; echo; seq 532 540");
+  const log = await LogPage.open(page, server, "window-wide");
+  await log.showsLine(540, "540");
+  const left = () =>
+    log.row(540).evaluate((row) => {
+      const window = row.closest<HTMLElement>(".log-window");
+      const frame = window?.getBoundingClientRect();
+      const bar = (window?.offsetHeight ?? 0) - (window?.clientHeight ?? 0);
+      return { bar, room: (frame?.bottom ?? 0) - bar - row.getBoundingClientRect().bottom };
+    });
+  const wrapped = await left();
+  assert.equal(wrapped.bar, 0, "no bar where lines are wrapped");
+  await log.part("wrap").click();
+  await until("a bar that takes room, and the line above it", left, ({ bar, room }) => bar > 5 && Math.abs(room) < 1);
+  // By key, and by the browser's own.
+  await log.press("g");
+  await log.showsLine(1, "1");
+  await log.press("G");
+  await log.showsLine(540, "540");
+  await until("the same by G", left, ({ room }) => Math.abs(room) < 1);
+  await log.press("Home");
+  await log.showsLine(1, "1");
+  await log.press("End");
+  await log.showsLine(540, "540");
+  await log.atRest();
+  await until("the same by End", left, ({ room }) => Math.abs(room) < 1);
+});
+
 sees("keys that come before the log is known leave a link as it is", async ({ page }) => {
   const server = await ingest();
   await server.ran("window", "window-unknown", "seq 1 2000");
