@@ -259,7 +259,7 @@ impl Shipper {
     /// is. Where it has no room, the log is closed as it is, so that its readers need not wait for more.
     pub async fn end_early(&self, finish: Finish, cut: Cut) -> Option<PathBuf> {
         let last = self.log.buffer().last();
-        let whole = finish.completion(self.identity.worker_id.as_str(), last, "");
+        let whole = finish.completion(self.identity.worker_id.as_str(), last);
         let left = self.log.buffer().leave_behind(&whole);
         // A completion names no run, so it is left alone where the log may be another run's.
         if left.is_none() && self.registration.is_confirmed() {

@@ -16,8 +16,8 @@ pub struct Finish {
 }
 
 impl Finish {
-    /// Says it to the server, of a log whose last line is `last`; `reason` says why no more of it comes, if some is missing.
-    pub(crate) fn completion(self, worker_id: &str, last: u64, reason: &str) -> WorkerCompletion {
+    /// Says it to the server, of a log whose last line is `last` and which is whole.
+    pub(crate) fn completion(self, worker_id: &str, last: u64) -> WorkerCompletion {
         WorkerCompletion {
             worker_id: worker_id.to_string(),
             exit_code: self.exit_code,
@@ -25,7 +25,7 @@ impl Finish {
             last_sequence: last.cast_signed(),
             lines: self.lines.cast_signed(),
             bytes: self.bytes.cast_signed(),
-            reason: reason.to_owned(),
+            reason: String::new(),
             crc32c: None,
             exit_code_unknown: false,
         }

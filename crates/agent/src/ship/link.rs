@@ -125,7 +125,7 @@ pub(super) async fn complete(
     finish: Finish,
     log: &Log,
 ) -> Result<Shipped, LinkError> {
-    let completion = finish.completion(worker_id, log.buffer().last(), "");
+    let completion = finish.completion(worker_id, log.buffer().last());
     let mut request = tonic::Request::new(completion.sealed());
     request.set_timeout(CALL_TIMEOUT);
     let call = client.complete_worker(request);

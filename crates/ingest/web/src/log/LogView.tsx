@@ -20,8 +20,7 @@ import { MarkStrip } from "./MarkStrip";
 import { messages } from "./messages";
 import { Notes } from "./Notes";
 import { placeOf, withPlace } from "./place";
-import { Press, type Pressed } from "./press";
-import type { Surroundings } from "./row";
+import type { Action, Surroundings } from "./row";
 import type { Range } from "./rows";
 import { Said } from "./Said";
 import { isSelected, selectedText } from "./selected";
@@ -79,7 +78,7 @@ export function LogView({ worker, state, tail, query, setQuery, active }: LogVie
         <Window
           scroller={scroller}
           label={words.log(worker)}
-          pressed={(pressed) => view && act(pressed, view, setRange)}
+          press={(event) => view && pressed(event, view, setRange)}
         />
         {view && <MarkStrip view={view} words={words} />}
         {view && <NewLines view={view} label={words.newLines(view.fresh)} />}
@@ -95,14 +94,11 @@ export function LogView({ worker, state, tail, query, setQuery, active }: LogVie
 interface WindowProps {
   scroller: RefObject<HTMLDivElement | null>;
   label: string;
-  pressed: (pressed: Pressed) => void;
+  press: (event: MouseEvent) => void;
 }
 
 /** What is in it is drawn by the `View`. */
-function Window({ scroller, label, pressed }: WindowProps) {
-  const act = useRef(pressed);
-  act.current = pressed;
-  const press = useMemo(() => new Press((what) => act.current(what)), []);
+function Window({ scroller, label, press }: WindowProps) {
   return (
     // biome-ignore lint/a11y/useKeyWithClickEvents: each press has a key, which `useLogKeys` hears.
     <div
@@ -113,9 +109,7 @@ function Window({ scroller, label, pressed }: WindowProps) {
       aria-label={label}
       // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard.
       tabIndex={0}
-      onPointerDown={press.down}
-      onPointerUp={press.up}
-      onClick={press.click}
+      onClick={press}
     />
   );
 }
@@ -249,11 +243,15 @@ function rangeOf(line: string | null): Range | null {
   return line === null ? null : parseRange(`L${line}`);
 }
 
-function act({ action, sequence, event }: Pressed, view: View, setRange: (range: Range | null) => void): void {
+function pressed(event: MouseEvent, view: View, setRange: (range: Range | null) => void): void {
+  const { target } = event;
+  const pressed = target instanceof Element ? target.closest<HTMLElement>("[data-action]") : null;
+  const sequence = Number(pressed?.closest<HTMLElement>("[data-sequence]")?.dataset["sequence"]);
+  if (!pressed || !sequence) return;
   // With these keys a link is opened elsewhere, as the browser does it.
   if (event.ctrlKey || event.metaKey) return;
   event.preventDefault();
-  switch (action) {
+  switch (pressed.dataset["action"] as Action) {
     case "select":
       setRange(view.choose(sequence, event.shiftKey));
       break;

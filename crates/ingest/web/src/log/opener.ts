@@ -16,8 +16,11 @@ export interface Opens {
   showEnd(): void;
 }
 
+/** What has to be known of a log. */
+type Opened = Pick<Log, "worker" | "running" | "outline" | "failed" | "firstFailure" | "rows">;
+
 export class Opener {
-  readonly #log: Log;
+  readonly #log: Opened;
   readonly #opens: Opens;
   #state: "unknown" | "at end" | "settled" = "unknown";
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -26,7 +29,7 @@ export class Opener {
   /** Groups were known before. */
   #outlined = false;
 
-  constructor(log: Log, opens: Opens) {
+  constructor(log: Opened, opens: Opens) {
     this.#log = log;
     this.#opens = opens;
   }

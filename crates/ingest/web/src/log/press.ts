@@ -1,65 +1,49 @@
 /**
- * What a press in the log is for: what was under the pointer when it went down. Lines come, and rows are written anew, while
- * a button of a mouse is down; the browser then tells of a click on another row, or of none at all. Each press is told once.
+ * What is pressed stays where it is, and as it is, until it is let go: lines come, and rows are written anew, while a button
+ * of a mouse or a finger is down, and a browser then tells of a press on another line, or of none.
  */
 
-import type { Action } from "./row";
-
-/** A pointer that moved further, in pixels, drags: where it ends is what counts. */
-const STILL_PX = 5;
-
-/** What can be pressed, in which line, and the keys that were held. */
-export interface Pressed {
-  readonly action: Action;
-  readonly sequence: number;
-  readonly event: MouseEvent;
-}
-
-interface Began extends Omit<Pressed, "event"> {
-  readonly x: number;
-  readonly y: number;
-}
+/** Whoever presses for longer does not mean it, or it was not told when he let go. */
+const LONGEST_MS = 5_000;
+/** A finger's click comes so much later than the finger goes. */
+const CLICK_MS = 100;
 
 export class Press {
-  readonly #pressed: (pressed: Pressed) => void;
-  #began: Began | null = null;
+  readonly #element: HTMLElement;
+  /** On the clock of `performance.now`. */
+  #until = 0;
 
-  constructor(pressed: (pressed: Pressed) => void) {
-    this.#pressed = pressed;
+  constructor(element: HTMLElement) {
+    this.#element = element;
+    element.addEventListener("pointerdown", this.#down, { passive: true });
+    element.addEventListener("click", this.#end, { passive: true });
+    document.addEventListener("pointerup", this.#up, { passive: true });
+    document.addEventListener("pointercancel", this.#end, { passive: true });
   }
 
-  readonly down = ({ target, button, clientX: x, clientY: y }: PointerEvent): void => {
-    const what = button === 0 ? pressedAt(target) : null;
-    this.#began = what && { ...what, x, y };
+  close(): void {
+    this.#element.removeEventListener("pointerdown", this.#down);
+    this.#element.removeEventListener("click", this.#end);
+    document.removeEventListener("pointerup", this.#up);
+    document.removeEventListener("pointercancel", this.#end);
+  }
+
+  /** Nothing is to be drawn. */
+  get isDown(): boolean {
+    return performance.now() < this.#until;
+  }
+
+  readonly #down = ({ target, pointerType }: PointerEvent): void => {
+    // A mouse that goes down on text selects, beyond what is seen now; a finger that does scrolls, which is told at once.
+    const isPress = pointerType !== "mouse" || (target instanceof Element && target.closest("a, button") !== null);
+    this.#until = isPress ? performance.now() + LONGEST_MS : 0;
   };
 
-  /** A finger's click comes later than this, and is one on what is there by then. */
-  readonly up = (event: PointerEvent): void => {
-    const began = this.#began;
-    if (!began || event.pointerType === "touch") return;
-    // The click that belongs to it, if there is one, comes before.
-    setTimeout(() => {
-      if (this.#began !== began) return;
-      this.#began = null;
-      if (isStill(began, event)) this.#pressed({ ...began, event });
-    });
+  readonly #up = (): void => {
+    this.#until = Math.min(this.#until, performance.now() + CLICK_MS);
   };
 
-  /** One by a key has no beginning. */
-  readonly click = (event: MouseEvent): void => {
-    const began = this.#began;
-    this.#began = null;
-    const what = began && event.detail > 0 && isStill(began, event) ? began : pressedAt(event.target);
-    if (what) this.#pressed({ ...what, event });
+  readonly #end = (): void => {
+    this.#until = 0;
   };
-}
-
-function isStill({ x, y }: Began, { clientX, clientY }: MouseEvent): boolean {
-  return Math.hypot(clientX - x, clientY - y) <= STILL_PX;
-}
-
-function pressedAt(target: EventTarget | null): Omit<Pressed, "event"> | null {
-  const at = target instanceof Element ? target.closest<HTMLElement>("[data-action]") : null;
-  const sequence = Number(at?.closest<HTMLElement>("[data-sequence]")?.dataset["sequence"]);
-  return at && sequence ? { action: at.dataset["action"] as Action, sequence } : null;
 }

@@ -79,6 +79,8 @@ export class Row {
     this.#number.append(this.#digits);
     // Numbers would be a hundred stops on the way with Tab; keys choose lines.
     this.#number.tabIndex = -1;
+    // A hand that slips by some pixels presses all the same.
+    this.#number.draggable = false;
     this.#number.dataset["action"] = "select" satisfies Action;
     this.#number.addEventListener("pointerenter", () => this.#tellMoment());
     this.element.append(this.#number, this.#time, this.#stream, this.#text);

@@ -18,6 +18,7 @@ import {
   settled,
   spacerHeight,
 } from "./anchor";
+import { Frame } from "./frame";
 import { type Content, List } from "./list";
 import { type Looked, Looking } from "./looking";
 
@@ -59,12 +60,12 @@ export class Scroller {
   #rowHeight = 0;
   #place = 0;
   #height = 0;
-  #frame = 0;
   #rest: ReturnType<typeof setTimeout> | undefined;
   #measured = { rows: 0, px: 0 };
   #below: Below = { rows: 0, px: 0, drawn: 0 };
   #moved: number | null = null;
   readonly #looking = new Looking();
+  readonly #frame: Frame;
   /** The window was told to be elsewhere, or was never drawn yet, and the bar does not say where it is. */
   #jumped = true;
 
@@ -73,6 +74,7 @@ export class Scroller {
     this.#heard = heard;
     this.#space.className = "log-space";
     this.#window.className = "log-window";
+    this.#frame = new Frame(element, { settle: () => this.#prepare(), draw: () => this.#draw() });
     this.#list = new List(() => element.focus({ preventScroll: true }));
     this.#window.append(this.#list.element);
     this.#probe.className = "log-probe";
@@ -90,7 +92,7 @@ export class Scroller {
     this.#resized.disconnect();
     this.element.removeEventListener("scroll", this.#onScroll);
     this.#window.removeEventListener("scroll", this.#onShifted);
-    cancelAnimationFrame(this.#frame);
+    this.#frame.close();
     clearTimeout(this.#rest);
     this.#probe.remove();
     this.#space.remove();
@@ -117,9 +119,9 @@ export class Scroller {
     return Math.max(1, Math.floor(this.#viewport / this.lineHeight));
   }
 
-  /** Draws in the next frame. */
+  /** Draws in the next frame, or once what is pressed is let go. */
   redraw(): void {
-    this.#frame ||= requestAnimationFrame(() => this.#draw());
+    this.#frame.ask();
   }
 
   toStart(): void {
@@ -190,10 +192,12 @@ export class Scroller {
     this.#settle();
   }
 
-  #draw(): void {
+  #prepare(): void {
     this.#measure();
     this.#heard.settling();
-    this.#frame = 0;
+  }
+
+  #draw(): void {
     const content = this.#heard.drawing();
     this.#count = content.count;
     if (this.#viewport === 0) return;
@@ -357,7 +361,7 @@ export class Scroller {
     this.#rest ??= setTimeout(() => {
       this.#rest = undefined;
       // A frame, or a scroll that has not been told of yet, is to come first: its bar must not be put back.
-      if (this.#frame !== 0 || Math.abs(this.element.scrollTop - this.#place) >= 1) {
+      if (this.#frame.isDue || Math.abs(this.element.scrollTop - this.#place) >= 1) {
         this.#settle();
         return;
       }
