@@ -156,3 +156,171 @@ sees("a press that slips a little is one, and one that is dragged elsewhere does
     .click({ modifiers: ["Shift"] });
   await page.waitForURL(/line=20$/);
 });
+
+for (const { where, worker, rest, lines, prepare, states } of [
+  {
+    where: "at the end that a key led to",
+    worker: "press-fold-end",
+    rest: "",
+    lines: 6,
+    prepare: async (log: LogPage) => {
+      await log.part("fold-all").click();
+      await log.press("G");
+    },
+    states: ["true", "false"],
+  },
+  {
+    where: "at the line of a link",
+    worker: "press-fold-linked",
+    rest: "#L150",
+    lines: 400,
+    prepare: async () => {},
+    states: ["false", "true"],
+  },
+] as const) {
+  sees(`a group's first line stays where it is when it is folded and unfolded, ${where}`, async ({ page }) => {
+    const server = await ingest();
+    const script = "seq 1 140; echo '+++ first'; seq 1 20; echo '+++ second'; seq 1 9; echo '+++ third'; seq 1";
+    await server.ran("press", worker, `${script} ${lines}`);
+    const log = await LogPage.open(page, server, worker, rest);
+    await log.part("fold-all").waitFor();
+    await prepare(log);
+    const title = log.row(162).locator(".log-fold");
+    await log.showsLine(162);
+    await title.waitFor();
+    await log.atRest();
+    const at = await middleOf(title);
+    for (const unfolded of states) {
+      await page.mouse.click(...at);
+      await until(
+        "it folded, or not",
+        () => title.getAttribute("aria-expanded"),
+        (seen) => seen === unfolded,
+      );
+      await log.atRest();
+      assert.deepEqual(await middleOf(title), at);
+    }
+  });
+}
+
+sees("a group that is opened while its log is followed stays where it is, and following yields", async ({ page }) => {
+  const server = await ingest();
+  const agent = server.agent("press", "press-fold-followed");
+  // It is folded, as the log opens far from it, and seen then.
+  agent.does("seq 1 400");
+  await agent.sent(400);
+  const log = await LogPage.open(page, server, "press-fold-followed");
+  await log.showsLine(400, "400");
+  agent.does("echo '--- folded'; seq -f 'hidden-%g' 1 200; echo '+++ open'; seq 1 10");
+  await log.showsLine(612, "10");
+  const title = log.row(401).locator(".log-fold");
+  await title.waitFor();
+  await log.isPressed("follow");
+  await log.atRest();
+  const at = await middleOf(title);
+  await page.mouse.click(...at);
+  await log.showsLine(402, "hidden-1");
+  await log.isPressed("follow", false);
+  await log.atRest();
+  assert.deepEqual(await middleOf(title), at);
+  await agent.done();
+});
+
+sees("text of a followed log is selected by mouse, however long the button is down before", async ({ page }) => {
+  const server = await ingest();
+  const agent = server.agent("press", "press-selected");
+  agent.does("seq -f 'line-%g' 1 300");
+  await agent.sent(300);
+  const heard = await hears(page, 305);
+  const log = await LogPage.open(page, server, "press-selected");
+  await log.showsLine(300, "line-300");
+  await log.isPressed("follow");
+  const [from, to] = [await log.text(290).boundingBox(), await log.text(293).boundingBox()];
+  assert.ok(from && to);
+  const letGo = await byMouse(page, [from.x + 1, from.y + from.height / 2]);
+  agent.does("seq -f 'line-%g' 301 305");
+  await heard();
+  await frames(page);
+  await page.mouse.move(to.x + 300, to.y + to.height / 2, { steps: 8 });
+  await letGo();
+  await log.isPressed("follow", false);
+  const selected = await page.evaluate(() => String(getSelection()));
+  assert.deepEqual(selected.match(/line-\d+/g), ["line-290", "line-291", "line-292", "line-293"]);
+  await agent.done();
+});
+
+sees("lines stay where they are when one of the last is chosen: a second press is for the same", async ({ page }) => {
+  const server = await ingest();
+  await server.ran("press", "press-twice", "seq 1 300");
+  const log = await LogPage.open(page, server, "press-twice");
+  await log.showsLine(300, "300");
+  const number = log.row(290).locator(".log-number");
+  const at = await middleOf(number);
+  await page.mouse.click(...at);
+  await page.waitForURL(/line=290$/);
+  await log.atRest();
+  assert.deepEqual(await middleOf(number), at);
+  await log.press("Escape");
+  await log.showsLine(300, "300");
+});
+
+sees("the range of a link goes on from its last line, by mouse and by key", async ({ page }) => {
+  const server = await ingest();
+  await server.ran("press", "press-range", "seq 1 300");
+  const log = await LogPage.open(page, server, "press-range", "#L120-L130");
+  await log.showsLine(135, "135");
+  await log
+    .row(135)
+    .locator(".log-number")
+    .click({ modifiers: ["Shift"] });
+  await page.waitForURL(/line=120-135$/);
+  await log.press("J");
+  await page.waitForURL(/line=120-136$/);
+  await log.press("K", "K");
+  await page.waitForURL(/line=120-134$/);
+});
+
+sees("a link that is entered once more leads to its line once more", async ({ page }) => {
+  const server = await ingest();
+  await server.ran("press", "press-again", "seq 1 2000");
+  const log = await LogPage.open(page, server, "press-again", "#L700");
+  await log.showsLine(700, "700");
+  await log.wheel(6_000);
+  await log.shows("other lines", (rows) => rows.every(({ sequence }) => sequence > 800));
+  await page.goto(server.url("/#/workers/press-again#L700"));
+  await log.showsLine(700, "700");
+});
+
+sees("what is selected of a coloured line stays when the rest of its row changes", async ({ page }) => {
+  const server = await ingest();
+  await server.ran("press", "press-coloured", "printf '\\033[32mgreen\\nstill green\\033[0m\\n'; seq 1 20");
+  const log = await LogPage.open(page, server, "press-coloured");
+  await log.showsLine(2, "still green");
+  await log.text(2).dblclick({ position: { x: 5, y: 8 } });
+  const selected = () => page.evaluate(() => String(getSelection()));
+  assert.equal((await selected()).trim(), "still");
+  const before = (await log.rows())[1]?.time;
+  await log.press("t");
+  await log.shows("other times", (rows) => rows[1]?.time !== before);
+  assert.equal((await selected()).trim(), "still");
+});
+
+sees("at the end of a log steps up start from its last line", async ({ page }) => {
+  const server = await ingest();
+  const script = "for n in $(seq 1 20); do echo \"::group::part $n\"; seq 1 8; echo '::endgroup::'; done";
+  await server.ran("press", "press-up", `${script}; seq 1 3`);
+  const log = await LogPage.open(page, server, "press-up", "#L1");
+  await log.part("fold-all").waitFor();
+  await log.press("G");
+  await log.showsLine(203, "3");
+  await log.atRest();
+  await log.press("[");
+  await log.shows("the last group gone to", (rows) =>
+    rows.some(({ sequence, classes }) => sequence === 191 && classes.includes("log-current")),
+  );
+  await log.press("G");
+  await log.showsLine(203, "3");
+  await log.atRest();
+  await log.press("k");
+  await page.waitForURL(/line=203$/);
+});

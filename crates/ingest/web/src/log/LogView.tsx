@@ -248,10 +248,11 @@ function pressed(event: MouseEvent, view: View, setRange: (range: Range | null) 
   const pressed = target instanceof Element ? target.closest<HTMLElement>("[data-action]") : null;
   const sequence = Number(pressed?.closest<HTMLElement>("[data-sequence]")?.dataset["sequence"]);
   if (!pressed || !sequence) return;
+  const action = pressed.dataset["action"] as Action;
   // With these keys a link is opened elsewhere, as the browser does it.
-  if (event.ctrlKey || event.metaKey) return;
+  if (action === "select" && (event.ctrlKey || event.metaKey)) return;
   event.preventDefault();
-  switch (pressed.dataset["action"] as Action) {
+  switch (action) {
     case "select":
       setRange(view.choose(sequence, event.shiftKey));
       break;

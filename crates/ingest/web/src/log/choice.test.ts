@@ -20,10 +20,15 @@ it("a range grows and shrinks at the end that moves, and turns about the one tha
   expect(choice.take(9, true)).toEqual([7, 9]);
 });
 
-it("the range of a link is extended from its first line, where keys start", () => {
+it("the range of a link goes on from its last line, while keys start from its first", () => {
   const choice = new Choice([120, 140]);
   expect(choice.cursor).toBe(120);
-  expect(choice.take(119, true)).toEqual([119, 140]);
+  expect(choice.end).toBe(140);
+  expect(choice.take(145, true)).toEqual([120, 145]);
+  choice.name([7, 9]);
+  expect(choice.take(5, true)).toEqual([5, 7]);
+  choice.name(null);
+  expect(choice.take(3, true)).toEqual([3, 3]);
 });
 
 it("a range goes on from its end, and from its last line where keys have gone elsewhere", () => {

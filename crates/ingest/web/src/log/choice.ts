@@ -5,30 +5,43 @@ import { extended } from "./copy";
 import type { Range } from "./rows";
 
 export class Choice {
-  range: Range | null;
+  #range: Range | null;
+  /** The end of the range that moves when it is extended. */
+  #end: number | null;
   /** The line that keys start from. */
   cursor: number | null;
   /** The next line that is chosen is the other end of a range. */
   readonly extending = new Cell(false);
 
   constructor(range: Range | null) {
-    this.range = range;
+    this.#range = range;
+    this.#end = range?.[1] ?? null;
     this.cursor = range?.[0] ?? null;
+  }
+
+  get range(): Range | null {
+    return this.#range;
+  }
+
+  /** As the address says, which knows no end that moves: it goes on from its last line. */
+  name(range: Range | null): void {
+    this.#range = range;
+    this.#end = range?.[1] ?? null;
   }
 
   /** Chooses a line, or from the one chosen before up to this one. */
   take(sequence: number, extend: boolean): Range {
     const range = extend || this.extending.value ? extended(this.#anchor ?? sequence, sequence) : single(sequence);
-    this.range = range;
+    this.#range = range;
+    this.#end = sequence;
     this.cursor = sequence;
     this.extending.set(false);
     return range;
   }
 
-  /** The end of the range that moves when it is extended: where the cursor is, else the last line. */
+  /** The end of the range that moves when it is extended. */
   get end(): number | null {
-    if (!this.range) return null;
-    return this.cursor === this.range[0] ? this.range[0] : this.range[1];
+    return this.#end;
   }
 
   /** Whether a line is one of those that are named. */
@@ -44,7 +57,7 @@ export class Choice {
   /** The one that stays. */
   get #anchor(): number | null {
     if (!this.range) return null;
-    return this.end === this.range[0] ? this.range[1] : this.range[0];
+    return this.#end === this.range[0] ? this.range[1] : this.range[0];
   }
 }
 

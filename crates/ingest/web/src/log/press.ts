@@ -1,6 +1,6 @@
 /**
  * What is pressed stays where it is, and as it is, until it is let go: lines come, and rows are written anew, while a button
- * of a mouse or a finger is down, and a browser then tells of a press on another line, or of none.
+ * of a mouse or a finger is down, and a browser then tells of a press on another line, or of none, and selects nothing.
  */
 
 /** Whoever presses for longer does not mean it, or it was not told when he let go. */
@@ -19,6 +19,7 @@ export class Press {
     element.addEventListener("click", this.#end, { passive: true });
     document.addEventListener("pointerup", this.#up, { passive: true });
     document.addEventListener("pointercancel", this.#end, { passive: true });
+    document.addEventListener("selectionchange", this.#selects);
   }
 
   close(): void {
@@ -26,6 +27,7 @@ export class Press {
     this.#element.removeEventListener("click", this.#end);
     document.removeEventListener("pointerup", this.#up);
     document.removeEventListener("pointercancel", this.#end);
+    document.removeEventListener("selectionchange", this.#selects);
   }
 
   /** Nothing is to be drawn. */
@@ -33,10 +35,15 @@ export class Press {
     return performance.now() < this.#until;
   }
 
-  readonly #down = ({ target, pointerType }: PointerEvent): void => {
-    // A mouse that goes down on text selects, beyond what is seen now; a finger that does scrolls, which is told at once.
-    const isPress = pointerType !== "mouse" || (target instanceof Element && target.closest("a, button") !== null);
+  readonly #down = ({ target }: PointerEvent): void => {
+    // Beside rows are scroll bars.
+    const isPress = target instanceof Element && target.closest(".log-row") !== null;
     this.#until = isPress ? performance.now() + LONGEST_MS : 0;
+  };
+
+  /** Whoever selects may go on beyond what is seen. */
+  readonly #selects = (): void => {
+    if (getSelection()?.isCollapsed === false) this.#until = 0;
   };
 
   readonly #up = (): void => {

@@ -115,7 +115,7 @@ export class Row {
     if ((before?.time ?? "") !== view.time) this.#time.textContent = view.time;
     this.#drawStream(entry, texts);
     // A line that is not here looks like any other.
-    if (!before || !isMissing(before) || !isMissing(view)) this.#drawText(view);
+    if (!before || !(hasSameText(before, view) || (isMissing(before) && isMissing(view)))) this.#drawText(view);
   }
 
   /** When exactly it came: written where somebody points at it, and not for each row that passes. */
@@ -156,12 +156,19 @@ export class Row {
   }
 }
 
+/** What is not of its text: the rest of the row is written around that, and a selection in it stays. */
+const AROUND: ReadonlySet<keyof RowView> = new Set(["time", "zone", "selected", "current", "mark", "depth", "href"]);
+
 let fields: (keyof RowView)[] = [];
 
 function unchanged(before: RowView, view: RowView): boolean {
   if (fields.length === 0) fields = Object.keys(view) as (keyof RowView)[];
   for (const field of fields) if (before[field] !== view[field]) return false;
   return true;
+}
+
+function hasSameText(before: RowView, view: RowView): boolean {
+  return fields.every((field) => before[field] === view[field] || AROUND.has(field));
 }
 
 /** Characters of a line that are drawn at first, colours among them. */

@@ -148,6 +148,19 @@ export class Scroller {
     this.#go({ row, px: where === "top" ? 0 : -Math.floor(this.#viewport / 3) });
   }
 
+  /** How far below the top a line is seen; nothing where it is not. */
+  topOf(sequence: number): number | null {
+    const row = this.#list.shown.find((row) => row.sequence === sequence)?.element.getBoundingClientRect();
+    if (!row) return null;
+    const top = row.top - this.#window.getBoundingClientRect().top;
+    return top > -row.height && top < this.#room ? top : null;
+  }
+
+  /** Has a row so far below the top. */
+  toTop(row: number, top: number): void {
+    this.#go({ row, px: -top });
+  }
+
   /** As a person scrolls by so many pixels. */
   by(pixels: number): void {
     this.element.scrollTop += pixels;
@@ -284,13 +297,13 @@ export class Scroller {
     if (isSameLine && height === this.#viewport && width === this.#width) return;
     if (!isSameLine) this.#shapeBy(line);
     if (height !== this.#viewport) this.#window.style.setProperty("height", `${height}px`);
-    // Whoever saw the end before still sees it.
-    if (this.atEnd && this.#viewport > 0) this.#anchor = { row: Number.MAX_SAFE_INTEGER, px: 0 };
     const before = this.#viewport;
     const isSameShape = isSameLine && width === this.#width;
     this.#viewport = height;
     this.#width = width;
     const looked = this.#heard.lookedAt();
+    // Whoever saw the end before still sees it, unless he looks at a line.
+    if (!looked && this.atEnd && before > 0) this.#anchor = { row: Number.MAX_SAFE_INTEGER, px: 0 };
     if (isSameShape) this.#uncover(looked, before);
     else this.#looking.reshaped(looked);
     // A window that has grown may have moved the scroller, which is nobody's wish.

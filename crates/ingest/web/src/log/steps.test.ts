@@ -9,8 +9,8 @@ const group = (first: number, last: number) => {
   return { first, last, title: "", depth: 0, collapsed: false, started_at: "", ended_at: null };
 };
 
-/** A log of 100 lines without 51 to 60, of which 20 to 39 are seen. */
-function steps(cursor: number | null, range: [number, number] | null = null) {
+/** A log of 100 lines without 51 to 60, of which 20 lines are seen. */
+function steps(cursor: number | null, range: [number, number] | null = null, top = 20) {
   const log = {
     rows: new Rows(100, [[51, 60]]),
     groups: new Groups([group(10, 19), group(20, 80)]),
@@ -19,7 +19,7 @@ function steps(cursor: number | null, range: [number, number] | null = null) {
   const choice = new Choice(range);
   choice.cursor = cursor;
   const sight = new Sight();
-  sight.drawn(Array.from({ length: 20 }, (_, at) => 20 + at));
+  sight.drawn(Array.from({ length: 20 }, (_, at) => top + at));
   return new Steps(log, choice, sight);
 }
 
@@ -52,4 +52,12 @@ test("what begins at the top of the window is the next one until it is chosen", 
 test("the group before is one that begins before the line", () => {
   expect(steps(25).group(false)).toBe(20);
   expect(steps(null).group(false)).toBe(10);
+});
+
+test("where the end is seen and no line of it was gone to, steps up start from there", () => {
+  expect(steps(null, null, 81).neighbour(-1, false)).toBe(100);
+  expect(steps(null, null, 81).neighbour(1, false)).toBe(81);
+  expect(steps(null, null, 80).neighbour(-1, false)).toBe(80);
+  expect(steps(95, null, 81).neighbour(-1, false)).toBe(94);
+  expect([steps(null, null, 81).behind, steps(null, null, 80).behind]).toEqual([101, 80]);
 });

@@ -26,27 +26,37 @@ export class Steps {
     return this.cursor ?? this.#sight.top;
   }
 
+  /** The line before which the one before is sought: where no line that is seen is chosen, and the end is, behind that. */
+  get behind(): number {
+    return this.cursor ?? (this.#isEndSeen ? this.#sight.last + 1 : this.#sight.top);
+  }
+
+  get #isEndSeen(): boolean {
+    const { rows } = this.#log;
+    return rows.rowOf(this.#sight.last) >= rows.count - 1;
+  }
+
   /** The line after which the next one is sought: where no line that is seen is chosen, one at the top is still ahead. */
   get #before(): number {
     return this.cursor ?? this.#sight.top - 1;
   }
 
   /**
-   * The line so many rows from the cursor, or the first that is seen where that cannot be; a range goes on from its end.
-   * None where nothing is known of the log yet.
+   * The line so many rows from the cursor; where that cannot be seen the first that is, or the last line for a step up where
+   * that is seen. A range goes on from its end. None where nothing is known of the log yet.
    */
   neighbour(by: number, extend: boolean): number | null {
     const { rows } = this.#log;
     if (rows.count === 0) return null;
     const cursor = (extend ? this.#choice.end : null) ?? this.cursor;
-    if (cursor === null) return this.#sight.top;
+    if (cursor === null) return by < 0 && this.#isEndSeen ? this.#sight.last : this.#sight.top;
     return rows.sequenceOf(Math.max(0, Math.min(rows.rowOf(cursor) + by, rows.count - 1)));
   }
 
   /** The first line of the next or the previous group. */
   group(forward: boolean): number | null {
     const { groups } = this.#log;
-    const group = forward ? groups.next(this.#before) : groups.previous(this.here);
+    const group = forward ? groups.next(this.#before) : groups.previous(this.behind);
     return group?.first ?? null;
   }
 

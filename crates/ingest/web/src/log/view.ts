@@ -186,7 +186,7 @@ export class View {
 
   /** What the address says. */
   setChosen(range: Range | null, show: boolean): void {
-    this.choice.range = range;
+    this.choice.name(range);
     if (range && show) {
       this.choice.cursor = range[0];
       if (this.log.worker) this.#toNamed(range[0]);
@@ -194,9 +194,11 @@ export class View {
     this.redraw();
   }
 
-  /** The person came back to an entry of the browser's history in which this log was left there. */
+  /** The person came back to an entry of the browser's history in which this log was left there, or to a new one. */
   returned(place: Place | null): void {
+    const { range } = this.choice;
     if (place && this.isOf(place)) this.#goTo(openingAt(place));
+    else if (!place && range && this.log.worker) this.#toNamed(range[0]);
   }
 
   /** Whether a place is of this log, and of no other that had its name. */
@@ -225,13 +227,17 @@ export class View {
     return this.#stepsTo(this.steps.failure());
   }
 
+  /** Its first line stays where it is, if that is seen. */
   fold(group: Group | undefined, folded?: boolean): void {
     if (!group) return;
-    this.#opener.settle();
+    const top = this.scroller.topOf(group.first);
+    this.setFollow(false);
     this.log.groups.fold(group, folded ?? !this.log.groups.isFolded(group));
     this.choice.cursor = group.first;
     this.log.refold();
-    this.scroller.toRow(this.log.rows.rowOf(group.first), "nearest");
+    const row = this.log.rows.rowOf(group.first);
+    if (top === null) this.scroller.toRow(row);
+    else this.scroller.toTop(row, top);
   }
 
   foldAll(folded: boolean): void {
@@ -247,7 +253,7 @@ export class View {
 
   /** Goes to the next match, or the previous one; from the other end where there is none. */
   toHit(forward: boolean): Match | null {
-    const match = this.#finding.next(this.steps.here, forward);
+    const match = this.#finding.next(forward ? this.steps.here : this.steps.behind, forward);
     if (match) this.#stepTo(match.line);
     return match;
   }
