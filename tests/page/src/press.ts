@@ -303,6 +303,11 @@ sees("what is selected of a coloured line stays when the rest of its row changes
   await log.press("t");
   await log.shows("other times", (rows) => rows[1]?.time !== before);
   assert.equal((await selected()).trim(), "still");
+  // A bar comes up, and lines have another height to be seen in.
+  await log.press("j");
+  await page.waitForURL(/line=\d+$/);
+  await log.atRest();
+  assert.equal((await selected()).trim(), "still");
 });
 
 sees("at the end of a log steps up start from its last line", async ({ page }) => {

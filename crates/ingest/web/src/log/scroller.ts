@@ -304,11 +304,15 @@ export class Scroller {
     const looked = this.#heard.lookedAt();
     // Whoever saw the end before still sees it, unless he looks at a line.
     if (!looked && this.atEnd && before > 0) this.#anchor = { row: Number.MAX_SAFE_INTEGER, px: 0 };
-    if (isSameShape) this.#uncover(looked, before);
-    else this.#looking.reshaped(looked);
     // A window that has grown may have moved the scroller, which is nobody's wish.
     this.#place = scrollTop;
-    this.#drawAnew();
+    if (isSameShape) this.#uncover(looked, before);
+    else {
+      this.#looking.reshaped(looked);
+      this.#drawAnew();
+    }
+    this.redraw();
+    this.#settle();
   }
 
   /** The line that is looked at is still seen where the window has become smaller, as above a bar that choosing brings. */

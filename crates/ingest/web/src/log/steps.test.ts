@@ -37,7 +37,7 @@ test("the next line is that of the next row, and there is none before the first 
 });
 
 test("a range goes on from its end, wherever that is", () => {
-  expect(steps(25, [25, 90]).neighbour(-1, true)).toBe(24);
+  expect(steps(25, [25, 90]).neighbour(-1, true)).toBe(89);
   expect(steps(90, [25, 90]).neighbour(1, true)).toBe(91);
 });
 
