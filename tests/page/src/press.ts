@@ -1,4 +1,4 @@
-/** Pressing on rows that would change, or move, while a button of the mouse or a finger is down. */
+/** Pressing on rows that would change, or move, while a button of the mouse is down. */
 
 import assert from "node:assert/strict";
 import type { Locator, Page } from "playwright-core";
@@ -19,12 +19,6 @@ async function byMouse(page: Page, at: Point): Promise<() => Promise<unknown>> {
   await page.mouse.move(...at);
   await page.mouse.down();
   return () => page.mouse.up();
-}
-
-async function byFinger(page: Page, [x, y]: Point): Promise<() => Promise<unknown>> {
-  const session = await page.context().newCDPSession(page);
-  await session.send("Input.dispatchTouchEvent", { type: "touchStart", touchPoints: [{ x, y }] });
-  return () => session.send("Input.dispatchTouchEvent", { type: "touchEnd", touchPoints: [] });
 }
 
 /** Waits until the page has been told of a line, whether it shows it or not. */
@@ -74,38 +68,55 @@ sees("a group that is pressed before its lines are there, and let go after, open
   await log.showsLine(4, "1");
 });
 
-for (const { name, press, as } of [
-  { name: "mouse", press: byMouse, as: {} },
-  { name: "finger", press: byFinger, as: { hasTouch: true } },
-] as const) {
-  sees(
-    `a line that is pressed by ${name} while the log would move on is chosen, and no other`,
-    async ({ page }) => {
-      const server = await ingest();
-      const worker = `press-moving-${name}`;
-      const agent = server.agent("press", worker);
-      agent.does("seq 1 300");
-      await agent.sent(300);
-      const heard = await hears(page, 305);
-      const log = await LogPage.open(page, server, worker);
-      await log.showsLine(300, "300");
-      await log.isPressed("follow");
-      const number = log.row(295).locator(".log-number");
-      const at = await middleOf(number);
-      const letGo = await press(page, at);
-      agent.does("seq 301 305");
-      await heard();
-      await frames(page);
-      assert.deepEqual(await middleOf(number), at, "it stays where it is");
-      await letGo();
-      await page.waitForURL(/line=295$/);
-      await log.press("f");
-      await log.showsLine(305, "305");
-      await agent.done();
-    },
-    as,
+sees("a line that is pressed while the log would move on is chosen, and no other", async ({ page }) => {
+  const server = await ingest();
+  const agent = server.agent("press", "press-moving");
+  agent.does("seq 1 300");
+  await agent.sent(300);
+  const heard = await hears(page, 305);
+  const log = await LogPage.open(page, server, "press-moving");
+  await log.showsLine(300, "300");
+  await log.isPressed("follow");
+  const number = log.row(295).locator(".log-number");
+  const at = await middleOf(number);
+  const letGo = await byMouse(page, at);
+  agent.does("seq 301 305");
+  await heard();
+  await frames(page);
+  assert.deepEqual(await middleOf(number), at, "it stays where it is");
+  await letGo();
+  await page.waitForURL(/line=295$/);
+  // Nobody has seen them.
+  await until(
+    "the count of new lines",
+    () => log.part("new-lines").innerText(),
+    (text) => text.includes("5 new lines"),
   );
-}
+  await log.press("f");
+  await log.showsLine(305, "305");
+  await agent.done();
+});
+
+sees("a menu, a wheel and a key end a press: the log goes on at once", async ({ page }) => {
+  const server = await ingest();
+  await server.ran("press", "press-other", "seq 1 2000");
+  const log = await LogPage.open(page, server, "press-other");
+  await log.showsLine(2000, "2000");
+  const at = await middleOf(log.text(1990));
+  await byMouse(page, at);
+  await page.mouse.wheel(0, -3_000);
+  await log.shows("other lines", (rows) => rows.every(({ sequence }) => sequence < 1_950));
+  await page.mouse.up();
+  await page.mouse.down();
+  await page.keyboard.press("g");
+  await log.showsLine(1, "1");
+  await page.mouse.up();
+  await page.mouse.down({ button: "right" });
+  await page.keyboard.press("Escape");
+  await page.mouse.wheel(0, 3_000);
+  await log.shows("other lines", (rows) => rows.every(({ sequence }) => sequence > 50));
+  await page.mouse.up({ button: "right" });
+});
 
 sees("a log that is pressed, and never let go, goes on", async ({ page }) => {
   const server = await ingest();
@@ -142,7 +153,7 @@ sees("a press that slips a little is one, and one that is dragged elsewhere does
   await page.waitForURL(/line=15$/);
   assert.equal(await log.root.locator(".log-selected").count(), 1);
   for (const title of [first, second]) assert.equal(await title.getAttribute("aria-expanded"), "false");
-  // Had anything else been chosen, this would be a range.
+  // Had anything else been gone to, a range would begin there.
   await page.keyboard.press("Escape");
   await until(
     "nothing chosen",
@@ -154,7 +165,7 @@ sees("a press that slips a little is one, and one that is dragged elsewhere does
     .row(20)
     .locator(".log-number")
     .click({ modifiers: ["Shift"] });
-  await page.waitForURL(/line=20$/);
+  await page.waitForURL(/line=15-20$/);
 });
 
 for (const { where, worker, rest, lines, prepare, states } of [

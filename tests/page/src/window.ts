@@ -92,6 +92,35 @@ sees("the last line is seen whole above the bar for lines that are wider than th
   await until("the same by End", left, ({ room }) => Math.abs(room) < 1);
 });
 
+sees(
+  "a log that is followed stays at its end, whatever comes up, also where a line of it is chosen",
+  async ({ page }) => {
+    const server = await ingest();
+    const agent = server.agent("window", "window-followed");
+    agent.does("seq 1 300");
+    await agent.sent(300);
+    const log = await LogPage.open(page, server, "window-followed");
+    await log.showsLine(300, "300");
+    await log.row(298).locator(".log-number").click();
+    await page.waitForURL(/line=298$/);
+    await log.isPressed("follow", false);
+    await log.wheel(-200);
+    await log.wheel(400);
+    await log.isPressed("follow");
+    const last = () =>
+      log.row(300).evaluate((row) => {
+        const frame = row.closest(".log-window")?.getBoundingClientRect();
+        return row.getBoundingClientRect().bottom - (frame?.bottom ?? 0);
+      });
+    for (const change of [() => log.press("/"), () => page.setViewportSize({ width: 700, height: 500 })]) {
+      await change();
+      await log.atRest();
+      await until("the last line at the bottom", last, (beyond) => Math.abs(beyond) < 1);
+    }
+    await agent.done();
+  },
+);
+
 sees("keys that come before the log is known leave a link as it is", async ({ page }) => {
   const server = await ingest();
   await server.ran("window", "window-unknown", "seq 1 2000");

@@ -10,13 +10,22 @@ const current = new Cell<Route>(parse(location.hash));
 /** The browser's entry for what is shown. */
 export const entry = new Entry(history);
 
+/** How often an address was entered that was shown already. */
+export const enteredAgain = new Cell(0);
+
 export function listenForNavigation(): void {
   const follow = () => {
     entry.left();
     current.set(parse(location.hash));
   };
+  const come = ({ state }: PopStateEvent) => {
+    const before = format(current.value);
+    follow();
+    // An entry that was left before has a state.
+    if (state === null && format(current.value) === before) enteredAgain.set(enteredAgain.value + 1);
+  };
   window.addEventListener("hashchange", follow);
-  window.addEventListener("popstate", follow);
+  window.addEventListener("popstate", come);
   // A link leads elsewhere, and so may the browser.
   const leaves = ({ target }: Event) => target instanceof Element && target.closest("a[href]") && entry.flush();
   document.addEventListener("click", leaves, { capture: true });

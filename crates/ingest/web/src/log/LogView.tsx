@@ -4,10 +4,10 @@ import type { RefObject } from "preact";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { tailUrl, type WorkerState } from "../api";
 import { useText } from "../i18n";
-import { entry } from "../navigation";
+import { enteredAgain, entry } from "../navigation";
 import { notice } from "../notices";
 import { useReason } from "../reasons";
-import { withEntry, workerHref } from "../route";
+import { parse, withEntry, workerHref } from "../route";
 import { useCell } from "../store";
 import { reasonOf } from "../troubles";
 import { Chosen, copyStretch } from "./Chosen";
@@ -75,11 +75,7 @@ export function LogView({ worker, state, tail, query, setQuery, active }: LogVie
       {view && finding && <Find view={view} words={words} close={() => setFinding(false)} />}
       {view && <Notes view={view} words={words} />}
       <div class="log-body">
-        <Window
-          scroller={scroller}
-          label={words.log(worker)}
-          press={(event) => view && pressed(event, view, setRange)}
-        />
+        <Window scroller={scroller} label={words.log(worker)} press={(event) => view && act(event, view, setRange)} />
         {view && <MarkStrip view={view} words={words} />}
         {view && <NewLines view={view} label={words.newLines(view.fresh)} />}
       </div>
@@ -162,7 +158,12 @@ function useView(worker: string, around: Surroundings, start: Omit<Start, "renew
     document.addEventListener("copy", copies);
     window.addEventListener("online", online);
     window.addEventListener("popstate", returns);
+    const unsubscribe = enteredAgain.subscribe(() => {
+      const named = rangeOf(parse(location.hash).query.get("line"));
+      if (named) made.namedAgain(named[0]);
+    });
     return () => {
+      unsubscribe();
       document.removeEventListener("visibilitychange", shown);
       document.removeEventListener("selectionchange", selects);
       document.removeEventListener("pointerdown", presses);
@@ -243,12 +244,12 @@ function rangeOf(line: string | null): Range | null {
   return line === null ? null : parseRange(`L${line}`);
 }
 
-function pressed(event: MouseEvent, view: View, setRange: (range: Range | null) => void): void {
+function act(event: MouseEvent, view: View, setRange: (range: Range | null) => void): void {
   const { target } = event;
-  const pressed = target instanceof Element ? target.closest<HTMLElement>("[data-action]") : null;
-  const sequence = Number(pressed?.closest<HTMLElement>("[data-sequence]")?.dataset["sequence"]);
-  if (!pressed || !sequence) return;
-  const action = pressed.dataset["action"] as Action;
+  const button = target instanceof Element ? target.closest<HTMLElement>("[data-action]") : null;
+  const sequence = Number(button?.closest<HTMLElement>("[data-sequence]")?.dataset["sequence"]);
+  if (!button || !sequence) return;
+  const action = button.dataset["action"] as Action;
   // With these keys a link is opened elsewhere, as the browser does it.
   if (action === "select" && (event.ctrlKey || event.metaKey)) return;
   event.preventDefault();

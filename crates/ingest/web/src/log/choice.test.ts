@@ -48,6 +48,8 @@ it("a range goes on from its end, and from its last line where keys have gone el
 
 it("a range is extended from nowhere to the line itself", () => {
   expect(new Choice(null).take(3, true)).toEqual([3, 3]);
+  expect(new Choice(null).take(3, true, 7)).toEqual([3, 7]);
+  expect(new Choice([1, 2]).take(3, true, 7)).toEqual([1, 3]);
 });
 
 it("a press that is to extend does so once", () => {

@@ -29,9 +29,10 @@ export class Choice {
     this.#end = range?.[1] ?? null;
   }
 
-  /** Chooses a line, or from the one chosen before up to this one. */
-  take(sequence: number, extend: boolean): Range {
-    const range = extend || this.extending.value ? extended(this.#anchor ?? sequence, sequence) : single(sequence);
+  /** Chooses a line, or from the one chosen before up to this one, or from where the person is where none is chosen. */
+  take(sequence: number, extend: boolean, here: number | null = null): Range {
+    const range =
+      extend || this.extending.value ? extended(this.#anchor ?? here ?? sequence, sequence) : single(sequence);
     this.#range = range;
     this.#end = sequence;
     this.cursor = sequence;

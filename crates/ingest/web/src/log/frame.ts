@@ -38,8 +38,11 @@ export class Frame {
       this.#asked = requestAnimationFrame(this.#come);
       return;
     }
-    this.#drawing.settle();
-    this.#asked = 0;
+    try {
+      this.#drawing.settle();
+    } finally {
+      this.#asked = 0;
+    }
     this.#drawing.draw();
   };
 }

@@ -46,7 +46,7 @@ function searching({ words, setFinding }: Parts, view: View): Binding[] {
 function moving({ words }: Parts, view: View): Binding[] {
   const group = (forward: boolean) => () => {
     if (view.toGroup(forward)) view.aloud.set(view.choice.cursor);
-    else if (view.log.outline) notice(words.noGroup);
+    else notice(view.log.outline ? words.noGroup : words.notKnownYet);
   };
   const { scroller } = view;
   const page = (by: number) => scroller.by(by * Math.max(1, scroller.page - 2) * scroller.lineHeight);
@@ -55,8 +55,8 @@ function moving({ words }: Parts, view: View): Binding[] {
     scroller.sideways(by * (event.shiftKey ? 0.8 * scroller.element.clientWidth : SIDEWAYS));
   const failure = () => {
     if (view.toFailure()) view.aloud.set(view.choice.cursor);
-    else if (view.log.outline)
-      notice(view.log.outline?.first_failure === null ? words.noFailureAtAll : words.noFailure);
+    else if (!view.log.outline) notice(words.notKnownYet);
+    else notice(view.log.outline.first_failure === null ? words.noFailureAtAll : words.noFailure);
   };
   const fold = () => {
     const group = view.log.groups.containing(view.steps.here);

@@ -5,8 +5,12 @@
 
 /** Whoever presses for longer does not mean it, or it was not told when he let go. */
 const LONGEST_MS = 5_000;
+/** The button that brings a menu. */
+const MENU = 2;
 /** A finger's click comes so much later than the finger goes. */
 const CLICK_MS = 100;
+/** What is no press any more: the browser takes it for something else, or the person does something else meanwhile. */
+const ENDS = ["pointercancel", "contextmenu", "dragstart", "wheel", "keydown"];
 
 export class Press {
   readonly #element: HTMLElement;
@@ -18,16 +22,18 @@ export class Press {
     element.addEventListener("pointerdown", this.#down, { passive: true });
     element.addEventListener("click", this.#end, { passive: true });
     document.addEventListener("pointerup", this.#up, { passive: true });
-    document.addEventListener("pointercancel", this.#end, { passive: true });
+    document.addEventListener("pointermove", this.#move, { passive: true });
     document.addEventListener("selectionchange", this.#selects);
+    for (const type of ENDS) document.addEventListener(type, this.#end, { passive: true });
   }
 
   close(): void {
     this.#element.removeEventListener("pointerdown", this.#down);
     this.#element.removeEventListener("click", this.#end);
     document.removeEventListener("pointerup", this.#up);
-    document.removeEventListener("pointercancel", this.#end);
+    document.removeEventListener("pointermove", this.#move);
     document.removeEventListener("selectionchange", this.#selects);
+    for (const type of ENDS) document.removeEventListener(type, this.#end);
   }
 
   /** Nothing is to be drawn. */
@@ -35,10 +41,15 @@ export class Press {
     return performance.now() < this.#until;
   }
 
-  readonly #down = ({ target }: PointerEvent): void => {
-    // Beside rows are scroll bars.
-    const isPress = target instanceof Element && target.closest(".log-row") !== null;
+  readonly #down = ({ target, button }: PointerEvent): void => {
+    // Beside rows are scroll bars, and a menu takes the end of a press for itself.
+    const isPress = button !== MENU && target instanceof Element && target.closest(".log-row") !== null;
     this.#until = isPress ? performance.now() + LONGEST_MS : 0;
+  };
+
+  /** It was let go where nobody was told. */
+  readonly #move = ({ buttons }: PointerEvent): void => {
+    if (buttons === 0) this.#end();
   };
 
   /** Whoever selects may go on beyond what is seen. */

@@ -382,6 +382,7 @@ export class Scroller {
         this.#settle();
         return;
       }
+      this.#list.keepWidth(this.#window.clientWidth);
       this.#average();
       this.#putRight();
     }, REST_MS);
@@ -392,7 +393,6 @@ export class Scroller {
     for (const row of this.#list.shown) this.#measured.px += row.height ?? this.lineHeight;
     this.#measured.rows += this.#list.shown.length;
     this.#rowHeight = Math.max(this.lineHeight, this.#measured.px / this.#measured.rows);
-    this.#list.keepWidth(this.#window.clientWidth);
   }
 
   /** As much to scroll as there is. Where that becomes less, the browser may move the scroller, which is nobody's wish. */

@@ -61,3 +61,22 @@ test("where the end is seen and no line of it was gone to, steps up start from t
   expect(steps(95, null, 81).neighbour(-1, false)).toBe(94);
   expect([steps(null, null, 81).behind, steps(null, null, 80).behind]).toEqual([101, 80]);
 });
+
+test("behind the end is what is hidden there as well", () => {
+  const log = { rows: new Rows(100, [[91, 100]]), groups: new Groups([group(90, 100)]), failures: [] };
+  const sight = new Sight();
+  sight.drawn([88, 89, 90]);
+  const end = new Steps(log, new Choice(null), sight);
+  expect(end.behind).toBe(101);
+  expect(end.group(false)).toBe(90);
+});
+
+test("in a log that is seen whole, steps up start where the person asked to be last", () => {
+  const log = { rows: new Rows(3), groups: new Groups(), failures: [] };
+  const sight = new Sight();
+  sight.drawn([1, 2, 3]);
+  const whole = new Steps(log, new Choice(null), sight);
+  expect([whole.neighbour(-1, false), whole.neighbour(1, false)]).toEqual([3, 1]);
+  whole.lead = "start";
+  expect([whole.neighbour(-1, false), whole.behind, whole.before]).toEqual([1, 1, 0]);
+});

@@ -8,6 +8,8 @@ export class Steps {
   readonly #log: Pick<Log, "rows" | "groups" | "failures">;
   readonly #choice: Choice;
   readonly #sight: Sight;
+  /** Where in the log the person asked to be last. */
+  lead: "start" | "end" = "end";
 
   constructor(log: Pick<Log, "rows" | "groups" | "failures">, choice: Choice, sight: Sight) {
     this.#log = log;
@@ -28,16 +30,18 @@ export class Steps {
 
   /** The line before which the one before is sought: where no line that is seen is chosen, and the end is, behind that. */
   get behind(): number {
-    return this.cursor ?? (this.#isEndSeen ? this.#sight.last + 1 : this.#sight.top);
+    return this.cursor ?? (this.#isAtEnd ? this.#log.rows.end + 1 : this.#sight.top);
   }
 
-  get #isEndSeen(): boolean {
+  /** The end is seen, and where the beginning is as well the person went to the end. */
+  get #isAtEnd(): boolean {
     const { rows } = this.#log;
-    return rows.rowOf(this.#sight.last) >= rows.count - 1;
+    const isSeen = rows.rowOf(this.#sight.last) >= rows.count - 1;
+    return isSeen && (this.lead === "end" || rows.rowOf(this.#sight.top) > 0);
   }
 
   /** The line after which the next one is sought: where no line that is seen is chosen, one at the top is still ahead. */
-  get #before(): number {
+  get before(): number {
     return this.cursor ?? this.#sight.top - 1;
   }
 
@@ -49,19 +53,19 @@ export class Steps {
     const { rows } = this.#log;
     if (rows.count === 0) return null;
     const cursor = (extend ? this.#choice.end : null) ?? this.cursor;
-    if (cursor === null) return by < 0 && this.#isEndSeen ? this.#sight.last : this.#sight.top;
+    if (cursor === null) return by < 0 && this.#isAtEnd ? this.#sight.last : this.#sight.top;
     return rows.sequenceOf(Math.max(0, Math.min(rows.rowOf(cursor) + by, rows.count - 1)));
   }
 
   /** The first line of the next or the previous group. */
   group(forward: boolean): number | null {
     const { groups } = this.#log;
-    const group = forward ? groups.next(this.#before) : groups.previous(this.behind);
+    const group = forward ? groups.next(this.before) : groups.previous(this.behind);
     return group?.first ?? null;
   }
 
   /** The next line that says that something failed. */
   failure(): number | null {
-    return this.#log.failures.find((sequence) => sequence > this.#before) ?? null;
+    return this.#log.failures.find((sequence) => sequence > this.before) ?? null;
   }
 }

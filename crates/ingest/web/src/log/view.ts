@@ -36,8 +36,10 @@ export class View {
   readonly selected: Selected;
   around: Surroundings;
   follow = false;
-  /** The last line that was there when following ended. */
+  /** The last line that was there when the person went to where he is. */
   seen = 0;
+  /** The last line that was there when rows were drawn last. */
+  #drawnEnd = 0;
   readonly choice: Choice;
   /** The line that a key went to, to be read out. */
   readonly aloud = new Cell<number | null>(null);
@@ -96,7 +98,7 @@ export class View {
       },
       drawn: (sequences) => this.#drawn(sequences),
       lookedAt: () => {
-        const sequence = this.steps.cursor;
+        const sequence = this.follow ? null : this.steps.cursor;
         return sequence === null ? null : { sequence, row: this.log.rows.rowOf(sequence) };
       },
       scrolled: (moved, atEnd) => this.#scrolled(moved, atEnd),
@@ -130,10 +132,11 @@ export class View {
   }
 
   setFollow(follow: boolean): void {
+    // While something is pressed lines come that nobody sees.
+    if (this.follow || !this.#opener.isSettled) this.seen = this.#drawnEnd || this.log.end;
     this.#opener.settle();
     this.#aim.drop();
     this.follow = follow;
-    this.seen = this.log.end;
     if (follow) this.scroller.toEnd();
     else this.scroller.unpin();
     this.redraw();
@@ -148,6 +151,7 @@ export class View {
     if (this.#opener.wishes("start")) return;
     this.setFollow(false);
     this.choice.cursor = null;
+    this.steps.lead = "start";
     this.sight.drawn([this.log.rows.sequenceOf(0)]);
     this.scroller.toStart();
   }
@@ -155,6 +159,7 @@ export class View {
   toEnd(): void {
     if (this.#opener.wishes("end")) return;
     this.choice.cursor = null;
+    this.steps.lead = "end";
     this.setFollow(this.log.running);
     this.sight.drawn([this.log.rows.sequenceOf(Number.MAX_SAFE_INTEGER)]);
     this.scroller.toEnd();
@@ -179,7 +184,7 @@ export class View {
 
   /** Chooses a line, or from the one chosen before up to this one. */
   choose(sequence: number, extend: boolean): Range {
-    const range = this.choice.take(sequence, extend);
+    const range = this.choice.take(sequence, extend, this.steps.cursor);
     this.setFollow(false);
     return range;
   }
@@ -194,11 +199,14 @@ export class View {
     this.redraw();
   }
 
-  /** The person came back to an entry of the browser's history in which this log was left there, or to a new one. */
+  /** The person came back to an entry of the browser's history in which this log was left there. */
   returned(place: Place | null): void {
-    const { range } = this.choice;
     if (place && this.isOf(place)) this.#goTo(openingAt(place));
-    else if (!place && range && this.log.worker) this.#toNamed(range[0]);
+  }
+
+  /** The address that names these lines was entered once more. */
+  namedAgain(line: number): void {
+    if (this.choice.range?.[0] === line && this.log.worker) this.#toNamed(line);
   }
 
   /** Whether a place is of this log, and of no other that had its name. */
@@ -253,7 +261,7 @@ export class View {
 
   /** Goes to the next match, or the previous one; from the other end where there is none. */
   toHit(forward: boolean): Match | null {
-    const match = this.#finding.next(forward ? this.steps.here : this.steps.behind, forward);
+    const match = this.#finding.next(forward ? this.steps.before : this.steps.behind, forward);
     if (match) this.#stepTo(match.line);
     return match;
   }
@@ -298,6 +306,7 @@ export class View {
     this.sight.drawn(sequences);
     this.selected.drawn();
     if (sequences.length === 0) return;
+    this.#drawnEnd = this.log.end;
     this.#asker.seen(sequences, this.scroller.page);
     if (this.#opener.isSettled) this.#placed();
   }
