@@ -140,6 +140,7 @@ sees("a press that slips a little is one, and one that is dragged elsewhere does
   await log.press("g");
   const [first, second] = [log.row(1).locator(".log-fold"), log.row(4).locator(".log-fold")];
   await second.waitFor();
+  await log.showsLine(15, "9");
   const dragged = async (from: Point, to: Point) => {
     const letGo = await byMouse(page, from);
     await page.mouse.move(...to, { steps: 4 });
