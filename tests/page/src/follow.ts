@@ -37,6 +37,30 @@ sees("following yields to the wheel, counts what comes, and comes back by a key"
   await agent.done();
 });
 
+sees(
+  "the count of new lines stays when a person goes elsewhere, and ends at the end, also of a closed log",
+  async ({ page }) => {
+    const server = await ingest();
+    const agent = server.agent("follow", "follow-closed");
+    agent.does("seq 1 300");
+    await agent.sent(300);
+    const log = await LogPage.open(page, server, "follow-closed");
+    await log.showsLine(300, "300");
+    await log.wheel(-400);
+    await log.isPressed("follow", false);
+    agent.does("seq 301 350");
+    const count = () => log.part("new-lines").allInnerTexts();
+    await until("the count", count, ([text]) => text?.includes("50 new lines") ?? false);
+    await log.press("g");
+    await log.showsLine(1, "1");
+    assert.match((await count())[0] ?? "", /50 new lines/);
+    await agent.done();
+    await log.press("G");
+    await log.showsLine(350, "350");
+    await until("no count", count, (texts) => texts.length === 0);
+  },
+);
+
 sees("the count of new lines is a button that leads to them", async ({ page }) => {
   const server = await ingest();
   const agent = server.agent("follow", "follow-button");

@@ -161,6 +161,7 @@ export class View {
     this.choice.cursor = null;
     this.steps.lead = "end";
     this.setFollow(this.log.running);
+    this.seen = this.log.end;
     this.sight.drawn([this.log.rows.sequenceOf(Number.MAX_SAFE_INTEGER)]);
     this.scroller.toEnd();
   }
