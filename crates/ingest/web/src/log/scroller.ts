@@ -21,6 +21,7 @@ import {
 import { Frame } from "./frame";
 import { type Content, List } from "./list";
 import { type Looked, Looking } from "./looking";
+import { Pane } from "./pane";
 
 /** How long a scroller rests until its bar is put right. */
 const REST_MS = 150;
@@ -47,6 +48,7 @@ export class Scroller {
   /** A line, to be measured. */
   readonly #probe = document.createElement("div");
   readonly #list: List;
+  readonly pane: Pane;
   readonly #resized: ResizeObserver;
   #anchor: Anchor = START;
   /** Where the window was told to be. It stays there while rows come and take other heights, until a person scrolls. */
@@ -76,6 +78,7 @@ export class Scroller {
     this.#window.className = "log-window";
     this.#frame = new Frame(element, { settle: () => this.#prepare(), draw: () => this.#draw() });
     this.#list = new List(() => element.focus({ preventScroll: true }));
+    this.pane = new Pane(this.#list, this.#window);
     this.#window.append(this.#list.element);
     this.#probe.className = "log-probe";
     this.#space.append(this.#window);
@@ -136,24 +139,8 @@ export class Scroller {
   toRow(row: number, where: "third" | "nearest" | "top" = "third"): void {
     this.#measure();
     const drawnAt = this.#list.shown.length > 0 ? row - this.#anchor.row : -1;
-    if (where === "nearest" && drawnAt >= 0) {
-      const node = this.#list.shown.find((shown) => shown.sequence === this.#heard.drawing().sequenceOf(row))?.element;
-      const frame = this.#window.getBoundingClientRect();
-      const box = node?.getBoundingClientRect();
-      if (box && box.top >= frame.top && box.bottom <= frame.top + this.#window.clientHeight) {
-        this.redraw();
-        return;
-      }
-    }
-    this.#go({ row, px: where === "top" ? 0 : -Math.floor(this.#viewport / 3) });
-  }
-
-  /** How far below the top a line is seen; nothing where it is not. */
-  topOf(sequence: number): number | null {
-    const row = this.#list.shown.find((row) => row.sequence === sequence)?.element.getBoundingClientRect();
-    if (!row) return null;
-    const top = row.top - this.#window.getBoundingClientRect().top;
-    return top > -row.height && top < this.#room ? top : null;
+    if (where === "nearest" && drawnAt >= 0 && this.pane.hasWhole(this.#heard.drawing().sequenceOf(row))) this.redraw();
+    else this.#go({ row, px: where === "top" ? 0 : -Math.floor(this.#viewport / 3) });
   }
 
   /** Has a row so far below the top. */
@@ -331,24 +318,15 @@ export class Scroller {
     if (covered === null || covered > 0) this.toRow(looked.row);
   }
 
-  /** How much of a line is below the window; of one that is higher, of its beginning. Nothing where it is not drawn. */
   #coveredOf(looked: Looked | null): number | null {
-    const row = this.#list.shown.find(({ sequence }) => sequence === looked?.sequence)?.element.getBoundingClientRect();
-    if (!row) return null;
-    const bottom = row.height <= this.#room ? row.bottom : row.top + this.#lineHeight;
-    return bottom - this.#window.getBoundingClientRect().top - this.#room;
+    return looked && this.pane.coveredOf(looked.sequence, this.#lineHeight);
   }
 
   /** What of the window is empty below the last row. */
   #roomBelow(first: number, heights: readonly number[]): number {
     if (first + heights.length < this.#count) return 0;
     const below = heights.slice(this.#anchor.row - first).reduce((sum, height) => sum + height, -this.#anchor.px);
-    return this.#room - below;
-  }
-
-  /** What of the window is left to rows: the bar for long lines takes its part. */
-  get #room(): number {
-    return this.#viewport - (this.#window.offsetHeight - this.#window.clientHeight);
+    return this.pane.room - below;
   }
 
   #show(first: number, heights: readonly number[]): void {
@@ -358,7 +336,7 @@ export class Scroller {
 
   #tell(first: number, heights: readonly number[]): void {
     const top = this.#anchor.row - first;
-    this.#below = below(this.#anchor, heights.slice(top), { ...this.#extent(), viewport: this.#room });
+    this.#below = below(this.#anchor, heights.slice(top), { ...this.#extent(), viewport: this.pane.room });
     const seen = heights.length - top - this.#below.drawn;
     this.#heard.drawn(this.#list.shown.slice(top, top + seen).map((row) => row.sequence));
     if (this.#moved === null) return;

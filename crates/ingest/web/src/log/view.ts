@@ -10,6 +10,7 @@ import { Asker } from "./asker";
 import { Choice } from "./choice";
 import { described } from "./described";
 import { Finding, type Match } from "./finding";
+import { Following } from "./following";
 import type { Group } from "./groups";
 import { SOURCES, type Source } from "./line";
 import type { Content } from "./list";
@@ -35,11 +36,7 @@ export class View {
   readonly scroller: Scroller;
   readonly selected: Selected;
   around: Surroundings;
-  follow = false;
-  /** The last line that was there when the person went to where he is. */
-  seen = 0;
-  /** The last line that was there when rows were drawn last. */
-  #drawnEnd = 0;
+  readonly #following = new Following();
   readonly choice: Choice;
   /** The line that a key went to, to be read out. */
   readonly aloud = new Cell<number | null>(null);
@@ -116,7 +113,11 @@ export class View {
 
   /** Lines that came since the person stopped following. */
   get fresh(): number {
-    return this.follow || !this.#opener.isSettled ? 0 : Math.max(0, this.log.end - this.seen);
+    return this.#opener.isSettled ? this.#following.fresh(this.log.end) : 0;
+  }
+
+  get follow(): boolean {
+    return this.#following.isOn;
   }
 
   redraw(): void {
@@ -132,11 +133,9 @@ export class View {
   }
 
   setFollow(follow: boolean): void {
-    // While something is pressed lines come that nobody sees.
-    if (this.follow || !this.#opener.isSettled) this.seen = this.#drawnEnd || this.log.end;
+    this.#following.turn(follow, this.log.end, !this.#opener.isSettled);
     this.#opener.settle();
     this.#aim.drop();
-    this.follow = follow;
     if (follow) this.scroller.toEnd();
     else this.scroller.unpin();
     this.redraw();
@@ -161,7 +160,7 @@ export class View {
     this.choice.cursor = null;
     this.steps.lead = "end";
     this.setFollow(this.log.running);
-    this.seen = this.log.end;
+    this.#following.sawEnd(this.log.end);
     this.sight.drawn([this.log.rows.sequenceOf(Number.MAX_SAFE_INTEGER)]);
     this.scroller.toEnd();
   }
@@ -239,7 +238,7 @@ export class View {
   /** Its first line stays where it is, if that is seen. */
   fold(group: Group | undefined, folded?: boolean): void {
     if (!group) return;
-    const top = this.scroller.topOf(group.first);
+    const top = this.scroller.pane.topOf(group.first);
     this.setFollow(false);
     this.log.groups.fold(group, folded ?? !this.log.groups.isFolded(group));
     this.choice.cursor = group.first;
@@ -307,7 +306,7 @@ export class View {
     this.sight.drawn(sequences);
     this.selected.drawn();
     if (sequences.length === 0) return;
-    this.#drawnEnd = this.log.end;
+    this.#following.drawn(this.log.end);
     this.#asker.seen(sequences, this.scroller.page);
     if (this.#opener.isSettled) this.#placed();
   }
@@ -330,7 +329,7 @@ export class View {
     if (this.follow && moved < 0) this.setFollow(false);
     else if (!this.follow && this.log.running && atEnd && moved > 0) this.setFollow(true);
     else if (this.fresh > 0 && atEnd) {
-      this.seen = this.log.end;
+      this.#following.sawEnd(this.log.end);
       this.#tell();
     }
   }
@@ -371,7 +370,8 @@ export class View {
   #settle(): void {
     if (!this.#hasChanged) return;
     this.#hasChanged = false;
-    this.#firstHit();
+    const hit = this.#finding.first();
+    if (hit !== null) this.#stepTo(hit, "nearest");
     if (this.follow) this.scroller.toEnd();
   }
 
@@ -387,12 +387,6 @@ export class View {
     else if (to === "end") this.toEnd();
     else this.#toNamed(to, where);
     this.choice.cursor = cursor;
-  }
-
-  #firstHit(): void {
-    const hit = this.#finding.first();
-    if (hit === null) return;
-    this.#stepTo(hit, "nearest");
   }
 
   #tell(): void {

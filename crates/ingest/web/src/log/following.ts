@@ -1,0 +1,35 @@
+/** Whether what comes is followed; if not, how much of it has come since the person went to where he is. */
+
+export class Following {
+  #isOn = false;
+  /** The last line that the person may have seen, had he stayed. */
+  #seen = 0;
+  /** The last line that was there when rows were drawn last. */
+  #drawn = 0;
+
+  get isOn(): boolean {
+    return this.#isOn;
+  }
+
+  /** Rows are drawn of a log that ends there. */
+  drawn(end: number): void {
+    this.#drawn = end;
+  }
+
+  /** Begins or ends it, in a log that ends there, and that has opened just now or before. */
+  turn(on: boolean, end: number, opens: boolean): void {
+    // While something is pressed lines come that nobody sees. Whoever was elsewhere before has not seen them either.
+    if (this.#isOn || opens) this.#seen = this.#drawn || end;
+    this.#isOn = on;
+  }
+
+  /** The person sees the end. */
+  sawEnd(end: number): void {
+    this.#seen = end;
+  }
+
+  /** Lines that nobody has seen, of a log that ends there. */
+  fresh(end: number): number {
+    return this.#isOn ? 0 : Math.max(0, end - this.#seen);
+  }
+}
