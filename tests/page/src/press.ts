@@ -9,7 +9,12 @@ import { until } from "./wait.js";
 type Point = readonly [x: number, y: number];
 
 async function middleOf(what: Locator): Promise<Point> {
-  const box = await what.boundingBox();
+  // A row that is written anew has none for a moment.
+  const box = await until(
+    "where it is",
+    () => what.boundingBox(),
+    (seen) => seen !== null,
+  );
   assert.ok(box);
   return [box.x + box.width / 2, box.y + box.height / 2];
 }

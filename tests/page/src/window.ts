@@ -164,7 +164,11 @@ sees("keys go on from where a key has just led, with no time between them", asyn
 
 sees("the bar says where the window is when hidden lines come back at the end", async ({ page }) => {
   const server = await ingest();
-  await server.ran("window", "window-hidden", "seq 1 2000; echo last >&2");
+  const agent = server.agent("window", "window-hidden");
+  agent.does("seq 1 2000");
+  await agent.sent(2_000);
+  agent.does("echo last >&2");
+  await agent.done();
   const log = await LogPage.open(page, server, "window-hidden");
   await log.showsLine(2_001, "last");
   const left = () =>
