@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { ingest, sees } from "./browser.js";
+import { holdBack } from "./held.js";
 import { LogPage } from "./log.js";
 import { until } from "./wait.js";
 
@@ -227,11 +228,7 @@ sees("keys that are pressed before anything is known of a log lead where they sa
   agent.does("seq 1 500");
   await agent.sent(500);
   // Nothing is answered until the keys have been pressed.
-  let answer = (): void => {};
-  const pressed = new Promise<void>((resolve) => {
-    answer = resolve;
-  });
-  await page.route("**/api/v1/**", (route) => pressed.then(() => route.continue()));
+  const answer = await holdBack(page, "**/api/v1/**");
   await page.goto(server.url("/#/workers/opening-quick"));
   await page.locator(".log").waitFor();
   await page.keyboard.press("g");
@@ -249,11 +246,7 @@ sees("a link to a line of a task's failed worker stays there", async ({ page }) 
   const server = await ingest();
   await server.ran("opening-task", "opening-task-0", "seq 1 2000; exit 1");
   // How the log failed is told long after the line is shown.
-  let tell = (): void => {};
-  const shown = new Promise<void>((resolve) => {
-    tell = resolve;
-  });
-  await page.route("**/outline", (route) => shown.then(() => route.continue()));
+  const tell = await holdBack(page, "**/outline");
   await page.goto(server.url("/#/tasks/opening-task?w=opening-task-0&line=700"));
   const log = new LogPage(page);
   await log.showsLine(700, "700");

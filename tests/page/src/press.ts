@@ -3,6 +3,8 @@
 import assert from "node:assert/strict";
 import type { Locator, Page } from "playwright-core";
 import { ingest, sees } from "./browser.js";
+import { holdBack } from "./held.js";
+import type { Agent } from "./ingest.js";
 import { LogPage } from "./log.js";
 import { until } from "./wait.js";
 
@@ -38,6 +40,26 @@ async function hears(page: Page, sequence: number): Promise<() => Promise<boolea
   return () => told;
 }
 
+interface Followed {
+  readonly agent: Agent;
+  readonly log: LogPage;
+  /** Waits until the page has been told of line 305. */
+  readonly heard: () => Promise<boolean>;
+}
+
+/** A log of 300 lines of a worker that goes on, which is followed. */
+async function followed(page: Page, worker: string, format = "%g"): Promise<Followed> {
+  const server = await ingest();
+  const agent = server.agent("press", worker);
+  agent.does(`seq -f '${format}' 1 300`);
+  await agent.sent(300);
+  const heard = await hears(page, 305);
+  const log = await LogPage.open(page, server, worker);
+  await log.showsLine(300);
+  await log.isPressed("follow");
+  return { agent, log, heard };
+}
+
 async function frames(page: Page): Promise<void> {
   await page.evaluate(async () => {
     for (let count = 0; count < 5; count += 1) await new Promise((drawn) => requestAnimationFrame(drawn));
@@ -48,14 +70,7 @@ sees("a group that is pressed before its lines are there, and let go after, open
   const server = await ingest();
   // It opens at its end, far from the group, which is folded then.
   await server.ran("press", "press-early", "echo '--- folded'; echo hidden; echo '+++ open'; seq 1 200");
-  let come = () => {};
-  const pressed = new Promise<void>((resolve) => {
-    come = resolve;
-  });
-  await page.route("**/logs?**", async (route) => {
-    await pressed;
-    await route.continue();
-  });
+  const come = await holdBack(page, "**/logs?**");
   const log = await LogPage.open(page, server, "press-early");
   await log.part("fold-all").waitFor();
   await log.press("g");
@@ -74,14 +89,7 @@ sees("a group that is pressed before its lines are there, and let go after, open
 });
 
 sees("a line that is pressed while the log would move on is chosen, and no other", async ({ page }) => {
-  const server = await ingest();
-  const agent = server.agent("press", "press-moving");
-  agent.does("seq 1 300");
-  await agent.sent(300);
-  const heard = await hears(page, 305);
-  const log = await LogPage.open(page, server, "press-moving");
-  await log.showsLine(300, "300");
-  await log.isPressed("follow");
+  const { agent, log, heard } = await followed(page, "press-moving");
   const number = log.row(295).locator(".log-number");
   const at = await middleOf(number);
   const letGo = await byMouse(page, at);
@@ -124,12 +132,7 @@ sees("a menu, a wheel and a key end a press: the log goes on at once", async ({ 
 });
 
 sees("a log that is pressed, and never let go, goes on", async ({ page }) => {
-  const server = await ingest();
-  const agent = server.agent("press", "press-held");
-  agent.does("seq 1 300");
-  await agent.sent(300);
-  const log = await LogPage.open(page, server, "press-held");
-  await log.showsLine(300, "300");
+  const { agent, log } = await followed(page, "press-held");
   await byMouse(page, await middleOf(log.row(295).locator(".log-number")));
   agent.does("seq 301 305");
   await log.showsLine(305, "305");
@@ -157,15 +160,12 @@ sees("a press that slips a little is one, and one that is dragged elsewhere does
   const [x, y] = await middleOf(log.row(15).locator(".log-number"));
   await dragged([x, y], [x + 6, y + 2]);
   await page.waitForURL(/line=15$/);
-  assert.equal(await log.root.locator(".log-selected").count(), 1);
+  const chosen = () => log.root.locator(".log-selected").count();
+  await until("one line chosen", chosen, (count) => count === 1);
   for (const title of [first, second]) assert.equal(await title.getAttribute("aria-expanded"), "false");
   // Had anything else been gone to, a range would begin there.
   await page.keyboard.press("Escape");
-  await until(
-    "nothing chosen",
-    () => log.root.locator(".log-selected").count(),
-    (count) => count === 0,
-  );
+  await until("nothing chosen", chosen, (count) => count === 0);
   await dragged(await middleOf(tenth), await middleOf(twelfth));
   await log
     .row(20)
@@ -244,14 +244,7 @@ sees("a group that is opened while its log is followed stays where it is, and fo
 });
 
 sees("text of a followed log is selected by mouse, however long the button is down before", async ({ page }) => {
-  const server = await ingest();
-  const agent = server.agent("press", "press-selected");
-  agent.does("seq -f 'line-%g' 1 300");
-  await agent.sent(300);
-  const heard = await hears(page, 305);
-  const log = await LogPage.open(page, server, "press-selected");
-  await log.showsLine(300, "line-300");
-  await log.isPressed("follow");
+  const { agent, log, heard } = await followed(page, "press-selected", "line-%g");
   const [from, to] = [await log.text(290).boundingBox(), await log.text(293).boundingBox()];
   assert.ok(from && to);
   const letGo = await byMouse(page, [from.x + 1, from.y + from.height / 2]);

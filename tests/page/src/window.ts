@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { ingest, sees } from "./browser.js";
+import { holdBack } from "./held.js";
 import { LogPage } from "./log.js";
 import { until } from "./wait.js";
 
@@ -124,14 +125,7 @@ sees(
 sees("keys that come before the log is known leave a link as it is", async ({ page }) => {
   const server = await ingest();
   await server.ran("window", "window-unknown", "seq 1 2000");
-  let go = () => {};
-  const held = new Promise<void>((resolve) => {
-    go = resolve;
-  });
-  await page.route("**/api/v1/**", async (route) => {
-    await held;
-    await route.continue();
-  });
+  const go = await holdBack(page, "**/api/v1/**");
   await page.goto(server.url("/#/workers/window-unknown#L1000"));
   await page.locator(".log-scroller").waitFor();
   await page.keyboard.press("j");
