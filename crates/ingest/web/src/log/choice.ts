@@ -5,17 +5,15 @@ import { extended } from "./copy";
 import type { Range } from "./rows";
 
 export class Choice {
-  #range: Range | null;
-  /** The end of the range that moves when it is extended. */
-  #end: number | null;
+  #range: Range | null = null;
+  #end: number | null = null;
   /** The line that keys start from. */
   cursor: number | null;
   /** The next line that is chosen is the other end of a range. */
   readonly extending = new Cell(false);
 
   constructor(range: Range | null) {
-    this.#range = range;
-    this.#end = range?.[1] ?? null;
+    this.name(range);
     this.cursor = range?.[0] ?? null;
   }
 

@@ -17,10 +17,10 @@ export interface Opens {
 }
 
 /** What has to be known of a log. */
-type Opened = Pick<Log, "worker" | "running" | "outline" | "failed" | "firstFailure" | "rows">;
+type Facts = Pick<Log, "worker" | "running" | "outline" | "failed" | "firstFailure" | "rows">;
 
 export class Opener {
-  readonly #log: Opened;
+  readonly #log: Facts;
   readonly #opens: Opens;
   #state: "unknown" | "at end" | "settled" = "unknown";
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -29,7 +29,7 @@ export class Opener {
   /** Groups were known before. */
   #outlined = false;
 
-  constructor(log: Opened, opens: Opens) {
+  constructor(log: Facts, opens: Opens) {
     this.#log = log;
     this.#opens = opens;
   }

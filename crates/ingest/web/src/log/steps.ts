@@ -4,14 +4,17 @@ import type { Choice } from "./choice";
 import type { Log } from "./model";
 import type { Sight } from "./sight";
 
+/** What has to be known of a log. */
+type Facts = Pick<Log, "rows" | "groups" | "failures">;
+
 export class Steps {
-  readonly #log: Pick<Log, "rows" | "groups" | "failures">;
+  readonly #log: Facts;
   readonly #choice: Choice;
   readonly #sight: Sight;
   /** Where in the log the person asked to be last. */
   lead: "start" | "end" = "end";
 
-  constructor(log: Pick<Log, "rows" | "groups" | "failures">, choice: Choice, sight: Sight) {
+  constructor(log: Facts, choice: Choice, sight: Sight) {
     this.#log = log;
     this.#choice = choice;
     this.#sight = sight;
