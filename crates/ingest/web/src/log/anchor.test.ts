@@ -6,7 +6,9 @@ import {
   type Extent,
   end,
   firstNeeded,
+  isEnd,
   MAX_SPACER,
+  moved,
   placeOf,
   range,
   START,
@@ -38,6 +40,20 @@ test("a small move is as many pixels, in a log of any length", () => {
     expect(drawn(moved, extent(rows))).toEqual({ row: 54, px: 15 });
     expect(drawn(scrolled(moved, 1_090, 1_000, extent(rows)), extent(rows))).toEqual({ row: 50, px: 5 });
   }
+});
+
+test("what is told to be at the end can be moved from before it is drawn there", () => {
+  const log = extent(20_000);
+  const told = { row: Number.MAX_SAFE_INTEGER, px: 0 };
+  for (const by of [-40, -560, -1_200]) {
+    const up = { row: 20_000 - 30 + by / 20, px: 0 };
+    expect(drawn(moved(told, by, log), log)).toEqual(up);
+    expect(drawn(scrolled(told, 5_000, 5_000 + by, log), log)).toEqual(up);
+    expect(isEnd(moved(told, by, log), log)).toBe(false);
+  }
+  const twice = moved(moved(told, -40, log), -60, log);
+  expect(drawn(twice, log)).toEqual({ row: 20_000 - 35, px: 0 });
+  expect(isEnd(moved(twice, 100, log), log)).toBe(true);
 });
 
 test("a move past a window is exact where rows are alike", () => {

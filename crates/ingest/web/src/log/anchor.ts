@@ -44,14 +44,26 @@ export function end(extent: Extent): Anchor {
 
 export const START: Anchor = { row: 0, px: 0 };
 
+/** Whether it is the end, or behind it; not what a person has moved up from there. */
+export function isEnd(anchor: Anchor, { rows, viewport }: Extent): boolean {
+  return anchor.row > rows || (anchor.row === rows && anchor.px >= -viewport);
+}
+
+/** The anchor so many pixels on. One that is not drawn yet, and behind the end, is the end. */
+export function moved(anchor: Anchor, by: number, extent: Extent): Anchor {
+  const { row, px } = isEnd(anchor, extent) ? end(extent) : anchor;
+  return { row, px: px + by };
+}
+
 /** The anchor after the scroller went from one place to another. */
 export function scrolled(anchor: Anchor, from: number, to: number, extent: Extent): Anchor {
-  const moved = to - from;
-  if (Math.abs(moved) > SMALL * extent.viewport) return at(to, extent);
+  const by = to - from;
+  if (Math.abs(by) > SMALL * extent.viewport) return at(to, extent);
+  const { row, px } = moved(anchor, by, extent);
   // What is moved past unseen need not be drawn to be measured.
-  const past = Math.abs(moved) > extent.viewport ? Math.trunc(moved / extent.rowHeight) : 0;
-  const row = Math.max(0, Math.min(anchor.row + past, extent.rows));
-  return { row, px: anchor.px + moved - (row - anchor.row) * extent.rowHeight };
+  const past = Math.abs(by) > extent.viewport ? Math.trunc(by / extent.rowHeight) : 0;
+  const after = Math.max(0, Math.min(row + past, extent.rows));
+  return { row: after, px: px - (after - row) * extent.rowHeight };
 }
 
 /** The anchor that belongs to a place of the scroller. */

@@ -11,6 +11,8 @@ import {
   type Extent,
   end,
   firstNeeded,
+  isEnd,
+  moved,
   placeOf,
   range,
   START,
@@ -148,9 +150,12 @@ export class Scroller {
     this.#go({ row, px: -top });
   }
 
-  /** As a person scrolls by so many pixels. */
+  /** As a person scrolls by so many pixels: from where it is to be, also before that is drawn and the bar is there. */
   by(pixels: number): void {
-    this.element.scrollTop += pixels;
+    const isAtStart = this.#anchor.row === 0 && this.#anchor.px <= 0;
+    if (this.#count === 0 || (pixels < 0 && isAtStart)) return;
+    this.#jumped = true;
+    this.#movedTo(moved(this.#anchor, pixels, this.#extent()), pixels);
   }
 
   /** The same to the side, where lines are not wrapped. */
@@ -203,7 +208,7 @@ export class Scroller {
     if (this.#viewport === 0) return;
     this.#anchor = this.#pinned ?? this.#anchor;
     const extent = this.#extent();
-    const atEnd = this.#anchor.row >= this.#count;
+    const atEnd = isEnd(this.#anchor, extent);
     if (atEnd) this.#anchor = this.#count === 0 ? START : end(extent);
     this.#list.widen(String(content.sequenceOf(this.#count - 1)).length);
     let heights: number[] = [];
@@ -244,8 +249,7 @@ export class Scroller {
     if (by === 0) return;
     this.#window.scrollTop = 0;
     // From where it was drawn, which may be another place than it was told to be at.
-    const { row, px } = this.#anchor;
-    this.#movedTo({ row, px: px + by }, by);
+    this.#movedTo(moved(this.#anchor, by, this.#extent()), by);
   };
 
   #movedTo(anchor: Anchor, by: number): void {

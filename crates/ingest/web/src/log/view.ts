@@ -358,9 +358,9 @@ export class View {
     this.#rows = this.log.rows;
     const { row, px } = this.scroller.anchor;
     if (this.follow) return;
-    // At the end it stays at the end, and the bar is to say so.
+    // At the end it stays there, or as far from it, and the bar is to say so.
     if (row >= before.count) {
-      this.scroller.keep({ row, px });
+      this.scroller.keep({ row: row - before.count + this.#rows.count, px });
       return;
     }
     const moved = this.#rows.rowOf(before.sequenceOf(row));
