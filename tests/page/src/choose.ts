@@ -90,6 +90,28 @@ sees(
   WITH_CLIPBOARD,
 );
 
+sees("what is selected in a line stays selected when marks of a search come and go in it", async ({ page }) => {
+  const server = await ingest();
+  await server.ran("choose", "choose-marked", "echo one needle more; echo two; echo three needles");
+  const log = await LogPage.open(page, server, "choose-marked");
+  await log.showsLine(3, "three needles");
+  await log.press("/");
+  await page.keyboard.type("needle");
+  await log.row(3).locator("mark").waitFor();
+  const [from, to] = [await log.text(1).boundingBox(), await log.text(3).boundingBox()];
+  assert.ok(from && to);
+  await page.mouse.move(from.x + 1, from.y + from.height / 2);
+  await page.mouse.down();
+  await page.mouse.move(to.x + 300, to.y + to.height / 2, { steps: 8 });
+  await page.mouse.up();
+  const selected = () => page.evaluate(() => getSelection()?.toString() ?? "");
+  const before = await selected();
+  assert.match(before, /one needle more[\s\S]*three needles/);
+  await log.press("Escape");
+  await log.row(3).locator("mark").waitFor({ state: "detached" });
+  assert.equal(await selected(), before);
+});
+
 sees(
   "a selection of more than a screen is copied whole, from where it began, though that is drawn no more",
   async ({ page }) => {

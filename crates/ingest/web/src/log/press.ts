@@ -16,24 +16,17 @@ export class Press {
   readonly #element: HTMLElement;
   /** On the clock of `performance.now`. */
   #until = 0;
+  /** What is listened for while something is pressed. */
+  #heard: AbortController | null = null;
 
   constructor(element: HTMLElement) {
     this.#element = element;
     element.addEventListener("pointerdown", this.#down, { passive: true });
-    element.addEventListener("click", this.#end, { passive: true });
-    document.addEventListener("pointerup", this.#up, { passive: true });
-    document.addEventListener("pointermove", this.#move, { passive: true });
-    document.addEventListener("selectionchange", this.#selects);
-    for (const type of ENDS) document.addEventListener(type, this.#end, { passive: true });
   }
 
   close(): void {
     this.#element.removeEventListener("pointerdown", this.#down);
-    this.#element.removeEventListener("click", this.#end);
-    document.removeEventListener("pointerup", this.#up);
-    document.removeEventListener("pointermove", this.#move);
-    document.removeEventListener("selectionchange", this.#selects);
-    for (const type of ENDS) document.removeEventListener(type, this.#end);
+    this.#end();
   }
 
   /** Nothing is to be drawn. */
@@ -42,10 +35,22 @@ export class Press {
   }
 
   readonly #down = ({ target, button }: PointerEvent): void => {
+    this.#end();
     // Beside rows are scroll bars, and a menu takes the end of a press for itself.
     const isPress = button !== MENU && target instanceof Element && target.closest(".log-row") !== null;
-    this.#until = isPress ? performance.now() + LONGEST_MS : 0;
+    if (isPress) this.#begin();
   };
+
+  #begin(): void {
+    this.#until = performance.now() + LONGEST_MS;
+    this.#heard = new AbortController();
+    const options = { passive: true, signal: this.#heard.signal };
+    this.#element.addEventListener("click", this.#end, options);
+    document.addEventListener("pointerup", this.#up, options);
+    document.addEventListener("pointermove", this.#move, options);
+    document.addEventListener("selectionchange", this.#selects, options);
+    for (const type of ENDS) document.addEventListener(type, this.#end, options);
+  }
 
   /** It was let go where nobody was told. */
   readonly #move = ({ buttons }: PointerEvent): void => {
@@ -54,7 +59,7 @@ export class Press {
 
   /** Whoever selects may go on beyond what is seen. */
   readonly #selects = (): void => {
-    if (getSelection()?.isCollapsed === false) this.#until = 0;
+    if (getSelection()?.isCollapsed === false) this.#end();
   };
 
   readonly #up = (): void => {
@@ -63,5 +68,7 @@ export class Press {
 
   readonly #end = (): void => {
     this.#until = 0;
+    this.#heard?.abort();
+    this.#heard = null;
   };
 }

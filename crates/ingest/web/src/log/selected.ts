@@ -47,8 +47,12 @@ export class Selected {
 
   /** Rows may leave now, and the browser tells of a selection in them only when they have. */
   drawing(): void {
-    const selection = getSelection();
-    if (endsOf(selection).some((end, at) => end !== this.#seen[at])) this.changed(selection);
+    if (this.#isMoved) this.changed(getSelection());
+  }
+
+  /** The browser's selection is not the one that was looked at last. */
+  get #isMoved(): boolean {
+    return endsOf(getSelection()).some((end, at) => end !== this.#seen[at]);
   }
 
   /** The browser says that its selection is another. */
@@ -81,7 +85,8 @@ export class Selected {
     // Somebody who writes would be taken out of the field.
     if (document.activeElement?.matches("input, textarea")) return;
     const left = !this.#isDrawn(this.#anchor) || !this.#isDrawn(this.#focus);
-    if (left || this.#left) this.#show();
+    // Where text was written anew the browser has put it aside.
+    if (left || this.#left || this.#isMoved) this.#show();
     this.#left = left;
   }
 
