@@ -9,6 +9,7 @@ import "./choose.js";
 import "./lines.js";
 import "./groups.js";
 import "./press.js";
+import "./moments.js";
 import "./filter.js";
 import "./search.js";
 import "./broken.js";

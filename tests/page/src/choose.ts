@@ -163,7 +163,8 @@ sees(
     await page.mouse.move(from.x + 300, from.y + 100, { steps: 4 });
     for (let turns = 0; turns < 3; turns += 1) await page.mouse.wheel(0, 1_000);
     await log.shows("lines far from there", (rows) => (rows[0]?.sequence ?? 0) > 850);
-    const rows = await log.atRest();
+    await log.atRest();
+    const rows = await log.shows("all lines", (rows) => rows.every(({ text }) => text !== "…"));
     const last = rows[3];
     assert.ok(last);
     const to = await log.text(last.sequence).boundingBox();

@@ -83,16 +83,13 @@ sees("a link into a folded group opens it, and keys go from group to group", asy
   await log.showsLine(150, "47");
   const unfolded = () => log.root.locator('.log-fold[aria-expanded="true"]').count();
   assert.ok((await unfolded()) <= 1);
+  await log.part("fold-all").waitFor();
   await log.press("g");
   await log.showsLine(1);
-  await log.press("]");
-  const current = async (sequence: number) =>
-    log.shows(`group at ${sequence}`, (rows) => rows.some((row) => row.sequence === sequence));
-  await current(1);
-  await log.press("]");
-  await current(103);
-  await log.press("]");
-  await current(205);
+  for (const heading of [1, 103, 205]) {
+    await log.press("]");
+    await log.isCurrent(heading);
+  }
 });
 
 sees("lines that an agent had to drop are a gap with its reason", async ({ page }) => {

@@ -110,6 +110,34 @@ export class LogPage {
     for (const key of keys) await this.page.keyboard.press(key);
   }
 
+  /** Presses keys in one task, so that no frame comes between them. */
+  async pressAtOnce(...keys: string[]): Promise<void> {
+    await this.page.evaluate((keys) => {
+      const press = (key: string) => new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true });
+      for (const key of keys) document.activeElement?.dispatchEvent(press(key));
+    }, keys);
+  }
+
+  /** Presses a key when the log gets another size: before the frame that it asks for then. */
+  async pressWhenResized(key: string): Promise<void> {
+    await this.scroller.evaluate((scroller, key) => {
+      const { clientHeight, clientWidth } = scroller;
+      // Behind the log's own observer, as it is made later.
+      const observer = new ResizeObserver(() => {
+        if (scroller.clientHeight === clientHeight && scroller.clientWidth === clientWidth) return;
+        observer.disconnect();
+        document.activeElement?.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+      });
+      observer.observe(scroller);
+    }, key);
+  }
+
+  /** Waits until a line is the one that keys start from. */
+  async isCurrent(sequence: number): Promise<void> {
+    const is = (row: Row) => row.sequence === sequence && row.classes.includes("log-current");
+    await this.shows(`line ${sequence} gone to`, (rows) => rows.some(is));
+  }
+
   /** Turns the wheel over the log. */
   async wheel(pixels: number): Promise<void> {
     await this.scroller.hover();

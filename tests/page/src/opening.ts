@@ -250,6 +250,7 @@ sees("a link to a line of a task's failed worker stays there", async ({ page }) 
   await page.goto(server.url("/#/tasks/opening-task?w=opening-task-0&line=700"));
   const log = new LogPage(page);
   await log.showsLine(700, "700");
+  await log.shows("all lines", (rows) => rows.every(({ text }) => text !== "…"));
   const before = await log.atRest();
   // As long as a failed log waits to be told where it failed, and half as long again.
   await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 225)));

@@ -133,9 +133,11 @@ sees(
       until(`the focus is in the log of ${worker}`, focused, (label) => label === `Log of ${worker}`);
     await new LogPage(page).scroller.click();
     await isIn("failed-heard-b");
+    // It is said for some seconds only.
+    const said = page.getByRole("status").getByText("Failed worker: failed-heard-c", { exact: true }).waitFor();
     await page.keyboard.press("F");
+    await said;
     await shows(person, "failed-heard-c");
-    await page.getByRole("status").getByText("Failed worker: failed-heard-c", { exact: true }).waitFor();
     await isIn("failed-heard-c");
   },
 );

@@ -156,56 +156,6 @@ sees("keys go on from where a key has just led, with no time between them", asyn
   });
 });
 
-sees(
-  "a page up from the end, or down from the start, counts from there also before that is drawn",
-  async ({ page }) => {
-    const server = await ingest();
-    await server.ran("window", "window-paged", "seq 1 20000");
-    const log = await LogPage.open(page, server, "window-paged");
-    await log.showsLine(20_000, "20000");
-    // In one task, so that no frame comes between them.
-    const pressAtOnce = (...keys: string[]) =>
-      page.evaluate((keys) => {
-        const press = (key: string) => new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true });
-        for (const key of keys) document.activeElement?.dispatchEvent(press(key));
-      }, keys);
-    const first = async () => (await log.atRest())[0]?.sequence ?? 0;
-    const atEnd = await first();
-    await pressAtOnce("g", "PageDown");
-    await log.shows("the second page", (rows) => (rows[0]?.sequence ?? 0) < 100);
-    const second = await first();
-    assert.ok(second > 10, `line ${second} is at the top`);
-    await pressAtOnce("G", "PageUp");
-    await log.shows("the page before the last", (rows) => (rows[0]?.sequence ?? 0) > 19_000);
-    assert.equal(await first(), atEnd - (second - 1));
-    await pressAtOnce("G", "PageUp", "PageUp", "PageDown", "PageUp");
-    assert.equal(await first(), atEnd - 2 * (second - 1));
-  },
-);
-
-sees("a page up from the end counts also just after the window got another height", async ({ page }) => {
-  const server = await ingest();
-  await server.ran("window", "window-heightened", "seq 1 20000");
-  const log = await LogPage.open(page, server, "window-heightened");
-  await log.showsLine(20_000, "20000");
-  // Behind the log's own observer, and before the frame that it asks for.
-  await log.scroller.evaluate((scroller) => {
-    const { clientHeight } = scroller;
-    const observer = new ResizeObserver(() => {
-      if (scroller.clientHeight === clientHeight) return;
-      observer.disconnect();
-      document.activeElement?.dispatchEvent(new KeyboardEvent("keydown", { key: "PageUp", bubbles: true }));
-    });
-    observer.observe(scroller);
-  });
-  const { width, height } = page.viewportSize() ?? { width: 1280, height: 720 };
-  await page.setViewportSize({ width, height: height + 40 });
-  await log.shows("the page before the last", (rows) => {
-    const last = rows.at(-1)?.sequence ?? 0;
-    return last > 19_900 && last < 19_990;
-  });
-});
-
 sees("the bar says where the window is when hidden lines come back at the end", async ({ page }) => {
   const server = await ingest();
   const agent = server.agent("window", "window-hidden");

@@ -36,10 +36,17 @@ export function useRoute(): Route {
   return useCell(current);
 }
 
-/** Shows another view, or the same with another query. What is replaced cannot be gone back to, but what was kept with it stays. */
+const isSameView = (one: Route, other: Route) =>
+  format({ ...one, query: new URLSearchParams() }) === format({ ...other, query: new URLSearchParams() });
+
+/**
+ * Shows another view, or the same with another query. What is replaced cannot be gone back to, but what was kept with it
+ * stays; whoever has left that view meanwhile, as by a link, is not brought back to it.
+ */
 export function go(route: Route, how: "push" | "replace" = "push"): void {
   const hash = format(route);
   if (hash === (entry.address ?? location.hash)) return;
+  if (how === "replace" && !isSameView(route, current.value)) return;
   if (how === "push") entry.push(hash);
   else entry.readdress(hash);
   current.set(parse(hash));

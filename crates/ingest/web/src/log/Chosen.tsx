@@ -73,7 +73,11 @@ export function Chosen({ view, words, range, clear }: Props) {
   );
 }
 
+/** The copy that somebody has asked for last: others come too late. */
+let latest = 0;
+
 export function copyLink(view: View, words: Texts, range: Range): void {
+  latest += 1;
   const { origin, pathname } = location;
   void copy(`${origin}${pathname}${workerHref(view.log.name)}#${formatRange(range)}`, words.linkCopied, words);
 }
@@ -85,10 +89,8 @@ export function copyText(view: View, words: Texts, range: Range): void {
     notice(words.beyondEnd(range[0], end, worker?.state === "open"));
     return;
   }
-  linesOf(view, range).then(
-    (entries) => copy(textOf(entries), toldOf(view, words, range, entries.length), words),
-    (error: unknown) => notice(reasonOf(error)),
-  );
+  const copied = (entries: Entry[]) => copy(textOf(entries), toldOf(view, words, range, entries.length), words);
+  copyLines(view, range, copied);
 }
 
 /** What is selected beyond what is drawn, of the lines that are shown. */
@@ -99,7 +101,17 @@ export function copyStretch(view: View, words: Texts, stretch: Stretch): void {
     const text = textOf(cut(entries, stretch)).replace(/\n$/, "");
     return copy(text, toldOf(view, words, range, entries.length), words);
   };
-  linesOf(view, range).then(copied, (error: unknown) => notice(reasonOf(error)));
+  copyLines(view, range, copied);
+}
+
+/** Has a range copied once its lines are here, unless something else is to be copied by then. */
+function copyLines(view: View, range: Range, copied: (entries: Entry[]) => Promise<void>): void {
+  latest += 1;
+  const own = latest;
+  linesOf(view, range).then(
+    (entries) => (own === latest ? copied(entries) : undefined),
+    (error: unknown) => notice(reasonOf(error)),
+  );
 }
 
 /** The last line of a range that is copied. */

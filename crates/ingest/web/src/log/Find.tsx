@@ -1,6 +1,6 @@
 /** Search in the whole log, on the server: what to look for, how much there is of it, and the way through it. */
 
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { SearchQuery } from "../api";
 import { notice } from "../notices";
 import { reasonOf } from "../troubles";
@@ -29,7 +29,8 @@ export function Find({ view, words, close }: Props) {
     field.current?.focus();
     return () => view.find(null, null);
   }, [view]);
-  useEffect(() => {
+  // Ended with the search: other effects are only some time after.
+  useLayoutEffect(() => {
     if (text === "") return view.find(null, null);
     const query: SearchQuery = { q: text, case: matchCase, regex };
     const timer = setTimeout(() => view.find(query, from.current), PAUSE_MS);
@@ -109,6 +110,7 @@ function fitting(text: string): string {
 
 /** Goes to the next match or the previous one, and says so where it goes on from the other end. */
 export function step(view: View, words: Texts, forward: boolean): void {
+  view.scroller.drawDue();
   const match = view.toHit(forward);
   if (match) view.aloud.set(match.line);
   if (match?.wrapped) notice(words.findWrapped);

@@ -147,7 +147,10 @@ function useView(worker: string, around: Surroundings, start: Omit<Start, "renew
       made.selected.changed(getSelection());
       if (isSelected(root, getSelection())) made.hold();
     };
-    const presses = (event: PointerEvent) => made.selected.pressed(event);
+    const presses = (event: PointerEvent) => {
+      made.selected.pressed(event);
+      if (event.target instanceof Element && root.contains(event.target.closest(".log-row"))) made.leave();
+    };
     const releases = () => made.selected.released();
     const copies = (event: ClipboardEvent) => copySelected(event, made, root);
     document.addEventListener("visibilitychange", shown);
@@ -189,7 +192,7 @@ function useView(worker: string, around: Surroundings, start: Omit<Start, "renew
 
 /** Ctrl and A select the log, and not the page around it. */
 function useSelectAll(view: View | null, active: boolean): void {
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!view || !active) return;
     const selects = (event: KeyboardEvent) => {
       const isAll = event.key.toLowerCase() === "a" && (event.ctrlKey || event.metaKey) && !event.altKey;

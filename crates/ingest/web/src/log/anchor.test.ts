@@ -3,6 +3,7 @@ import {
   type Anchor,
   at,
   below,
+  END,
   type Extent,
   end,
   firstNeeded,
@@ -44,14 +45,13 @@ test("a small move is as many pixels, in a log of any length", () => {
 
 test("what is told to be at the end can be moved from before it is drawn there", () => {
   const log = extent(20_000);
-  const told = { row: Number.MAX_SAFE_INTEGER, px: 0 };
   for (const by of [-40, -560, -1_200]) {
     const up = { row: 20_000 - 30 + by / 20, px: 0 };
-    expect(drawn(moved(told, by, log), log)).toEqual(up);
-    expect(drawn(scrolled(told, 5_000, 5_000 + by, log), log)).toEqual(up);
-    expect(isEnd(moved(told, by, log), log)).toBe(false);
+    expect(drawn(moved(END, by, log), log)).toEqual(up);
+    expect(drawn(scrolled(END, 5_000, 5_000 + by, log), log)).toEqual(up);
+    expect(isEnd(moved(END, by, log), log)).toBe(false);
   }
-  const twice = moved(moved(told, -40, log), -60, log);
+  const twice = moved(moved(END, -40, log), -60, log);
   expect(drawn(twice, log)).toEqual({ row: 20_000 - 35, px: 0 });
   expect(isEnd(moved(twice, 100, log), log)).toBe(true);
 });

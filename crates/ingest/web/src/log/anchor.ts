@@ -37,6 +37,9 @@ export function range(extent: Extent): number {
   return spacerHeight(extent) - extent.viewport;
 }
 
+/** Wherever the end will be once it is drawn. */
+export const END: Anchor = { row: Number.POSITIVE_INFINITY, px: 0 };
+
 /** At the end of the log, whatever the last rows take. */
 export function end(extent: Extent): Anchor {
   return { row: extent.rows, px: -extent.viewport };

@@ -16,9 +16,19 @@ export class Finding {
     this.#log = log;
   }
 
+  /** The line from which it is to lead to a match, if it has not yet. */
+  get from(): number | null {
+    return this.#from;
+  }
+
   /** A search has begun, to lead to its first match from a line on, or nowhere. */
   begin(from: number | null): void {
     this.#from = from;
+  }
+
+  /** The person has gone elsewhere: it leads nowhere by itself any more. */
+  drop(): void {
+    this.#from = null;
   }
 
   /** The match that a search leads to that has begun, once it is known. */

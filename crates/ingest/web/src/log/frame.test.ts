@@ -54,6 +54,17 @@ test("whoever asks while it is settled what is shown has this one", () => {
   expect([drawn.mock.calls.length, frames.size]).toEqual([1, 0]);
 });
 
+test("who cannot wait has it at once, where it was asked for, and then no other", () => {
+  const { drawn, frame } = setUp();
+  frame.hurry();
+  expect(drawn).not.toHaveBeenCalled();
+  frame.ask();
+  frame.hurry();
+  expect([drawn.mock.calls.length, frames.size, frame.isDue]).toEqual([1, 0, false]);
+  comes();
+  expect(drawn).toHaveBeenCalledTimes(1);
+});
+
 test("none comes while something is pressed, and one does then", () => {
   const { drawn, frame } = setUp();
   const down = Object.assign(new Event("pointerdown"), { button: 0 });

@@ -1,6 +1,6 @@
 /** The next frame: asked for as often as anybody likes, it comes once, and not while something is pressed. */
 
-import { Press } from "./press";
+import { Press } from "../press";
 
 export interface Drawing {
   /** What it is to show may change yet; who asks for a frame then has this one. */
@@ -16,7 +16,7 @@ export class Frame {
   /** Of what is drawn in an element. */
   constructor(element: HTMLElement, drawing: Drawing) {
     this.#drawing = drawing;
-    this.#press = new Press(element);
+    this.#press = new Press(element, ".log-row");
   }
 
   close(): void {
@@ -31,6 +31,13 @@ export class Frame {
 
   ask(): void {
     this.#asked ||= requestAnimationFrame(this.#come);
+  }
+
+  /** Has it come at once, if it was asked for. */
+  hurry(): void {
+    if (!this.isDue) return;
+    cancelAnimationFrame(this.#asked);
+    this.#come();
   }
 
   readonly #come = (): void => {

@@ -28,7 +28,16 @@ export function useLogKeys(parts: Parts): void {
   const bindings = view
     ? [...searching(parts, view), ...moving(parts, view), ...showing(view, words), ...choosing(parts, view)]
     : [];
-  useKeys(words.keys, bindings, active && view !== null);
+  const upToDate = bindings.map((binding) => ({ ...binding, run: drawnFirst(view, binding) }));
+  useKeys(words.keys, upToDate, active && view !== null);
+}
+
+/** Keys come faster than frames, and mean what the key before has asked for. */
+function drawnFirst(view: View | null, { run }: Binding): Binding["run"] {
+  return (event) => {
+    view?.scroller.drawDue();
+    run(event);
+  };
 }
 
 function searching({ words, setFinding }: Parts, view: View): Binding[] {

@@ -39,3 +39,13 @@ test("the line that was looked at first is looked for once lines have another sh
   expect(looking.lost()).toEqual({ sequence: 12, row: 11 });
   expect(looking.lost()).toBeNull();
 });
+
+test("whoever has gone elsewhere does not look for it any more, and who stays does", () => {
+  const looking = new Looking();
+  looking.reshaped({ sequence: 12, row: 11 });
+  looking.stays();
+  expect(looking.lost()).toEqual({ sequence: 12, row: 11 });
+  looking.reshaped({ sequence: 12, row: 11 });
+  looking.left();
+  expect(looking.lost()).toBeNull();
+});

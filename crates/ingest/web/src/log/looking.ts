@@ -24,9 +24,15 @@ export class Looking {
   /** The line that was looked at when lines took another shape, in which none was drawn yet. */
   #lost: Looked | null = null;
 
+  /** Rows have come or gone above: what was before is there no longer. */
+  stays(): void {
+    this.#before = null;
+  }
+
   /** Somebody has gone elsewhere: there is no way back. */
   left(): void {
     this.#before = null;
+    this.#lost = null;
   }
 
   /** Where the window goes: on as far as it must, and back once it is as high again. */

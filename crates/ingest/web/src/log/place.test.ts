@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { isSame, lineOf, type Place, placeOf, withPlace } from "./place";
+import { Bookmark, lineOf, type Place, placeOf, withPlace } from "./place";
 
 const BEGUN = "2026-01-02T03:04:05Z";
 const TOP: Place = { begun: BEGUN, top: 120, cursor: null };
@@ -18,12 +18,16 @@ it("an entry knows where the log of each worker was left", () => {
   expect(placeOf(state, "toString")).toBeNull();
 });
 
-it("a place is another with another top or another line that keys start from", () => {
-  expect(isSame(TOP, { ...TOP })).toBe(true);
-  expect(isSame(TOP, { ...TOP, top: 121 })).toBe(false);
-  expect(isSame(TOP, { ...TOP, cursor: 121 })).toBe(false);
-  expect(isSame(TOP, { ...TOP, begun: "2026-01-02T03:04:06Z" })).toBe(false);
-  expect(isSame(null, TOP)).toBe(false);
+it("a place is kept where it is another: with another top, or another line that keys start from", () => {
+  const kept: Place[] = [];
+  const bookmark = new Bookmark(null, (place) => kept.push(place));
+  const later = { ...TOP, begun: "2026-01-02T03:04:06Z" };
+  const places = [TOP, { ...TOP, top: 121 }, { ...TOP, top: 121, cursor: 121 }, later];
+  for (const place of places) for (let times = 0; times < 2; times += 1) bookmark.put({ ...place });
+  expect(kept).toEqual(places);
+  expect(bookmark.place).toEqual(later);
+  new Bookmark(TOP, (place) => kept.push(place)).put({ ...TOP });
+  expect(kept).toHaveLength(places.length);
 });
 
 it("a log begins at the line that was at its top, or at its end", () => {

@@ -30,8 +30,29 @@ export function lineOf({ top }: Place): number | null {
   return typeof top === "number" ? top : null;
 }
 
-export function isSame(one: Place | null, other: Place): boolean {
+function isSame(one: Place | null, other: Place): boolean {
   return one?.begun === other.begun && one.top === other.top && one.cursor === other.cursor;
+}
+
+/** Where a log was left, and then where it is: kept where that has changed. */
+export class Bookmark {
+  #place: Place | null;
+  readonly #keep: (place: Place) => void;
+
+  constructor(place: Place | null, keep: (place: Place) => void) {
+    this.#place = place;
+    this.#keep = keep;
+  }
+
+  get place(): Place | null {
+    return this.#place;
+  }
+
+  put(place: Place): void {
+    if (isSame(this.#place, place)) return;
+    this.#place = place;
+    this.#keep(place);
+  }
 }
 
 /** Nobody else keeps anything there. */

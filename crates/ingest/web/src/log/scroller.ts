@@ -8,18 +8,19 @@ import {
   at,
   type Below,
   below,
+  END,
   type Extent,
   end,
   firstNeeded,
   isEnd,
   moved,
   placeOf,
-  range,
   START,
   scrolled,
   settled,
   spacerHeight,
 } from "./anchor";
+import { Bar } from "./bar";
 import { Frame } from "./frame";
 import { type Content, List } from "./list";
 import { type Looked, Looking } from "./looking";
@@ -38,8 +39,10 @@ export interface Heard {
   drawn(sequences: readonly number[]): void;
   /** The line that is looked at, if it is seen. */
   lookedAt(): Looked | null;
-  /** A person scrolled, by so many pixels; whether the end is seen. */
-  scrolled(moved: number, atEnd: boolean): void;
+  /** A person scrolls by so many pixels: told at once. */
+  scrolled(by: number): void;
+  /** What a person scrolled is drawn, and the end is seen: whether the way there led down. */
+  sawEnd(down: boolean): void;
 }
 
 export class Scroller {
@@ -62,8 +65,7 @@ export class Scroller {
   /** Until it is measured, that of most browsers. */
   #lineHeight = 20;
   #rowHeight = 0;
-  #place = 0;
-  #height = 0;
+  readonly #bar: Bar;
   #rest: ReturnType<typeof setTimeout> | undefined;
   #measured = { rows: 0, px: 0 };
   #below: Below = { rows: 0, px: 0, drawn: 0 };
@@ -81,6 +83,7 @@ export class Scroller {
     this.#frame = new Frame(element, { settle: () => this.#prepare(), draw: () => this.#draw() });
     this.#list = new List(() => element.focus({ preventScroll: true }));
     this.pane = new Pane(this.#list, this.#window);
+    this.#bar = new Bar(element, this.#space);
     this.#window.append(this.#list.element);
     this.#probe.className = "log-probe";
     this.#space.append(this.#window);
@@ -101,11 +104,6 @@ export class Scroller {
     clearTimeout(this.#rest);
     this.#probe.remove();
     this.#space.remove();
-  }
-
-  /** The row at the top, and how much of it is above the window. */
-  get anchor(): Anchor {
-    return this.#pinned ?? this.#anchor;
   }
 
   /** From now on what is at the top stays there. */
@@ -129,12 +127,17 @@ export class Scroller {
     this.#frame.ask();
   }
 
+  /** Draws what the next frame would: who asks what is seen means what he has asked for. */
+  drawDue(): void {
+    this.#frame.hurry();
+  }
+
   toStart(): void {
     this.#go(START);
   }
 
   toEnd(): void {
-    this.#go({ row: Number.MAX_SAFE_INTEGER, px: 0 });
+    this.#go(END);
   }
 
   /** Has a row a third below the top, or where it is if it can be seen. */
@@ -163,10 +166,16 @@ export class Scroller {
     this.#window.scrollLeft += pixels;
   }
 
-  /** Has a row where it was, when rows above it have come or gone. */
-  keep(anchor: Anchor): void {
-    this.#looking.left();
-    this.#stand(anchor);
+  /** Rows have come or gone, and there are so many: what is at the top stays there. */
+  renumber(rowOf: (row: number) => number, count: number): void {
+    this.#count = count;
+    const before = this.#anchor.row;
+    this.#anchor = { ...this.#anchor, row: rowOf(before) };
+    if (this.#pinned) this.#pinned = { ...this.#pinned, row: rowOf(this.#pinned.row) };
+    if (this.#anchor.row === before) return;
+    this.#looking.stays();
+    this.redraw();
+    this.#settle();
   }
 
   #stand(anchor: Anchor): void {
@@ -223,7 +232,7 @@ export class Scroller {
       this.#anchor = { row: this.#anchor.row, px: this.#anchor.px - left };
     }
     this.#show(first, heights);
-    this.#stretch();
+    this.#bar.stretch(extent);
     this.#tell(first, heights);
     this.#findAgain();
     // At once: the browser's own keys, and a wheel, go on from where the bar is.
@@ -234,13 +243,11 @@ export class Scroller {
   }
 
   readonly #onScroll = (): void => {
-    const to = this.element.scrollTop;
-    if (Math.abs(to - this.#place) < 1) return;
-    const from = this.#place;
-    this.#place = to;
+    const move = this.#bar.moved();
+    if (!move) return;
     clearTimeout(this.#rest);
     this.#rest = undefined;
-    this.#movedTo(scrolled(this.#anchor, from, to, this.#extent()), to - from);
+    this.#movedTo(scrolled(this.#anchor, move.from, move.to, this.#extent()), move.to - move.from);
   };
 
   /** The browser has brought a row into view by itself, as its own search does: the window goes there, and not its content. */
@@ -257,6 +264,7 @@ export class Scroller {
     this.#looking.left();
     this.#anchor = anchor;
     this.#moved = (this.#moved ?? 0) + by;
+    this.#heard.scrolled(by);
     this.redraw();
     this.#settle();
   }
@@ -267,6 +275,7 @@ export class Scroller {
     this.#jumped ||= this.#pinned?.row !== anchor.row || this.#pinned.px !== anchor.px;
     this.#pinned = anchor;
     this.#anchor = anchor;
+    this.#moved = null;
     this.redraw();
     this.#settle();
   }
@@ -283,7 +292,7 @@ export class Scroller {
   #resize(): void {
     // The font may be another by now, or fingers have taken the place of a mouse. What is not shown has no height.
     const line = this.#probe.offsetHeight || this.#lineHeight;
-    const { clientHeight: height, clientWidth: width, scrollTop } = this.element;
+    const { clientHeight: height, clientWidth: width } = this.element;
     const isSameLine = line === this.#lineHeight && this.#rowHeight > 0;
     if (isSameLine && height === this.#viewport && width === this.#width) return;
     if (!isSameLine) this.#shapeBy(line);
@@ -294,9 +303,9 @@ export class Scroller {
     this.#width = width;
     const looked = this.#heard.lookedAt();
     // Whoever saw the end before still sees it, unless he looks at a line.
-    if (!looked && this.atEnd && before > 0) this.#anchor = { row: Number.MAX_SAFE_INTEGER, px: 0 };
+    if (!looked && this.atEnd && before > 0) this.#anchor = END;
     // A window that has grown may have moved the scroller, which is nobody's wish.
-    this.#place = scrollTop;
+    this.#bar.accept();
     if (isSameShape) this.#uncover(looked, before);
     else {
       this.#looking.reshaped(looked);
@@ -308,9 +317,8 @@ export class Scroller {
 
   /** The line that is looked at is still seen where the window has become smaller, as above a bar that choosing brings. */
   #uncover(looked: Looked | null, viewport: number): void {
-    const covered = this.#coveredOf(looked) ?? 0;
-    const window = { told: this.anchor, drawn: this.#anchor, from: viewport, to: this.#viewport };
-    const anchor = this.#looking.resized({ ...window, covered });
+    const window = { told: this.#pinned ?? this.#anchor, drawn: this.#anchor, from: viewport, to: this.#viewport };
+    const anchor = this.#looking.resized({ ...window, covered: this.#coveredOf(looked) ?? 0 });
     if (anchor) this.#stand(anchor);
   }
 
@@ -347,8 +355,8 @@ export class Scroller {
     const moved = this.#moved;
     this.#moved = null;
     // At its edge the bar would stop the person while there is more to see.
-    if (this.#place <= 0 || this.#place >= range(this.#extent()) - 1) this.#putRight();
-    this.#heard.scrolled(moved, this.atEnd);
+    if (this.#bar.isAtEdge(this.#extent())) this.#putRight();
+    if (this.atEnd) this.#heard.sawEnd(moved > 0);
   }
 
   /** Whether the end is seen. */
@@ -360,7 +368,7 @@ export class Scroller {
     this.#rest ??= setTimeout(() => {
       this.#rest = undefined;
       // A frame, or a scroll that has not been told of yet, is to come first: its bar must not be put back.
-      if (this.#frame.isDue || Math.abs(this.element.scrollTop - this.#place) >= 1) {
+      if (this.#frame.isDue || this.#bar.isMoving) {
         this.#settle();
         return;
       }
@@ -377,22 +385,11 @@ export class Scroller {
     this.#rowHeight = Math.max(this.lineHeight, this.#measured.px / this.#measured.rows);
   }
 
-  /** As much to scroll as there is. Where that becomes less, the browser may move the scroller, which is nobody's wish. */
-  #stretch(): void {
-    const height = spacerHeight(this.#extent());
-    if (height === this.#height) return;
-    this.#space.style.setProperty("height", `${height}px`);
-    if (height < this.#height) this.#place = this.element.scrollTop;
-    this.#height = height;
-  }
-
   /** Puts the bar where the anchor belongs. */
   #putRight(): void {
     const extent = this.#extent();
-    this.#stretch();
-    const place = placeOf(this.#anchor, this.#below, extent);
-    if (Math.abs(place - this.element.scrollTop) >= 1) this.element.scrollTop = place;
-    this.#place = this.element.scrollTop;
+    this.#bar.stretch(extent);
+    this.#bar.put(placeOf(this.#anchor, this.#below, extent));
   }
 
   /** The anchor at a share of the whole, as a press on the marks beside the bar asks for it. */

@@ -18,7 +18,7 @@ import { Log } from "./model";
 import { Opened } from "./opened";
 import { Opener } from "./opener";
 import { type Opening, openingAt } from "./opening";
-import { isSame, type Place } from "./place";
+import { Bookmark, type Place } from "./place";
 import type { Surroundings } from "./row";
 import type { Range, Rows } from "./rows";
 import { Scroller } from "./scroller";
@@ -49,17 +49,14 @@ export class View {
   readonly #opener: Opener;
   readonly #aim: Aim;
   readonly #finding: Finding;
-  /** Where it was left, before anything of it is shown; then where it is. */
-  #place: Place | null;
-  readonly #remember: Start["remember"];
+  readonly #bookmark: Bookmark;
   readonly #opened: Opened;
   readonly #asker: Asker;
 
   constructor(worker: string, element: HTMLElement, around: Surroundings, start: Start) {
     this.around = around;
     this.choice = new Choice(start.chosen);
-    this.#place = start.place;
-    this.#remember = start.remember;
+    this.#bookmark = new Bookmark(start.place, start.remember);
     this.#opened = new Opened(worker);
     const told = {
       changed: () => this.#changed(),
@@ -98,7 +95,8 @@ export class View {
         const sequence = this.follow ? null : this.steps.cursor;
         return sequence === null ? null : { sequence, row: this.log.rows.rowOf(sequence) };
       },
-      scrolled: (moved, atEnd) => this.#scrolled(moved, atEnd),
+      scrolled: (by) => this.#scrolled(by),
+      sawEnd: (down) => this.#sawEnd(down),
     });
     this.log.open(start.known);
   }
@@ -134,8 +132,7 @@ export class View {
 
   setFollow(follow: boolean): void {
     this.#following.turn(follow, this.log.end, !this.#opener.isSettled);
-    this.#opener.settle();
-    this.#aim.drop();
+    this.leave();
     if (follow) this.scroller.toEnd();
     else this.scroller.unpin();
     this.redraw();
@@ -144,6 +141,13 @@ export class View {
   /** What is shown stays: somebody uses it. */
   hold(): void {
     if (this.follow || !this.#opener.isSettled) this.setFollow(false);
+  }
+
+  /** The person goes by himself, or presses a line, which is to stay under his hand: nothing else leads him on. */
+  leave(): void {
+    this.#opener.settle();
+    this.#aim.drop();
+    this.#finding.drop();
   }
 
   toStart(): void {
@@ -283,8 +287,9 @@ export class View {
   async showMore(sequence: number): Promise<void> {
     const entry = this.log.get(sequence);
     if (entry?.kind !== "line") return;
-    await this.#opened.more(entry);
     this.setFollow(false);
+    await this.#opened.more(entry);
+    this.redraw();
   }
 
   get #content(): Content {
@@ -316,22 +321,20 @@ export class View {
     if (this.#aim.waits) return;
     const closed = this.log.worker?.state === "closed";
     const top = this.follow ? "follow" : closed && this.scroller.atEnd ? "end" : this.sight.top;
-    const place = { begun: this.log.worker?.created_at ?? "", top, cursor: this.choice.cursor } as const;
-    if (isSame(this.#place, place)) return;
-    this.#place = place;
-    this.#remember(place);
+    this.#bookmark.put({ begun: this.log.worker?.created_at ?? "", top, cursor: this.choice.cursor });
   }
 
-  #scrolled(moved: number, atEnd: boolean): void {
+  #scrolled(by: number): void {
     if (!this.#opener.isSettled) this.#tell();
-    this.#opener.settle();
-    this.#aim.drop();
-    if (this.follow && moved < 0) this.setFollow(false);
-    else if (!this.follow && this.log.running && atEnd && moved > 0) this.setFollow(true);
-    else if (this.fresh > 0 && atEnd) {
-      this.#following.sawEnd(this.log.end);
-      this.#tell();
-    }
+    this.leave();
+    if (this.follow && by < 0) this.setFollow(false);
+  }
+
+  #sawEnd(down: boolean): void {
+    if (!this.follow && this.log.running && down) this.setFollow(true);
+    if (this.fresh === 0) return;
+    this.#following.sawEnd(this.log.end);
+    this.#tell();
   }
 
   /** What the person looks at, or asked to see. */
@@ -343,7 +346,7 @@ export class View {
   #changed(): void {
     if (this.log.rows !== this.#rows) this.#keepPlace();
     const linked = this.choice.range?.[0] ?? null;
-    this.#opener.begin(this.#place, linked);
+    this.#opener.begin(this.#bookmark.place, linked);
     const hidden = this.#opener.hidden(linked);
     if (hidden !== null) this.toLine(hidden);
     this.#aim.reach();
@@ -356,15 +359,11 @@ export class View {
   #keepPlace(): void {
     const before = this.#rows;
     this.#rows = this.log.rows;
-    const { row, px } = this.scroller.anchor;
-    if (this.follow) return;
+    const { count } = this.#rows;
     // At the end it stays there, or as far from it, and the bar is to say so.
-    if (row >= before.count) {
-      this.scroller.keep({ row: row - before.count + this.#rows.count, px });
-      return;
-    }
-    const moved = this.#rows.rowOf(before.sequenceOf(row));
-    if (moved !== row) this.scroller.keep({ row: moved, px });
+    const rowOf = (row: number) =>
+      row < before.count ? this.#rows.rowOf(before.sequenceOf(row)) : row - before.count + count;
+    this.scroller.renumber(before.count === 0 ? (row) => row : rowOf, count);
   }
 
   #settle(): void {
@@ -376,7 +375,10 @@ export class View {
   }
 
   #openAt(opening: Opening): void {
+    const { from } = this.#finding;
     this.#goTo(opening);
+    // A search that the person has begun meanwhile leads on.
+    this.#finding.begin(from);
     this.log.opened();
     const { to } = opening;
     this.#asker.around(to === "start" ? 1 : to === "end" ? this.log.end : to, this.scroller.page);

@@ -8,6 +8,7 @@ import { useKeys } from "../keys";
 import { zone } from "../log/settings";
 import { Banner } from "../shell/Trouble";
 import { text } from "../text";
+import { useUnpressed } from "../unpressed";
 import { chooseLine, chosenLine } from "./chosenLine";
 import { type Held, TaskLog } from "./TaskLog";
 import { TimelinePiece } from "./TimelinePiece";
@@ -19,7 +20,8 @@ const NEAR = 40;
 
 export function ByTime({ task }: { task: Task }) {
   const words = useText(text);
-  const [held, setHeld] = useState<Held | null>(null);
+  const [latest, setHeld] = useState<Held | null>(null);
+  const held = useUnpressed(".timeline-row", latest);
   const log = useRef<TaskLog | null>(null);
   useEffect(() => {
     const made = new TaskLog(task.task_id, setHeld);
@@ -43,7 +45,10 @@ export function ByTime({ task }: { task: Task }) {
     leaveEnd();
     void log.current?.loadEarlier();
   };
-  const toStart = () => scroller.current?.scrollTo(0, 0);
+  const toStart = () => {
+    if ((scroller.current?.scrollTop ?? 0) > 0) leaveEnd();
+    scroller.current?.scrollTo(0, 0);
+  };
   const choose = (by: number) => () => {
     if (scroller.current && chooseLine(scroller.current, by)) leaveEnd();
   };

@@ -1,6 +1,7 @@
 /** A task: its workers as tabs, side by side, or all their lines in order of time. */
 
 import type { ComponentChildren } from "preact";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import * as api from "../api";
 import { useText } from "../i18n";
 import { useKeys } from "../keys";
@@ -43,17 +44,28 @@ export function TaskView({ name, query }: { name: string; query: URLSearchParams
   const up = () => go({ view: "tasks", query: new URLSearchParams() });
   useKeys(words.everywhere, [{ keys: ["u"], label: words.keyUp, run: up }], true, "view");
   const task = polled.value && { ...polled.value, workers: inOrder(polled.value.workers) };
-  const toFailed = () => task && showNextFailed(task, shownOf(query, task.workers), words);
+  const shown = useShown(query, task?.workers ?? []);
+  const toFailed = () => task && showNextFailed(task, shown, words);
   const failedKey = { keys: ["F"], label: words.keyNextFailed, run: toFailed };
   useKeys(words.keysTask, [failedKey], task !== undefined && failedAmong(task), "view");
   const summary = task && <TaskSummary task={task} onFailed={toFailed} />;
   return (
     <Frame crumbs={[{ label: words.tasks, href: "#/" }]} title={name} summary={summary}>
       <Shown polled={polled} unknown={words.unknownTask(name)}>
-        {() => task && <TaskBody task={task} query={query} onFailed={toFailed} />}
+        {() => task && <TaskBody task={task} shown={shown} query={query} onFailed={toFailed} />}
       </Shown>
     </Frame>
   );
+}
+
+/** Who is shown. Whoever is, by himself, stays, also when another fails. */
+function useShown(query: URLSearchParams, workers: readonly api.WorkerState[]): ShownWorkers {
+  const kept = useRef<readonly string[]>([]);
+  const shown = shownOf(query, workers, kept.current);
+  useLayoutEffect(() => {
+    if (shown.named.length === 0 && shown.workers.length > 0) kept.current = namesOf(shown.workers);
+  });
+  return shown;
 }
 
 /** Shows a worker, alone or beside others. */
@@ -70,12 +82,12 @@ function showNextFailed(task: api.Task, shown: ShownWorkers, words: (typeof text
 
 interface BodyProps {
   task: api.Task;
+  shown: ShownWorkers;
   query: URLSearchParams;
   onFailed: () => void;
 }
 
-function TaskBody({ task, query, onFailed }: BodyProps) {
-  const shown = shownOf(query, task.workers);
+function TaskBody({ task, shown, query, onFailed }: BodyProps) {
   const show = (query: URLSearchParams, how: "push" | "replace" = "push") =>
     go({ view: "task", name: task.task_id, query }, how);
   const showWay = (way: Way) => show(queryOf(way, namesOf(carried(way, task.workers, shown.workers))));
@@ -88,7 +100,7 @@ function TaskBody({ task, query, onFailed }: BodyProps) {
       <Logs
         task={task}
         shown={shown}
-        setLog={(log, replace) => show(withLog(query, log), replace ? "replace" : "push")}
+        setLog={(worker, log, replace) => show(withLog(query, worker, log), replace ? "replace" : "push")}
       />
     </>
   );
@@ -122,7 +134,7 @@ function useTaskKeys(
 interface LogsProps {
   task: api.Task;
   shown: ShownWorkers;
-  setLog: (log: URLSearchParams, replace: boolean) => void;
+  setLog: (worker: string, log: URLSearchParams, replace: boolean) => void;
 }
 
 function Logs({ task, shown, setLog }: LogsProps) {
@@ -139,7 +151,7 @@ function Logs({ task, shown, setLog }: LogsProps) {
         worker={worker.worker_id}
         state={worker}
         query={shown.log}
-        setQuery={setLog}
+        setQuery={(log, replace) => setLog(worker.worker_id, log, replace)}
         active
       />
     </Panel>

@@ -34,11 +34,23 @@ it("an address shows the workers that it names and that there are", () => {
   expect(names(shown("show=side&w=a&w=b&w=c&w=d&w=e").workers)).toHaveLength(MOST_BESIDE);
 });
 
+it("whoever was shown by himself stays when another is wanted more, unless the address names one", () => {
+  const kept = (query: string, names: string[]) => shownOf(new URLSearchParams(query), workers, names).workers;
+  expect(names(kept("", []))).toBe("c");
+  expect(names(kept("", ["a"]))).toBe("a");
+  expect(names(kept("", ["gone"]))).toBe("c");
+  expect(names(kept("w=b", ["a"]))).toBe("b");
+  expect(names(kept("show=side", ["a", "d"]))).toBe("ad");
+});
+
 it("the rest of the address is the log's, and both are put together again", () => {
   const { log } = shown("w=b&line=3&q=x");
   expect(log.toString()).toBe("line=3&q=x");
-  const query = withLog(new URLSearchParams("w=b&line=3"), new URLSearchParams("line=9"));
-  expect(query.toString()).toBe("w=b&line=9");
+  const line = new URLSearchParams("line=9");
+  expect(withLog(new URLSearchParams("w=b&line=3"), "b", line).toString()).toBe("w=b&line=9");
+  // A line without the worker would be of whoever is shown elsewhere, or later.
+  expect(withLog(new URLSearchParams(), "b", line).toString()).toBe("w=b&line=9");
+  expect(withLog(new URLSearchParams("line=3"), "b", new URLSearchParams()).toString()).toBe("");
   expect(queryOf("side", ["a", "b"]).toString()).toBe("show=side&w=a&w=b");
   expect(queryOf("tabs", ["a"]).toString()).toBe("w=a");
 });

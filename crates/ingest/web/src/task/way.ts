@@ -23,12 +23,15 @@ export interface Shown {
   readonly log: URLSearchParams;
 }
 
-export function shownOf(query: URLSearchParams, workers: readonly WorkerState[]): Shown {
+/** `kept` are those who were shown by themselves before: whoever reads is not carried off when others become more wanted. */
+export function shownOf(query: URLSearchParams, workers: readonly WorkerState[], kept: readonly string[] = []): Shown {
   const way = ways.find((name) => name === query.get("show")) ?? "tabs";
   const named = query.getAll("w");
-  const chosen = named.flatMap((name) => workers.find(({ worker_id }) => worker_id === name) ?? []);
+  const there = (names: readonly string[]) =>
+    names.flatMap((name) => workers.find(({ worker_id }) => worker_id === name) ?? []);
+  const chosen = there(named);
   const [, log] = divided(query, OWN);
-  return { way, workers: chosen.length > 0 ? limited(way, chosen) : byItself(way, workers), named, log };
+  return { way, workers: chosen.length > 0 ? limited(way, chosen) : byItself(way, workers, there(kept)), named, log };
 }
 
 function limited(way: Way, chosen: readonly WorkerState[]): WorkerState[] {
@@ -36,9 +39,9 @@ function limited(way: Way, chosen: readonly WorkerState[]): WorkerState[] {
 }
 
 /** Where the address names nobody: the one to look at first, and beside it another. */
-function byItself(way: Way, workers: readonly WorkerState[]): WorkerState[] {
+function byItself(way: Way, workers: readonly WorkerState[], kept: readonly WorkerState[]): WorkerState[] {
   const first = mostWanted(workers);
-  return carried(way, workers, first ? [first] : []);
+  return carried(way, workers, kept.length > 0 ? kept : first ? [first] : []);
 }
 
 /** The failed worker that comes next after the one that was put there last, behind the last one the first again. */
@@ -84,9 +87,10 @@ export function queryOf(way: Way, workers: readonly string[]): URLSearchParams {
   return query;
 }
 
-/** The same task and worker, with something else for the log. */
-export function withLog(query: URLSearchParams, log: URLSearchParams): URLSearchParams {
+/** The same task, with something else for the log of a worker: who opens it elsewhere is to see the same one. */
+export function withLog(query: URLSearchParams, worker: string, log: URLSearchParams): URLSearchParams {
   const [own] = divided(query, OWN);
+  if (!own.has("w") && log.size > 0) own.append("w", worker);
   for (const [name, value] of log) own.append(name, value);
   return own;
 }

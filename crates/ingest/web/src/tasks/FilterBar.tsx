@@ -1,6 +1,6 @@
 /** Search, state and order of the list of tasks. */
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { taskStates } from "../api";
 import { useText } from "../i18n";
 import { useKeys } from "../keys";
@@ -51,11 +51,19 @@ interface SearchProps {
 function SearchField({ field, q, onSearch }: SearchProps) {
   const words = useText(text);
   const [typed, setTyped] = useState(q);
-  const search = useRef(onSearch);
-  search.current = onSearch;
-  // The address may change by itself, as on the way back.
-  useEffect(() => setTyped(q), [q]);
-  useEffect(() => {
+  const sent = useRef(q);
+  const search = useRef((_: string) => {});
+  search.current = (q) => {
+    sent.current = q;
+    onSearch(q);
+  };
+  // The address may change by itself, as on the way back. Where it says what was typed, more may have been typed since.
+  useLayoutEffect(() => {
+    if (q !== sent.current) setTyped(q);
+    sent.current = q;
+  }, [q]);
+  // Layout effects, here and above: others are ended only some time after the field has gone.
+  useLayoutEffect(() => {
     if (typed === q) return;
     const timer = setTimeout(() => search.current(typed), SETTLES_MS);
     return () => clearTimeout(timer);

@@ -10,45 +10,52 @@ const MENU = 2;
 /** A finger's click comes so much later than the finger goes. */
 const CLICK_MS = 100;
 /** What is no press any more: the browser takes it for something else, or the person does something else meanwhile. */
-const ENDS = ["pointercancel", "contextmenu", "dragstart", "wheel", "keydown"];
+const ENDS = ["pointercancel", "contextmenu", "dragstart", "wheel"];
+/** Keys that are part of a press, and are told of again and again while they are held. */
+const MODIFIERS: readonly string[] = ["Shift", "Control", "Alt", "Meta"];
 
 export class Press {
-  readonly #element: HTMLElement;
-  /** On the clock of `performance.now`. */
-  #until = 0;
+  readonly #element: HTMLElement | Document;
+  readonly #pressable: string;
+  readonly #ended: () => void;
+  #timer: ReturnType<typeof setTimeout> | undefined;
   /** What is listened for while something is pressed. */
   #heard: AbortController | null = null;
 
-  constructor(element: HTMLElement) {
+  /** Of what matches a selector in an element; `ended` is called when it is let go. */
+  constructor(element: HTMLElement | Document, pressable: string, ended: () => void = () => {}) {
     this.#element = element;
-    element.addEventListener("pointerdown", this.#down, { passive: true });
+    this.#pressable = pressable;
+    this.#ended = ended;
+    element.addEventListener("pointerdown", this.#down as EventListener, { passive: true });
   }
 
   close(): void {
-    this.#element.removeEventListener("pointerdown", this.#down);
-    this.#end();
+    this.#element.removeEventListener("pointerdown", this.#down as EventListener);
+    this.#leave();
   }
 
   /** Nothing is to be drawn. */
   get isDown(): boolean {
-    return performance.now() < this.#until;
+    return this.#heard !== null;
   }
 
   readonly #down = ({ target, button }: PointerEvent): void => {
     this.#end();
     // Beside rows are scroll bars, and a menu takes the end of a press for itself.
-    const isPress = button !== MENU && target instanceof Element && target.closest(".log-row") !== null;
+    const isPress = button !== MENU && target instanceof Element && target.closest(this.#pressable) !== null;
     if (isPress) this.#begin();
   };
 
   #begin(): void {
-    this.#until = performance.now() + LONGEST_MS;
+    this.#endIn(LONGEST_MS);
     this.#heard = new AbortController();
     const options = { passive: true, signal: this.#heard.signal };
     this.#element.addEventListener("click", this.#end, options);
     document.addEventListener("pointerup", this.#up, options);
     document.addEventListener("pointermove", this.#move, options);
     document.addEventListener("selectionchange", this.#selects, options);
+    document.addEventListener("keydown", this.#key, options);
     for (const type of ENDS) document.addEventListener(type, this.#end, options);
   }
 
@@ -62,13 +69,26 @@ export class Press {
     if (getSelection()?.isCollapsed === false) this.#end();
   };
 
-  readonly #up = (): void => {
-    this.#until = Math.min(this.#until, performance.now() + CLICK_MS);
+  readonly #key = ({ key }: KeyboardEvent): void => {
+    if (!MODIFIERS.includes(key)) this.#end();
   };
 
+  readonly #up = (): void => this.#endIn(CLICK_MS);
+
+  #endIn(wait: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(this.#end, wait);
+  }
+
   readonly #end = (): void => {
-    this.#until = 0;
+    if (!this.isDown) return;
+    this.#leave();
+    this.#ended();
+  };
+
+  #leave(): void {
+    clearTimeout(this.#timer);
     this.#heard?.abort();
     this.#heard = null;
-  };
+  }
 }

@@ -40,7 +40,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-const made = () => new Press(element as HTMLElement);
+const made = () => new Press(element as HTMLElement, ".row");
 
 test("a row is pressed until the click, or for a moment where none follows", () => {
   const press = made();
@@ -55,6 +55,33 @@ test("a row is pressed until the click, or for a moment where none follows", () 
   tells(document, "pointerup");
   vi.advanceTimersByTime(100);
   expect(press.isDown).toBe(false);
+});
+
+test("a key ends it, and one that is held with it does not", () => {
+  const press = made();
+  goesDown();
+  for (const key of ["Shift", "Control", "Alt", "Meta", "Shift"]) tells(document, "keydown", { key });
+  expect(press.isDown).toBe(true);
+  tells(document, "keydown", { key: "j" });
+  expect(press.isDown).toBe(false);
+});
+
+test("whoever waits for the end is told once", () => {
+  let ended = 0;
+  const press = new Press(element as HTMLElement, ".row", () => {
+    ended += 1;
+  });
+  goesDown();
+  tells(document, "pointerup");
+  expect(ended).toBe(0);
+  vi.advanceTimersByTime(100);
+  vi.advanceTimersByTime(10_000);
+  tells(document, "pointermove", { buttons: 0 });
+  expect(ended).toBe(1);
+  goesDown();
+  press.close();
+  expect(press.isDown).toBe(false);
+  expect(ended).toBe(1);
 });
 
 test("a scroll bar is not pressed, nor is a row by the button that brings a menu", () => {
