@@ -6,6 +6,7 @@ import { ingest, ownIngest, sees } from "./browser.js";
 import { holdBack } from "./held.js";
 import type { Agent } from "./ingest.js";
 import { LogPage } from "./log.js";
+import { frames, hears } from "./told.js";
 import { until } from "./wait.js";
 
 const WITH_CLIPBOARD = { permissions: ["clipboard-read", "clipboard-write"] };
@@ -234,9 +235,10 @@ sees("a search that is answered late leaves who has pressed a line meanwhile whe
   const log = await LogPage.open(page, server, "moments-late", "#L3000");
   await log.showsLine(3000, "3000");
   const answer = await holdBack(page, "**/search?**");
+  const asked = page.waitForRequest("**/search?**");
   await log.press("/");
   await page.keyboard.type("needle");
-  await page.waitForRequest("**/search?**");
+  await asked;
   await log.row(3003).locator(".log-number").click();
   await page.waitForURL(/line=3003$/);
   answer();
@@ -270,6 +272,96 @@ sees("a log stays under the hand that presses a line, also where it would open e
   await page.waitForURL(/line=1990$/);
   await log.atRest();
   await log.showsLine(1990, "1990");
+  assert.equal(await log.part("new-lines").count(), 0, "nothing is new in a log that is closed");
+});
+
+sees("a press on the text of a line calls off nothing, and one on its number does", async ({ page }) => {
+  const server = await ingest();
+  const agent = server.agent("moments", "moments-awaited");
+  agent.does("seq 1 500");
+  await agent.sent(500);
+  const log = await LogPage.open(page, server, "moments-awaited", "#L600");
+  await log.showsLine(500, "500");
+  await log.text(490).click();
+  agent.does("seq 501 650");
+  await log.showsLine(600, "600");
+  await page.goto(server.url("/#/workers/moments-awaited#L900"));
+  await log.showsLine(650, "650");
+  await log.row(640).locator(".log-number").click();
+  await page.waitForURL(/line=640$/);
+  const heard = await hears(page, 950);
+  agent.does("seq 651 950");
+  await heard();
+  await frames(page);
+  await log.showsLine(640, "640");
+  await agent.done();
+});
+
+sees("a stream that a person hides stays hidden when groups come to be known", async ({ page }) => {
+  const server = await ingest();
+  await server.ran("moments", "moments-outlined", "seq 1 300; echo 'no' >&2; echo more >&2");
+  const tell = await holdBack(page, "**/outline");
+  const log = await LogPage.open(page, server, "moments-outlined", "#L120");
+  await log.showsLine(120, "120");
+  await log.press("1");
+  await log.shows("the other stream alone", (rows) => rows.length === 2);
+  const told = page.waitForEvent("requestfinished", (request) => request.url().endsWith("/outline"));
+  tell();
+  await told;
+  await frames(page);
+  await log.shows("the other stream alone", (rows) => rows.length === 2);
+});
+
+sees("whoever hides the only stream that there is, and shows it again, is where he was", async ({ page }) => {
+  const server = await ingest();
+  await server.ran("moments", "moments-emptied", "seq 1 2000");
+  const log = await LogPage.open(page, server, "moments-emptied", "#L1000");
+  await log.showsLine(1000, "1000");
+  await log.press("Escape");
+  const before = await first(log);
+  await log.press("1");
+  await log.shows("nothing", (rows) => rows.length === 0);
+  await log.press("1");
+  await log.shows("the same lines", (rows) => rows[0]?.sequence === before);
+});
+
+sees("keys that lead down do not begin to follow where there is nothing below", async ({ page }) => {
+  const server = await ingest();
+  const agent = server.agent("moments", "moments-short");
+  agent.does("seq 1 5");
+  await agent.sent(5);
+  const log = await LogPage.open(page, server, "moments-short");
+  await log.showsLine(5, "5");
+  await log.row(3).locator(".log-number").click();
+  await log.isPressed("follow", false);
+  await log.press("ArrowDown", "PageDown", "ArrowUp", "PageUp");
+  await frames(page);
+  await log.isPressed("follow", false);
+  await agent.done();
+});
+
+sees("a search leads nobody away who has scrolled just after its last letter", async ({ page }) => {
+  const server = await ingest();
+  await server.ran("moments", "moments-typed", "seq 1 999; echo needle; seq 1001 4000");
+  const log = await LogPage.open(page, server, "moments-typed", "#L3000");
+  await log.showsLine(3000, "3000");
+  await log.press("/");
+  const field = log.part("find-field");
+  await field.fill("needl");
+  const count = () => log.part("find-count").getAttribute("data-count");
+  await log.showsLine(1000, "needle");
+  const before = await first(log);
+  // Before the pause after the last letter has passed.
+  await field.evaluate((input: HTMLInputElement) => {
+    Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value")?.set?.call(input, "needle");
+    input.dispatchEvent(new InputEvent("input", { bubbles: true }));
+    const scroller = document.querySelector(".log-scroller");
+    if (scroller) scroller.scrollTop += 2_000;
+  });
+  await until("the search", count, (seen) => seen === "1");
+  await log.shows("lines far from the match", (rows) => (rows[0]?.sequence ?? 0) > before + 50);
+  await log.atRest();
+  await log.shows("lines far from the match", (rows) => (rows[0]?.sequence ?? 0) > before + 50);
 });
 
 sees("a range is pressed with Shift held for long, as a keyboard repeats it, while lines come", async ({ page }) => {
@@ -280,13 +372,14 @@ sees("a range is pressed with Shift held for long, as a keyboard repeats it, whi
   await log.isPressed("follow");
   const box = await log.row(295).locator(".log-number").boundingBox();
   assert.ok(box);
+  const heard = await hears(page, 305);
   await page.keyboard.down("Shift");
   await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
   await page.mouse.down();
   await page.keyboard.down("Shift");
   agent.does("seq 301 305");
-  await agent.sent(305);
-  await log.atRest();
+  await heard();
+  await frames(page);
   await page.mouse.up();
   await page.keyboard.up("Shift");
   await page.waitForURL(/line=290-295$/);
@@ -332,10 +425,13 @@ sees("a search of tasks that becomes due when a task is opened does not lead bac
   });
   await page.getByRole("searchbox").focus();
   await page.keyboard.type("m");
-  await link.evaluate((link: HTMLElement) => {
+  const due = await link.evaluate((link: HTMLElement) => {
     link.click();
-    for (const run of (globalThis as unknown as { due: (() => void)[] }).due) run();
+    const { due } = globalThis as unknown as { due: (() => void)[] };
+    for (const run of due) run();
+    return due.length;
   });
+  assert.equal(due, 1, "the search was due");
   await page.getByRole("tab", { name: "moments-opened-0" }).waitFor();
   assert.match(page.url(), /tasks\/moments-opened$/);
 });
@@ -363,6 +459,9 @@ sees("the worker that somebody reads stays when another one fails, and so does h
   assert.equal(await log.root.getAttribute("data-worker"), read.worker);
   await log.row(5).locator(".log-number").click();
   await page.waitForURL(new RegExp(`w=${read.worker}&line=5$`));
+  await page.reload();
+  await log.showsLine(5, "5");
+  assert.equal(await log.root.getAttribute("data-worker"), read.worker);
   await read.done();
 });
 
@@ -374,13 +473,12 @@ sees("what is pressed by time, or in the list of tasks, is what comes, whatever 
   await page.goto(server.url("/#/tasks/pressed?show=time"));
   const number = page.locator(".timeline-number", { hasText: "295" });
   await number.waitFor();
+  const heard = await hears(page, 305);
   await number.hover();
   await page.mouse.down();
   agent.does("seq 301 305");
-  await agent.sent(305);
-  const polled = () => page.waitForResponse((response) => /\/api\/v1\/tasks/.test(response.url()));
-  await polled();
-  await polled();
+  await heard();
+  await frames(page);
   await page.mouse.up();
   await page.waitForURL(/workers\/pressed-0/);
   await new LogPage(page).showsLine(295, "295");
@@ -389,9 +487,12 @@ sees("what is pressed by time, or in the list of tasks, is what comes, whatever 
   const link = page.getByRole("link", { name: "pressed", exact: true });
   await link.hover();
   await page.mouse.down();
+  const answered = page.waitForResponse(
+    async (response) => /\/tasks/.test(response.url()) && (await response.text()).includes("came-above"),
+  );
   await server.ran("came-above", "came-above-0", "true");
-  await polled();
-  await polled();
+  await answered;
+  await frames(page);
   await page.mouse.up();
   await page.waitForURL(/tasks\/pressed$/);
 });

@@ -6,6 +6,7 @@ import { ingest, sees } from "./browser.js";
 import { holdBack } from "./held.js";
 import type { Agent } from "./ingest.js";
 import { LogPage } from "./log.js";
+import { frames, hears } from "./told.js";
 import { until } from "./wait.js";
 
 type Point = readonly [x: number, y: number];
@@ -28,18 +29,6 @@ async function byMouse(page: Page, at: Point): Promise<() => Promise<unknown>> {
   return () => page.mouse.up();
 }
 
-/** Waits until the page has been told of a line, whether it shows it or not. */
-async function hears(page: Page, sequence: number): Promise<() => Promise<boolean>> {
-  const session = await page.context().newCDPSession(page);
-  await session.send("Network.enable");
-  const told = new Promise<boolean>((resolve) => {
-    session.on("Network.eventSourceMessageReceived", ({ data }) => {
-      if (data.includes(`"sequence":${sequence}`)) resolve(true);
-    });
-  });
-  return () => told;
-}
-
 interface Followed {
   readonly agent: Agent;
   readonly log: LogPage;
@@ -58,12 +47,6 @@ async function followed(page: Page, worker: string, format = "%g"): Promise<Foll
   await log.showsLine(300);
   await log.isPressed("follow");
   return { agent, log, heard };
-}
-
-async function frames(page: Page): Promise<void> {
-  await page.evaluate(async () => {
-    for (let count = 0; count < 5; count += 1) await new Promise((drawn) => requestAnimationFrame(drawn));
-  });
 }
 
 sees("a group that is pressed before its lines are there, and let go after, opens", async ({ page }) => {

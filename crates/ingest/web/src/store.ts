@@ -31,6 +31,28 @@ export class Cell<T> {
   }
 }
 
+/** Tells of changes as a count of them, once for all within so many milliseconds. */
+export class Pulse {
+  readonly count = new Cell(0);
+  readonly #ms: number;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(ms: number) {
+    this.#ms = ms;
+  }
+
+  readonly tell = (): void => {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.count.set(this.count.value + 1);
+    }, this.#ms);
+  };
+
+  close(): void {
+    clearTimeout(this.#timer);
+  }
+}
+
 /** The cell's value; the component is drawn again when it changes. */
 export function useCell<T>(cell: Cell<T>): T {
   const [, redraw] = useReducer((count: number) => count + 1, 0);

@@ -73,11 +73,17 @@ export function Chosen({ view, words, range, clear }: Props) {
   );
 }
 
-/** The copy that somebody has asked for last: others come too late. */
 let latest = 0;
 
-export function copyLink(view: View, words: Texts, range: Range): void {
+/** Something is to be copied; whether it still is, and nothing else was asked for meanwhile. */
+export function beginCopy(): () => boolean {
   latest += 1;
+  const own = latest;
+  return () => own === latest;
+}
+
+export function copyLink(view: View, words: Texts, range: Range): void {
+  beginCopy();
   const { origin, pathname } = location;
   void copy(`${origin}${pathname}${workerHref(view.log.name)}#${formatRange(range)}`, words.linkCopied, words);
 }
@@ -106,11 +112,10 @@ export function copyStretch(view: View, words: Texts, stretch: Stretch): void {
 
 /** Has a range copied once its lines are here, unless something else is to be copied by then. */
 function copyLines(view: View, range: Range, copied: (entries: Entry[]) => Promise<void>): void {
-  latest += 1;
-  const own = latest;
+  const isWanted = beginCopy();
   linesOf(view, range).then(
-    (entries) => (own === latest ? copied(entries) : undefined),
-    (error: unknown) => notice(reasonOf(error)),
+    (entries) => (isWanted() ? copied(entries) : undefined),
+    (error: unknown) => isWanted() && notice(reasonOf(error)),
   );
 }
 

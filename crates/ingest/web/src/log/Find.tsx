@@ -33,7 +33,10 @@ export function Find({ view, words, close }: Props) {
   useLayoutEffect(() => {
     if (text === "") return view.find(null, null);
     const query: SearchQuery = { q: text, case: matchCase, regex };
-    const timer = setTimeout(() => view.find(query, from.current), PAUSE_MS);
+    const { touches } = view;
+    // Whoever has gone elsewhere since is not led from there.
+    const find = () => view.find(query, view.touches === touches ? from.current : null);
+    const timer = setTimeout(find, PAUSE_MS);
     return () => clearTimeout(timer);
   }, [view, text, matchCase, regex]);
   const leave = () => {

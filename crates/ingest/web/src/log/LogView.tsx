@@ -10,7 +10,7 @@ import { useReason } from "../reasons";
 import { parse, withEntry, workerHref } from "../route";
 import { useCell } from "../store";
 import { reasonOf } from "../troubles";
-import { Chosen, copyStretch } from "./Chosen";
+import { beginCopy, Chosen, copyStretch } from "./Chosen";
 import { formatRange, parseRange } from "./copy";
 import { Find } from "./Find";
 import { listen } from "./listen";
@@ -149,7 +149,8 @@ function useView(worker: string, around: Surroundings, start: Omit<Start, "renew
     };
     const presses = (event: PointerEvent) => {
       made.selected.pressed(event);
-      if (event.target instanceof Element && root.contains(event.target.closest(".log-row"))) made.leave();
+      const pressed = event.target instanceof Element ? event.target.closest("[data-action]") : null;
+      if (root.contains(pressed)) made.pressed();
     };
     const releases = () => made.selected.released();
     const copies = (event: ClipboardEvent) => copySelected(event, made, root);
@@ -218,6 +219,7 @@ function copySelected(event: ClipboardEvent, view: View, root: Element): void {
   view.selected.changed(selection);
   const { beyond } = view.selected;
   const text = beyond ? null : selectedText(root, selection);
+  beginCopy();
   if (beyond) copyStretch(view, view.around.texts, beyond);
   else if (text !== null) event.clipboardData?.setData("text/plain", text);
   else return;

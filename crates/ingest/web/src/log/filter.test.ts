@@ -1,6 +1,6 @@
 import { expect, test, vi } from "vitest";
 import type { SearchResult } from "../api";
-import { Filter, type Make } from "./filter";
+import { Filter, type Make, toggled } from "./filter";
 import { SOURCES, type Source } from "./line";
 import type { Range } from "./rows";
 import { type Ask, MAX_RANGES, Search } from "./search";
@@ -85,4 +85,11 @@ test("of a log that grows it is asked often which lines are shown, and not with 
   expect(upTo.mock.calls.length).toBeGreaterThan(4);
   expect(upTo.mock.calls.length).toBeLessThan(10);
   vi.useRealTimers();
+});
+
+test("a stream is taken out and put in again, and without the last one all are shown", () => {
+  const two = toggled(new Set(SOURCES), "stderr");
+  expect([...two]).toEqual(["stdout", "system"]);
+  expect(toggled(two, "stderr")).toEqual(new Set(SOURCES));
+  expect(toggled(new Set(["system"]), "system")).toEqual(new Set(SOURCES));
 });

@@ -13,6 +13,13 @@ const EVERY_MS = 150;
 
 const ALL: ReadonlySet<Source> = new Set(SOURCES);
 
+/** With a stream more, or less; nothing at all is never what is meant. */
+export function toggled(shown: ReadonlySet<Source>, source: Source): ReadonlySet<Source> {
+  const sources = new Set(shown);
+  if (!sources.delete(source)) sources.add(source);
+  return sources.size === 0 ? ALL : sources;
+}
+
 /** A search for the lines of streams, which calls back when it has found out more. */
 export type Make = (sources: readonly Source[], told: () => void) => Search;
 

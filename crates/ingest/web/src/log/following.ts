@@ -16,10 +16,15 @@ export class Following {
     this.#drawn = end;
   }
 
-  /** Begins or ends it, in a log that ends there, and that has opened just now or before. */
-  turn(on: boolean, end: number, opens: boolean): void {
+  /** A log that ends there has opened: what has been drawn of it may have been seen. */
+  opened(end: number): void {
+    this.#seen = this.#drawn || end;
+  }
+
+  /** Begins or ends it, in a log that ends there. */
+  turn(on: boolean, end: number): void {
     // While something is pressed lines come that nobody sees. Whoever was elsewhere before has not seen them either.
-    if (this.#isOn || opens) this.#seen = this.#drawn || end;
+    if (this.#isOn) this.#seen = this.#drawn || end;
     this.#isOn = on;
   }
 

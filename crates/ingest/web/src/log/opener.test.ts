@@ -82,13 +82,21 @@ test("a key leads once the worker is known, and one that is pressed later leads 
   expect(opener.wishes("end")).toBe(false);
 });
 
-test("that a link's line is in a folded group is told once, when groups are known first", () => {
+test("that a named line is in a folded group is told once, when groups are known first", () => {
   const { log, opener } = setUp();
-  expect(opener.hidden(55)).toBeNull();
+  opener.named(55);
+  expect(opener.hidden()).toBeNull();
   log.outline = {} as Outline;
-  expect(opener.hidden(55)).toBe(55);
-  expect(opener.hidden(55)).toBeNull();
-  const other = setUp();
-  other.log.outline = {} as Outline;
-  expect(other.opener.hidden(12)).toBeNull();
+  expect(opener.hidden()).toBe(55);
+  expect(opener.hidden()).toBeNull();
+  opener.named(12);
+  expect(opener.hidden()).toBeNull();
+});
+
+test("a named line is forgotten by who goes elsewhere meanwhile", () => {
+  const { log, opener } = setUp();
+  opener.named(55);
+  opener.settle();
+  log.outline = {} as Outline;
+  expect(opener.hidden()).toBeNull();
 });

@@ -26,8 +26,8 @@ export class Opener {
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** Where a key was to lead before anything was known of the log. */
   #wish: "start" | "end" | null = null;
-  /** Groups were known before. */
-  #outlined = false;
+  /** The line that was named, until it is known whether a group hides it. */
+  #named: number | null = null;
 
   constructor(log: Facts, opens: Opens) {
     this.#log = log;
@@ -57,6 +57,7 @@ export class Opener {
 
   /** The person goes somewhere, or the log does. Before anything is known of it, it cannot be settled. */
   settle(): void {
+    this.#named = null;
     if (!this.#log.worker) return;
     this.#state = "settled";
     clearTimeout(this.#timer);
@@ -72,11 +73,17 @@ export class Opener {
     else this.#timer ??= setTimeout(() => this.#showEnd(), FAILURE_WAIT_MS);
   }
 
-  /** The line of a link that turns out to be in a folded group, which was not known when the log opened; told once. */
-  hidden(linked: number | null): number | null {
-    if (this.#outlined || !this.#log.outline) return null;
-    this.#outlined = true;
-    return linked !== null && this.#log.rows.isHidden(linked) ? linked : null;
+  /** A line was named from outside, and gone to; or the person has gone on from there. */
+  named(line: number | null): void {
+    this.#named = line;
+  }
+
+  /** The line that was named, where it turns out to be in a folded group, which was not known then; told once. */
+  hidden(): number | null {
+    const line = this.#named;
+    if (line === null || !this.#log.outline) return null;
+    this.#named = null;
+    return this.#log.rows.isHidden(line) ? line : null;
   }
 
   #showEnd(): void {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { complement, type Range, Rows, union } from "./rows";
+import { complement, type Range, Rows, renumbering, union } from "./rows";
 
 /** The rows as a list, made in the simplest way. */
 function visible(end: number, holes: readonly Range[]): number[] {
@@ -100,4 +100,15 @@ test("what is in no range is the rest", () => {
   ]);
   expect(complement([], 2)).toEqual([[1, 2]]);
   expect(complement([[1, 9]], 4)).toEqual([]);
+});
+
+test("what was in a row is found where it is now, and the end is as far as it was", () => {
+  const before = new Rows(100, [[11, 20]]);
+  const now = new Rows(120, [[31, 50]]);
+  const to = renumbering(before, now, 1);
+  expect([to(0), to(9), to(10), to(30)]).toEqual([0, 9, 20, 29]);
+  expect([to(90), to(92), to(Number.POSITIVE_INFINITY)]).toEqual([100, 102, Number.POSITIVE_INFINITY]);
+  const empty = new Rows(100, [[1, 100]]);
+  const back = renumbering(empty, before, 40);
+  expect([back(0), back(Number.POSITIVE_INFINITY)]).toEqual([29, Number.POSITIVE_INFINITY]);
 });

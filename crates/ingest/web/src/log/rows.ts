@@ -66,6 +66,18 @@ export class Rows {
   }
 }
 
+/**
+ * Where rows are after others have come or gone: what was in one is where it is now, and what was at the end, or behind
+ * it, is as far from it. Where no row was there the line `top` is meant.
+ */
+export function renumbering(before: Rows, now: Rows, top: number): (row: number) => number {
+  return (row) => {
+    if (row === Number.POSITIVE_INFINITY) return row;
+    if (before.count === 0) return now.rowOf(top);
+    return row < before.count ? now.rowOf(before.sequenceOf(row)) : row - before.count + now.count;
+  };
+}
+
 function hiddenBefore(holes: readonly Range[]): Float64Array {
   const before = new Float64Array(holes.length);
   let hidden = 0;

@@ -129,6 +129,7 @@ export class Scroller {
 
   /** Draws what the next frame would: who asks what is seen means what he has asked for. */
   drawDue(): void {
+    this.#onScroll();
     this.#frame.hurry();
   }
 
@@ -156,7 +157,8 @@ export class Scroller {
   /** As a person scrolls by so many pixels: from where it is to be, also before that is drawn and the bar is there. */
   by(pixels: number): void {
     const isAtStart = this.#anchor.row === 0 && this.#anchor.px <= 0;
-    if (this.#count === 0 || (pixels < 0 && isAtStart)) return;
+    const isAtEnd = this.atEnd && !this.#frame.isDue;
+    if (this.#count === 0 || (pixels < 0 ? isAtStart : isAtEnd)) return;
     this.#jumped = true;
     this.#movedTo(moved(this.#anchor, pixels, this.#extent()), pixels);
   }
@@ -171,7 +173,10 @@ export class Scroller {
     this.#count = count;
     const before = this.#anchor.row;
     this.#anchor = { ...this.#anchor, row: rowOf(before) };
-    if (this.#pinned) this.#pinned = { ...this.#pinned, row: rowOf(this.#pinned.row) };
+    const pinned = this.#pinned;
+    // Where no row is left, it comes back to what was at the top, and only the end stays what it is.
+    const isKept = count > 0 || pinned?.row === END.row;
+    this.#pinned = pinned && isKept ? { ...pinned, row: rowOf(pinned.row) } : null;
     if (this.#anchor.row === before) return;
     this.#looking.stays();
     this.redraw();

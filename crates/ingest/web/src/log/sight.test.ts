@@ -7,6 +7,8 @@ it("a line is in sight once it is drawn, until others are", () => {
   sight.drawn([4, 5, 9]);
   expect([sight.top, sight.last]).toEqual([4, 9]);
   expect([4, 9, 6].map((line) => sight.has(line))).toEqual([true, true, false]);
+  sight.drawn([]);
+  expect([sight.top, sight.last, sight.has(4)]).toEqual([4, 0, false]);
 });
 
 it("a line that the next frame will show is in sight already", () => {

@@ -2,6 +2,7 @@
 
 export class Sight {
   #lines: readonly number[] = [];
+  #top = 1;
   #ahead: number | null = null;
 
   /** In their order, as the last frame has drawn them. */
@@ -9,8 +10,9 @@ export class Sight {
     return this.#lines;
   }
 
+  /** While none is drawn, that of before. */
   get top(): number {
-    return this.#lines[0] ?? 1;
+    return this.#top;
   }
 
   /** Nothing where none is drawn. */
@@ -29,6 +31,7 @@ export class Sight {
 
   drawn(lines: readonly number[]): void {
     this.#lines = lines;
+    this.#top = lines[0] ?? this.#top;
     this.#ahead = null;
   }
 }

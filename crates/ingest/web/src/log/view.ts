@@ -4,15 +4,16 @@
  */
 
 import { notice } from "../notices";
-import { Cell } from "../store";
+import { Cell, Pulse } from "../store";
 import { Aim, type Where } from "./aim";
 import { Asker } from "./asker";
 import { Choice } from "./choice";
 import { described } from "./described";
+import { toggled } from "./filter";
 import { Finding, type Match } from "./finding";
 import { Following } from "./following";
 import type { Group } from "./groups";
-import { SOURCES, type Source } from "./line";
+import type { Source } from "./line";
 import type { Content } from "./list";
 import { Log } from "./model";
 import { Opened } from "./opened";
@@ -20,7 +21,7 @@ import { Opener } from "./opener";
 import { type Opening, openingAt } from "./opening";
 import { Bookmark, type Place } from "./place";
 import type { Surroundings } from "./row";
-import type { Range, Rows } from "./rows";
+import { type Range, type Rows, renumbering } from "./rows";
 import { Scroller } from "./scroller";
 import { Selected } from "./selected";
 import { Sight } from "./sight";
@@ -32,11 +33,14 @@ const TELL_MS = 100;
 
 export class View {
   readonly log: Log;
-  readonly told = new Cell(0);
+  readonly #pulse = new Pulse(TELL_MS);
+  readonly told = this.#pulse.count;
   readonly scroller: Scroller;
   readonly selected: Selected;
   around: Surroundings;
   readonly #following = new Following();
+  /** How often the person has scrolled, or pressed something. */
+  touches = 0;
   readonly choice: Choice;
   /** The line that a key went to, to be read out. */
   readonly aloud = new Cell<number | null>(null);
@@ -45,7 +49,6 @@ export class View {
   #rows: Rows;
   /** The log is another than the one that is drawn. */
   #hasChanged = false;
-  #telling: ReturnType<typeof setTimeout> | undefined;
   readonly #opener: Opener;
   readonly #aim: Aim;
   readonly #finding: Finding;
@@ -102,7 +105,7 @@ export class View {
   }
 
   close(): void {
-    clearTimeout(this.#telling);
+    this.#pulse.close();
     this.#opener.close();
     this.#asker.close();
     this.log.close();
@@ -120,19 +123,19 @@ export class View {
 
   redraw(): void {
     this.scroller.redraw();
-    this.#tell();
+    this.#pulse.tell();
   }
 
   /** Rows take other heights from now on. */
   reshape(): void {
     this.scroller.reshape();
     if (this.follow) this.scroller.toEnd();
-    this.#tell();
+    this.#pulse.tell();
   }
 
   setFollow(follow: boolean): void {
-    this.#following.turn(follow, this.log.end, !this.#opener.isSettled);
-    this.leave();
+    this.#leave();
+    this.#following.turn(follow, this.log.end);
     if (follow) this.scroller.toEnd();
     else this.scroller.unpin();
     this.redraw();
@@ -140,11 +143,20 @@ export class View {
 
   /** What is shown stays: somebody uses it. */
   hold(): void {
-    if (this.follow || !this.#opener.isSettled) this.setFollow(false);
+    const isLed = !this.#opener.isSettled || this.#aim.waits || this.#finding.leads;
+    if (this.follow || isLed) this.setFollow(false);
   }
 
-  /** The person goes by himself, or presses a line, which is to stay under his hand: nothing else leads him on. */
-  leave(): void {
+  /** Something of a row is pressed, which is to stay under the hand. */
+  pressed(): void {
+    this.touches += 1;
+    this.#leave();
+    if (!this.follow) this.scroller.unpin();
+  }
+
+  /** The person goes by himself: nothing else leads him on. */
+  #leave(): void {
+    if (!this.#opener.isSettled) this.#following.opened(this.log.end);
     this.#opener.settle();
     this.#aim.drop();
     this.#finding.drop();
@@ -183,6 +195,7 @@ export class View {
   /** The same with a line that was named from outside, as by a link, and may not be there. */
   #toNamed(line: number, where?: Where): void {
     this.toLine(line, where);
+    this.#opener.named(line);
     if (line > this.log.end) notice(this.around.texts.beyondEnd(line, this.log.end, this.log.running));
   }
 
@@ -271,11 +284,9 @@ export class View {
   }
 
   toggleSource(source: Source): void {
-    const sources = new Set(this.log.filter.shown);
-    if (!sources.delete(source)) sources.add(source);
-    // Nothing at all is never what is meant.
+    this.#opener.named(null);
     const needed = this.follow ? this.log.end : this.sight.last;
-    this.log.setSources(sources.size === 0 ? new Set(SOURCES) : sources, needed);
+    this.log.setSources(toggled(this.log.filter.shown, source), needed);
     if (this.follow) this.scroller.toEnd();
   }
 
@@ -325,8 +336,9 @@ export class View {
   }
 
   #scrolled(by: number): void {
-    if (!this.#opener.isSettled) this.#tell();
-    this.leave();
+    this.touches += 1;
+    if (!this.#opener.isSettled) this.#pulse.tell();
+    this.#leave();
     if (this.follow && by < 0) this.setFollow(false);
   }
 
@@ -334,7 +346,7 @@ export class View {
     if (!this.follow && this.log.running && down) this.setFollow(true);
     if (this.fresh === 0) return;
     this.#following.sawEnd(this.log.end);
-    this.#tell();
+    this.#pulse.tell();
   }
 
   /** What the person looks at, or asked to see. */
@@ -345,25 +357,20 @@ export class View {
 
   #changed(): void {
     if (this.log.rows !== this.#rows) this.#keepPlace();
-    const linked = this.choice.range?.[0] ?? null;
-    this.#opener.begin(this.#bookmark.place, linked);
-    const hidden = this.#opener.hidden(linked);
-    if (hidden !== null) this.toLine(hidden);
+    this.#opener.begin(this.#bookmark.place, this.choice.range?.[0] ?? null);
+    const hidden = this.#opener.hidden();
+    if (hidden !== null) this.#ledByItself(() => this.toLine(hidden));
     this.#aim.reach();
     this.#hasChanged = true;
     this.scroller.redraw();
-    this.#tell();
+    this.#pulse.tell();
   }
 
   /** What is at the top stays there when rows above it come or go. */
   #keepPlace(): void {
     const before = this.#rows;
     this.#rows = this.log.rows;
-    const { count } = this.#rows;
-    // At the end it stays there, or as far from it, and the bar is to say so.
-    const rowOf = (row: number) =>
-      row < before.count ? this.#rows.rowOf(before.sequenceOf(row)) : row - before.count + count;
-    this.scroller.renumber(before.count === 0 ? (row) => row : rowOf, count);
+    this.scroller.renumber(renumbering(before, this.#rows, this.sight.top), this.#rows.count);
   }
 
   #settle(): void {
@@ -375,13 +382,17 @@ export class View {
   }
 
   #openAt(opening: Opening): void {
-    const { from } = this.#finding;
-    this.#goTo(opening);
-    // A search that the person has begun meanwhile leads on.
-    this.#finding.begin(from);
+    this.#ledByItself(() => this.#goTo(opening));
     this.log.opened();
     const { to } = opening;
     this.#asker.around(to === "start" ? 1 : to === "end" ? this.log.end : to, this.scroller.page);
+  }
+
+  /** The log goes somewhere, and not the person: a search that he has begun leads on. */
+  #ledByItself(go: () => void): void {
+    const { from } = this.#finding;
+    go();
+    this.#finding.begin(from);
   }
 
   #goTo({ to, where, cursor }: Opening): void {
@@ -389,12 +400,5 @@ export class View {
     else if (to === "end") this.toEnd();
     else this.#toNamed(to, where);
     this.choice.cursor = cursor;
-  }
-
-  #tell(): void {
-    this.#telling ??= setTimeout(() => {
-      this.#telling = undefined;
-      this.told.set(this.told.value + 1);
-    }, TELL_MS);
   }
 }

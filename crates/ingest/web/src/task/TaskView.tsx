@@ -12,6 +12,7 @@ import { usePolled } from "../poll";
 import { Frame } from "../shell/Frame";
 import { Shown } from "../shell/Trouble";
 import { text } from "../text";
+import { useUnpressed } from "../unpressed";
 import { inOrder } from "../worker/standing";
 import { WorkerBar } from "../worker/WorkerBar";
 import { ByTime } from "./ByTime";
@@ -25,7 +26,9 @@ import {
   carried,
   chosenHow,
   chosenQuery,
+  isByItself,
   namesOf,
+  namingQuery,
   nextFailed,
   nextWay,
   queryOf,
@@ -40,11 +43,12 @@ export function TaskView({ name, query }: { name: string; query: URLSearchParams
   const words = useText(text);
   useTitle(name);
   // Never done: another attempt may come long after.
-  const polled = usePolled(name, (options) => api.task(name, options));
+  const latest = usePolled(name, (options) => api.task(name, options));
+  const polled = useUnpressed(".workers > button", latest);
   const up = () => go({ view: "tasks", query: new URLSearchParams() });
   useKeys(words.everywhere, [{ keys: ["u"], label: words.keyUp, run: up }], true, "view");
   const task = polled.value && { ...polled.value, workers: inOrder(polled.value.workers) };
-  const shown = useShown(query, task?.workers ?? []);
+  const shown = useShown(task, query);
   const toFailed = () => task && showNextFailed(task, shown, words);
   const failedKey = { keys: ["F"], label: words.keyNextFailed, run: toFailed };
   useKeys(words.keysTask, [failedKey], task !== undefined && failedAmong(task), "view");
@@ -58,12 +62,16 @@ export function TaskView({ name, query }: { name: string; query: URLSearchParams
   );
 }
 
-/** Who is shown. Whoever is, by himself, stays, also when another fails. */
-function useShown(query: URLSearchParams, workers: readonly api.WorkerState[]): ShownWorkers {
+/** Who is shown. Whoever is, by himself, stays, also when another fails: the address names him then. */
+function useShown(task: api.Task | undefined, query: URLSearchParams): ShownWorkers {
+  const workers = task?.workers ?? [];
   const kept = useRef<readonly string[]>([]);
   const shown = shownOf(query, workers, kept.current);
   useLayoutEffect(() => {
-    if (shown.named.length === 0 && shown.workers.length > 0) kept.current = namesOf(shown.workers);
+    kept.current = isByItself(shown) ? namesOf(shown.workers) : [];
+    const anew = namesOf(shownOf(query, workers).workers);
+    if (!task || !isByItself(shown) || kept.current.join() === anew.join()) return;
+    go({ view: "task", name: task.task_id, query: namingQuery(shown) }, "replace");
   });
   return shown;
 }

@@ -4,7 +4,9 @@ import {
   carried,
   chosenHow,
   chosenQuery,
+  isByItself,
   MOST_BESIDE,
+  namingQuery,
   newcomer,
   nextFailed,
   nextWay,
@@ -43,6 +45,13 @@ it("whoever was shown by himself stays when another is wanted more, unless the a
   expect(names(kept("show=side", ["a", "d"]))).toBe("ad");
 });
 
+it("the address of whom is shown by himself can name him, and keeps what it says to the log", () => {
+  const side = shownOf(new URLSearchParams("show=side&line=3"), workers, ["a", "d"]);
+  expect(isByItself(side)).toBe(true);
+  expect(namingQuery(side).toString()).toBe("show=side&w=a&w=d&line=3");
+  expect([isByItself(shown("w=b")), isByItself(shown("w=gone")), isByItself(shown(""))]).toEqual([false, true, true]);
+});
+
 it("the rest of the address is the log's, and both are put together again", () => {
   const { log } = shown("w=b&line=3&q=x");
   expect(log.toString()).toBe("line=3&q=x");
@@ -50,6 +59,7 @@ it("the rest of the address is the log's, and both are put together again", () =
   expect(withLog(new URLSearchParams("w=b&line=3"), "b", line).toString()).toBe("w=b&line=9");
   // A line without the worker would be of whoever is shown elsewhere, or later.
   expect(withLog(new URLSearchParams(), "b", line).toString()).toBe("w=b&line=9");
+  expect(withLog(new URLSearchParams("w=gone"), "b", line).toString()).toBe("w=b&line=9");
   expect(withLog(new URLSearchParams("line=3"), "b", new URLSearchParams()).toString()).toBe("");
   expect(queryOf("side", ["a", "b"]).toString()).toBe("show=side&w=a&w=b");
   expect(queryOf("tabs", ["a"]).toString()).toBe("w=a");

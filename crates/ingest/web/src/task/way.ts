@@ -38,6 +38,11 @@ function limited(way: Way, chosen: readonly WorkerState[]): WorkerState[] {
   return chosen.slice(0, way === "side" ? MOST_BESIDE : 1);
 }
 
+/** Nobody whom the address names is there. */
+export function isByItself({ named, workers }: Shown): boolean {
+  return !workers.some(({ worker_id }) => named.includes(worker_id));
+}
+
 /** Where the address names nobody: the one to look at first, and beside it another. */
 function byItself(way: Way, workers: readonly WorkerState[], kept: readonly WorkerState[]): WorkerState[] {
   const first = mostWanted(workers);
@@ -87,10 +92,17 @@ export function queryOf(way: Way, workers: readonly string[]): URLSearchParams {
   return query;
 }
 
+/** The address of what is shown, with the names of who is shown by himself. */
+export function namingQuery({ way, workers, log }: Shown): URLSearchParams {
+  const query = queryOf(way, namesOf(workers));
+  for (const [name, value] of log) query.append(name, value);
+  return query;
+}
+
 /** The same task, with something else for the log of a worker: who opens it elsewhere is to see the same one. */
 export function withLog(query: URLSearchParams, worker: string, log: URLSearchParams): URLSearchParams {
   const [own] = divided(query, OWN);
-  if (!own.has("w") && log.size > 0) own.append("w", worker);
+  if (log.size > 0) own.set("w", worker);
   for (const [name, value] of log) own.append(name, value);
   return own;
 }

@@ -10,12 +10,10 @@ import { Name } from "../shell/Name";
 import { TaskStanding } from "../shell/Standing";
 import { Age, Took } from "../shell/Time";
 import { text } from "../text";
-import { useUnpressed } from "../unpressed";
 
 export function TaskTable({ tasks }: { tasks: readonly TaskSummary[] }) {
   const words = useText(text);
   const body = useRef<HTMLTableSectionElement>(null);
-  const shown = useUnpressed(".tasks tbody tr", tasks);
   useKeptFocus(body);
   const step = (by: number) => () => focusBeside(body.current, by);
   useKeys(words.keysList, [
@@ -44,7 +42,7 @@ export function TaskTable({ tasks }: { tasks: readonly TaskSummary[] }) {
         </tr>
       </thead>
       <tbody ref={body}>
-        {shown.map((task) => (
+        {tasks.map((task) => (
           <TaskRow task={task} key={task.task_id} />
         ))}
       </tbody>

@@ -10,6 +10,7 @@ import { usePolled } from "../poll";
 import { Frame } from "../shell/Frame";
 import { Shown } from "../shell/Trouble";
 import { text } from "../text";
+import { useUnpressed } from "../unpressed";
 import { FilterBar } from "./FilterBar";
 import { asked, changed, type Filter, filterOf, isNarrowed, rangeOf, toPage } from "./filter";
 import { TaskTable } from "./TaskTable";
@@ -19,7 +20,8 @@ export function TasksView({ query }: { query: URLSearchParams }) {
   const words = useText(text);
   useTitle(words.tasks);
   const filter = filterOf(query);
-  const polled = usePolled(JSON.stringify(asked(filter)), (options) => api.tasks(asked(filter), options));
+  const latest = usePolled(JSON.stringify(asked(filter)), (options) => api.tasks(asked(filter), options));
+  const polled = useUnpressed(".tasks tbody tr", latest);
   const cursors = useRef(new Map<number, string>());
   const { page } = filter;
   const next = polled.value?.next;
