@@ -364,6 +364,74 @@ sees("a search leads nobody away who has scrolled just after its last letter", a
   await log.shows("lines far from the match", (rows) => (rows[0]?.sequence ?? 0) > before + 50);
 });
 
+sees("a search that has found nothing leads nobody away when a match comes later", async ({ page }) => {
+  const [log, agent] = await followed(page, "moments-later");
+  await log.press("/");
+  await page.keyboard.type("needle");
+  const count = log.part("find-count");
+  await count.getByText("No match").waitFor();
+  agent.does("echo needle; seq 1 100");
+  await log.showsLine(401, "100");
+  await until(
+    "the match",
+    () => count.getAttribute("data-count"),
+    (seen) => seen === "1",
+  );
+  await log.isPressed("follow");
+  await log.showsLine(401, "100");
+  await agent.done();
+});
+
+sees("the bar is at its end when groups are folded and unfolded there", async ({ page }) => {
+  const server = await ingest();
+  const script = "seq 1 1000; echo '::group::big'; seq 1 2000; echo '::endgroup::'; seq 1 5";
+  await server.ran("moments", "moments-folded", script);
+  const log = await LogPage.open(page, server, "moments-folded");
+  await log.part("fold-all").waitFor();
+  await log.press("G");
+  await log.showsLine(3_007, "5");
+  const left = () =>
+    log.scroller.evaluate((scroller) => scroller.scrollHeight - scroller.clientHeight - scroller.scrollTop);
+  const height = () => log.scroller.evaluate((scroller) => scroller.scrollHeight);
+  let before = await height();
+  for (let times = 0; times < 2; times += 1) {
+    await log.part("fold-all").click();
+    await until("as much as is shown", height, (now) => Math.abs(now - before) > 20_000);
+    before = await height();
+    await log.showsLine(3_007, "5");
+    await until("the bar is at its end", left, (left) => left < 1);
+  }
+});
+
+sees("a row that is held does not hold back what is scrolled meanwhile", async ({ page }) => {
+  const server = await ingest();
+  await server.ran("moments", "moments-held", "seq 1 20000");
+  const log = await LogPage.open(page, server, "moments-held", "#L1000");
+  await log.showsLine(1000, "1000");
+  const box = await log.text(1005).boundingBox();
+  assert.ok(box);
+  await page.mouse.move(box.x + 5, box.y + 5);
+  await page.mouse.down({ button: "middle" });
+  // As the browser scrolls where the middle button is held.
+  await log.scroller.evaluate((scroller) => {
+    scroller.scrollTop += 1_000;
+  });
+  await log.shows("other lines", (rows) => (rows[0]?.sequence ?? 0) > 1_030, 3_000);
+  await page.mouse.up({ button: "middle" });
+});
+
+sees("Escape in the search of tasks leaves what was typed, as the list is of that", async ({ page }) => {
+  const server = await ingest();
+  await page.goto(server.url());
+  const field = page.getByRole("searchbox");
+  await field.focus();
+  await page.keyboard.type("moments-none");
+  await page.waitForURL(/q=moments-none$/);
+  await page.keyboard.press("Escape");
+  await until("the list has the keys", () => page.evaluate(() => document.activeElement?.tagName !== "INPUT"));
+  assert.equal(await field.inputValue(), "moments-none");
+});
+
 sees("a range is pressed with Shift held for long, as a keyboard repeats it, while lines come", async ({ page }) => {
   const [log, agent] = await followed(page, "moments-shift");
   await log.row(290).locator(".log-number").click();

@@ -41,7 +41,7 @@ export class Press {
   }
 
   readonly #down = ({ target, button }: PointerEvent): void => {
-    this.#end();
+    this.end();
     // Beside rows are scroll bars, and a menu takes the end of a press for itself.
     const isPress = button !== MENU && target instanceof Element && target.closest(this.#pressable) !== null;
     if (isPress) this.#begin();
@@ -51,36 +51,36 @@ export class Press {
     this.#endIn(LONGEST_MS);
     this.#heard = new AbortController();
     const options = { passive: true, signal: this.#heard.signal };
-    this.#element.addEventListener("click", this.#end, options);
+    this.#element.addEventListener("click", this.end, options);
     document.addEventListener("pointerup", this.#up, options);
     document.addEventListener("pointermove", this.#move, options);
     document.addEventListener("selectionchange", this.#selects, options);
     document.addEventListener("keydown", this.#key, options);
-    for (const type of ENDS) document.addEventListener(type, this.#end, options);
+    for (const type of ENDS) document.addEventListener(type, this.end, options);
   }
 
   /** It was let go where nobody was told. */
   readonly #move = ({ buttons }: PointerEvent): void => {
-    if (buttons === 0) this.#end();
+    if (buttons === 0) this.end();
   };
 
   /** Whoever selects may go on beyond what is seen. */
   readonly #selects = (): void => {
-    if (getSelection()?.isCollapsed === false) this.#end();
+    if (getSelection()?.isCollapsed === false) this.end();
   };
 
   readonly #key = ({ key }: KeyboardEvent): void => {
-    if (!MODIFIERS.includes(key)) this.#end();
+    if (!MODIFIERS.includes(key)) this.end();
   };
 
   readonly #up = (): void => this.#endIn(CLICK_MS);
 
   #endIn(wait: number): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(this.#end, wait);
+    this.#timer = setTimeout(this.end, wait);
   }
 
-  readonly #end = (): void => {
+  readonly end = (): void => {
     if (!this.isDown) return;
     this.#leave();
     this.#ended();

@@ -41,7 +41,8 @@ export class Finding {
     const { search } = this.#log;
     if (this.#from === null || !search) return null;
     const hit = search.hits.after(this.#from - 1) ?? (search.busy ? null : search.hits.after(0));
-    if (hit !== null) this.#from = null;
+    // Where all was looked through and there is none, what comes later leads nobody away.
+    if (hit !== null || !search.busy) this.#from = null;
     return hit;
   }
 

@@ -33,6 +33,11 @@ export class Frame {
     this.#asked ||= requestAnimationFrame(this.#come);
   }
 
+  /** What is pressed does not hold it back any longer. */
+  release(): void {
+    this.#press.end();
+  }
+
   /** Has it come at once, if it was asked for. */
   hurry(): void {
     if (!this.isDue) return;

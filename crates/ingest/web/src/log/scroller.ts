@@ -177,8 +177,7 @@ export class Scroller {
     // Where no row is left, it comes back to what was at the top, and only the end stays what it is.
     const isKept = count > 0 || pinned?.row === END.row;
     this.#pinned = pinned && isKept ? { ...pinned, row: rowOf(pinned.row) } : null;
-    if (this.#anchor.row === before) return;
-    this.#looking.stays();
+    if (this.#anchor.row !== before) this.#looking.stays();
     this.redraw();
     this.#settle();
   }
@@ -250,6 +249,8 @@ export class Scroller {
   readonly #onScroll = (): void => {
     const move = this.#bar.moved();
     if (!move) return;
+    // As where the middle button is held to scroll by the hand's moves.
+    this.#frame.release();
     clearTimeout(this.#rest);
     this.#rest = undefined;
     this.#movedTo(scrolled(this.#anchor, move.from, move.to, this.#extent()), move.to - move.from);

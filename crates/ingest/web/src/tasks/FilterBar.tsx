@@ -69,7 +69,11 @@ function SearchField({ field, q, onSearch }: SearchProps) {
     return () => clearTimeout(timer);
   }, [typed, q]);
   const leave = (event: KeyboardEvent) => {
-    if (event.key === "Escape") field.current?.blur();
+    if (event.key === "Escape") {
+      // The browser would empty the field, and tell of it in no way that others do.
+      event.preventDefault();
+      field.current?.blur();
+    }
     if (event.key === "Enter") search.current(typed);
   };
   return (
