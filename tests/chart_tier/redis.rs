@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use ottoscaler_tests::binary::workspace;
-use ottoscaler_tests::{port, wait};
+use ottoscaler_tests::{port, redis_server, wait};
 use redis::aio::MultiplexedConnection;
 use serde_json::Value;
 use tokio::process::{Child, Command};
@@ -30,9 +30,9 @@ async fn start(command: &[&str], dir: &Path) -> (Child, MultiplexedConnection) {
     command.args(["--port", &addr.port().to_string(), "--bind", "127.0.0.1"]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
     let child = command.spawn().unwrap();
-    let client = redis::Client::open(format!("redis://{addr}")).unwrap();
+    let url = format!("redis://{addr}");
     let connection = wait::until("redis answers", LIMIT, || async {
-        client.get_multiplexed_async_connection().await.map_err(|error| error.to_string())
+        redis_server::connect(&url).await.map_err(|error| error.to_string())
     });
     (child, connection.await)
 }

@@ -4,11 +4,16 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::Stdio;
 use std::time::Duration;
 
+use redis::AsyncConnectionConfig;
 use redis::aio::MultiplexedConnection;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
 use crate::{port, wait};
+
+/// What has not been answered by then will not be: a busy disk may take seconds for a sync, and the client's own limit is
+/// half a second.
+const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 
 /// Redis that does not answer within this has failed to start; loading an append-only file counts.
 const START_LIMIT: Duration = Duration::from_secs(30);
@@ -82,11 +87,21 @@ impl RedisServer {
     }
 
     async fn try_connect(&self) -> redis::RedisResult<MultiplexedConnection> {
-        redis::Client::open(self.url())?.get_multiplexed_async_connection().await
+        connect(&self.url()).await
     }
 
     /// A connection to it.
     pub async fn connect(&self) -> MultiplexedConnection {
         self.try_connect().await.expect("redis answers")
     }
+}
+
+/// A connection to the Redis at an address, which waits for answers as long as they may take.
+///
+/// # Errors
+///
+/// Where nobody answers there.
+pub async fn connect(url: &str) -> redis::RedisResult<MultiplexedConnection> {
+    let config = AsyncConnectionConfig::new().set_response_timeout(Some(ANSWER_LIMIT));
+    redis::Client::open(url)?.get_multiplexed_async_connection_with_config(&config).await
 }

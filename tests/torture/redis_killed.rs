@@ -1,9 +1,8 @@
 use std::time::Duration;
 
 use ottoscaler_tests::ingest::Ingest;
-use ottoscaler_tests::redis_server::{Persistence, RedisServer};
+use ottoscaler_tests::redis_server::{Persistence, RedisServer, connect};
 use ottoscaler_tests::scaler::{EVENTS, Scaler, ended, states};
-use redis::aio::MultiplexedConnection;
 
 use crate::{random_pause, seeded};
 
@@ -31,10 +30,6 @@ async fn submit(url: &str, number: usize, marks: &std::path::Path) {
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-}
-
-async fn connect(url: &str) -> redis::RedisResult<MultiplexedConnection> {
-    redis::Client::open(url)?.get_multiplexed_async_connection().await
 }
 
 /// P1 and P2 with Redis itself killed: its append-only file is the truth, before and after.

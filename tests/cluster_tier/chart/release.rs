@@ -16,7 +16,7 @@ use ottoscaler_tests::ingest::Ingest;
 use ottoscaler_tests::kube_api::ADMIN;
 use ottoscaler_tests::node::NODE;
 use ottoscaler_tests::scaler::{self, Entry, STATUS};
-use ottoscaler_tests::{binary, wait};
+use ottoscaler_tests::{binary, redis_server, wait};
 use redis::aio::MultiplexedConnection;
 use serde_json::json;
 use tokio::process::Command;
@@ -143,7 +143,7 @@ impl<'a> Release<'a> {
     pub(super) async fn install(ground: &'a Ground, helm: &'static str, set: &[&str]) -> Self {
         Self::helm_install(ground, helm, set).await;
         let url = format!("redis://{}", ground.address("ottoscaler-redis").await);
-        let redis = redis::Client::open(url).unwrap().get_multiplexed_async_connection().await.unwrap();
+        let redis = redis_server::connect(&url).await.unwrap();
         Self::new(ground, helm, redis).await
     }
 
