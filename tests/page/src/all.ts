@@ -10,6 +10,7 @@ import "./lines.js";
 import "./groups.js";
 import "./press.js";
 import "./moments.js";
+import "./late.js";
 import "./filter.js";
 import "./search.js";
 import "./broken.js";

@@ -144,6 +144,25 @@ sees(
 );
 
 sees(
+  "the whole of one of two logs side by side is selected and copied by key",
+  async ({ page }) => {
+    const server = await ingest();
+    for (const worker of ["a", "b"])
+      await server.ran("choose-side", `choose-side-${worker}`, `seq -f '${worker}%g' 1 300`);
+    await page.goto(server.url("/#/tasks/choose-side?show=side&w=choose-side-a&w=choose-side-b"));
+    const logs = ["a", "b"].map((worker) => [worker, new LogPage(page, `choose-side-${worker}`)] as const);
+    for (const [worker, log] of logs) await log.showsLine(300, `${worker}300`);
+    for (const [worker, log] of logs) {
+      await log.text(299).click();
+      await page.keyboard.press("Control+a");
+      await page.keyboard.press("Control+c");
+      await copied(page, Array.from({ length: 300 }, (_, at) => `${worker}${at + 1}`).join("\n"));
+    }
+  },
+  WITH_CLIPBOARD,
+);
+
+sees(
   "a selection dragged beyond the edge is copied whole, without what is hidden in it",
   async ({ page }) => {
     const server = await ingest();

@@ -3,10 +3,10 @@
 import assert from "node:assert/strict";
 import type { Locator, Page } from "playwright-core";
 import { ingest, sees } from "./browser.js";
+import { followed } from "./followed.js";
 import { holdBack } from "./held.js";
-import type { Agent } from "./ingest.js";
 import { LogPage } from "./log.js";
-import { frames, hears } from "./told.js";
+import { frames } from "./told.js";
 import { until } from "./wait.js";
 
 type Point = readonly [x: number, y: number];
@@ -27,26 +27,6 @@ async function byMouse(page: Page, at: Point): Promise<() => Promise<unknown>> {
   await page.mouse.move(...at);
   await page.mouse.down();
   return () => page.mouse.up();
-}
-
-interface Followed {
-  readonly agent: Agent;
-  readonly log: LogPage;
-  /** Waits until the page has been told of line 305. */
-  readonly heard: () => Promise<boolean>;
-}
-
-/** A log of 300 lines of a worker that goes on, which is followed. */
-async function followed(page: Page, worker: string, format = "%g"): Promise<Followed> {
-  const server = await ingest();
-  const agent = server.agent("press", worker);
-  agent.does(`seq -f '${format}' 1 300`);
-  await agent.sent(300);
-  const heard = await hears(page, 305);
-  const log = await LogPage.open(page, server, worker);
-  await log.showsLine(300);
-  await log.isPressed("follow");
-  return { agent, log, heard };
 }
 
 sees("a group that is pressed before its lines are there, and let go after, opens", async ({ page }) => {

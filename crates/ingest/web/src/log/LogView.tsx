@@ -219,11 +219,12 @@ function copySelected(event: ClipboardEvent, view: View, root: Element): void {
   view.selected.changed(selection);
   const { beyond } = view.selected;
   const text = beyond ? null : selectedText(root, selection);
-  beginCopy();
-  if (beyond) copyStretch(view, view.around.texts, beyond);
-  else if (text !== null) event.clipboardData?.setData("text/plain", text);
-  else return;
+  // Of several logs each is told of a copy, and most have nothing to do with it.
+  if (!beyond && text === null) return;
   event.preventDefault();
+  if (beyond) return copyStretch(view, view.around.texts, beyond);
+  beginCopy();
+  event.clipboardData?.setData("text/plain", text ?? "");
 }
 
 function useSettings(view: View | null, wrap: string, times: string): void {

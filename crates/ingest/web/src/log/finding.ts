@@ -26,11 +26,6 @@ export class Finding {
     this.#from = from;
   }
 
-  /** It is to lead somewhere yet. */
-  get leads(): boolean {
-    return this.#from !== null;
-  }
-
   /** The person has gone elsewhere: it leads nowhere by itself any more. */
   drop(): void {
     this.#from = null;

@@ -143,7 +143,7 @@ export class View {
 
   /** What is shown stays: somebody uses it. */
   hold(): void {
-    const isLed = !this.#opener.isSettled || this.#aim.waits || this.#finding.leads;
+    const isLed = !this.#opener.isSettled || this.#aim.waits || this.#finding.from !== null;
     if (this.follow || isLed) this.setFollow(false);
   }
 
