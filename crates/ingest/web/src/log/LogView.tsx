@@ -218,13 +218,17 @@ function copySelected(event: ClipboardEvent, view: View, root: Element): void {
   // The browser tells of it a moment later, and a key may be quicker.
   view.selected.changed(selection);
   const { beyond } = view.selected;
-  const text = beyond ? null : selectedText(root, selection);
+  if (beyond) {
+    event.preventDefault();
+    copyStretch(view, view.around.texts, beyond);
+    return;
+  }
+  const text = selectedText(root, selection);
   // Of several logs each is told of a copy, and most have nothing to do with it.
-  if (!beyond && text === null) return;
+  if (text === null) return;
   event.preventDefault();
-  if (beyond) return copyStretch(view, view.around.texts, beyond);
   beginCopy();
-  event.clipboardData?.setData("text/plain", text ?? "");
+  event.clipboardData?.setData("text/plain", text);
 }
 
 function useSettings(view: View | null, wrap: string, times: string): void {
