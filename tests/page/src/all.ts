@@ -4,6 +4,8 @@ import "./opening.js";
 import "./window.js";
 import "./list.js";
 import "./task.js";
+import "./timeline.js";
+import "./ways.js";
 import "./follow.js";
 import "./choose.js";
 import "./lines.js";

@@ -252,3 +252,35 @@ sees("the whole log is downloaded as the command wrote it", async ({ page }) => 
   assert.ok(text === expected, `${text.length} characters, ending in ${JSON.stringify(text.slice(-30))}`);
   assert.match(download.suggestedFilename(), /^choose-download\./);
 });
+
+sees(
+  "whoever holds what he selects is not led on where he comes to the end of a log that goes on",
+  async ({ page }) => {
+    const server = await ingest();
+    const agent = server.agent("choose", "choose-held");
+    agent.does("seq 1 300");
+    await agent.sent(300);
+    const log = await LogPage.open(page, server, "choose-held");
+    await log.showsLine(300);
+    await log.isPressed("follow");
+    const [from, to] = [await log.text(290).boundingBox(), await log.text(295).boundingBox()];
+    assert.ok(from && to);
+    await page.mouse.move(from.x + 1, from.y + from.height / 2);
+    await page.mouse.down();
+    await page.mouse.move(to.x + 20, to.y + to.height / 2, { steps: 8 });
+    await log.isPressed("follow", false);
+    agent.does("seq 301 310");
+    await log.part("new-lines").waitFor();
+    await page.mouse.wheel(0, 10_000);
+    await log.showsLine(310);
+    await log.atRest();
+    await log.isPressed("follow", false);
+    await page.mouse.up();
+    assert.match(await page.evaluate(() => getSelection()?.toString() ?? ""), /^290/);
+    await page.mouse.wheel(0, -100);
+    await log.atRest();
+    await page.mouse.wheel(0, 200);
+    await log.isPressed("follow");
+    await agent.done();
+  },
+);

@@ -69,3 +69,48 @@ sees("a link to a line of a hidden stream shows that stream, and a search keeps 
   await log.isPressed("stream-stdout");
   await log.isPressed("stream-stderr");
 });
+
+sees("of lines that come only those count as new that are shown", async ({ page }) => {
+  const server = await ingest();
+  const agent = server.agent("filter", "filter-new");
+  agent.does("seq 1 200; sleep 0.1; seq 201 300 >&2");
+  await agent.sent(300);
+  const log = await LogPage.open(page, server, "filter-new");
+  await log.press("1");
+  await log.shows("stderr alone", (rows) => rows.length > 1 && rows.every(({ stream }) => stream === "err"));
+  await log.wheel(-500);
+  await log.isPressed("follow", false);
+  agent.does("seq 301 400; sleep 0.1; echo one >&2; echo two >&2; sleep 0.1; seq 403 500");
+  await agent.sent(500);
+  await until(
+    "two new lines",
+    () => log.part("new-lines").innerText(),
+    (text) => /^2 new lines/.test(text),
+  );
+  await log.press("1");
+  await until(
+    "all new lines",
+    () => log.part("new-lines").innerText(),
+    (text) => /^200 new lines/.test(text),
+  );
+  await agent.done();
+});
+
+sees("who hides a stream and is left with a few lines comes back to where he was", async ({ page }) => {
+  const server = await ingest();
+  await server.ran("filter", "filter-few", "echo one >&2; sleep 0.1; seq 2 5000; sleep 0.1; echo last >&2");
+  const log = await LogPage.open(page, server, "filter-few", "#L2500");
+  await log.showsLine(2500, "2500");
+  await log.wheel(-2_000);
+  const [before] = await log.atRest();
+  const isTop = (sequence: number) =>
+    log.shows(`line ${sequence} at the top`, ([first]) => first?.sequence === sequence);
+  await log.press("1");
+  await log.shows("two lines", (rows) => rows.length === 2);
+  await log.press("1");
+  await isTop(before?.sequence ?? 0);
+  await log.press("1");
+  await log.shows("two lines", (rows) => rows.length === 2);
+  await log.press("g", "1");
+  await isTop(1);
+});

@@ -151,3 +151,54 @@ sees("a pattern that is slow elsewhere has its answer at once", async ({ page })
   await log.part("find-field").fill("(x+x+)+y|(a|aa)+$z");
   await counts(log, "No match");
 });
+
+sees("another word is looked for from where the person has gone since", async ({ page }) => {
+  const log = await opened(page, "search-from");
+  await page.keyboard.type("needle");
+  await log.isCurrent(1000);
+  await log.press("Enter");
+  await log.isCurrent(3000);
+  await log.part("find-field").fill("1");
+  await log.isCurrent(3001);
+  await log.scroller.focus();
+  await log.press("G");
+  await log.showsLine(5000);
+  const [top] = await log.atRest();
+  await log.press("/");
+  await page.keyboard.type("9");
+  const first = Array.from({ length: 100 }, (_, at) => (top?.sequence ?? 0) + at).find((line) =>
+    /9/.test(String(line)),
+  );
+  await log.isCurrent(first ?? 0);
+});
+
+sees(
+  "a match far to the side of a line that is not wrapped is brought into view, and so is the next",
+  async ({ page }) => {
+    const server = await ingest();
+    const far = "printf 'x%.0s' $(seq 1 900); echo ' needle'";
+    await server.ran("search", "search-aside", `echo needle; ${far}; seq 3 50; ${far}; echo needle`);
+    const log = await LogPage.open(page, server, "search-aside");
+    await log.showsLine(52);
+    await log.press("w", "g", "/");
+    await page.keyboard.type("needle");
+    const isSeen = (sequence: number) =>
+      until(
+        `the match in line ${sequence}`,
+        () =>
+          log.row(sequence).evaluate((row) => {
+            const [mark, number] = [row.querySelector("mark"), row.querySelector(".log-number")];
+            const window = row.closest(".log-window");
+            if (!mark || !number || !window) return false;
+            const { left, right } = mark.getBoundingClientRect();
+            return left >= number.getBoundingClientRect().right && right <= window.getBoundingClientRect().right;
+          }),
+        (seen) => seen,
+      );
+    for (const line of [1, 2, 51, 52, 1]) {
+      await log.isCurrent(line);
+      await isSeen(line);
+      await log.press("Enter");
+    }
+  },
+);

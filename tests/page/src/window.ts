@@ -173,3 +173,29 @@ sees("the bar says where the window is when hidden lines come back at the end", 
   await log.shows("all lines", (rows) => rows.length > 10 && rows.at(-1)?.text === "last");
   await until("the bar is at its end", left, (left) => left < 1);
 });
+
+sees(
+  "the key for the next line brings a line that is cut at the top into view, and nothing jumps",
+  async ({ page }) => {
+    const server = await ingest();
+    await server.ran("window", "window-cut", "seq 1 2000");
+    const log = await LogPage.open(page, server, "window-cut", "#L1000");
+    await log.showsLine(1000, "1000");
+    await log.press("Escape");
+    await log.wheel(1_005);
+    const [first] = await log.atRest();
+    assert.ok(first && first.sequence > 1_000);
+    const above = () =>
+      log.row(first.sequence).evaluate((row) => {
+        const frame = row.closest(".log-window")?.getBoundingClientRect();
+        return (frame?.top ?? 0) - row.getBoundingClientRect().top;
+      });
+    assert.ok((await above()) > 1, `it is cut by ${await above()}`);
+    await log.press("j");
+    await log.isCurrent(first.sequence);
+    await until("its top", above, (above) => Math.abs(above) < 1);
+    await log.press("j");
+    await log.isCurrent(first.sequence + 1);
+    assert.ok(Math.abs(await above()) < 1, "what is seen whole stays where it is");
+  },
+);

@@ -79,6 +79,18 @@ it("what is pending is written before another entry begins, and never with an en
   expect(history.told.length).toBe(2);
 });
 
+it("an entry may begin with something kept, also where the browser takes it only later", () => {
+  const history = browser();
+  const entry = new Entry(history);
+  entry.push("#/tasks/one", "there");
+  expect([entry.state, history.state]).toEqual(["there", "there"]);
+  history.refuses = true;
+  entry.push("#/tasks/two", "here");
+  history.refuses = false;
+  vi.advanceTimersByTime(1_000);
+  expect([history.address, history.state]).toEqual(["#/tasks/two", "here"]);
+});
+
 it("what a browser does not take for now is written later", () => {
   const history = browser();
   const entry = new Entry(history);

@@ -46,16 +46,16 @@ export class Entry {
     this.#write();
   }
 
-  /** Begins another one. Where the browser takes none for now, this one has its address in the end. */
-  push(address: string): void {
+  /** Begins another one, with what is kept with it. Where the browser takes none for now, this one has its address in the end. */
+  push(address: string, state: unknown = null): void {
     this.flush();
     this.left();
     try {
-      this.#browser.pushState(null, "", address);
+      this.#browser.pushState(state, "", address);
       // It counts as well.
       this.#allowed = Math.max(0, this.#allowed - 1);
     } catch {
-      this.#pending = { address, state: null };
+      this.#pending = { address, state };
       this.#allowed = 0;
       this.#later(PAUSE_MS);
     }

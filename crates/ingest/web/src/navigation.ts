@@ -41,13 +41,14 @@ const isSameView = (one: Route, other: Route) =>
 
 /**
  * Shows another view, or the same with another query. What is replaced cannot be gone back to, but what was kept with it
- * stays; whoever has left that view meanwhile, as by a link, is not brought back to it.
+ * stays; whoever has left that view meanwhile, as by a link, is not brought back to it. What is pushed may keep something
+ * from the beginning.
  */
-export function go(route: Route, how: "push" | "replace" = "push"): void {
+export function go(route: Route, how: "push" | "replace" = "push", state: unknown = null): void {
   const hash = format(route);
   if (hash === (entry.address ?? location.hash)) return;
   if (how === "replace" && !isSameView(route, current.value)) return;
-  if (how === "push") entry.push(hash);
+  if (how === "push") entry.push(hash, state);
   else entry.readdress(hash);
   current.set(parse(hash));
 }

@@ -67,9 +67,6 @@ const en = {
   keyDown: "Next task",
   keyUpList: "Previous task",
   keyOpen: "Open the task",
-  keyFailedFirst: "Failures first",
-  keyNextPage: "Next page",
-  keyPreviousPage: "Previous page",
 
   // A task
   ways: "Show as",
@@ -120,11 +117,7 @@ const en = {
   keysTimeline: "By time",
   keyEnd: "To the end, and follow",
   keyStart: "To the first line that is loaded",
-  keyEarlier: "Load earlier lines",
-  keyNextLine: "Choose the next line",
-  keyLineBefore: "Choose the line before",
   keyOpenLine: "Show the chosen line in its own log",
-  keyZone: "Local time or UTC",
 };
 
 const ko: typeof en = {
@@ -189,9 +182,6 @@ const ko: typeof en = {
   keyDown: "다음 작업",
   keyUpList: "이전 작업",
   keyOpen: "작업 열기",
-  keyFailedFirst: "실패 먼저",
-  keyNextPage: "다음 페이지",
-  keyPreviousPage: "이전 페이지",
 
   ways: "보기 방식",
   asTabs: "탭",
@@ -239,11 +229,7 @@ const ko: typeof en = {
   keysTimeline: "시간순",
   keyEnd: "끝으로 가서 따라가기",
   keyStart: "불러온 첫 줄로",
-  keyEarlier: "이전 줄 불러오기",
-  keyNextLine: "다음 줄 선택",
-  keyLineBefore: "이전 줄 선택",
   keyOpenLine: "선택한 줄을 워커 로그에서 보기",
-  keyZone: "현지 시각 또는 UTC",
 };
 
 export const text: Catalog<typeof en> = { en, ko };

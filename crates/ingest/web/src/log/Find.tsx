@@ -24,7 +24,11 @@ export function Find({ view, words, close }: Props) {
   const [text, setText] = useState("");
   const [matchCase, setCase] = useState(false);
   const [regex, setRegex] = useState(false);
-  const from = useRef(view.steps.here);
+  /** Where the person was when he began to write, or has gone to since, by himself. */
+  const from = useRef(standing(view));
+  const stand = () => {
+    from.current = standing(view);
+  };
   useLayoutEffect(() => {
     field.current?.focus();
     return () => view.find(null, null);
@@ -33,12 +37,17 @@ export function Find({ view, words, close }: Props) {
   useLayoutEffect(() => {
     if (text === "") return view.find(null, null);
     const query: SearchQuery = { q: text, case: matchCase, regex };
-    const { touches } = view;
+    if (from.current.touches !== view.touches) from.current = standing(view);
+    const { line, touches } = from.current;
     // Whoever has gone elsewhere since is not led from there.
-    const find = () => view.find(query, view.touches === touches ? from.current : null);
+    const find = () => view.find(query, view.touches === touches ? line : null);
     const timer = setTimeout(find, PAUSE_MS);
     return () => clearTimeout(timer);
   }, [view, text, matchCase, regex]);
+  const go = (forward: boolean) => {
+    step(view, words, forward);
+    stand();
+  };
   const leave = () => {
     close();
     view.scroller.element.focus({ preventScroll: true });
@@ -48,7 +57,7 @@ export function Find({ view, words, close }: Props) {
     event.preventDefault();
     event.stopPropagation();
     if (event.key === "Escape") leave();
-    else step(view, words, !event.shiftKey);
+    else go(!event.shiftKey);
   };
   return (
     <search class="log-find">
@@ -67,43 +76,22 @@ export function Find({ view, words, close }: Props) {
           if (fits !== currentTarget.value) currentTarget.value = fits;
           setText(fits);
         }}
+        onFocus={stand}
         onKeyDown={onKey}
       />
-      <Choice name="find-case" on={matchCase} set={setCase} title={words.findCase} sign="Aa" />
-      <Choice name="find-regex" on={regex} set={setRegex} title={words.findRegex} sign=".*" />
+      <Sign name="find-case" title={words.findCase} sign="Aa" on={matchCase} press={() => setCase(!matchCase)} />
+      <Sign name="find-regex" title={words.findRegex} sign=".*" on={regex} press={() => setRegex(!regex)} />
       <Count view={view} words={words} />
-      <button
-        type="button"
-        class="button quiet icon-button"
-        data-log="find-previous"
-        title={`${words.findPrevious} (N)`}
-        onClick={() => step(view, words, false)}
-      >
-        <span aria-hidden="true">↑</span>
-        <span class="unseen">{words.findPrevious}</span>
-      </button>
-      <button
-        type="button"
-        class="button quiet icon-button"
-        data-log="find-next"
-        title={`${words.findNext} (n)`}
-        onClick={() => step(view, words, true)}
-      >
-        <span aria-hidden="true">↓</span>
-        <span class="unseen">{words.findNext}</span>
-      </button>
-      <button
-        type="button"
-        class="button quiet icon-button"
-        data-log="find-close"
-        title={`${words.findClose} (Esc)`}
-        onClick={leave}
-      >
-        <span aria-hidden="true">×</span>
-        <span class="unseen">{words.findClose}</span>
-      </button>
+      <Sign name="find-previous" title={`${words.findPrevious} (N)`} sign="↑" press={() => go(false)} />
+      <Sign name="find-next" title={`${words.findNext} (n)`} sign="↓" press={() => go(true)} />
+      <Sign name="find-close" title={`${words.findClose} (Esc)`} sign="×" press={leave} />
     </search>
   );
+}
+
+/** Where a person is, and how often he had gone anywhere until then. */
+function standing({ steps, touches }: View): { readonly line: number; readonly touches: number } {
+  return { line: steps.here, touches };
 }
 
 /** As much of a text as the server takes, in whole characters. */
@@ -120,28 +108,29 @@ export function step(view: View, words: Texts, forward: boolean): void {
   if (!match && view.log.search && !view.log.search.busy) notice(words.findNone);
 }
 
-interface ChoiceProps {
+interface SignProps {
   name: string;
-  on: boolean;
-  set: (on: boolean) => void;
   title: string;
   sign: string;
+  /** Of what is on or off. */
+  on?: boolean;
+  press: () => void;
 }
 
-function Choice({ name, on, set, title, sign }: ChoiceProps) {
+function Sign({ name, title, sign, on, press }: SignProps) {
   return (
     <button
       type="button"
       class="button quiet icon-button"
       data-log={name}
       aria-pressed={on}
+      aria-label={title}
       title={title}
-      onClick={() => set(!on)}
+      onClick={press}
     >
       <span aria-hidden="true" class="mono">
         {sign}
       </span>
-      <span class="unseen">{title}</span>
     </button>
   );
 }

@@ -154,28 +154,22 @@ function useView(worker: string, around: Surroundings, start: Omit<Start, "renew
     };
     const releases = () => made.selected.released();
     const copies = (event: ClipboardEvent) => copySelected(event, made, root);
-    document.addEventListener("visibilitychange", shown);
-    document.addEventListener("selectionchange", selects);
-    document.addEventListener("pointerdown", presses);
-    document.addEventListener("pointerup", releases);
-    document.addEventListener("pointercancel", releases);
-    document.addEventListener("copy", copies);
-    window.addEventListener("online", online);
-    window.addEventListener("popstate", returns);
+    const heard = new AbortController();
+    document.addEventListener("visibilitychange", shown, heard);
+    document.addEventListener("selectionchange", selects, heard);
+    document.addEventListener("pointerdown", presses, heard);
+    document.addEventListener("pointerup", releases, heard);
+    document.addEventListener("pointercancel", releases, heard);
+    document.addEventListener("copy", copies, heard);
+    window.addEventListener("online", online, heard);
+    window.addEventListener("popstate", returns, heard);
     const unsubscribe = enteredAgain.subscribe(() => {
       const named = rangeOf(parse(location.hash).query.get("line"));
       if (named) made.namedAgain(named[0]);
     });
     return () => {
       unsubscribe();
-      document.removeEventListener("visibilitychange", shown);
-      document.removeEventListener("selectionchange", selects);
-      document.removeEventListener("pointerdown", presses);
-      document.removeEventListener("pointerup", releases);
-      document.removeEventListener("pointercancel", releases);
-      document.removeEventListener("copy", copies);
-      window.removeEventListener("online", online);
-      window.removeEventListener("popstate", returns);
+      heard.abort();
       made.close();
     };
   }, [worker, renewed]);

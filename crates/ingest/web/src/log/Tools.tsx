@@ -134,7 +134,7 @@ function TimesTools({ words }: { words: Texts }) {
           data-log="zone"
           aria-pressed={zone === "utc"}
           title={`${words.zoneTitle} (U)`}
-          onClick={() => settings.zone.set(zone === "utc" ? "local" : "utc")}
+          onClick={settings.turnZone}
         >
           {words.zones.utc}
         </button>
@@ -146,12 +146,7 @@ function TimesTools({ words }: { words: Texts }) {
 function Wrap({ words }: { words: Texts }) {
   const wrap = useCell(settings.wraps);
   return (
-    <Toggle
-      name="wrap"
-      on={wrap === "on"}
-      press={() => settings.wraps.set(wrap === "on" ? "off" : "on")}
-      title={`${words.wrapTitle} (w)`}
-    >
+    <Toggle name="wrap" on={wrap === "on"} press={settings.turnWrap} title={`${words.wrapTitle} (w)`}>
       {words.wrap}
     </Toggle>
   );

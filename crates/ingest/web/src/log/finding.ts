@@ -11,6 +11,8 @@ export interface Match {
 export class Finding {
   readonly #log: Log;
   #from: number | null = null;
+  /** The match that was gone to, until it is seen also where it is far to the side. */
+  unseen: number | null = null;
 
   constructor(log: Log) {
     this.#log = log;
@@ -29,6 +31,7 @@ export class Finding {
   /** The person has gone elsewhere: it leads nowhere by itself any more. */
   drop(): void {
     this.#from = null;
+    this.unseen = null;
   }
 
   /** The match that a search leads to that has begun, once it is known. */

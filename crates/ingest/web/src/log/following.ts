@@ -1,5 +1,7 @@
 /** Whether what comes is followed; if not, how much of it has come since the person went to where he is. */
 
+import type { Rows } from "./rows";
+
 export class Following {
   #isOn = false;
   /** The last line that the person may have seen, had he stayed. */
@@ -33,8 +35,8 @@ export class Following {
     this.#seen = end;
   }
 
-  /** Lines that nobody has seen, of a log that ends there. */
-  fresh(end: number): number {
-    return this.#isOn ? 0 : Math.max(0, end - this.#seen);
+  /** Lines that nobody has seen, of those that are shown. */
+  fresh(rows: Rows): number {
+    return this.#isOn ? 0 : Math.max(0, rows.count - rows.shownUpTo(this.#seen));
   }
 }

@@ -7,6 +7,7 @@ import { step } from "./Find";
 import { SOURCES } from "./line";
 import type { Texts } from "./messages";
 import type { Range } from "./rows";
+import { scrollKeys } from "./scrollKeys";
 import * as settings from "./settings";
 import { next, TIMES } from "./time";
 import type { View } from "./view";
@@ -46,9 +47,9 @@ function searching({ words, setFinding }: Parts, view: View): Binding[] {
     view.scroller.element.closest(".log")?.querySelector<HTMLInputElement>(".log-find input")?.select();
   };
   return [
-    { keys: ["/"], label: words.keyFind, run: find },
-    { keys: ["n"], label: words.keyNext, run: () => step(view, words, true) },
-    { keys: ["N"], label: words.keyPrevious, run: () => step(view, words, false) },
+    { keys: ["/"], label: words.find, run: find },
+    { keys: ["n"], label: words.findNext, run: () => step(view, words, true) },
+    { keys: ["N"], label: words.findPrevious, run: () => step(view, words, false) },
   ];
 }
 
@@ -58,7 +59,10 @@ function moving({ words }: Parts, view: View): Binding[] {
     else notice(view.log.outline ? words.noGroup : words.notKnownYet);
   };
   const { scroller } = view;
-  const page = (by: number) => scroller.by(by * Math.max(1, scroller.page - 2) * scroller.lineHeight);
+  const distances = () => {
+    const { page, lineHeight } = scroller;
+    return { page: Math.max(1, page - 2) * lineHeight, lines: 2 * lineHeight };
+  };
   // What scrolls to the side is within what has the focus: the browser's own keys do not reach it.
   const sideways = (by: number) => (event: KeyboardEvent) =>
     scroller.sideways(by * (event.shiftKey ? 0.8 * scroller.element.clientWidth : SIDEWAYS));
@@ -75,15 +79,7 @@ function moving({ words }: Parts, view: View): Binding[] {
   return [
     { keys: ["g", "Home"], label: words.keyStart, run: () => view.toStart() },
     { keys: ["G", "End"], label: words.keyEnd, run: () => view.toEnd() },
-    // With Shift, Space goes up, as everywhere.
-    {
-      keys: ["PageDown", " "],
-      label: words.pageDown,
-      run: ({ key, shiftKey }) => page(key === " " && shiftKey ? -1 : 1),
-    },
-    { keys: ["PageUp"], label: words.pageUp, run: () => page(-1) },
-    { keys: ["ArrowDown"], label: words.lineDown, run: () => scroller.by(2 * scroller.lineHeight) },
-    { keys: ["ArrowUp"], label: words.lineUp, run: () => scroller.by(-2 * scroller.lineHeight) },
+    ...scrollKeys(words, distances, (pixels) => scroller.by(pixels)),
     { keys: ["ArrowRight"], label: words.right, run: sideways(1) },
     { keys: ["ArrowLeft"], label: words.left, run: sideways(-1) },
     { keys: ["f"], label: words.keyFollow, run: () => (view.follow ? view.setFollow(false) : view.toEnd()) },
@@ -97,13 +93,9 @@ function moving({ words }: Parts, view: View): Binding[] {
 function showing(view: View, words: Texts): Binding[] {
   const labels = { stdout: words.keyStdout, stderr: words.keyStderr, system: words.keySystem };
   return [
-    { keys: ["w"], label: words.keyWrap, run: () => settings.wraps.set(settings.wraps.value === "on" ? "off" : "on") },
+    { keys: ["w"], label: words.wrapTitle, run: settings.turnWrap },
     { keys: ["t"], label: words.keyTimes, run: () => settings.times.set(next(TIMES, settings.times.value)) },
-    {
-      keys: ["U"],
-      label: words.keyZone,
-      run: () => settings.zone.set(settings.zone.value === "utc" ? "local" : "utc"),
-    },
+    { keys: ["U"], label: words.keyZone, run: settings.turnZone },
     ...SOURCES.map((source, at) => ({
       keys: [String(at + 1)],
       label: labels[source],

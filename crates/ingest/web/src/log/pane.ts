@@ -1,6 +1,7 @@
 /** Where in the window drawn lines are seen, in pixels below its top. */
 
 import type { List } from "./list";
+import type { Row } from "./row";
 
 export class Pane {
   readonly #list: List;
@@ -36,8 +37,25 @@ export class Pane {
     return (isHigh ? line.top + lineHeight : line.bottom) - this.room;
   }
 
+  /** Scrolls to the side to what is marked in a line, if that is not seen; whether anything is marked. */
+  showMark(sequence: number): boolean {
+    const number = this.#rowOf(sequence)?.element.querySelector(".log-number");
+    const mark = number?.parentElement?.querySelector("mark");
+    if (!number || !mark) return false;
+    const { left, right } = mark.getBoundingClientRect();
+    const window = this.#window.getBoundingClientRect();
+    // A third from the left, as a line that is gone to is a third from the top; numbers stay, and cover what is below them.
+    if (left < number.getBoundingClientRect().right || right > window.right)
+      this.#window.scrollLeft += left - window.left - window.width / 3;
+    return true;
+  }
+
+  #rowOf(sequence: number): Row | undefined {
+    return this.#list.shown.find((row) => row.sequence === sequence);
+  }
+
   #placeOf(sequence: number): { readonly top: number; readonly bottom: number } | null {
-    const row = this.#list.shown.find((row) => row.sequence === sequence);
+    const row = this.#rowOf(sequence);
     if (!row) return null;
     const { top, bottom } = row.element.getBoundingClientRect();
     const above = this.#window.getBoundingClientRect().top;

@@ -26,7 +26,7 @@ export class Rows {
   }
 
   get count(): number {
-    return this.end - this.#hiddenUpTo(this.end);
+    return this.shownUpTo(this.end);
   }
 
   /** The line in a row; rows that are not there give the nearest. */
@@ -39,8 +39,13 @@ export class Rows {
 
   /** The row of a line; of a hidden one the row right before it, where there is one. */
   rowOf(sequence: number): number {
-    const line = Math.max(1, Math.min(sequence, this.end));
-    return Math.max(0, line - 1 - this.#hiddenUpTo(line));
+    return Math.max(0, this.shownUpTo(Math.max(1, sequence)) - 1);
+  }
+
+  /** How many lines are shown up to one, that one among them if it is. */
+  shownUpTo(sequence: number): number {
+    const line = Math.min(sequence, this.end);
+    return line - this.#hiddenUpTo(line);
   }
 
   isHidden(sequence: number): boolean {

@@ -72,6 +72,7 @@ export class Scroller {
   #moved: number | null = null;
   readonly #looking = new Looking();
   readonly #frame: Frame;
+  readonly #closed = new AbortController();
   /** The window was told to be elsewhere, or was never drawn yet, and the bar does not say where it is. */
   #jumped = true;
 
@@ -88,8 +89,9 @@ export class Scroller {
     this.#probe.className = "log-probe";
     this.#space.append(this.#window);
     element.append(this.#probe, this.#space);
-    element.addEventListener("scroll", this.#onScroll, { passive: true });
-    this.#window.addEventListener("scroll", this.#onShifted, { passive: true });
+    const { signal } = this.#closed;
+    element.addEventListener("scroll", this.#onScroll, { passive: true, signal });
+    this.#window.addEventListener("scroll", this.#onShifted, { passive: true, signal });
     this.#resized = new ResizeObserver(() => this.#resize());
     this.#resized.observe(element);
     this.#resized.observe(this.#probe);
@@ -98,8 +100,7 @@ export class Scroller {
 
   close(): void {
     this.#resized.disconnect();
-    this.element.removeEventListener("scroll", this.#onScroll);
-    this.#window.removeEventListener("scroll", this.#onShifted);
+    this.#closed.abort();
     this.#frame.close();
     clearTimeout(this.#rest);
     this.#probe.remove();
@@ -144,9 +145,11 @@ export class Scroller {
   /** Has a row a third below the top, or where it is if it can be seen. */
   toRow(row: number, where: "third" | "nearest" | "top" = "third"): void {
     this.#measure();
-    const drawnAt = this.#list.shown.length > 0 ? row - this.#anchor.row : -1;
-    if (where === "nearest" && drawnAt >= 0 && this.pane.hasWhole(this.#heard.drawing().sequenceOf(row))) this.redraw();
-    else this.#go({ row, px: where === "top" ? 0 : -Math.floor(this.#viewport / 3) });
+    const isNear = where === "nearest" && this.#list.shown.length > 0 && row >= this.#anchor.row;
+    if (isNear && this.pane.hasWhole(this.#heard.drawing().sequenceOf(row))) this.redraw();
+    // Of one that is cut at the top the rest comes, and nothing jumps.
+    else if (where === "top" || (isNear && row === this.#anchor.row)) this.#go({ row, px: 0 });
+    else this.#go({ row, px: -Math.floor(this.#viewport / 3) });
   }
 
   /** Has a row so far below the top. */

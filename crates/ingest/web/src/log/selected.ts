@@ -19,11 +19,18 @@ export class Selected {
   #left = false;
   /** The next selection begins anew. */
   #pressed = false;
+  /** Somebody holds a row that he has pressed. */
+  #held = false;
   /** The browser's selection, as it was looked at last. */
   #seen: readonly unknown[] = [];
 
   constructor(root: Element) {
     this.#root = root;
+  }
+
+  /** Somebody selects, and has not let go yet. */
+  get isBeingMade(): boolean {
+    return this.#held && getSelection()?.isCollapsed === false;
   }
 
   /** What is selected, if some of it is not in the document. */
@@ -37,12 +44,14 @@ export class Selected {
     const { target } = event;
     const isText = target instanceof Element && target.closest("button, .log-number") === null;
     this.#pressed = !event.shiftKey && isText;
+    this.#held = event.button === 0 && isText && this.#root.contains(target.closest(".log-row"));
   }
 
   /** A press that selected nothing, as that of a finger that scrolls, begins no selection later. */
   released(): void {
     this.drawing();
     this.#pressed = false;
+    this.#held = false;
   }
 
   /** Rows may leave now, and the browser tells of a selection in them only when they have. */

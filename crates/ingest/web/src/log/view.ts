@@ -55,6 +55,8 @@ export class View {
   readonly #bookmark: Bookmark;
   readonly #opened: Opened;
   readonly #asker: Asker;
+  /** The line that was at the top when streams were hidden, as long as the person goes nowhere. */
+  #unfiltered: number | null = null;
 
   constructor(worker: string, element: HTMLElement, around: Surroundings, start: Start) {
     this.around = around;
@@ -114,7 +116,7 @@ export class View {
 
   /** Lines that came since the person stopped following. */
   get fresh(): number {
-    return this.#opener.isSettled ? this.#following.fresh(this.log.end) : 0;
+    return this.#opener.isSettled ? this.#following.fresh(this.log.rows) : 0;
   }
 
   get follow(): boolean {
@@ -160,6 +162,7 @@ export class View {
     this.#opener.settle();
     this.#aim.drop();
     this.#finding.drop();
+    this.#unfiltered = null;
   }
 
   toStart(): void {
@@ -279,15 +282,23 @@ export class View {
   /** Goes to the next match, or the previous one; from the other end where there is none. */
   toHit(forward: boolean): Match | null {
     const match = this.#finding.next(forward ? this.steps.before : this.steps.behind, forward);
-    if (match) this.#stepTo(match.line);
+    if (match) this.#toMatch(match.line);
     return match;
+  }
+
+  #toMatch(line: number, where?: Where): void {
+    this.#stepTo(line, where);
+    this.#finding.unseen = line;
   }
 
   toggleSource(source: Source): void {
     this.#opener.named(null);
     const needed = this.follow ? this.log.end : this.sight.last;
+    const isWhole = () => this.log.filter.sources.length === 0;
+    if (isWhole()) this.#unfiltered = this.sight.top;
     this.log.setSources(toggled(this.log.filter.shown, source), needed);
     if (this.follow) this.scroller.toEnd();
+    else if (isWhole() && this.#unfiltered) this.scroller.toRow(this.log.rows.rowOf(this.#unfiltered), "top");
   }
 
   toggleHistory(sequence: number): void {
@@ -324,6 +335,8 @@ export class View {
     if (sequences.length === 0) return;
     this.#following.drawn(this.log.end);
     this.#asker.seen(sequences, this.scroller.page);
+    const { unseen } = this.#finding;
+    if (unseen !== null && this.scroller.pane.showMark(unseen)) this.#finding.unseen = null;
     if (this.#opener.isSettled) this.#placed();
   }
 
@@ -343,7 +356,8 @@ export class View {
   }
 
   #sawEnd(down: boolean): void {
-    if (!this.follow && this.log.running && down) this.setFollow(true);
+    // Whoever drags a selection there is not to lose it.
+    if (!this.follow && this.log.running && down && !this.selected.isBeingMade) this.setFollow(true);
     if (this.fresh === 0) return;
     this.#following.sawEnd(this.log.end);
     this.#pulse.tell();
@@ -377,7 +391,7 @@ export class View {
     if (!this.#hasChanged) return;
     this.#hasChanged = false;
     const hit = this.#finding.first();
-    if (hit !== null) this.#stepTo(hit, "nearest");
+    if (hit !== null) this.#toMatch(hit, "nearest");
     if (this.follow) this.scroller.toEnd();
   }
 

@@ -1,15 +1,18 @@
 /** The lines of all workers of a task in order of time. */
 
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { Task } from "../api";
 import { grouped } from "../format";
 import { useText } from "../i18n";
 import { useKeys } from "../keys";
-import { zone } from "../log/settings";
+import { messages } from "../log/messages";
+import { scrollKeys } from "../log/scrollKeys";
+import { turnZone } from "../log/settings";
 import { Banner } from "../shell/Trouble";
 import { text } from "../text";
 import { useUnpressed } from "../unpressed";
 import { chooseLine, chosenLine } from "./chosenLine";
+import { scrolledBy, useKeptPlace } from "./keptPlace";
 import { type Held, TaskLog } from "./TaskLog";
 import { TimelinePiece } from "./TimelinePiece";
 import { beginningOf, size } from "./timeline";
@@ -17,58 +20,66 @@ import "./bytime.css";
 
 /** So near to an end counts as at it. */
 const NEAR = 40;
+/** Of the window, and in pixels, as by the browser's own keys. */
+const PAGE = 0.875;
+const LINES = 40;
 
 export function ByTime({ task }: { task: Task }) {
   const words = useText(text);
+  const ofLog = useText(messages);
   const [latest, setHeld] = useState<Held | null>(null);
   const held = useUnpressed(".timeline-row", latest);
   const log = useRef<TaskLog | null>(null);
+  const scroller = useRef<HTMLDivElement>(null);
+  const kept = useKeptPlace(scroller, held);
+  /** Who reads what was before is not to be carried off to the end. */
+  const follow = (follows: boolean) => {
+    kept.current.isAtEnd = follows;
+    log.current?.follow(follows);
+  };
+  const earlier = () => {
+    follow(false);
+    void log.current?.loadEarlier();
+  };
+  const scrolled = () => {
+    const element = scroller.current;
+    const by = element ? scrolledBy(element, kept.current) : 0;
+    if (!element || by === 0) return;
+    const left = element.scrollHeight - element.clientHeight - element.scrollTop;
+    // Whoever goes up wants to stay, and whoever chooses a line there is not carried off by those that come.
+    follow(by > 0 && left < NEAR && chosenLine(element) === null);
+    if (element.scrollTop < NEAR && !kept.current.isAtEnd) earlier();
+  };
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `scrolled` is the same each time.
   useEffect(() => {
-    const made = new TaskLog(task.task_id, setHeld);
+    const made = new TaskLog(task.task_id, (held) => {
+      setHeld(held);
+      // Before that is drawn: where the person has scrolled to means what was there.
+      scrolled();
+    });
     log.current = made;
     return () => made.close();
   }, [task.task_id]);
-  const scroller = useRef<HTMLDivElement>(null);
-  const atEnd = useKeptPlace(scroller, held);
   const toEnd = () => {
-    atEnd.current = true;
-    log.current?.follow(true);
+    follow(true);
     if (chosenLine(scroller.current)) scroller.current?.focus();
     if (scroller.current) scroller.current.scrollTop = scroller.current.scrollHeight;
   };
-  /** Who reads what was before is not to be carried off to the end. */
-  const leaveEnd = () => {
-    atEnd.current = false;
-    log.current?.follow(false);
-  };
-  const earlier = () => {
-    leaveEnd();
-    void log.current?.loadEarlier();
-  };
-  const toStart = () => {
-    if ((scroller.current?.scrollTop ?? 0) > 0) leaveEnd();
-    scroller.current?.scrollTo(0, 0);
-  };
+  const distances = () => ({ page: PAGE * (scroller.current?.clientHeight ?? 0), lines: LINES });
+  const toStart = () => scroller.current?.scrollTo(0, 0);
   const choose = (by: number) => () => {
-    if (scroller.current && chooseLine(scroller.current, by)) leaveEnd();
+    if (scroller.current && chooseLine(scroller.current, by)) follow(false);
   };
   useKeys(words.keysTimeline, [
-    { keys: ["G", "f"], label: words.keyEnd, run: toEnd },
-    { keys: ["g"], label: words.keyStart, run: toStart },
-    { keys: ["e"], label: words.keyEarlier, run: earlier },
-    { keys: ["j"], label: words.keyNextLine, run: choose(1) },
-    { keys: ["k"], label: words.keyLineBefore, run: choose(-1) },
+    { keys: ["G", "f", "End"], label: words.keyEnd, run: toEnd },
+    { keys: ["g", "Home"], label: words.keyStart, run: toStart },
+    ...scrollKeys(ofLog, distances, (pixels) => scroller.current?.scrollBy(0, pixels)),
+    { keys: ["e"], label: words.earlier, run: earlier },
+    { keys: ["j"], label: ofLog.keyDown, run: choose(1) },
+    { keys: ["k"], label: ofLog.keyUp, run: choose(-1) },
     { keys: ["Enter"], label: words.keyOpenLine, run: () => chosenLine(scroller.current)?.click() },
-    { keys: ["U"], label: words.keyZone, run: () => zone.set(zone.value === "utc" ? "local" : "utc") },
+    { keys: ["U"], label: ofLog.keyZone, run: turnZone },
   ]);
-  const scrolled = ({ currentTarget: element }: { currentTarget: HTMLDivElement }) => {
-    const isNearEnd = element.scrollHeight - element.scrollTop - element.clientHeight < NEAR;
-    // Whoever chooses a line there is not carried off by those that come.
-    const isAtEnd = isNearEnd && chosenLine(element) === null;
-    if (isAtEnd !== atEnd.current) log.current?.follow(isAtEnd);
-    atEnd.current = isAtEnd;
-    if (element.scrollTop < NEAR && !isAtEnd) earlier();
-  };
   if (!held) return null;
   const isEmpty = size(held.timeline) === 0 && (held.status === "live" || held.status === "ended");
   return (
@@ -93,24 +104,6 @@ export function ByTime({ task }: { task: Task }) {
       <Foot held={held} onEnd={toEnd} />
     </div>
   );
-}
-
-/** Keeps what is looked at in its place when lines come before it, and the end in sight when they come behind. */
-function useKeptPlace(scroller: { current: HTMLDivElement | null }, held: Held | null): { current: boolean } {
-  const atEnd = useRef(true);
-  const before = useRef<{ first: number; top: number } | null>(null);
-  const first = held?.timeline.pieces[0]?.key;
-  useLayoutEffect(() => {
-    const element = scroller.current;
-    if (!element) return;
-    const topOf = (key: number) => element.querySelector<HTMLElement>(`[data-piece="${key}"]`)?.offsetTop;
-    // Not by the height of all: while lines come at one end, others go at the other.
-    const moved = before.current && topOf(before.current.first);
-    if (atEnd.current) element.scrollTop = element.scrollHeight;
-    else if (before.current && moved != null) element.scrollTop += moved - before.current.top;
-    before.current = first === undefined ? null : { first, top: topOf(first) ?? 0 };
-  });
-  return atEnd;
 }
 
 function Beginning({ held, onEarlier }: { held: Held; onEarlier: () => void }) {

@@ -6,7 +6,7 @@ import * as api from "../api";
 import { useText } from "../i18n";
 import { useKeys } from "../keys";
 import { LogView } from "../log/LogView";
-import { go, useTitle } from "../navigation";
+import { entry, go, useTitle } from "../navigation";
 import { notice } from "../notices";
 import { usePolled } from "../poll";
 import { Frame } from "../shell/Frame";
@@ -36,6 +36,7 @@ import {
   shownOf,
   type Way,
   withLog,
+  workersOf,
 } from "./way";
 import "./task.css";
 
@@ -98,7 +99,14 @@ interface BodyProps {
 function TaskBody({ task, shown, query, onFailed }: BodyProps) {
   const show = (query: URLSearchParams, how: "push" | "replace" = "push") =>
     go({ view: "task", name: task.task_id, query }, how);
-  const showWay = (way: Way) => show(queryOf(way, namesOf(carried(way, task.workers, shown.workers))));
+  // By time nobody is shown more than others: whoever was before comes back.
+  const before = useRef<readonly string[]>([]);
+  if (shown.way !== "time") before.current = namesOf(shown.workers);
+  const showWay = (way: Way) => {
+    const query = queryOf(way, namesOf(carried(way, task.workers, workersOf(before.current, task.workers))));
+    // Each log stays where it was left.
+    go({ view: "task", name: task.task_id, query }, "push", entry.state);
+  };
   const choose = (worker: api.WorkerState) => showWorker(task, shown, worker);
   useTaskKeys(task, shown, showWay, choose);
   useFocusInLog(shown.workers.at(-1)?.worker_id);

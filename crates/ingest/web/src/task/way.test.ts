@@ -52,6 +52,12 @@ it("the address of whom is shown by himself can name him, and keeps what it says
   expect([isByItself(shown("w=b")), isByItself(shown("w=gone")), isByItself(shown(""))]).toEqual([false, true, true]);
 });
 
+it("what the address says to the log of a worker who is not there is said to nobody else's", () => {
+  expect(shown("w=gone&line=5").log.toString()).toBe("");
+  expect(shown("w=gone&w=b&line=5").log.toString()).toBe("line=5");
+  expect(shown("line=5").log.toString()).toBe("line=5");
+});
+
 it("the rest of the address is the log's, and both are put together again", () => {
   const { log } = shown("w=b&line=3&q=x");
   expect(log.toString()).toBe("line=3&q=x");

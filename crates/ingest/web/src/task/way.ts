@@ -27,11 +27,16 @@ export interface Shown {
 export function shownOf(query: URLSearchParams, workers: readonly WorkerState[], kept: readonly string[] = []): Shown {
   const way = ways.find((name) => name === query.get("show")) ?? "tabs";
   const named = query.getAll("w");
-  const there = (names: readonly string[]) =>
-    names.flatMap((name) => workers.find(({ worker_id }) => worker_id === name) ?? []);
-  const chosen = there(named);
-  const [, log] = divided(query, OWN);
-  return { way, workers: chosen.length > 0 ? limited(way, chosen) : byItself(way, workers, there(kept)), named, log };
+  const chosen = workersOf(named, workers);
+  const isThere = chosen.length > 0;
+  // What is said to the log of one who is not there is for nobody else's.
+  const log = isThere || named.length === 0 ? divided(query, OWN)[1] : new URLSearchParams();
+  return {
+    way,
+    workers: isThere ? limited(way, chosen) : byItself(way, workers, workersOf(kept, workers)),
+    named,
+    log,
+  };
 }
 
 function limited(way: Way, chosen: readonly WorkerState[]): WorkerState[] {
@@ -79,6 +84,11 @@ export function chosenHow({ way }: Shown): "push" | "replace" {
 /** Whom the address names that it did not name before, the last of them: somebody has put him there. */
 export function newcomer(before: readonly string[], now: readonly string[]): string | undefined {
   return now.findLast((name) => !before.includes(name));
+}
+
+/** Those of these names who are there. */
+export function workersOf(names: readonly string[], workers: readonly WorkerState[]): WorkerState[] {
+  return names.flatMap((name) => workers.find(({ worker_id }) => worker_id === name) ?? []);
 }
 
 export function namesOf(workers: readonly WorkerState[]): string[] {

@@ -19,7 +19,7 @@ export function FilterBar({ query, filter }: { query: URLSearchParams; filter: F
   const order = () => show(changed(query, "order", filter.failedFirst ? undefined : "failed"));
   useKeys(words.keysList, [
     { keys: ["/"], label: words.keySearch, run: () => field.current?.select() },
-    { keys: ["f"], label: words.keyFailedFirst, run: order },
+    { keys: ["f"], label: words.failedFirst, run: order },
   ]);
   const choices = [
     { value: undefined, label: words.all },

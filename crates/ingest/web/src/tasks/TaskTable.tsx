@@ -98,12 +98,10 @@ function useKeptFocus(body: { current: HTMLElement | null }): void {
       const target = event.target instanceof HTMLElement ? event.target : null;
       last.current = target && body.current?.contains(target) ? target.closest<HTMLElement>("td.name > a") : null;
     };
-    document.addEventListener("focusin", remember);
-    document.addEventListener("pointerdown", remember);
-    return () => {
-      document.removeEventListener("focusin", remember);
-      document.removeEventListener("pointerdown", remember);
-    };
+    const heard = new AbortController();
+    document.addEventListener("focusin", remember, heard);
+    document.addEventListener("pointerdown", remember, heard);
+    return () => heard.abort();
   }, [body]);
   useLayoutEffect(() => {
     if (document.activeElement === document.body && last.current?.isConnected)

@@ -42,8 +42,8 @@ export function TasksView({ query }: { query: URLSearchParams }) {
     if (isStale) go({ view: "tasks", query: toPage(query, 1, undefined) }, "replace");
   }, [isStale, query]);
   useKeys(words.keysList, [
-    { keys: ["N"], label: words.keyNextPage, run: forward },
-    { keys: ["P"], label: words.keyPreviousPage, run: back },
+    { keys: ["N"], label: words.nextPage, run: forward },
+    { keys: ["P"], label: words.previousPage, run: back },
   ]);
   return (
     <Frame crumbs={[]} title={words.tasks}>

@@ -1,0 +1,37 @@
+/** Where a timeline is scrolled to, which lines that come and go before it do not change. */
+
+import type { RefObject } from "preact";
+import { useLayoutEffect, useRef } from "preact/hooks";
+import type { Held } from "./TaskLog";
+
+interface Kept {
+  isAtEnd: boolean;
+  /** Where it was scrolled to last. */
+  top: number;
+}
+
+/** Keeps what is looked at in its place when lines come before it, and the end in sight when they come behind. */
+export function useKeptPlace(scroller: RefObject<HTMLElement | null>, held: Held | null): { current: Kept } {
+  const kept = useRef<Kept>({ isAtEnd: true, top: 0 });
+  const before = useRef<{ first: number; top: number } | null>(null);
+  const first = held?.timeline.pieces[0]?.key;
+  useLayoutEffect(() => {
+    const element = scroller.current;
+    if (!element) return;
+    const topOf = (key: number) => element.querySelector<HTMLElement>(`[data-piece="${key}"]`)?.offsetTop;
+    // Not by the height of all: while lines come at one end, others go at the other.
+    const moved = before.current && topOf(before.current.first);
+    if (kept.current.isAtEnd) element.scrollTop = element.scrollHeight;
+    else if (before.current && moved != null) element.scrollTop += moved - before.current.top;
+    before.current = first === undefined ? null : { first, top: topOf(first) ?? 0 };
+    kept.current.top = element.scrollTop;
+  });
+  return kept;
+}
+
+/** By how much a person has scrolled, and not the page, nor the browser where there is less to scroll to. */
+export function scrolledBy({ scrollTop, scrollHeight, clientHeight }: HTMLElement, kept: Kept): number {
+  const by = scrollTop - Math.min(kept.top, scrollHeight - clientHeight);
+  kept.top = scrollTop;
+  return Math.abs(by) < 1 ? 0 : by;
+}

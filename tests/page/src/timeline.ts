@@ -1,0 +1,105 @@
+/** What all workers of a task have written, by time: where somebody reads stays where it is. */
+
+import assert from "node:assert/strict";
+import type { Page } from "playwright-core";
+import { ingest, sees } from "./browser.js";
+import type { Agent } from "./ingest.js";
+import { until } from "./wait.js";
+
+/** A task of one worker that has written so many lines and goes on, by time, at its end. */
+async function byTime(page: Page, task: string, lines: number): Promise<Agent> {
+  const server = await ingest();
+  const agent = server.agent(task, `${task}-1`);
+  agent.does(`seq 1 ${lines}`);
+  await agent.sent(lines);
+  await page.goto(server.url(`/#/tasks/${task}?show=time`));
+  await page.locator(".timeline-text").getByText(String(lines), { exact: true }).waitFor();
+  await page.getByText("live", { exact: true }).waitFor();
+  return agent;
+}
+
+const topOf = (page: Page) => page.locator(".timeline").evaluate(({ scrollTop }) => scrollTop);
+
+/** The first line that is there, and the first that is seen. */
+async function lines(page: Page): Promise<{ first: number; seen: number }> {
+  return page.locator(".timeline").evaluate((timeline) => {
+    const { top } = timeline.getBoundingClientRect();
+    const numbers = [...timeline.querySelectorAll(".timeline-number")];
+    const seen = numbers.find((number) => number.getBoundingClientRect().bottom > top + 1);
+    return { first: Number(numbers[0]?.textContent), seen: Number(seen?.textContent) };
+  });
+}
+
+sees("by time, whoever scrolls up a little from the end stays there when lines come", async ({ page }) => {
+  const agent = await byTime(page, "time-little", 300);
+  const end = await topOf(page);
+  await page.locator(".timeline").hover();
+  await page.mouse.wheel(0, -12);
+  await until(
+    "a little above the end",
+    () => topOf(page),
+    (top) => top === end - 12,
+  );
+  const before = await lines(page);
+  agent.does("seq 301 400");
+  await page.getByText("100 new lines").waitFor();
+  assert.deepEqual(await lines(page), before);
+  await page.mouse.wheel(0, 100_000);
+  await page.getByText("100 new lines").waitFor({ state: "detached" });
+  agent.says("the last");
+  await page.locator(".timeline-text").getByText("the last").waitFor();
+  await until(
+    "the end again",
+    () => page.locator(".timeline").evaluate((line) => line.scrollHeight - line.clientHeight - line.scrollTop),
+    (left) => left < 1,
+  );
+  await agent.done();
+});
+
+sees("by time, lines of before stay that were asked for at the end, though others come", async ({ page }) => {
+  const agent = await byTime(page, "time-earlier", 5_000);
+  const before = await lines(page);
+  await page.keyboard.press("e");
+  const { first } = await until(
+    "earlier lines",
+    () => lines(page),
+    ({ first }) => first < before.first,
+  );
+  agent.does("seq 5001 6200");
+  await page.getByText("1,200 new lines").waitFor();
+  assert.deepEqual(await lines(page), { first, seen: before.seen });
+  await agent.done();
+});
+
+sees("by time, keys scroll from the beginning, also after the way was chosen by press", async ({ page }) => {
+  const server = await ingest();
+  await server.ran("time-keys", "time-keys-1", "seq 1 300");
+  await page.goto(server.url("/#/tasks/time-keys"));
+  await page.getByRole("radio", { name: "By time" }).click();
+  await page.locator(".timeline-text").getByText("300", { exact: true }).waitFor();
+  const height = await page.locator(".timeline").evaluate(({ clientHeight }) => clientHeight);
+  const moves = async (key: string, is: (by: number) => boolean) => {
+    const before = await topOf(page);
+    await page.keyboard.press(key);
+    await until(
+      `${key} has scrolled`,
+      () => topOf(page),
+      (top) => is(top - before),
+    );
+  };
+  const isPage = (by: number) => by > height / 2 && by < height;
+  await moves("PageUp", (by) => isPage(-by));
+  await moves("Home", (by) => by < -height);
+  assert.equal(await topOf(page), 0);
+  await moves("PageDown", isPage);
+  await page.reload();
+  await page.locator(".timeline-text").getByText("300", { exact: true }).waitFor();
+  await moves("ArrowUp", (by) => by < 0 && by > -height / 2);
+  await moves("Shift+Space", (by) => isPage(-by));
+  await moves("ArrowDown", (by) => by > 0 && by < height / 2);
+  await moves("Space", isPage);
+  await moves("Home", (by) => by < 0);
+  await moves("End", (by) => by > height);
+  await page.keyboard.press("?");
+  await page.getByRole("dialog").getByText("Page down").waitFor();
+});
