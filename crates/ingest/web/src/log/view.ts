@@ -55,7 +55,7 @@ export class View {
   readonly #bookmark: Bookmark;
   readonly #opened: Opened;
   readonly #asker: Asker;
-  /** The line that was at the top when streams were hidden, as long as the person goes nowhere. */
+  /** The line that was at the top when streams were hidden, or at the end, as long as the person goes nowhere. */
   #unfiltered: number | null = null;
 
   constructor(worker: string, element: HTMLElement, around: Surroundings, start: Start) {
@@ -295,7 +295,7 @@ export class View {
     this.#opener.named(null);
     const needed = this.follow ? this.log.end : this.sight.last;
     const isWhole = () => this.log.filter.sources.length === 0;
-    if (isWhole()) this.#unfiltered = this.sight.top;
+    if (isWhole()) this.#unfiltered = this.scroller.atEnd ? this.sight.last : this.sight.top;
     this.log.setSources(toggled(this.log.filter.shown, source), needed);
     if (this.follow) this.scroller.toEnd();
     else if (isWhole() && this.#unfiltered) this.scroller.toRow(this.log.rows.rowOf(this.#unfiltered), "top");
