@@ -114,3 +114,39 @@ sees("who hides a stream and is left with a few lines comes back to where he was
   await log.press("g", "1");
   await isTop(1);
 });
+
+sees("whoever does not follow stays where he is when a stream has been hidden and shown again", async ({ page }) => {
+  const server = await ingest();
+  const agent = server.agent("filter", "filter-still");
+  agent.does("seq 1 300; echo one >&2");
+  await agent.sent(301);
+  const log = await LogPage.open(page, server, "filter-still");
+  await log.showsLine(301);
+  await log.press("f");
+  await log.isPressed("follow", false);
+  const before = await log.sequences();
+  const isSame = () =>
+    until(
+      "the same lines",
+      () => log.sequences(),
+      (seen) => JSON.stringify(seen) === JSON.stringify(before),
+    );
+  const counts = async (lines: number) => {
+    await until(
+      `${lines} new lines`,
+      () => log.part("new-lines").innerText(),
+      (text) => text.startsWith(`${lines} new lines`),
+    );
+  };
+  await log.press("1");
+  await log.shows("one line", (rows) => rows.length === 1);
+  agent.does("seq 302 400");
+  await agent.sent(400);
+  await log.press("1");
+  await counts(99);
+  await isSame();
+  agent.does("seq 401 420");
+  await counts(119);
+  await isSame();
+  await agent.done();
+});

@@ -202,3 +202,19 @@ sees(
     }
   },
 );
+
+sees("whoever only leaves the field of a search and comes back searches from where he was", async ({ page }) => {
+  const log = await opened(page, "search-back");
+  await page.keyboard.type("needle");
+  await log.isCurrent(1000);
+  await log.part("find-case").click();
+  await log.part("find-field").click();
+  await log.part("find-field").fill("50");
+  await log.isCurrent(50);
+  await log.scroller.click({ position: { x: 500, y: 5 } });
+  await log.press("n");
+  await log.isCurrent(150);
+  await log.press("/");
+  await log.part("find-field").fill("7");
+  await log.isCurrent(157);
+});

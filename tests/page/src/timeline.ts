@@ -20,6 +20,13 @@ async function byTime(page: Page, task: string, lines: number): Promise<Agent> {
 
 const topOf = (page: Page) => page.locator(".timeline").evaluate(({ scrollTop }) => scrollTop);
 
+const isAtEnd = (page: Page) =>
+  until(
+    "the end",
+    () => page.locator(".timeline").evaluate((line) => line.scrollHeight - line.clientHeight - line.scrollTop),
+    (left) => left < 1,
+  );
+
 /** The first line that is there, and the first that is seen. */
 async function lines(page: Page): Promise<{ first: number; seen: number }> {
   return page.locator(".timeline").evaluate((timeline) => {
@@ -48,11 +55,7 @@ sees("by time, whoever scrolls up a little from the end stays there when lines c
   await page.getByText("100 new lines").waitFor({ state: "detached" });
   agent.says("the last");
   await page.locator(".timeline-text").getByText("the last").waitFor();
-  await until(
-    "the end again",
-    () => page.locator(".timeline").evaluate((line) => line.scrollHeight - line.clientHeight - line.scrollTop),
-    (left) => left < 1,
-  );
+  await isAtEnd(page);
   await agent.done();
 });
 
@@ -102,4 +105,41 @@ sees("by time, keys scroll from the beginning, also after the way was chosen by 
   await moves("End", (by) => by > height);
   await page.keyboard.press("?");
   await page.getByRole("dialog").getByText("Page down").waitFor();
+});
+
+/** Has a page press a key where an answer about a task is read next, before anything of that is drawn. */
+function pressWithNextAnswer(key: string): void {
+  const { json } = Response.prototype;
+  Response.prototype.json = async function read() {
+    const told: unknown = await json.call(this);
+    if (!/\/tasks\/[^/]+$/.test(this.url)) return told;
+    Response.prototype.json = json;
+    document.body.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
+    document.body.dataset["pressed"] = key;
+    return told;
+  };
+}
+
+sees("by time, a page up counts in the very moment in which the task is told of", async ({ page }) => {
+  const agent = await byTime(page, "time-moment", 300);
+  await isAtEnd(page);
+  const end = await topOf(page);
+  await page.evaluate(pressWithNextAnswer, "PageUp");
+  agent.says("301");
+  await page.locator('body[data-pressed="PageUp"]').waitFor();
+  agent.says("302");
+  await page.getByText("new line").waitFor();
+  const top = await topOf(page);
+  assert.ok(top < end - 200, `at ${top} of ${end}`);
+  await agent.done();
+});
+
+sees("by time, to ask for earlier lines where there are none ends no following", async ({ page }) => {
+  const agent = await byTime(page, "time-none", 5);
+  await page.keyboard.press("e");
+  agent.does("seq 6 200");
+  await page.locator(".timeline-text").getByText("200", { exact: true }).waitFor();
+  await isAtEnd(page);
+  assert.equal(await page.getByText("new lines").count(), 0);
+  await agent.done();
 });

@@ -30,6 +30,36 @@ sees("through all ways to show a task, who was read comes back, where he was rea
   await page.locator('.log[data-worker="ways-around-1"]').waitFor();
   await comesBack();
   assert.equal(await page.locator(".log").count(), 1);
+  // The same by press, and by way of a line and back.
+  await page.keyboard.press("v");
+  await page.keyboard.press("v");
+  await page.locator(".workers button", { hasText: "1" }).first().click();
+  await page.locator('[role=tab][title="ways-around-1"]').waitFor();
+  await comesBack();
+  await page.keyboard.press("v");
+  await page.keyboard.press("v");
+  await page.locator(".timeline-number").last().click();
+  await page.waitForURL(/workers\/ways-around/);
+  await page.goBack();
+  await page.locator(".timeline").waitFor();
+  await page.keyboard.press("v");
+  await comesBack();
+});
+
+sees("the one that is read of those beside each other is the one that is shown alone", async ({ page }) => {
+  const server = await ingest();
+  for (const name of ["a", "b", "c"]) await server.ran("ways-beside", `ways-beside-${name}`, "seq 1 20");
+  await page.goto(server.url("/#/tasks/ways-beside?show=side&w=ways-beside-a&w=ways-beside-b&w=ways-beside-c"));
+  const read = new LogPage(page, "ways-beside-b");
+  await read.showsLine(20);
+  await read.scroller.click();
+  await page.keyboard.press("v");
+  await page.locator(".timeline").waitFor();
+  await page.reload();
+  await page.locator(".timeline").waitFor();
+  await page.keyboard.press("v");
+  await read.showsLine(20);
+  assert.equal(await page.locator(".log").count(), 1);
 });
 
 sees("a line of a worker who is not there is marked in nobody else's log", async ({ page }) => {

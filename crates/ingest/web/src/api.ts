@@ -158,6 +158,21 @@ export class ApiError extends Error {
   }
 }
 
+/** What went wrong, in the words of whatever did. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** No answer came, or only part of one. */
+export function unreachable(why: unknown): ApiError {
+  return new ApiError(0, "unreachable", messageOf(why));
+}
+
+/** What else goes wrong on the way to an answer is the page's own fault. */
+export function asApiError(error: unknown): ApiError {
+  return error instanceof ApiError ? error : new ApiError(0, "page_failed", messageOf(error));
+}
+
 export function isAborted(error: unknown): boolean {
   return error instanceof DOMException && error.name === "AbortError";
 }
@@ -225,7 +240,7 @@ async function answered<T extends Reply>(ask: (until: AbortSignal) => Promise<T>
     reply = await ask(timed(signal));
   } catch (error) {
     if (signal?.aborted) throw error;
-    throw new ApiError(0, "unreachable", error instanceof Error ? error.message : String(error));
+    throw unreachable(error);
   }
   if (!reply.ok && reply.status !== 304) throw await refusal(reply);
   return reply;
@@ -260,7 +275,7 @@ async function read<T>(response: Reply, signal: AbortSignal | undefined): Promis
     return await response.json();
   } catch (error) {
     if (signal?.aborted) throw error;
-    throw new ApiError(0, "unreachable", error instanceof Error ? error.message : String(error));
+    throw unreachable(error);
   }
 }
 

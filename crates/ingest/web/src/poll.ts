@@ -2,7 +2,7 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { answers, onAnswers } from "./answers";
-import { type Answer, ApiError, type Options } from "./api";
+import { type Answer, ApiError, asApiError, type Options } from "./api";
 
 /** From an answer to the next question. */
 const EVERY_MS = 2_000;
@@ -54,11 +54,6 @@ export function usePolled<T>(key: string, ask: Ask<T>, done: (value: T) => boole
   }, [key]);
   // What is known of another question is no answer to this one.
   return state.key === key ? state : { value: undefined, error: undefined };
-}
-
-function asApiError(error: unknown): ApiError {
-  if (error instanceof ApiError) return error;
-  return new ApiError(0, "page_failed", error instanceof Error ? error.message : String(error));
 }
 
 /** What is known between two questions. */

@@ -1,6 +1,6 @@
 /** Why a request has no answer, in words. */
 
-import { ApiError } from "./api";
+import { ApiError, messageOf } from "./api";
 import { type Catalog, textNow } from "./i18n";
 
 const text: Catalog<Readonly<Record<string, string>>> = {
@@ -34,7 +34,7 @@ const DETAILED = ["invalid_argument", "page_failed", "store_failed"];
 
 /** In the language that the page is in now; what has no words of its own, as it came. */
 export function reasonOf(error: unknown): string {
-  if (!(error instanceof ApiError)) return error instanceof Error ? error.message : String(error);
+  if (!(error instanceof ApiError)) return messageOf(error);
   const words = textNow(text);
   const told = Object.hasOwn(words, error.code) ? words[error.code] : undefined;
   if (told === undefined) return error.message;

@@ -10,6 +10,7 @@ import { lineStream } from "./lines";
 import type { Texts } from "./messages";
 import type { Range } from "./rows";
 import { cut, type Stretch } from "./stretch";
+import { Sign, Tool } from "./Tool";
 import type { View } from "./view";
 
 /** Lines that are copied at once: more than that is a download. */
@@ -31,44 +32,18 @@ export function Chosen({ view, words, range, clear }: Props) {
   return (
     <fieldset class="log-chosen" aria-label={words.selection(...range)} data-log="chosen">
       <span class="number">{words.selection(...range)}</span>
-      <button
-        type="button"
-        class="button"
-        data-log="extend"
-        aria-pressed={extending}
-        title={`${words.extendTitle} (J, K)`}
-        onClick={extend}
-      >
+      <Tool name="extend" title={words.extendTitle} hint="J, K" look="" on={extending} press={extend}>
         {words.extend}
-      </button>
-      <button
-        type="button"
-        class="button"
-        data-log="copy-link"
-        title={`${words.keyLink} (y)`}
-        onClick={() => copyLink(view, words, range)}
-      >
+      </Tool>
+      <Tool name="copy-link" title={words.keyLink} hint="y" look="" press={() => copyLink(view, words, range)}>
         {words.copyLink}
-      </button>
-      <button
-        type="button"
-        class="button"
-        data-log="copy-text"
-        title={`${words.keyCopy} (c)`}
-        onClick={() => copyText(view, words, range)}
-      >
+      </Tool>
+      <Tool name="copy-text" title={words.keyCopy} hint="c" look="" press={() => copyText(view, words, range)}>
         {words.copyText}
-      </button>
-      <button
-        type="button"
-        class="button quiet icon-button"
-        data-log="clear"
-        title={`${words.clearSelection} (Esc)`}
-        onClick={clear}
-      >
-        <span aria-hidden="true">×</span>
-        <span class="unseen">{words.clearSelection}</span>
-      </button>
+      </Tool>
+      <Sign name="clear" title={words.clearSelection} hint="Esc" press={clear}>
+        ×
+      </Sign>
     </fieldset>
   );
 }

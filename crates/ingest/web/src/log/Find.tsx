@@ -5,6 +5,7 @@ import type { SearchQuery } from "../api";
 import { notice } from "../notices";
 import { reasonOf } from "../troubles";
 import type { Texts } from "./messages";
+import { Sign } from "./Tool";
 import type { View } from "./view";
 
 /** How long the person must pause in writing before the server is asked. */
@@ -27,7 +28,7 @@ export function Find({ view, words, close }: Props) {
   /** Where the person was when he began to write, or has gone to since, by himself. */
   const from = useRef(standing(view));
   const stand = () => {
-    from.current = standing(view);
+    from.current = standing(view, from.current);
   };
   useLayoutEffect(() => {
     field.current?.focus();
@@ -37,10 +38,9 @@ export function Find({ view, words, close }: Props) {
   useLayoutEffect(() => {
     if (text === "") return view.find(null, null);
     const query: SearchQuery = { q: text, case: matchCase, regex };
-    if (from.current.touches !== view.touches) from.current = standing(view);
-    const { line, touches } = from.current;
+    from.current = standing(view, from.current);
     // Whoever has gone elsewhere since is not led from there.
-    const find = () => view.find(query, view.touches === touches ? line : null);
+    const find = () => view.find(query, view.touches === from.current.touches ? from.current.line : null);
     const timer = setTimeout(find, PAUSE_MS);
     return () => clearTimeout(timer);
   }, [view, text, matchCase, regex]);
@@ -79,19 +79,35 @@ export function Find({ view, words, close }: Props) {
         onFocus={stand}
         onKeyDown={onKey}
       />
-      <Sign name="find-case" title={words.findCase} sign="Aa" on={matchCase} press={() => setCase(!matchCase)} />
-      <Sign name="find-regex" title={words.findRegex} sign=".*" on={regex} press={() => setRegex(!regex)} />
+      <Sign name="find-case" title={words.findCase} on={matchCase} press={() => setCase(!matchCase)}>
+        <span class="mono">Aa</span>
+      </Sign>
+      <Sign name="find-regex" title={words.findRegex} on={regex} press={() => setRegex(!regex)}>
+        <span class="mono">.*</span>
+      </Sign>
       <Count view={view} words={words} />
-      <Sign name="find-previous" title={`${words.findPrevious} (N)`} sign="↑" press={() => go(false)} />
-      <Sign name="find-next" title={`${words.findNext} (n)`} sign="↓" press={() => go(true)} />
-      <Sign name="find-close" title={`${words.findClose} (Esc)`} sign="×" press={leave} />
+      <Sign name="find-previous" title={words.findPrevious} hint="N" press={() => go(false)}>
+        ↑
+      </Sign>
+      <Sign name="find-next" title={words.findNext} hint="n" press={() => go(true)}>
+        ↓
+      </Sign>
+      <Sign name="find-close" title={words.findClose} hint="Esc" press={leave}>
+        ×
+      </Sign>
     </search>
   );
 }
 
-/** Where a person is, and how often he had gone anywhere until then. */
-function standing({ steps, touches }: View): { readonly line: number; readonly touches: number } {
-  return { line: steps.here, touches };
+interface Standing {
+  readonly line: number;
+  /** How often the person had gone anywhere until then. */
+  readonly touches: number;
+}
+
+/** Where a person is; the same as before where only searches have led him. */
+function standing({ steps, touches }: View, before?: Standing): Standing {
+  return before?.touches === touches ? before : { line: steps.here, touches };
 }
 
 /** As much of a text as the server takes, in whole characters. */
@@ -106,33 +122,6 @@ export function step(view: View, words: Texts, forward: boolean): void {
   if (match) view.aloud.set(match.line);
   if (match?.wrapped) notice(words.findWrapped);
   if (!match && view.log.search && !view.log.search.busy) notice(words.findNone);
-}
-
-interface SignProps {
-  name: string;
-  title: string;
-  sign: string;
-  /** Of what is on or off. */
-  on?: boolean;
-  press: () => void;
-}
-
-function Sign({ name, title, sign, on, press }: SignProps) {
-  return (
-    <button
-      type="button"
-      class="button quiet icon-button"
-      data-log={name}
-      aria-pressed={on}
-      aria-label={title}
-      title={title}
-      onClick={press}
-    >
-      <span aria-hidden="true" class="mono">
-        {sign}
-      </span>
-    </button>
-  );
 }
 
 function Count({ view, words }: { view: View; words: Texts }) {

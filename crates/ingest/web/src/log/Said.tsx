@@ -20,8 +20,8 @@ export function Said({ view, words }: { view: View; words: Texts }) {
   const pace = useRef(new Pace());
   useEffect(() => {
     const timer = setInterval(() => {
-      const { end, connection } = view.log;
-      const fresh = pace.current.look(end, performance.now());
+      const { rows, connection } = view.log;
+      const fresh = pace.current.look(rows, performance.now());
       if (connection !== before.current) say(words.connections[connection]);
       else if (fresh > 0) say(words.newLines(fresh));
       before.current = connection;

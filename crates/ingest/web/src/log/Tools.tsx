@@ -1,13 +1,13 @@
 /** What can be done with a log, as buttons; each has a key as well. */
 
 import * as api from "../api";
-
 import { Icon } from "../shell/Icon";
 import { useCell } from "../store";
 import { SOURCES, type Source } from "./line";
 import type { Texts } from "./messages";
 import * as settings from "./settings";
 import { bytes } from "./size";
+import { Tool } from "./Tool";
 import { next, TIMES } from "./time";
 import type { View } from "./view";
 
@@ -22,18 +22,19 @@ export function Tools({ view, words, finding, setFinding }: Props) {
   const open = view.log.worker?.state === "open";
   return (
     <div class="log-tools" role="toolbar" aria-label={words.toolbar}>
-      <Toggle name="find" on={finding} press={() => setFinding(!finding)} title={`${words.findLabel} (/)`}>
+      <Tool name="find" title={words.findLabel} hint="/" on={finding} press={() => setFinding(!finding)}>
         {words.find}
-      </Toggle>
+      </Tool>
       {open && (
-        <Toggle
+        <Tool
           name="follow"
+          title={words.keyFollow}
+          hint="f"
           on={view.follow}
           press={() => (view.follow ? view.setFollow(false) : view.toEnd())}
-          title={`${words.keyFollow} (f)`}
         >
           {words.follow}
-        </Toggle>
+        </Tool>
       )}
       <Failure view={view} words={words} />
       <span class="log-space-between" />
@@ -55,22 +56,6 @@ export function Tools({ view, words, finding, setFinding }: Props) {
   );
 }
 
-interface ToggleProps {
-  name: string;
-  on: boolean;
-  press: () => void;
-  title: string;
-  children: string;
-}
-
-function Toggle({ name, on, press, title, children }: ToggleProps) {
-  return (
-    <button type="button" class="button quiet" data-log={name} aria-pressed={on} title={title} onClick={press}>
-      {children}
-    </button>
-  );
-}
-
 function Failure({ view, words }: { view: View; words: Texts }) {
   const first = view.log.firstFailure;
   if (first === null) return null;
@@ -79,15 +64,9 @@ function Failure({ view, words }: { view: View; words: Texts }) {
     view.choice.cursor = first;
   };
   return (
-    <button
-      type="button"
-      class="button quiet log-failure"
-      data-log="failure"
-      title={`${words.keyFailure} (e)`}
-      onClick={go}
-    >
+    <Tool name="failure" title={words.keyFailure} hint="e" look="quiet log-failure" press={go}>
       {words.failure}
-    </button>
+    </Tool>
   );
 }
 
@@ -96,17 +75,17 @@ function Streams({ view, words }: { view: View; words: Texts }) {
   return (
     <fieldset class="log-streams" aria-label={words.streams}>
       {SOURCES.map((source: Source, at) => (
-        <button
-          type="button"
+        <Tool
           key={source}
-          class={`button quiet log-stream-${source}`}
-          data-log={`stream-${source}`}
-          aria-pressed={view.log.filter.shown.has(source)}
-          title={`${words.streamsTitle(source)}${counts ? `: ${words.lines(counts[source] ?? 0)}` : ""} (${at + 1})`}
-          onClick={() => view.toggleSource(source)}
+          name={`stream-${source}`}
+          title={`${words.streamsTitle(source)}${counts ? `: ${words.lines(counts[source] ?? 0)}` : ""}`}
+          hint={at + 1}
+          look={`quiet log-stream-${source}`}
+          on={view.log.filter.shown.has(source)}
+          press={() => view.toggleSource(source)}
         >
           {source}
-        </button>
+        </Tool>
       ))}
     </fieldset>
   );
@@ -117,27 +96,13 @@ function TimesTools({ words }: { words: Texts }) {
   const zone = useCell(settings.zone);
   return (
     <>
-      <button
-        type="button"
-        class="button quiet"
-        data-log="times"
-        data-value={times}
-        title={`${words.keyTimes} (t)`}
-        onClick={() => settings.times.set(next(TIMES, times))}
-      >
+      <Tool name="times" title={words.keyTimes} hint="t" press={() => settings.times.set(next(TIMES, times))}>
         {words.timesNames[times]}
-      </button>
+      </Tool>
       {times === "absolute" && (
-        <button
-          type="button"
-          class="button quiet"
-          data-log="zone"
-          aria-pressed={zone === "utc"}
-          title={`${words.zoneTitle} (U)`}
-          onClick={settings.turnZone}
-        >
+        <Tool name="zone" title={words.zoneTitle} hint="U" on={zone === "utc"} press={settings.turnZone}>
           {words.zones.utc}
-        </button>
+        </Tool>
       )}
     </>
   );
@@ -146,9 +111,9 @@ function TimesTools({ words }: { words: Texts }) {
 function Wrap({ words }: { words: Texts }) {
   const wrap = useCell(settings.wraps);
   return (
-    <Toggle name="wrap" on={wrap === "on"} press={settings.turnWrap} title={`${words.wrapTitle} (w)`}>
+    <Tool name="wrap" title={words.wrapTitle} hint="w" on={wrap === "on"} press={settings.turnWrap}>
       {words.wrap}
-    </Toggle>
+    </Tool>
   );
 }
 
@@ -156,13 +121,8 @@ function Folding({ view, words }: { view: View; words: Texts }) {
   if (view.log.groups.count === 0) return null;
   const folded = view.log.groups.anyFolded;
   return (
-    <button
-      type="button"
-      class="button quiet"
-      data-log="fold-all"
-      onClick={() => view.foldAll(!view.log.groups.anyFolded)}
-    >
+    <Tool name="fold-all" press={() => view.foldAll(!view.log.groups.anyFolded)}>
       {folded ? words.unfoldAll : words.foldAll}
-    </button>
+    </Tool>
   );
 }

@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from "vitest";
 import type { Extent } from "./anchor";
-import { Bar } from "./bar";
+import { Bar, moveFrom } from "./bar";
 
 const extent = (rows: number): Extent => ({ rows, rowHeight: 20, lineHeight: 20, viewport: 600 });
 
@@ -71,4 +71,21 @@ test("a log that becomes shorter moves it, which is nobody's wish", () => {
   expect([bar.moved(), scroller.scrollTop, bar.isAtEdge(extent(500))]).toEqual([null, 9_400, true]);
   bar.put(9_000);
   expect(bar.isAtEdge(extent(500))).toBe(false);
+});
+
+test("steps of less than a pixel make a move together", () => {
+  let place = 100;
+  const moves: number[] = [];
+  for (let step = 1; step <= 6; step += 1) {
+    const { from, to } = moveFrom(place, { scrollTop: 100 - step / 3, scrollHeight: 1_000, clientHeight: 600 });
+    place = to;
+    if (from !== to) moves.push(step);
+  }
+  expect(moves).toEqual([3, 6]);
+});
+
+test("where there is less to scroll to the browser has moved it, and nobody else", () => {
+  const less = moveFrom(400, { scrollTop: 300, scrollHeight: 900, clientHeight: 600 });
+  expect(less).toEqual({ from: 300, to: 300 });
+  expect(moveFrom(less.to, { scrollTop: 300, scrollHeight: 1_000, clientHeight: 600 })).toEqual({ from: 300, to: 300 });
 });

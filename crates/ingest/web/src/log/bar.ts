@@ -2,6 +2,23 @@
 
 import { type Extent, range, spacerHeight } from "./anchor";
 
+/** As much of a scroller as is needed. */
+type Scrolled = Pick<Element, "scrollTop" | "scrollHeight" | "clientHeight">;
+
+export interface Move {
+  readonly from: number;
+  readonly to: number;
+}
+
+/**
+ * From where to where a scroller has gone from a place. Less than a pixel is no move, until more of the kind make one. At
+ * its end a browser moves it when the window grows, or when there is less in it, before anybody is told.
+ */
+export function moveFrom(place: number, { scrollTop: to, scrollHeight, clientHeight }: Scrolled): Move {
+  const from = Math.min(place, scrollHeight - clientHeight);
+  return { from, to: Math.abs(to - from) < 1 ? from : to };
+}
+
 export class Bar {
   readonly #element: HTMLElement;
   /** What gives the scroller its height. */
@@ -16,12 +33,10 @@ export class Bar {
   }
 
   /** From where to where it was moved since it was looked at last; nothing where it was not. */
-  moved(): { readonly from: number; readonly to: number } | null {
-    const { scrollTop: to, scrollHeight, clientHeight } = this.#element;
-    // At its end it is moved by the browser when the window grows, before anybody is told that it has.
-    const from = Math.min(this.#place, scrollHeight - clientHeight);
-    this.#place = Math.abs(to - from) < 1 ? from : to;
-    return this.#place === from ? null : { from, to };
+  moved(): Move | null {
+    const move = moveFrom(this.#place, this.#element);
+    this.#place = move.to;
+    return move.from === move.to ? null : move;
   }
 
   /** It was moved, and nobody has looked yet. */

@@ -1,6 +1,6 @@
 /** What the server says of one line, and the part of it that the page keeps. */
 
-import { ApiError, isAborted } from "../api";
+import { isAborted, unreachable } from "../api";
 
 /** Characters of a line that are kept; the rest of a longer one is asked for when somebody wants to see it. */
 export const KEPT_CHARACTERS = 8_192;
@@ -107,5 +107,5 @@ export async function readLines(
 /** What has been given up is nobody's fault. */
 function brokenOff(why: unknown): never {
   if (isAborted(why)) throw why;
-  throw new ApiError(0, "unreachable", why instanceof Error ? why.message : String(why));
+  throw unreachable(why);
 }

@@ -39,7 +39,7 @@ export class View {
   readonly selected: Selected;
   around: Surroundings;
   readonly #following = new Following();
-  /** How often the person has scrolled, or pressed something. */
+  /** How often the person has gone anywhere, or stays for something that he uses. */
   touches = 0;
   readonly choice: Choice;
   /** The line that a key went to, to be read out. */
@@ -55,8 +55,8 @@ export class View {
   readonly #bookmark: Bookmark;
   readonly #opened: Opened;
   readonly #asker: Asker;
-  /** The line that was at the top when streams were hidden, or at the end, as long as the person goes nowhere. */
-  #unfiltered: number | null = null;
+  /** The line that was first seen when streams were hidden, and where it was, as long as the person goes nowhere. */
+  #unfiltered: { readonly line: number; readonly top: number } | null = null;
 
   constructor(worker: string, element: HTMLElement, around: Surroundings, start: Start) {
     this.around = around;
@@ -151,7 +151,6 @@ export class View {
 
   /** Something of a row is pressed, which is to stay under the hand. */
   pressed(): void {
-    this.touches += 1;
     this.#leave();
     if (!this.follow) this.scroller.unpin();
   }
@@ -160,6 +159,7 @@ export class View {
   #leave(): void {
     if (!this.#opener.isSettled) this.#following.opened(this.log.end);
     this.#opener.settle();
+    this.touches += 1;
     this.#aim.drop();
     this.#finding.drop();
     this.#unfiltered = null;
@@ -295,10 +295,14 @@ export class View {
     this.#opener.named(null);
     const needed = this.follow ? this.log.end : this.sight.last;
     const isWhole = () => this.log.filter.sources.length === 0;
-    if (isWhole()) this.#unfiltered = this.scroller.atEnd ? this.sight.last : this.sight.top;
+    const { top } = this.sight;
+    if (isWhole()) this.#unfiltered = { line: top, top: this.scroller.pane.topOf(top) ?? 0 };
     this.log.setSources(toggled(this.log.filter.shown, source), needed);
     if (this.follow) this.scroller.toEnd();
-    else if (isWhole() && this.#unfiltered) this.scroller.toRow(this.log.rows.rowOf(this.#unfiltered), "top");
+    else if (isWhole() && this.#unfiltered) {
+      this.scroller.toTop(this.log.rows.rowOf(this.#unfiltered.line), this.#unfiltered.top);
+      this.scroller.unpin();
+    }
   }
 
   toggleHistory(sequence: number): void {
@@ -349,7 +353,6 @@ export class View {
   }
 
   #scrolled(by: number): void {
-    this.touches += 1;
     if (!this.#opener.isSettled) this.#pulse.tell();
     this.#leave();
     if (this.follow && by < 0) this.setFollow(false);
@@ -391,7 +394,7 @@ export class View {
     if (!this.#hasChanged) return;
     this.#hasChanged = false;
     const hit = this.#finding.first();
-    if (hit !== null) this.#toMatch(hit, "nearest");
+    if (hit !== null) this.#ledByItself(() => this.#toMatch(hit, "nearest"));
     if (this.follow) this.scroller.toEnd();
   }
 
@@ -404,9 +407,11 @@ export class View {
 
   /** The log goes somewhere, and not the person: a search that he has begun leads on. */
   #ledByItself(go: () => void): void {
+    const { touches } = this;
     const { from } = this.#finding;
     go();
     this.#finding.begin(from);
+    this.touches = touches;
   }
 
   #goTo({ to, where, cursor }: Opening): void {

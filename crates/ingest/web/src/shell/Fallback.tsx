@@ -1,6 +1,7 @@
 /** Says so where a view cannot be drawn, which is an error of the page itself, and offers to load it again. */
 
 import { Component, type ComponentChildren } from "preact";
+import { messageOf } from "../api";
 import { useText } from "../i18n";
 import { text } from "../text";
 
@@ -12,7 +13,7 @@ export class Fallback extends Component<Props, { error: string | null }> {
   override state = { error: null };
 
   static override getDerivedStateFromError(error: unknown) {
-    return { error: error instanceof Error ? error.message : String(error) };
+    return { error: messageOf(error) };
   }
 
   override render() {

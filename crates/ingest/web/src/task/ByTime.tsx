@@ -38,6 +38,7 @@ export function ByTime({ task }: { task: Task }) {
     log.current?.follow(follows);
   };
   const earlier = () => {
+    if (!log.current?.hasEarlier) return;
     follow(false);
     void log.current?.loadEarlier();
   };
@@ -66,14 +67,19 @@ export function ByTime({ task }: { task: Task }) {
     if (scroller.current) scroller.current.scrollTop = scroller.current.scrollHeight;
   };
   const distances = () => ({ page: PAGE * (scroller.current?.clientHeight ?? 0), lines: LINES });
-  const toStart = () => scroller.current?.scrollTo(0, 0);
+  /** By a key: noted at once, as what is drawn next would undo it. */
+  const go = (scroll: (element: HTMLElement) => void) => {
+    if (scroller.current) scroll(scroller.current);
+    scrolled();
+  };
+  const toStart = () => go((element) => element.scrollTo(0, 0));
   const choose = (by: number) => () => {
     if (scroller.current && chooseLine(scroller.current, by)) follow(false);
   };
   useKeys(words.keysTimeline, [
     { keys: ["G", "f", "End"], label: words.keyEnd, run: toEnd },
     { keys: ["g", "Home"], label: words.keyStart, run: toStart },
-    ...scrollKeys(ofLog, distances, (pixels) => scroller.current?.scrollBy(0, pixels)),
+    ...scrollKeys(ofLog, distances, (pixels) => go((element) => element.scrollBy(0, pixels))),
     { keys: ["e"], label: words.earlier, run: earlier },
     { keys: ["j"], label: ofLog.keyDown, run: choose(1) },
     { keys: ["k"], label: ofLog.keyUp, run: choose(-1) },

@@ -21,15 +21,18 @@ interface Props {
   workers: readonly WorkerState[];
   /** Those that the address names. */
   named: readonly string[];
+  /** Told of the one that has the keys. */
+  onRead: (worker: string | undefined) => void;
 }
 
-export function SideBySide({ task, workers: shown, named }: Props) {
+export function SideBySide({ task, workers: shown, named, onRead }: Props) {
   const words = useText(text);
   const tails = useMemo(() => new Tails(task), [task]);
   const workers = inOrder(shown);
   const names = namesOf(workers);
   const list = useRef<HTMLDivElement>(null);
   const { active, touch, goTo } = useActive(names, named, list);
+  useLayoutEffect(() => onRead(active));
   const step = (by: number) => () => {
     const next = names[names.indexOf(active ?? "") + by];
     if (next !== undefined) goTo(next);

@@ -97,6 +97,11 @@ export class TaskLog {
     else if (this.#held.unseen > 0) this.#tell({ unseen: 0 });
   }
 
+  /** There is more before what is here. */
+  get hasEarlier(): boolean {
+    return beginningOf(this.#held.timeline) !== null;
+  }
+
   async loadEarlier(): Promise<void> {
     const cursor = beginningOf(this.#held.timeline);
     if (cursor === null || this.#held.isLoadingEarlier) return;
@@ -116,7 +121,7 @@ export class TaskLog {
       if (timeline.isCut) this.#disconnect();
       this.#tell({ timeline, isLoadingEarlier: false, error: undefined });
     } catch (error) {
-      if (!signal.aborted) this.#tell({ isLoadingEarlier: false, error: asApiError(error) });
+      if (!signal.aborted) this.#tell({ isLoadingEarlier: false, error: api.asApiError(error) });
     }
   }
 
@@ -157,7 +162,7 @@ export class TaskLog {
     } catch (error) {
       if (signal.aborted) return;
       this.#isLoadingEnd = false;
-      this.#failed(asApiError(error), () => void this.#loadEnd(signal));
+      this.#failed(api.asApiError(error), () => void this.#loadEnd(signal));
     }
   }
 
@@ -199,7 +204,7 @@ export class TaskLog {
       this.#failed(new api.ApiError(status, code, message), () => this.#connect());
     });
     // A browser that tries again by itself would do so at once, and from where this connection began.
-    events.onerror = () => this.#failed(new api.ApiError(0, "unreachable", ""), () => this.#connect());
+    events.onerror = () => this.#failed(api.unreachable(""), () => this.#connect());
   }
 
   #came(lines: string, cursor: string): void {
@@ -265,9 +270,4 @@ export class TaskLog {
     else if (this.#cursor === undefined) void this.#loadEnd(this.#life.signal);
     else this.#connect();
   };
-}
-
-function asApiError(error: unknown): api.ApiError {
-  if (error instanceof api.ApiError) return error;
-  return new api.ApiError(0, "page_failed", error instanceof Error ? error.message : String(error));
 }

@@ -31,12 +31,12 @@ import {
   namingQuery,
   nextFailed,
   nextWay,
+  onMind,
   queryOf,
   type Shown as ShownWorkers,
   shownOf,
   type Way,
   withLog,
-  workersOf,
 } from "./way";
 import "./task.css";
 
@@ -79,7 +79,7 @@ function useShown(task: api.Task | undefined, query: URLSearchParams): ShownWork
 
 /** Shows a worker, alone or beside others. */
 function showWorker(task: api.Task, shown: ShownWorkers, worker: api.WorkerState): void {
-  go({ view: "task", name: task.task_id, query: chosenQuery(shown, worker) }, chosenHow(shown));
+  go({ view: "task", name: task.task_id, query: chosenQuery(shown, worker) }, chosenHow(shown), entry.state);
 }
 
 /** Goes to the next worker that failed, as a press on it does, and says which. */
@@ -99,11 +99,10 @@ interface BodyProps {
 function TaskBody({ task, shown, query, onFailed }: BodyProps) {
   const show = (query: URLSearchParams, how: "push" | "replace" = "push") =>
     go({ view: "task", name: task.task_id, query }, how);
-  // By time nobody is shown more than others: whoever was before comes back.
-  const before = useRef<readonly string[]>([]);
-  if (shown.way !== "time") before.current = namesOf(shown.workers);
+  /** Of those beside each other, the one that has the keys. */
+  const read = useRef<string | undefined>(undefined);
   const showWay = (way: Way) => {
-    const query = queryOf(way, namesOf(carried(way, task.workers, workersOf(before.current, task.workers))));
+    const query = queryOf(way, namesOf(carried(way, task.workers, onMind(shown, task.workers, read.current))));
     // Each log stays where it was left.
     go({ view: "task", name: task.task_id, query }, "push", entry.state);
   };
@@ -116,6 +115,9 @@ function TaskBody({ task, shown, query, onFailed }: BodyProps) {
       <Logs
         task={task}
         shown={shown}
+        onRead={(worker) => {
+          read.current = worker;
+        }}
         setLog={(worker, log, replace) => show(withLog(query, worker, log), replace ? "replace" : "push")}
       />
     </>
@@ -150,15 +152,17 @@ function useTaskKeys(
 interface LogsProps {
   task: api.Task;
   shown: ShownWorkers;
+  onRead: (worker: string | undefined) => void;
   setLog: (worker: string, log: URLSearchParams, replace: boolean) => void;
 }
 
-function Logs({ task, shown, setLog }: LogsProps) {
+function Logs({ task, shown, onRead, setLog }: LogsProps) {
   const words = useText(text);
   const [worker] = shown.workers;
   if (shown.way === "time") return <ByTime task={task} />;
   if (!worker) return <p class="note">{words.noWorkers}</p>;
-  if (shown.way === "side") return <SideBySide task={task.task_id} workers={shown.workers} named={shown.named} />;
+  if (shown.way === "side")
+    return <SideBySide task={task.task_id} workers={shown.workers} named={shown.named} onRead={onRead} />;
   return (
     <Panel labelledBy={tabId(task.workers.indexOf(worker))}>
       <WorkerBar worker={worker} below="tab" />

@@ -2,6 +2,7 @@
 
 import type { RefObject } from "preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
+import { moveFrom } from "../log/bar";
 import type { Held } from "./TaskLog";
 
 interface Kept {
@@ -15,6 +16,7 @@ export function useKeptPlace(scroller: RefObject<HTMLElement | null>, held: Held
   const kept = useRef<Kept>({ isAtEnd: true, top: 0 });
   const before = useRef<{ first: number; top: number } | null>(null);
   const first = held?.timeline.pieces[0]?.key;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what else is drawn anew moves nothing, nor has it seen a scroll.
   useLayoutEffect(() => {
     const element = scroller.current;
     if (!element) return;
@@ -25,13 +27,13 @@ export function useKeptPlace(scroller: RefObject<HTMLElement | null>, held: Held
     else if (before.current && moved != null) element.scrollTop += moved - before.current.top;
     before.current = first === undefined ? null : { first, top: topOf(first) ?? 0 };
     kept.current.top = element.scrollTop;
-  });
+  }, [held]);
   return kept;
 }
 
 /** By how much a person has scrolled, and not the page, nor the browser where there is less to scroll to. */
-export function scrolledBy({ scrollTop, scrollHeight, clientHeight }: HTMLElement, kept: Kept): number {
-  const by = scrollTop - Math.min(kept.top, scrollHeight - clientHeight);
-  kept.top = scrollTop;
-  return Math.abs(by) < 1 ? 0 : by;
+export function scrolledBy(element: HTMLElement, kept: Kept): number {
+  const { from, to } = moveFrom(kept.top, element);
+  kept.top = to;
+  return to - from;
 }

@@ -10,6 +10,7 @@ import {
   newcomer,
   nextFailed,
   nextWay,
+  onMind,
   queryOf,
   shownOf,
   toggled,
@@ -50,6 +51,20 @@ it("the address of whom is shown by himself can name him, and keeps what it says
   expect(isByItself(side)).toBe(true);
   expect(namingQuery(side).toString()).toBe("show=side&w=a&w=d&line=3");
   expect([isByItself(shown("w=b")), isByItself(shown("w=gone")), isByItself(shown(""))]).toEqual([false, true, true]);
+});
+
+it("by time nobody is shown, and the address names those to come back to", () => {
+  const byTime = shown("show=time&w=e&w=b&w=gone");
+  expect(byTime.workers).toEqual([]);
+  expect(names(onMind(byTime, workers))).toBe("eb");
+  expect(onMind(shown("show=time"), workers)).toEqual([]);
+});
+
+it("of those beside each other the one that is read is the first to be shown elsewhere", () => {
+  const beside = shown("show=side&w=e&w=b&w=a");
+  expect(names(onMind(beside, workers, "b"))).toBe("bea");
+  expect(names(onMind(beside, workers, "gone"))).toBe("eba");
+  expect(names(carried("tabs", workers, onMind(beside, workers, "a")))).toBe("a");
 });
 
 it("what the address says to the log of a worker who is not there is said to nobody else's", () => {
@@ -128,7 +143,7 @@ it("another way shows the same worker, and side by side the next that failed wit
   expect(names(carried("side", workers, [c]))).toBe("ca");
   expect(names(carried("side", [b], [b]))).toBe("b");
   expect(names(carried("tabs", workers, [b, c]))).toBe("b");
-  expect(carried("time", workers, [b])).toEqual([]);
+  expect(names(carried("time", workers, [b]))).toBe("b");
 });
 
 it("ways come round again", () => {

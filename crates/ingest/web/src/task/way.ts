@@ -40,7 +40,8 @@ export function shownOf(query: URLSearchParams, workers: readonly WorkerState[],
 }
 
 function limited(way: Way, chosen: readonly WorkerState[]): WorkerState[] {
-  return chosen.slice(0, way === "side" ? MOST_BESIDE : 1);
+  // By time nobody is shown more than others; the address names those to come back to.
+  return chosen.slice(0, { tabs: 1, side: MOST_BESIDE, time: 0 }[way]);
 }
 
 /** Nobody whom the address names is there. */
@@ -50,6 +51,7 @@ export function isByItself({ named, workers }: Shown): boolean {
 
 /** Where the address names nobody: the one to look at first, and beside it another. */
 function byItself(way: Way, workers: readonly WorkerState[], kept: readonly WorkerState[]): WorkerState[] {
+  if (way === "time") return [];
   const first = mostWanted(workers);
   return carried(way, workers, kept.length > 0 ? kept : first ? [first] : []);
 }
@@ -61,9 +63,15 @@ export function nextFailed(all: readonly WorkerState[], shown: readonly WorkerSt
   return [...all.slice(ahead), ...all].find((worker) => hasFailed(worker) && !shown.includes(worker));
 }
 
+/** Those that a person has been reading, the one of them that he reads first; by time those that were shown before. */
+export function onMind({ way, workers, named }: Shown, all: readonly WorkerState[], read?: string): WorkerState[] {
+  const known = way === "time" ? workersOf(named, all) : workers;
+  return [...known].sort((one, other) => Number(other.worker_id === read) - Number(one.worker_id === read));
+}
+
 /** Who of those that were shown in one way are shown in another, and beside one alone the next that failed. Nobody is beside nobody. */
 export function carried(way: Way, all: readonly WorkerState[], shown: readonly WorkerState[]): WorkerState[] {
-  if (way === "time") return [];
+  if (way === "time") return [...shown];
   if (way === "tabs") return shown.slice(0, 1);
   const other = shown.length < 2 && (nextFailed(all, shown) ?? all.find((worker) => !shown.includes(worker)));
   return other ? [...shown, other] : [...shown];
