@@ -150,3 +150,21 @@ sees("whoever does not follow stays where he is when a stream has been hidden an
   await isSame();
   await agent.done();
 });
+
+sees(
+  "lines of a stream that is shown alone are seen also where a group is folded whose heading is not",
+  async ({ page }) => {
+    const server = await ingest();
+    const group = "echo '--- install'; seq 2 50; sleep 0.1; echo 'in group' >&2; sleep 0.1; echo '+++ open'; seq 3";
+    await server.ran("filter", "filter-group", `${group}; sleep 0.1; echo last >&2`);
+    const log = await LogPage.open(page, server, "filter-group");
+    await log.part("fold-all").waitFor();
+    await log.shows("a folded group", (rows) => rows[0]?.sequence === 1 && rows[1]?.sequence === 52);
+    const texts = (what: string, ...expected: string[]) =>
+      log.shows(what, (rows) => JSON.stringify(rows.map(({ text }) => text)) === JSON.stringify(expected));
+    await log.press("1");
+    await texts("all of stderr", "in group", "last");
+    await log.press("1");
+    await log.shows("a folded group again", (rows) => rows[0]?.sequence === 1 && rows[1]?.sequence === 52);
+  },
+);

@@ -218,3 +218,11 @@ sees("whoever only leaves the field of a search and comes back searches from whe
   await log.part("find-field").fill("7");
   await log.isCurrent(157);
 });
+
+sees("Escape ends a search from its buttons as well, and whoever was there is in the log then", async ({ page }) => {
+  const log = await opened(page, "search-escape");
+  await log.part("find-case").click();
+  await log.press("Escape");
+  await log.part("find-field").waitFor({ state: "detached" });
+  assert.equal(await page.evaluate(() => document.activeElement?.getAttribute("role")), "log");
+});

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
 import { ingest, sees } from "./browser.js";
 import type { Agent } from "./ingest.js";
+import { frames } from "./told.js";
 import { until } from "./wait.js";
 
 /** A task of one worker that has written so many lines and goes on, by time, at its end. */
@@ -143,3 +144,30 @@ sees("by time, to ask for earlier lines where there are none ends no following",
   assert.equal(await page.getByText("new lines").count(), 0);
   await agent.done();
 });
+
+sees(
+  "by time, whoever reads on to where later lines were let go stays there until he goes to the end",
+  async ({ page }) => {
+    const server = await ingest();
+    await server.ran("time-cut", "time-cut-1", "seq 1 9000");
+    await page.goto(server.url("/#/tasks/time-cut?show=time"));
+    await page.locator(".timeline-text").getByText("9000", { exact: true }).waitFor();
+    const cut = page.getByRole("status").getByText("Later lines are left out here.");
+    while (!(await cut.isVisible())) {
+      const { first } = await lines(page);
+      await page.keyboard.press("g");
+      await until("earlier lines", async () => (await lines(page)).first < first);
+    }
+    const last = () => page.locator(".timeline-number").last().innerText();
+    const held = await last();
+    assert.ok(Number(held) < 9_000, `up to ${held}`);
+    await page.locator(".timeline").hover();
+    await page.mouse.wheel(0, 1_000_000);
+    await isAtEnd(page);
+    await frames(page);
+    assert.equal(await last(), held);
+    await page.keyboard.press("G");
+    await page.locator(".timeline-text").getByText("9000", { exact: true }).waitFor();
+    await isAtEnd(page);
+  },
+);

@@ -7,10 +7,10 @@ import { until } from "./wait.js";
 
 sees("through all ways to show a task, who was read comes back, where he was read", async ({ page }) => {
   const server = await ingest();
-  await server.ran("ways-around", "ways-around-1", "seq 1 3000");
-  await server.ran("ways-around", "ways-around-2", "echo no; exit 3");
-  await page.goto(server.url("/#/tasks/ways-around?w=ways-around-1"));
-  const log = new LogPage(page, "ways-around-1");
+  await server.ran("ways-around", "ways-around-2", "seq 1 3000");
+  await server.ran("ways-around", "ways-around-1", "echo no; exit 3");
+  await page.goto(server.url("/#/tasks/ways-around?w=ways-around-2"));
+  const log = new LogPage(page, "ways-around-2");
   await log.showsLine(3000);
   await log.wheel(-20_000);
   const [before] = await log.atRest();
@@ -22,19 +22,19 @@ sees("through all ways to show a task, who was read comes back, where he was rea
       (top) => top === before.sequence,
     );
   await page.keyboard.press("v");
-  await page.locator(".column").nth(1).waitFor();
+  await page.locator('.column.active[aria-label="ways-around-2"]').waitFor();
   await comesBack();
   await page.keyboard.press("v");
   await page.locator(".timeline").waitFor();
   await page.keyboard.press("v");
-  await page.locator('.log[data-worker="ways-around-1"]').waitFor();
+  await page.locator('.log[data-worker="ways-around-2"]').waitFor();
   await comesBack();
   assert.equal(await page.locator(".log").count(), 1);
   // The same by press, and by way of a line and back.
   await page.keyboard.press("v");
   await page.keyboard.press("v");
-  await page.locator(".workers button", { hasText: "1" }).first().click();
-  await page.locator('[role=tab][title="ways-around-1"]').waitFor();
+  await page.locator(".workers button", { hasText: "2" }).last().click();
+  await page.locator('[role=tab][title="ways-around-2"]').waitFor();
   await comesBack();
   await page.keyboard.press("v");
   await page.keyboard.press("v");

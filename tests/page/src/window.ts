@@ -199,3 +199,24 @@ sees(
     assert.ok(Math.abs(await above()) < 1, "what is seen whole stays where it is");
   },
 );
+
+sees(
+  "a line that is looked at near the end of the window is followed no further than it must where that shrinks",
+  async ({ page }) => {
+    const server = await ingest();
+    await server.ran("window", "window-near", "seq 1 2000");
+    const log = await LogPage.open(page, server, "window-near", "#L1000");
+    await log.showsLine(1000, "1000");
+    const before = await log.atRest();
+    const looked = before.at(-2)?.sequence ?? 0;
+    await log.row(looked).locator(".log-number").click();
+    await log.press("Escape");
+    await log.part("chosen").waitFor({ state: "detached" });
+    await log.atRest();
+    await page.setViewportSize({ width: 1000, height: 740 });
+    const after = await log.shows("the line", (rows) => rows.at(-1)?.sequence !== before.at(-1)?.sequence);
+    await log.showsLine(looked);
+    const by = ((await log.atRest())[0]?.sequence ?? 0) - (before[0]?.sequence ?? 0);
+    assert.ok(by >= 0 && by < 6, `it went on by ${by} lines, of ${after.length}`);
+  },
+);

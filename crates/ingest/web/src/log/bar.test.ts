@@ -89,3 +89,10 @@ test("where there is less to scroll to the browser has moved it, and nobody else
   expect(less).toEqual({ from: 300, to: 300 });
   expect(moveFrom(less.to, { scrollTop: 300, scrollHeight: 1_000, clientHeight: 600 })).toEqual({ from: 300, to: 300 });
 });
+
+test("a finer hand is noted where it is asked for, and never what the browser rounds at an end", () => {
+  const at = (scrollTop: number, scrollHeight: number) => ({ scrollTop, scrollHeight, clientHeight: 600 });
+  expect(moveFrom(399.7, at(399.1, 1_000), 0.1).to).toBe(399.1);
+  expect(moveFrom(399.7, at(399.1, 1_000)).to).toBe(399.7);
+  expect(moveFrom(399.7, at(299.6, 900), 0.1)).toEqual({ from: 300, to: 300 });
+});

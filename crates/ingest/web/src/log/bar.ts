@@ -11,12 +11,13 @@ export interface Move {
 }
 
 /**
- * From where to where a scroller has gone from a place. Less than a pixel is no move, until more of the kind make one. At
- * its end a browser moves it when the window grows, or when there is less in it, before anybody is told.
+ * From where to where a scroller has gone from a place. Less than `least` pixels is no move, until more of the kind make
+ * one. At its end a browser moves it when the window grows, or when there is less in it, before anybody is told; where
+ * that is it tells in whole pixels.
  */
-export function moveFrom(place: number, { scrollTop: to, scrollHeight, clientHeight }: Scrolled): Move {
+export function moveFrom(place: number, { scrollTop: to, scrollHeight, clientHeight }: Scrolled, least = 1): Move {
   const from = Math.min(place, scrollHeight - clientHeight);
-  return { from, to: Math.abs(to - from) < 1 ? from : to };
+  return { from, to: Math.abs(to - from) < (from < place ? 1 : least) ? from : to };
 }
 
 export class Bar {

@@ -105,6 +105,12 @@ export class Filter {
     return this.stopped === null ? null : true;
   }
 
+  /** Whether it hides a line, as it is now, whatever is known of another choice. */
+  hides(line: number): boolean {
+    const search = this.#search;
+    return search !== null && line <= search.through && !search.hits.has(line);
+  }
+
   /** What is hidden. Where lines are missing is shown whatever else is. */
   holes(gaps: readonly Range[]): Range[] {
     const search = this.#search;

@@ -83,10 +83,10 @@ export class Groups {
     return changed;
   }
 
-  /** The lines that folded groups hide: all of each but its opening line. */
-  hidden(): Range[] {
+  /** The lines that folded groups hide: all of each but its opening line. Where that is not shown, nobody could unfold it. */
+  hidden(isShown: (opening: number) => boolean): Range[] {
     return this.#groups
-      .filter((group) => this.isFolded(group) && group.last !== group.first)
+      .filter((group) => this.isFolded(group) && group.last !== group.first && isShown(group.first))
       .map((group) => [group.first + 1, group.last ?? Number.POSITIVE_INFINITY]);
   }
 

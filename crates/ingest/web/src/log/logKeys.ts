@@ -114,8 +114,10 @@ function choosing({ words, finding, setFinding, setRange }: Parts, view: View): 
     view.toLine(line, "nearest");
   };
   const leave = () => {
-    if (finding) setFinding(false);
-    else setRange(null);
+    if (!finding) return setRange(null);
+    setFinding(false);
+    // What had it may be gone with the search.
+    view.scroller.element.focus({ preventScroll: true });
   };
   return [
     { keys: ["j"], label: words.keyDown, run: choose(1, false) },

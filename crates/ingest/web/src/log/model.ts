@@ -279,7 +279,14 @@ export class Log {
 
   /** Which rows there are, from all that hides lines. */
   #arrange(): void {
-    this.rows = new Rows(this.rows.end, union(this.#gaps, this.groups.hidden(), this.filter.holes(this.#missing)));
+    this.rows = new Rows(
+      this.rows.end,
+      union(
+        this.#gaps,
+        this.groups.hidden((line) => !this.filter.hides(line)),
+        this.filter.holes(this.#missing),
+      ),
+    );
     this.#changed();
   }
 

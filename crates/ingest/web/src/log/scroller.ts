@@ -336,7 +336,8 @@ export class Scroller {
     const looked = this.#looking.lost();
     if (!looked) return;
     const covered = this.#coveredOf(looked);
-    if (covered === null || covered > 0) this.toRow(looked.row);
+    if (covered === null) this.toRow(looked.row);
+    else if (covered > 0) this.#stand({ row: this.#anchor.row, px: this.#anchor.px + covered });
   }
 
   #coveredOf(looked: Looked | null): number | null {

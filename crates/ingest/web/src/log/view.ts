@@ -257,7 +257,7 @@ export class View {
 
   /** Its first line stays where it is, if that is seen. */
   fold(group: Group | undefined, folded?: boolean): void {
-    if (!group) return;
+    if (!group || this.log.filter.hides(group.first)) return;
     const top = this.scroller.pane.topOf(group.first);
     this.setFollow(false);
     this.log.groups.fold(group, folded ?? !this.log.groups.isFolded(group));

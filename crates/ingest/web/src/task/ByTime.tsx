@@ -34,8 +34,7 @@ export function ByTime({ task }: { task: Task }) {
   const kept = useKeptPlace(scroller, held);
   /** Who reads what was before is not to be carried off to the end. */
   const follow = (follows: boolean) => {
-    kept.current.isAtEnd = follows;
-    log.current?.follow(follows);
+    kept.current.isAtEnd = log.current?.follow(follows) ?? follows;
   };
   const earlier = () => {
     if (!log.current?.hasEarlier) return;
@@ -62,7 +61,8 @@ export function ByTime({ task }: { task: Task }) {
     return () => made.close();
   }, [task.task_id]);
   const toEnd = () => {
-    follow(true);
+    log.current?.toEnd();
+    kept.current.isAtEnd = true;
     if (chosenLine(scroller.current)) scroller.current?.focus();
     if (scroller.current) scroller.current.scrollTop = scroller.current.scrollHeight;
   };

@@ -31,7 +31,7 @@ export function SideBySide({ task, workers: shown, named, onRead }: Props) {
   const workers = inOrder(shown);
   const names = namesOf(workers);
   const list = useRef<HTMLDivElement>(null);
-  const { active, touch, goTo } = useActive(names, named, list);
+  const { active, touch, goTo } = useActive(names, shown[0]?.worker_id, named, list);
   useLayoutEffect(() => onRead(active));
   const step = (by: number) => () => {
     const next = names[names.indexOf(active ?? "") + by];
@@ -58,8 +58,13 @@ export function SideBySide({ task, workers: shown, named, onRead }: Props) {
   );
 }
 
-/** The log that has the keys. */
-function useActive(names: readonly string[], named: readonly string[], list: RefObject<HTMLDivElement | null>) {
+/** The log that has the keys: `first`, who may have been read before, until another is touched. */
+function useActive(
+  names: readonly string[],
+  first: string | undefined,
+  named: readonly string[],
+  list: RefObject<HTMLDivElement | null>,
+) {
   const [touched, touch] = useState<string | undefined>(undefined);
   const goTo = (name: string) => {
     touch(name);
@@ -75,7 +80,7 @@ function useActive(names: readonly string[], named: readonly string[], list: Ref
     before.current = named;
     if (came !== undefined && names.includes(came)) goTo(came);
   });
-  const active = touched !== undefined && names.includes(touched) ? touched : names[0];
+  const active = touched !== undefined && names.includes(touched) ? touched : first;
   return { active, touch, goTo };
 }
 

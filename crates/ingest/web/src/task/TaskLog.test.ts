@@ -275,7 +275,9 @@ describe("a task's lines", () => {
     connection().sends(MOST + 2 * PIECE + 1, 1);
     await new Promise((resolve) => setImmediate(resolve));
     expect(sequences().at(-1)).toBe(MOST);
-    log.follow(true);
+    expect(log.follow(true)).toBe(false);
+    expect(now().timeline.isCut).toBe(true);
+    log.toEnd();
     await vi.waitUntil(() => Events.made.length === 2);
     expect(now().timeline.isCut).toBe(false);
     expect(sequences().at(-1)).toBe(MOST + 2 * PIECE);

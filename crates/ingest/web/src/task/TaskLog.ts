@@ -89,12 +89,17 @@ export class TaskLog {
     void this.#loadEnd(this.#life.signal);
   }
 
-  /** Whether somebody looks at the end. */
-  follow(follows: boolean): void {
-    this.#follows = follows;
-    if (!follows) return;
+  /** Somebody looks at the end, or does so no more; whether it is followed. The last line before what was let go is no end. */
+  follow(follows: boolean): boolean {
+    this.#follows = follows && !this.#held.timeline.isCut;
+    if (this.#follows && this.#held.unseen > 0) this.#tell({ unseen: 0 });
+    return this.#follows;
+  }
+
+  /** Follows the end, wherever that is by now. */
+  toEnd(): void {
     if (this.#held.timeline.isCut) this.start();
-    else if (this.#held.unseen > 0) this.#tell({ unseen: 0 });
+    else this.follow(true);
   }
 
   /** There is more before what is here. */

@@ -5,6 +5,9 @@ import { useLayoutEffect, useRef } from "preact/hooks";
 import { moveFrom } from "../log/bar";
 import type { Held } from "./TaskLog";
 
+/** What a hand scrolls at least, in pixels, on a page that is zoomed. Each line that comes undoes what was not seen. */
+const LEAST = 0.1;
+
 interface Kept {
   isAtEnd: boolean;
   /** Where it was scrolled to last. */
@@ -33,7 +36,7 @@ export function useKeptPlace(scroller: RefObject<HTMLElement | null>, held: Held
 
 /** By how much a person has scrolled, and not the page, nor the browser where there is less to scroll to. */
 export function scrolledBy(element: HTMLElement, kept: Kept): number {
-  const { from, to } = moveFrom(kept.top, element);
+  const { from, to } = moveFrom(kept.top, element, LEAST);
   kept.top = to;
   return to - from;
 }
