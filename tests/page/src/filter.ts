@@ -155,10 +155,12 @@ sees(
   "lines of a stream that is shown alone are seen also where a group is folded whose heading is not",
   async ({ page }) => {
     const server = await ingest();
-    const group = "echo '--- install'; seq 2 50; sleep 0.1; echo 'in group' >&2; sleep 0.1; echo '+++ open'; seq 3";
+    const group = "echo '--- install'; seq 2 50; sleep 0.1; echo 'in group' >&2; sleep 0.1; echo '+++ open'; seq 99";
     await server.ran("filter", "filter-group", `${group}; sleep 0.1; echo last >&2`);
     const log = await LogPage.open(page, server, "filter-group");
+    // Nothing of it is in sight before it is known.
     await log.part("fold-all").waitFor();
+    await log.press("g");
     await log.shows("a folded group", (rows) => rows[0]?.sequence === 1 && rows[1]?.sequence === 52);
     const texts = (what: string, ...expected: string[]) =>
       log.shows(what, (rows) => JSON.stringify(rows.map(({ text }) => text)) === JSON.stringify(expected));
