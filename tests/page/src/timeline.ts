@@ -171,3 +171,19 @@ sees(
     await isAtEnd(page);
   },
 );
+
+sees("by time, the end stays in sight when the window gets another size", async ({ page }) => {
+  const server = await ingest();
+  await server.ran("time-sized", "time-sized-1", "seq 1 300");
+  await page.goto(server.url("/#/tasks/time-sized?show=time"));
+  await page.locator(".timeline-text").getByText("300", { exact: true }).waitFor();
+  for (const height of [500, 900, 600]) {
+    await page.setViewportSize({ width: 1280, height });
+    await isAtEnd(page);
+  }
+  await page.keyboard.press("PageUp");
+  const before = await lines(page);
+  await page.setViewportSize({ width: 1280, height: 550 });
+  await frames(page);
+  assert.deepEqual(await lines(page), before);
+});

@@ -14,7 +14,7 @@ interface Kept {
   top: number;
 }
 
-/** Keeps what is looked at in its place when lines come before it, and the end in sight when they come behind. */
+/** Keeps what is looked at in its place when lines come before it, and the end in sight when they come behind or the window shrinks. */
 export function useKeptPlace(scroller: RefObject<HTMLElement | null>, held: Held | null): { current: Kept } {
   const kept = useRef<Kept>({ isAtEnd: true, top: 0 });
   const before = useRef<{ first: number; top: number } | null>(null);
@@ -26,12 +26,28 @@ export function useKeptPlace(scroller: RefObject<HTMLElement | null>, held: Held
     const topOf = (key: number) => element.querySelector<HTMLElement>(`[data-piece="${key}"]`)?.offsetTop;
     // Not by the height of all: while lines come at one end, others go at the other.
     const moved = before.current && topOf(before.current.first);
-    if (kept.current.isAtEnd) element.scrollTop = element.scrollHeight;
+    if (kept.current.isAtEnd) toEnd(element);
     else if (before.current && moved != null) element.scrollTop += moved - before.current.top;
     before.current = first === undefined ? null : { first, top: topOf(first) ?? 0 };
     kept.current.top = element.scrollTop;
   }, [held]);
+  const isThere = held !== null;
+  useLayoutEffect(() => {
+    const element = scroller.current;
+    if (!element || !isThere) return;
+    const resized = new ResizeObserver(() => {
+      if (kept.current.isAtEnd) kept.current.top = toEnd(element);
+    });
+    resized.observe(element);
+    return () => resized.disconnect();
+  }, [scroller, isThere]);
   return kept;
+}
+
+/** Where that is. */
+function toEnd(element: HTMLElement): number {
+  element.scrollTop = element.scrollHeight;
+  return element.scrollTop;
 }
 
 /** By how much a person has scrolled, and not the page, nor the browser where there is less to scroll to. */
