@@ -2,7 +2,8 @@
 
 import type { Page } from "playwright-core";
 import { ingest, sees } from "./browser.js";
-import { LogPage } from "./log.js";
+import { LogPage, type Row } from "./log.js";
+import { frames } from "./told.js";
 import { until } from "./wait.js";
 
 /** 20 times a thousand lines of stdout and three of stderr. They come through two pipes: only a pause tells their order. */
@@ -168,5 +169,32 @@ sees(
     await texts("all of stderr", "in group", "last");
     await log.press("1");
     await log.shows("a folded group again", (rows) => rows[0]?.sequence === 1 && rows[1]?.sequence === 52);
+  },
+);
+
+sees(
+  "a group stays folded whose lines are seen while a stream is shown alone, also where the log grows",
+  async ({ page }) => {
+    const server = await ingest();
+    const agent = server.agent("filter", "filter-grown");
+    agent.does("echo '--- install'; seq 2 50; sleep 0.1; echo 'in group' >&2; sleep 0.1; echo '+++ open'; seq 99");
+    await agent.sent(151);
+    const log = await LogPage.open(page, server, "filter-grown");
+    await log.part("fold-all").waitFor();
+    await log.press("g");
+    const isFolded = (rows: Row[]) => rows[0]?.sequence === 1 && rows[1]?.sequence === 52;
+    await log.shows("a folded group", isFolded);
+    await log.press("1");
+    await log.shows("one line", (rows) => rows.length === 1);
+    // Until the whole log has been looked at anew.
+    const looked = page.waitForResponse(
+      async (response) => response.url().endsWith("/outline") && /"last_sequence":15[2-9]/.test(await response.text()),
+    );
+    agent.says("152");
+    await looked;
+    await frames(page);
+    await log.press("1");
+    await log.shows("a folded group again", isFolded);
+    await agent.done();
   },
 );

@@ -226,3 +226,24 @@ sees("Escape ends a search from its buttons as well, and whoever was there is in
   await log.part("find-field").waitFor({ state: "detached" });
   assert.equal(await page.evaluate(() => document.activeElement?.getAttribute("role")), "log");
 });
+
+sees("a search in a log that is followed begins at what is seen then", async ({ page }) => {
+  const server = await ingest();
+  const agent = server.agent("search", "search-followed");
+  agent.does("seq 1 100");
+  await agent.sent(100);
+  const log = await LogPage.open(page, server, "search-followed");
+  await log.showsLine(100);
+  await log.press("/");
+  await log.part("find-field").waitFor();
+  agent.does("seq 101 3000");
+  await log.showsLine(3000);
+  await log.atRest();
+  const [top] = await log.rows();
+  await page.keyboard.type("9");
+  const first = Array.from({ length: 100 }, (_, at) => (top?.sequence ?? 0) + at).find((line) =>
+    /9/.test(String(line)),
+  );
+  await log.isCurrent(first ?? 0);
+  await agent.done();
+});

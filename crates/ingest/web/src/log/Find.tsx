@@ -105,9 +105,9 @@ interface Standing {
   readonly touches: number;
 }
 
-/** Where a person is; the same as before where only searches have led him. */
-function standing({ steps, touches }: View, before?: Standing): Standing {
-  return before?.touches === touches ? before : { line: steps.here, touches };
+/** Where a person is; the same as before where only searches have led him, who follows nothing then. */
+function standing({ steps, touches, follow }: View, before?: Standing): Standing {
+  return before?.touches === touches && !follow ? before : { line: steps.here, touches };
 }
 
 /** As much of a text as the server takes, in whole characters. */

@@ -94,5 +94,11 @@ test("a finer hand is noted where it is asked for, and never what the browser ro
   const at = (scrollTop: number, scrollHeight: number) => ({ scrollTop, scrollHeight, clientHeight: 600 });
   expect(moveFrom(399.7, at(399.1, 1_000), 0.1).to).toBe(399.1);
   expect(moveFrom(399.7, at(399.1, 1_000)).to).toBe(399.7);
-  expect(moveFrom(399.7, at(299.6, 900), 0.1)).toEqual({ from: 300, to: 300 });
+  const less = moveFrom(399.7, at(299.6, 900), 0.1);
+  expect(less).toEqual({ from: 299.6, to: 299.6 });
+  expect(moveFrom(less.to, at(299.6, 900), 0.1)).toEqual(less);
+  // It may also stand behind where it tells that the end is.
+  const end = moveFrom(300.2, at(300.2, 900), 0.1);
+  expect(end).toEqual({ from: 300.2, to: 300.2 });
+  expect(moveFrom(300.2, at(280, 900), 0.1)).toEqual({ from: 300, to: 280 });
 });

@@ -13,11 +13,12 @@ export interface Move {
 /**
  * From where to where a scroller has gone from a place. Less than `least` pixels is no move, until more of the kind make
  * one. At its end a browser moves it when the window grows, or when there is less in it, before anybody is told; where
- * that is it tells in whole pixels.
+ * that is it tells in whole pixels, and where it stands in parts of them.
  */
 export function moveFrom(place: number, { scrollTop: to, scrollHeight, clientHeight }: Scrolled, least = 1): Move {
-  const from = Math.min(place, scrollHeight - clientHeight);
-  return { from, to: Math.abs(to - from) < (from < place ? 1 : least) ? from : to };
+  const end = scrollHeight - clientHeight;
+  if (place > end) return { from: Math.abs(to - end) < 1 ? to : end, to };
+  return { from: place, to: Math.abs(to - place) < least ? place : to };
 }
 
 export class Bar {

@@ -102,3 +102,12 @@ test("a folded group whose opening line is not shown hides nothing: nobody could
   const groups = new Groups([group(2, 9, 0, true), group(12, 14, 0, true)]);
   expect(groups.hidden((opening) => opening !== 2)).toEqual([[13, 14]]);
 });
+
+test("what is seen of a folded group whose opening line is not shown unfolds nothing", () => {
+  const groups = new Groups([group(2, 9, 0, true), group(12, 14, 0, true)]);
+  expect(groups.reveal(5, (opening) => opening !== 2)).toBe(false);
+  expect(groups.hidden(all)).toEqual([
+    [3, 9],
+    [13, 14],
+  ]);
+});

@@ -5,6 +5,9 @@ import { partition, type Range } from "./rows";
 
 export type { Group };
 
+/** Whether the opening line of a group is shown. */
+type IsShown = (opening: number) => boolean;
+
 /** The groups of a log, in the order of their first lines, and which of them a person folded or unfolded. */
 export class Groups {
   readonly #groups: readonly Group[];
@@ -71,12 +74,12 @@ export class Groups {
     for (const group of this.#groups) this.#wanted.set(group.first, folded);
   }
 
-  /** Unfolds whatever hides a line; whether anything did. */
-  reveal(sequence: number): boolean {
+  /** Unfolds whatever hides a line; whether anything did. As in `hidden`, a group whose opening line is not shown hides none. */
+  reveal(sequence: number, isShown: IsShown = () => true): boolean {
     let changed = false;
     for (let at = this.#containing(sequence); at >= 0; at = this.#around[at] ?? -1) {
       const group = this.#groups[at];
-      if (!group || group.first === sequence || !this.isFolded(group)) continue;
+      if (!group || group.first === sequence || !this.isFolded(group) || !isShown(group.first)) continue;
       this.#wanted.set(group.first, false);
       changed = true;
     }
@@ -84,7 +87,7 @@ export class Groups {
   }
 
   /** The lines that folded groups hide: all of each but its opening line. Where that is not shown, nobody could unfold it. */
-  hidden(isShown: (opening: number) => boolean): Range[] {
+  hidden(isShown: IsShown): Range[] {
     return this.#groups
       .filter((group) => this.isFolded(group) && group.last !== group.first && isShown(group.first))
       .map((group) => [group.first + 1, group.last ?? Number.POSITIVE_INFINITY]);

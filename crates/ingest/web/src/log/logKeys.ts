@@ -73,8 +73,7 @@ function moving({ words }: Parts, view: View): Binding[] {
   };
   const fold = () => {
     const group = view.log.groups.containing(view.steps.here);
-    view.fold(group);
-    if (group) view.aloud.set(group.first);
+    if (view.fold(group)) view.aloud.set(group?.first ?? null);
   };
   return [
     { keys: ["g", "Home"], label: words.keyStart, run: () => view.toStart() },

@@ -277,15 +277,13 @@ export class Log {
     if (state && !signal.aborted) this.#know(state);
   }
 
+  readonly #passes = (line: number): boolean => !this.filter.hides(line);
+
   /** Which rows there are, from all that hides lines. */
   #arrange(): void {
     this.rows = new Rows(
       this.rows.end,
-      union(
-        this.#gaps,
-        this.groups.hidden((line) => !this.filter.hides(line)),
-        this.filter.holes(this.#missing),
-      ),
+      union(this.#gaps, this.groups.hidden(this.#passes), this.filter.holes(this.#missing)),
     );
     this.#changed();
   }
@@ -324,7 +322,7 @@ export class Log {
     this.#outlineTag = tag;
     this.#marks = new Map(outline.marks);
     this.groups = this.groups.renewed(outline.groups);
-    for (const line of this.#kept()) this.groups.reveal(line);
+    for (const line of this.#kept()) this.groups.reveal(line, this.#passes);
     this.styles.tell(outline.styles, outline.last_sequence);
     this.#gaps = union(
       this.#gaps,

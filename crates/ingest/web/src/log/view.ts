@@ -255,9 +255,9 @@ export class View {
     return this.#stepsTo(this.steps.failure());
   }
 
-  /** Its first line stays where it is, if that is seen. */
-  fold(group: Group | undefined, folded?: boolean): void {
-    if (!group || this.log.filter.hides(group.first)) return;
+  /** Folds or unfolds a group whose first line is shown: that stays where it is, if it is seen. Whether there is one. */
+  fold(group: Group | undefined, folded?: boolean): boolean {
+    if (!group || this.log.filter.hides(group.first)) return false;
     const top = this.scroller.pane.topOf(group.first);
     this.setFollow(false);
     this.log.groups.fold(group, folded ?? !this.log.groups.isFolded(group));
@@ -266,6 +266,7 @@ export class View {
     const row = this.log.rows.rowOf(group.first);
     if (top === null) this.scroller.toRow(row);
     else this.scroller.toTop(row, top);
+    return true;
   }
 
   foldAll(folded: boolean): void {
