@@ -247,3 +247,25 @@ sees("a search in a log that is followed begins at what is seen then", async ({ 
   await log.isCurrent(first ?? 0);
   await agent.done();
 });
+
+sees(
+  "a match far down in a line that is higher than the window is brought into view",
+  async ({ page }) => {
+    const server = await ingest();
+    await server.ran("search", "search-below", "seq 1 50; printf 'x%.0s' $(seq 1 3900); echo ' needle'; seq 52 100");
+    const log = await LogPage.open(page, server, "search-below");
+    await log.showsLine(100);
+    await log.press("/");
+    await page.keyboard.type("needle");
+    await log.isCurrent(51);
+    await until("the match", () =>
+      log.row(51).evaluate((row) => {
+        const [mark, window] = [row.querySelector("mark"), row.closest(".log-window")];
+        if (!mark || !window) return false;
+        const [match, frame] = [mark.getBoundingClientRect(), window.getBoundingClientRect()];
+        return match.top >= frame.top && match.bottom <= frame.bottom + 1;
+      }),
+    );
+  },
+  { viewport: { width: 360, height: 560 } },
+);

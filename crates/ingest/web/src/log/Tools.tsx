@@ -101,7 +101,7 @@ function TimesTools({ words }: { words: Texts }) {
       </Tool>
       {times === "absolute" && (
         <Tool name="zone" title={words.zoneTitle} hint="U" on={zone === "utc"} press={settings.turnZone}>
-          {words.zones.utc}
+          UTC
         </Tool>
       )}
     </>

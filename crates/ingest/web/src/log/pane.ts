@@ -37,17 +37,17 @@ export class Pane {
     return (isHigh ? line.top + lineHeight : line.bottom) - this.room;
   }
 
-  /** Scrolls to the side to what is marked in a line, if that is not seen; whether anything is marked. */
-  showMark(sequence: number): boolean {
+  /** Scrolls to the side to what is marked in a line, if that is not seen. How far below it is; nothing where none is marked. */
+  showMark(sequence: number): number | null {
     const number = this.#rowOf(sequence)?.element.querySelector(".log-number");
     const mark = number?.parentElement?.querySelector("mark");
-    if (!number || !mark) return false;
-    const { left, right } = mark.getBoundingClientRect();
+    if (!number || !mark) return null;
+    const { left, right, bottom } = mark.getBoundingClientRect();
     const window = this.#window.getBoundingClientRect();
     // A third from the left, as a line that is gone to is a third from the top; numbers stay, and cover what is below them.
     if (left < number.getBoundingClientRect().right || right > window.right)
       this.#window.scrollLeft += left - window.left - window.width / 3;
-    return true;
+    return bottom - window.top - this.room;
   }
 
   #rowOf(sequence: number): Row | undefined {

@@ -185,6 +185,11 @@ export class Scroller {
     this.#settle();
   }
 
+  /** Goes on by so many pixels from where it is drawn. */
+  goOn(pixels: number): void {
+    this.#stand({ row: this.#anchor.row, px: this.#anchor.px + pixels });
+  }
+
   #stand(anchor: Anchor): void {
     if (this.#pinned) this.#pinned = anchor;
     this.#anchor = anchor;
@@ -337,7 +342,7 @@ export class Scroller {
     if (!looked) return;
     const covered = this.#coveredOf(looked);
     if (covered === null) this.toRow(looked.row);
-    else if (covered > 0) this.#stand({ row: this.#anchor.row, px: this.#anchor.px + covered });
+    else if (covered > 0) this.goOn(covered);
   }
 
   #coveredOf(looked: Looked | null): number | null {

@@ -340,9 +340,16 @@ export class View {
     if (sequences.length === 0) return;
     this.#following.drawn(this.log.end);
     this.#asker.seen(sequences, this.scroller.page);
-    const { unseen } = this.#finding;
-    if (unseen !== null && this.scroller.pane.showMark(unseen)) this.#finding.unseen = null;
+    this.#showMark(this.#finding.unseen);
     if (this.#opener.isSettled) this.#placed();
+  }
+
+  /** The match that was gone to is seen also in a line that is wider or higher than the window. */
+  #showMark(match: number | null): void {
+    const below = match === null ? null : this.scroller.pane.showMark(match);
+    if (below === null) return;
+    this.#finding.unseen = null;
+    if (below > 0) this.scroller.goOn(below);
   }
 
   #placed(): void {
