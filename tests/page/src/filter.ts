@@ -2,6 +2,7 @@
 
 import type { Page } from "playwright-core";
 import { ingest, sees } from "./browser.js";
+import type { Agent } from "./ingest.js";
 import { LogPage, type Row } from "./log.js";
 import { frames } from "./told.js";
 import { until } from "./wait.js";
@@ -11,6 +12,24 @@ const SCRIPT = [
   "for n in $(seq 20); do seq $((n * 1000 - 999)) $((n * 1000)); sleep 0.1",
   "for i in 1 2 3; do echo $n-$i >&2; done; sleep 0.1; done",
 ].join("; ");
+
+/** A folded group with one line of stderr in it, and an open one. */
+const GROUP: Step[] = [
+  ["echo '--- install'; seq 2 50", 50],
+  ["echo 'in group' >&2", 51],
+  ["echo '+++ open'; seq 99", 151],
+];
+
+/** What a worker does, and how many lines there are then. */
+type Step = readonly [script: string, lines: number];
+
+/** One after the other: what is written to two pipes at once comes in any order. */
+async function writes(agent: Agent, ...steps: Step[]): Promise<void> {
+  for (const [script, lines] of steps) {
+    agent.does(script);
+    await agent.sent(lines);
+  }
+}
 
 /** Lines that may be between two of stderr. */
 const NEAR = 1_500;
@@ -99,7 +118,9 @@ sees("of lines that come only those count as new that are shown", async ({ page 
 
 sees("who hides a stream and is left with a few lines comes back to where he was", async ({ page }) => {
   const server = await ingest();
-  await server.ran("filter", "filter-few", "echo one >&2; sleep 0.1; seq 2 5000; sleep 0.1; echo last >&2");
+  const agent = server.agent("filter", "filter-few");
+  await writes(agent, ["echo one >&2", 1], ["seq 2 5000", 5_000], ["echo last >&2", 5_001]);
+  await agent.done();
   const log = await LogPage.open(page, server, "filter-few", "#L2500");
   await log.showsLine(2500, "2500");
   await log.wheel(-2_000);
@@ -156,8 +177,9 @@ sees(
   "lines of a stream that is shown alone are seen also where a group is folded whose heading is not",
   async ({ page }) => {
     const server = await ingest();
-    const group = "echo '--- install'; seq 2 50; sleep 0.1; echo 'in group' >&2; sleep 0.1; echo '+++ open'; seq 99";
-    await server.ran("filter", "filter-group", `${group}; sleep 0.1; echo last >&2`);
+    const agent = server.agent("filter", "filter-group");
+    await writes(agent, ...GROUP, ["echo last >&2", 152]);
+    await agent.done();
     const log = await LogPage.open(page, server, "filter-group");
     // Nothing of it is in sight before it is known.
     await log.part("fold-all").waitFor();
@@ -177,8 +199,7 @@ sees(
   async ({ page }) => {
     const server = await ingest();
     const agent = server.agent("filter", "filter-grown");
-    agent.does("echo '--- install'; seq 2 50; sleep 0.1; echo 'in group' >&2; sleep 0.1; echo '+++ open'; seq 99");
-    await agent.sent(151);
+    await writes(agent, ...GROUP);
     const log = await LogPage.open(page, server, "filter-grown");
     await log.part("fold-all").waitFor();
     await log.press("g");
