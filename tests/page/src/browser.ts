@@ -27,6 +27,9 @@ export async function ownIngest(...flags: string[]): Promise<Ingest> {
   return made;
 }
 
+/** Somebody who lets the page use the clipboard. */
+export const WITH_CLIPBOARD: As = { permissions: ["clipboard-read", "clipboard-write"] };
+
 /** Somebody before a browser of their own: nothing that another has chosen is known there. */
 export interface Person {
   readonly page: Page;

@@ -2,11 +2,9 @@
 
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
-import { ingest, sees } from "./browser.js";
+import { ingest, sees, WITH_CLIPBOARD } from "./browser.js";
 import { LogPage } from "./log.js";
 import { until } from "./wait.js";
-
-const WITH_CLIPBOARD = { permissions: ["clipboard-read", "clipboard-write"] };
 
 const clipboard = (page: Page) => page.evaluate(() => navigator.clipboard.readText());
 

@@ -1,16 +1,12 @@
 /** What comes late, an answer or a line: it leads nobody away from where he has gone meanwhile. */
 
 import assert from "node:assert/strict";
-import { ingest, sees } from "./browser.js";
+import { ingest, sees, WITH_CLIPBOARD } from "./browser.js";
 import { followed } from "./followed.js";
 import { holdBack } from "./held.js";
 import { LogPage } from "./log.js";
 import { frames, hears } from "./told.js";
 import { until } from "./wait.js";
-
-const WITH_CLIPBOARD = { permissions: ["clipboard-read", "clipboard-write"] };
-
-const first = async (log: LogPage) => (await log.atRest())[0]?.sequence ?? 0;
 
 sees(
   "what is copied last is in the clipboard, also where lines of a copy before come late",
@@ -148,7 +144,7 @@ sees("a search leads nobody away who has scrolled just after its last letter", a
   await field.fill("needl");
   const count = () => log.part("find-count").getAttribute("data-count");
   await log.showsLine(1000, "needle");
-  const before = await first(log);
+  const before = await log.first();
   // Before the pause after the last letter has passed.
   await field.evaluate((input: HTMLInputElement) => {
     Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value")?.set?.call(input, "needle");

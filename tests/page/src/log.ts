@@ -106,6 +106,11 @@ export class LogPage {
     return this.rows();
   }
 
+  /** The line at the top, once nothing moves it any more. */
+  async first(): Promise<number> {
+    return (await this.atRest())[0]?.sequence ?? 0;
+  }
+
   async press(...keys: string[]): Promise<void> {
     for (const key of keys) await this.page.keyboard.press(key);
   }

@@ -2,15 +2,11 @@
 
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
-import { ingest, ownIngest, sees } from "./browser.js";
+import { ingest, ownIngest, sees, WITH_CLIPBOARD } from "./browser.js";
 import { followed } from "./followed.js";
 import { LogPage } from "./log.js";
 import { frames, hears } from "./told.js";
 import { until } from "./wait.js";
-
-const WITH_CLIPBOARD = { permissions: ["clipboard-read", "clipboard-write"] };
-
-const first = async (log: LogPage) => (await log.atRest())[0]?.sequence ?? 0;
 
 sees(
   "a page up from the end, or down from the start, counts from there also before that is drawn",
@@ -19,14 +15,14 @@ sees(
     await server.ran("moments", "moments-paged", "seq 1 20000");
     const log = await LogPage.open(page, server, "moments-paged");
     await log.showsLine(20_000, "20000");
-    const atEnd = await first(log);
+    const atEnd = await log.first();
     await log.pressAtOnce("g", "PageDown");
     await log.shows("the second page", (rows) => (rows[0]?.sequence ?? 0) < 100);
-    const second = await first(log);
+    const second = await log.first();
     assert.ok(second > 10, `line ${second} is at the top`);
     await log.pressAtOnce("G", "PageUp");
     await log.shows("the page before the last", (rows) => (rows[0]?.sequence ?? 0) > 19_000);
-    assert.equal(await first(log), atEnd - (second - 1));
+    assert.equal(await log.first(), atEnd - (second - 1));
     await log.pressAtOnce("G", "PageUp", "PageUp", "PageDown", "PageUp");
     const up = atEnd - 2 * (second - 1);
     await log.shows("two pages before the last", (rows) => rows[0]?.sequence === up);
@@ -110,7 +106,7 @@ function tellOfMessages(): void {
 sees("a page up in a followed log counts in the very moment in which lines come", async ({ page }) => {
   await page.addInitScript(tellOfMessages);
   const { log, agent } = await followed(page, "moments-told");
-  const atEnd = await first(log);
+  const atEnd = await log.first();
   await pressWithNextMessage(page, "PageUp");
   agent.does("echo 301");
   await log.shows("a page before", (rows) => {
@@ -154,7 +150,7 @@ sees(
     await log.press("g");
     await log.showsLine(1, "1");
     await log.pressAtOnce("PageDown", "y");
-    const top = await first(log);
+    const top = await log.first();
     assert.ok(top > 10);
     const link = server.url(`/#/workers/moments-keys#L${top}`);
     await until(
@@ -179,7 +175,7 @@ sees("whoever hides the only stream that there is, and shows it again, is where 
   const log = await LogPage.open(page, server, "moments-emptied", "#L1000");
   await log.showsLine(1000, "1000");
   await log.press("Escape");
-  const before = await first(log);
+  const before = await log.first();
   await log.press("1");
   await log.shows("nothing", (rows) => rows.length === 0);
   await log.press("1");

@@ -73,7 +73,7 @@ function moving({ words }: Parts, view: View): Binding[] {
   };
   const fold = () => {
     const group = view.log.groups.containing(view.steps.here);
-    if (view.fold(group)) view.aloud.set(group?.first ?? null);
+    if (group && view.fold(group)) view.aloud.set(group.first);
   };
   return [
     { keys: ["g", "Home"], label: words.keyStart, run: () => view.toStart() },

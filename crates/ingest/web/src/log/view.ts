@@ -256,11 +256,11 @@ export class View {
   }
 
   /** Folds or unfolds a group whose first line is shown: that stays where it is, if it is seen. Whether there is one. */
-  fold(group: Group | undefined, folded?: boolean): boolean {
+  fold(group: Group | undefined): boolean {
     if (!group || this.log.filter.hides(group.first)) return false;
     const top = this.scroller.pane.topOf(group.first);
     this.setFollow(false);
-    this.log.groups.fold(group, folded ?? !this.log.groups.isFolded(group));
+    this.log.groups.fold(group, !this.log.groups.isFolded(group));
     this.choice.cursor = group.first;
     this.log.refold();
     const row = this.log.rows.rowOf(group.first);

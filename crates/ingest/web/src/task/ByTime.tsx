@@ -1,6 +1,6 @@
 /** The lines of all workers of a task in order of time. */
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useRef } from "preact/hooks";
 import type { Task } from "../api";
 import { grouped } from "../format";
 import { useText } from "../i18n";
@@ -10,16 +10,13 @@ import { scrollKeys } from "../log/scrollKeys";
 import { turnZone } from "../log/settings";
 import { Banner } from "../shell/Trouble";
 import { text } from "../text";
-import { useUnpressed } from "../unpressed";
 import { chooseLine, chosenLine } from "./chosenLine";
-import { scrolledBy, useKeptPlace } from "./keptPlace";
-import { type Held, TaskLog } from "./TaskLog";
+import type { Held } from "./TaskLog";
 import { TimelinePiece } from "./TimelinePiece";
 import { beginningOf, size } from "./timeline";
+import { useReading } from "./useReading";
 import "./bytime.css";
 
-/** So near to an end counts as at it. */
-const NEAR = 40;
 /** Of the window, and in pixels, as by the browser's own keys. */
 const PAGE = 0.875;
 const LINES = 40;
@@ -27,56 +24,14 @@ const LINES = 40;
 export function ByTime({ task }: { task: Task }) {
   const words = useText(text);
   const ofLog = useText(messages);
-  const [latest, setHeld] = useState<Held | null>(null);
-  const held = useUnpressed(".timeline-row", latest);
-  const log = useRef<TaskLog | null>(null);
   const scroller = useRef<HTMLDivElement>(null);
-  const kept = useKeptPlace(scroller, held);
-  /** Who reads what was before is not to be carried off to the end. */
-  const follow = (follows: boolean) => {
-    kept.current.isAtEnd = log.current?.follow(follows) ?? follows;
-  };
-  const earlier = () => {
-    if (!log.current?.hasEarlier) return;
-    follow(false);
-    void log.current?.loadEarlier();
-  };
-  const scrolled = () => {
-    const element = scroller.current;
-    const by = element ? scrolledBy(element, kept.current) : 0;
-    if (!element || by === 0) return;
-    const left = element.scrollHeight - element.clientHeight - element.scrollTop;
-    // Whoever goes up wants to stay, and whoever chooses a line there is not carried off by those that come.
-    follow(by > 0 && left < NEAR && chosenLine(element) === null);
-    if (element.scrollTop < NEAR && !kept.current.isAtEnd) earlier();
-  };
-  // biome-ignore lint/correctness/useExhaustiveDependencies: `scrolled` is the same each time.
-  useEffect(() => {
-    const made = new TaskLog(task.task_id, (held) => {
-      setHeld(held);
-      // Before that is drawn: where the person has scrolled to means what was there.
-      scrolled();
-    });
-    log.current = made;
-    return () => made.close();
-  }, [task.task_id]);
-  const toEnd = () => {
-    log.current?.toEnd();
-    kept.current.isAtEnd = true;
-    if (chosenLine(scroller.current)) scroller.current?.focus();
-    if (scroller.current) scroller.current.scrollTop = scroller.current.scrollHeight;
-  };
+  const { held, follow, earlier, scrolled, toEnd, go } = useReading(task.task_id, scroller);
   const distances = () => ({ page: PAGE * (scroller.current?.clientHeight ?? 0), lines: LINES });
-  /** By a key: noted at once, as what is drawn next would undo it. */
-  const go = (scroll: (element: HTMLElement) => void) => {
-    if (scroller.current) scroll(scroller.current);
-    scrolled();
-  };
   const toStart = () => go((element) => element.scrollTo(0, 0));
   const choose = (by: number) => () => {
     if (scroller.current && chooseLine(scroller.current, by)) follow(false);
   };
-  useKeys(words.keysTimeline, [
+  useKeys(words.asTime, [
     { keys: ["G", "f", "End"], label: words.keyEnd, run: toEnd },
     { keys: ["g", "Home"], label: words.keyStart, run: toStart },
     ...scrollKeys(ofLog, distances, (pixels) => go((element) => element.scrollBy(0, pixels))),

@@ -41,7 +41,7 @@ export function SideBySide({ task, workers: shown, named, onRead }: Props) {
     { keys: ["l"], label: words.keyNextWorker, run: step(1) },
     { keys: ["h"], label: words.keyPreviousWorker, run: step(-1) },
   ];
-  useKeys(words.keysTask, keys);
+  useKeys(words.task, keys);
   return (
     <div class="side" ref={list}>
       {workers.map((worker) => (

@@ -27,11 +27,11 @@ import {
   chosenHow,
   chosenQuery,
   isByItself,
+  lastRead,
   namesOf,
   namingQuery,
   nextFailed,
   nextWay,
-  onMind,
   queryOf,
   type Shown as ShownWorkers,
   shownOf,
@@ -52,7 +52,7 @@ export function TaskView({ name, query }: { name: string; query: URLSearchParams
   const shown = useShown(task, query);
   const toFailed = () => task && showNextFailed(task, shown, words);
   const failedKey = { keys: ["F"], label: words.keyNextFailed, run: toFailed };
-  useKeys(words.keysTask, [failedKey], task !== undefined && failedAmong(task), "view");
+  useKeys(words.task, [failedKey], task !== undefined && failedAmong(task), "view");
   const summary = task && <TaskSummary task={task} onFailed={toFailed} />;
   return (
     <Frame crumbs={[{ label: words.tasks, href: "#/" }]} title={name} summary={summary}>
@@ -97,14 +97,14 @@ interface BodyProps {
 }
 
 function TaskBody({ task, shown, query, onFailed }: BodyProps) {
-  const show = (query: URLSearchParams, how: "push" | "replace" = "push") =>
-    go({ view: "task", name: task.task_id, query }, how);
+  const show = (query: URLSearchParams, how: "push" | "replace", state?: unknown) =>
+    go({ view: "task", name: task.task_id, query }, how, state);
   /** Of those beside each other, the one that has the keys. */
   const read = useRef<string | undefined>(undefined);
   const showWay = (way: Way) => {
-    const query = queryOf(way, namesOf(carried(way, task.workers, onMind(shown, task.workers, read.current))));
+    const next = carried(way, task.workers, lastRead(shown, task.workers, read.current));
     // Each log stays where it was left.
-    go({ view: "task", name: task.task_id, query }, "push", entry.state);
+    show(queryOf(way, namesOf(next)), "push", entry.state);
   };
   const choose = (worker: api.WorkerState) => showWorker(task, shown, worker);
   useTaskKeys(task, shown, showWay, choose);
@@ -137,7 +137,7 @@ function useTaskKeys(
     if (next && shown.way === "tabs") choose(next);
   };
   useKeys(
-    words.keysTask,
+    words.task,
     [
       { keys: ["l"], label: words.keyNextWorker, run: step(1) },
       { keys: ["h"], label: words.keyPreviousWorker, run: step(-1) },
@@ -146,7 +146,7 @@ function useTaskKeys(
     "view",
   );
   const turn = () => showWay(nextWay(shown.way, 1));
-  useKeys(words.keysTask, [{ keys: ["v"], label: words.keyWay, run: turn }], true, "view");
+  useKeys(words.task, [{ keys: ["v"], label: words.keyWay, run: turn }], true, "view");
 }
 
 interface LogsProps {

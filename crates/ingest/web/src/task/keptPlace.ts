@@ -26,7 +26,7 @@ export function useKeptPlace(scroller: RefObject<HTMLElement | null>, held: Held
     const topOf = (key: number) => element.querySelector<HTMLElement>(`[data-piece="${key}"]`)?.offsetTop;
     // Not by the height of all: while lines come at one end, others go at the other.
     const moved = before.current && topOf(before.current.first);
-    if (kept.current.isAtEnd) toEnd(element);
+    if (kept.current.isAtEnd) scrollToEnd(element);
     else if (before.current && moved != null) element.scrollTop += moved - before.current.top;
     before.current = first === undefined ? null : { first, top: topOf(first) ?? 0 };
     kept.current.top = element.scrollTop;
@@ -36,7 +36,7 @@ export function useKeptPlace(scroller: RefObject<HTMLElement | null>, held: Held
     const element = scroller.current;
     if (!element || !isThere) return;
     const resized = new ResizeObserver(() => {
-      if (kept.current.isAtEnd) kept.current.top = toEnd(element);
+      if (kept.current.isAtEnd) kept.current.top = scrollToEnd(element);
     });
     resized.observe(element);
     return () => resized.disconnect();
@@ -44,8 +44,8 @@ export function useKeptPlace(scroller: RefObject<HTMLElement | null>, held: Held
   return kept;
 }
 
-/** Where that is. */
-function toEnd(element: HTMLElement): number {
+/** Scrolls to the end; where that is. */
+export function scrollToEnd(element: HTMLElement): number {
   element.scrollTop = element.scrollHeight;
   return element.scrollTop;
 }

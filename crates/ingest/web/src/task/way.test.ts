@@ -5,12 +5,12 @@ import {
   chosenHow,
   chosenQuery,
   isByItself,
+  lastRead,
   MOST_BESIDE,
   namingQuery,
   newcomer,
   nextFailed,
   nextWay,
-  onMind,
   queryOf,
   shownOf,
   toggled,
@@ -56,15 +56,15 @@ it("the address of whom is shown by himself can name him, and keeps what it says
 it("by time nobody is shown, and the address names those to come back to", () => {
   const byTime = shown("show=time&w=e&w=b&w=gone");
   expect(byTime.workers).toEqual([]);
-  expect(names(onMind(byTime, workers))).toBe("eb");
-  expect(onMind(shown("show=time"), workers)).toEqual([]);
+  expect(names(lastRead(byTime, workers))).toBe("eb");
+  expect(lastRead(shown("show=time"), workers)).toEqual([]);
 });
 
 it("of those beside each other the one that is read is the first to be shown elsewhere", () => {
   const beside = shown("show=side&w=e&w=b&w=a");
-  expect(names(onMind(beside, workers, "b"))).toBe("bea");
-  expect(names(onMind(beside, workers, "gone"))).toBe("eba");
-  expect(names(carried("tabs", workers, onMind(beside, workers, "a")))).toBe("a");
+  expect(names(lastRead(beside, workers, "b"))).toBe("bea");
+  expect(names(lastRead(beside, workers, "gone"))).toBe("eba");
+  expect(names(carried("tabs", workers, lastRead(beside, workers, "a")))).toBe("a");
 });
 
 it("what the address says to the log of a worker who is not there is said to nobody else's", () => {

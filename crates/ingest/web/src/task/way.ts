@@ -64,7 +64,7 @@ export function nextFailed(all: readonly WorkerState[], shown: readonly WorkerSt
 }
 
 /** Those that a person has been reading, the one of them that he reads first; by time those that were shown before. */
-export function onMind({ way, workers, named }: Shown, all: readonly WorkerState[], read?: string): WorkerState[] {
+export function lastRead({ way, workers, named }: Shown, all: readonly WorkerState[], read?: string): WorkerState[] {
   const known = way === "time" ? workersOf(named, all) : workers;
   return [...known].sort((one, other) => Number(other.worker_id === read) - Number(one.worker_id === read));
 }
